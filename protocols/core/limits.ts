@@ -1,0 +1,31 @@
+/**
+ * Every bound of the protocols in one place, each with its reason. A limit that two peers must share is part of the
+ * protocol version: changing it means a new protocol id.
+ */
+
+/** Bytes of one content-addressed block. Kubo and Helia serve raw leaves of 1 MiB too, so a gateway stays possible. */
+export const blockBytesMax = 1 << 20
+
+/** f32 elements of one part: 256 KiB in f32, small enough to pipeline, large enough that framing costs under 0.1 %. */
+export const partElements = 1 << 16
+
+/**
+ * Bytes of one frame on any Starling stream. The largest is a block (1 MiB) with its envelope; 64 KiB are room for the
+ * envelope's own fields.
+ */
+export const frameBytesMax = blockBytesMax + (1 << 16)
+
+/** Peers of one row. Beyond this a peer's links grow past what a browser tab can hold; rows and columns take over. */
+export const rowPeersMax = 32
+
+/** Bytes of one gossiped message. HELLO with eight addresses is under 2 KiB; 16 KiB leaves room, and bounds a flood. */
+export const gossipBytesMax = 1 << 14
+
+/** A HELLO record is forgotten after this long without a newer one (hivemind's metadata expiry). */
+export const helloExpiryMs = 60_000
+
+/** How often a peer repeats its HELLO: four may be lost before it is forgotten. */
+export const helloIntervalMs = 12_000
+
+/** Parameters of one model: 1 G f32 is 4 GiB, the most one ArrayBuffer of a 64-bit browser holds. */
+export const parametersMax = 1 << 30

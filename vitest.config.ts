@@ -1,0 +1,41 @@
+/**
+ * Test projects, from the fastest to the slowest. `unit` opens no socket and starts no process; `simulation` runs the
+ * protocol machines on a virtual clock; `processes` starts real peers on loopback and runs one file at a time, because
+ * each file already keeps both cores of a small machine busy.
+ */
+import { defineConfig } from 'vitest/config'
+
+const setupFiles = ['./node/platform.ts']
+
+export default defineConfig({
+  test: {
+    pool: 'forks',
+    projects: [
+      {
+        test: {
+          name: 'unit',
+          setupFiles,
+          include: ['test/{unit,compliance,wire}/**/*.test.ts', 'test/*.test.ts'],
+          testTimeout: 30_000,
+        },
+      },
+      {
+        test: {
+          name: 'simulation',
+          include: ['test/simulation/**/*.test.ts'],
+          testTimeout: 120_000,
+        },
+      },
+      {
+        test: {
+          name: 'processes',
+          setupFiles,
+          include: ['test/{integration,learning}/**/*.test.ts'],
+          fileParallelism: false,
+          testTimeout: 240_000,
+          hookTimeout: 60_000,
+        },
+      },
+    ],
+  },
+})
