@@ -1,0 +1,101 @@
+import { describe, expect, test } from 'vitest'
+import { StateArchive } from '../../../protocols/run/archive.ts'
+import { leaseFor, nextCursor } from '../../../protocols/run/lease.ts'
+import { decodeState, encodeState, readStateIndex, type State } from '../../../protocols/run/state.ts'
+
+const blockElements = (1 << 20) / 4
+
+function exampleState(overrides: Partial<State> = {}): State {
+  return {
+    job: 'bafyjob',
+    round: 7,
+    cursor: 640,
+    weight: 600,
+    electorate: ['a', 'b'],
+    parameters: Float32Array.from({ length: blockElements }, (_, i) => i / 3),
+    outer: Float32Array.from([0.5, -0, 3e-39]),
+    ...overrides,
+  }
+}
+
+const expected = { job: 'bafyjob', parameters: blockElements, outer: 3 }
+
+describe('a state as blocks', () => {
+  test('survives the round trip to the bit, across a chunk boundary', async () => {
+    const state = exampleState()
+    const { root, blocks } = await encodeState(state)
+    const index = readStateIndex(blocks.get(root.toString())!, expected)
+    expect(index.chunks).toHaveLength(2)
+    const decoded = decodeState(
+      index,
+      index.chunks.map((cid) => blocks.get(cid.toString())!),
+    )
+    expect(decoded).toEqual(state)
+    expect(Object.is(decoded.outer[1], -0)).toBe(true)
+  })
+
+  test('has a root that changes with every field and stays the same for equal states', async () => {
+    const rootOf = async (overrides: Partial<State>) =>
+      (await encodeState(exampleState(overrides))).root.toString()
+    const roots = await Promise.all([
+      rootOf({}),
+      rootOf({ round: 8 }),
+      rootOf({ cursor: 641 }),
+      rootOf({ weight: 601 }),
+      rootOf({ electorate: ['a'] }),
+      rootOf({ job: 'bafyother' }),
+      rootOf({ outer: Float32Array.from([0.5, 0, 3e-39]) }),
+    ])
+    expect(new Set(roots).size).toBe(roots.length)
+    expect(await rootOf({})).toBe(roots[0])
+  })
+
+  test.each([
+    ['another job', { ...expected, job: 'bafyother' }, 'it names job bafyjob'],
+    ['another model', { ...expected, parameters: 5 }, 'parameters'],
+    ['another optimizer', { ...expected, outer: 0 }, 'outer state'],
+  ])('is refused when it belongs to %s', async (_, wrong, message) => {
+    const { root, blocks } = await encodeState(exampleState())
+    expect(() => readStateIndex(blocks.get(root.toString())!, wrong)).toThrow(message)
+  })
+
+  test('is refused with a code when its index is garbage or a chunk is short', async () => {
+    expect(() => readStateIndex(Uint8Array.from([0xff, 1, 2]), expected)).toThrow(
+      expect.objectContaining({ code: 'STATE_MISMATCH' }),
+    )
+    const { root, blocks } = await encodeState(exampleState())
+    const index = readStateIndex(blocks.get(root.toString())!, expected)
+    const chunks = index.chunks.map((cid) => blocks.get(cid.toString())!)
+    expect(() => decodeState(index, [chunks[0]!, chunks[1]!.subarray(4)])).toThrow(
+      expect.objectContaining({ code: 'STATE_MISMATCH' }),
+    )
+  })
+})
+
+test('the archive keeps the two newest states and the two newest milestones', async () => {
+  const archive = new StateArchive(5)
+  const states = []
+  for (let round = 0; round <= 12; round++) {
+    const state = await encodeState(exampleState({ round, parameters: new Float32Array(4).fill(round) }))
+    states.push(state)
+    archive.add(round, state)
+  }
+  expect(archive.rounds).toEqual([12, 11, 10, 5])
+  expect(await archive.get(states[10]!.root)).toBeDefined()
+  expect(await archive.get(states[9]!.root)).toBeUndefined()
+})
+
+test('the leases of one round cover every position once, and the next round starts where it ended', () => {
+  const shape = { cursor: 100, width: 3, batch: 4, steps: 2 }
+  const all = [0, 1, 2].flatMap((index) => leaseFor({ ...shape, index }).positions.flat())
+  expect(all.sort((a, b) => a - b)).toEqual(Array.from({ length: 24 }, (_, i) => 100 + i))
+  expect(nextCursor(shape)).toBe(124)
+})
+
+test('with one step, three peers draw in order what one machine with the threefold batch draws', () => {
+  const swarm = [0, 1, 2].flatMap((index) =>
+    leaseFor({ cursor: 12, width: 3, index, batch: 4, steps: 1 }).positions.flat(),
+  )
+  const machine = leaseFor({ cursor: 12, width: 1, index: 0, batch: 12, steps: 1 }).positions.flat()
+  expect(swarm).toEqual(machine)
+})
