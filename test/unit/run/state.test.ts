@@ -1,7 +1,13 @@
 import { describe, expect, test } from 'vitest'
 import { StateArchive } from '../../../protocols/run/archive.ts'
 import { leaseFor, nextCursor } from '../../../protocols/run/lease.ts'
-import { decodeState, encodeState, readStateIndex, type State } from '../../../protocols/run/state.ts'
+import {
+  decodeState,
+  type EncodedState,
+  encodeState,
+  readStateIndex,
+  type State,
+} from '../../../protocols/run/state.ts'
 
 const blockElements = (1 << 20) / 4
 
@@ -72,17 +78,28 @@ describe('a state as blocks', () => {
   })
 })
 
-test('the archive keeps the two newest states and the two newest milestones', async () => {
-  const archive = new StateArchive(5)
-  const states = []
-  for (let round = 0; round <= 12; round++) {
+test('the archive keeps the newest states, the newest milestones, and those somebody began to fetch', async () => {
+  const archive = new StateArchive(20)
+  const states: EncodedState[] = []
+  for (let round = 0; round <= 50; round++) {
     const state = await encodeState(exampleState({ round, parameters: new Float32Array(4).fill(round) }))
     states.push(state)
     archive.add(round, state)
+    if (round === 7) await archive.get(state.root)
   }
-  expect(archive.rounds).toEqual([12, 11, 10, 5])
-  expect(await archive.get(states[10]!.root)).toBeDefined()
-  expect(await archive.get(states[9]!.root)).toBeUndefined()
+  const newest = Array.from({ length: 16 }, (_, i) => 50 - i)
+  expect(archive.rounds).toEqual([...newest, 20, 7])
+  expect(await archive.get(states[7]!.root)).toBeDefined()
+  expect(await archive.get(states[8]!.root)).toBeUndefined()
+})
+
+test('the archive keeps only two states when they are large', async () => {
+  const archive = new StateArchive(100)
+  for (let round = 1; round <= 4; round++) {
+    const { root } = await encodeState(exampleState({ round }))
+    archive.add(round, { root, blocks: new Map([[root.toString(), new Uint8Array(100 << 20)]]) })
+  }
+  expect(archive.rounds).toEqual([4, 3])
 })
 
 test('the leases of one round cover every position once, and the next round starts where it ended', () => {
