@@ -1,0 +1,164 @@
+/**
+ * What an owner decides about a job, and the limits on every number of it: one schema for the job file and the manifest.
+ *
+ * The keys are camelCase here and on the wire; the job file writes the same keys in snake_case (node/job-file.ts).
+ * A schema refuses unknown keys and fills in the defaults that stand beside it. Rules that join two sections are in
+ * {@link crossChecks}, so that whoever reports problems can name the place. Where the model and the data come from is
+ * not decided here: a job file names files, a manifest names CIDs.
+ */
+
+import * as z from 'zod/mini'
+import { rowPeersMax } from '../core/limits.ts'
+
+/** An integer from `min` to `max`, both allowed. */
+export const integer = (min: number, max: number) => z.int().check(z.gte(min), z.lte(max))
+const number = (min: number, max: number) => z.number().check(z.gte(min), z.lte(max))
+/** A number from 0 up to, but not including, 1: a momentum or a decay rate, where 1 would never forget. */
+const decayRate = () => z.number().check(z.gte(0), z.lt(1))
+
+/** Names go into file names, topics and terminals: letters, digits, dot, dash and underscore, at most 64. */
+export const jobNameSchema = z
+  .string()
+  .check(
+    z.regex(
+      /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/,
+      'must be 1 to 64 letters, digits, dots, dashes or underscores',
+    ),
+  )
+
+/** One paragraph for the donor; 500 characters keep a manifest far below the gossip limit. */
+export const descriptionSchema = z.string().check(z.maxLength(500))
+
+/** How the model's output is compared with the labels; the engine appends it to the graph. */
+export const lossSchema = z.enum(['softmax_cross_entropy', 'mse'])
+
+const trainBase = {
+  /** Step size at the schedule's peak. */
+  learningRate: z.number().check(z.gt(0), z.lte(100)),
+  /** How the learning rate goes on after the warm-up. */
+  schedule: z._default(z.enum(['constant', 'linear', 'cosine']), 'constant'),
+  /** Steps over which the learning rate rises from 0. */
+  warmupSteps: z._default(integer(0, 1e9), 0),
+  /** Where a linear or cosine schedule ends. */
+  minLearningRate: z._default(number(0, 100), 0),
+  /** Step at which a linear or cosine schedule has reached `minLearningRate`. */
+  totalSteps: z.optional(integer(1, 1e9)),
+  /** Samples of one step on one peer. */
+  batchSize: integer(1, 4096),
+  /** Steps of a peer in one round; 1 is plain synchronous gradient averaging. */
+  localSteps: z._default(integer(1, 10_000), 1),
+  /** Global norm to which a gradient is clipped; absent: not clipped. */
+  gradClip: z.optional(z.number().check(z.gt(0), z.lte(1e6))),
+  /** Decides the order of the samples. */
+  seed: z._default(integer(0, 2 ** 32 - 1), 1),
+}
+
+const sgdSchema = z.strictObject({
+  optimizer: z.literal('sgd'),
+  ...trainBase,
+  momentum: z._default(decayRate(), 0),
+  weightDecay: z._default(number(0, 10), 0),
+})
+
+/** Defaults are PyTorch's `torch.optim.AdamW`. */
+const adamwSchema = z.strictObject({
+  optimizer: z.literal('adamw'),
+  ...trainBase,
+  betas: z._default(z.tuple([decayRate(), decayRate()]), [0.9, 0.999]),
+  epsilon: z._default(z.number().check(z.gt(0), z.lte(1)), 1e-8),
+  weightDecay: z._default(number(0, 10), 0.01),
+})
+
+/** Section `train`. */
+export const trainSchema = z.discriminatedUnion('optimizer', [sgdSchema, adamwSchema])
+
+/** The outer optimizer steps on the averaged update of several local steps. */
+const outerSchema = z.discriminatedUnion('kind', [
+  z.strictObject({
+    kind: z.literal('nesterov'),
+    // 0.7 and 0.9 are DiLoCo's (Douillard et al. 2023, section 3)
+    learningRate: z._default(z.number().check(z.gt(0), z.lte(10)), 0.7),
+    momentum: z._default(decayRate(), 0.9),
+  }),
+  z.strictObject({
+    kind: z.literal('plain'),
+    learningRate: z._default(z.number().check(z.gt(0), z.lte(10)), 1),
+  }),
+])
+
+/** Section `swarm`. */
+export const swarmSchema = z.strictObject({
+  /** Peers that must be there before round 0 starts. */
+  minPeers: z._default(integer(1, rowPeersMax), 1),
+  /** How an update is coded on the wire. */
+  codec: z._default(z.enum(['f32', 'int8']), 'int8'),
+  /** Present exactly when there is more than one local step. */
+  outer: z.optional(outerSchema),
+})
+
+/** Section `convergence`. */
+export const convergenceSchema = z.strictObject({
+  /** What is measured on the validation split. */
+  metric: z.enum(['val_accuracy', 'val_loss']),
+  /** The run has converged when the metric is this good; absent: only the other rules end it. */
+  target: z.optional(z.number()),
+  /** Whether larger or smaller is better. */
+  mode: z.enum(['min', 'max']),
+  /** Evaluations without an improvement of `minDelta` after which the run has plateaued. */
+  patience: z._default(integer(1, 1e6), 10),
+  minDelta: z._default(number(0, 1e6), 0.001),
+  /** Rounds between two evaluations. */
+  evaluateEvery: z._default(integer(1, 10_000), 1),
+  maxRounds: integer(1, 1e6),
+  /** 30 days at most: nobody should give a browser tab to a job without an end. */
+  maxMinutes: z.number().check(z.gt(0), z.lte(43_200)),
+})
+
+export type Loss = z.infer<typeof lossSchema>
+export type TrainSpec = z.infer<typeof trainSchema>
+export type OuterSpec = z.infer<typeof outerSchema>
+export type SwarmSpec = z.infer<typeof swarmSchema>
+export type ConvergenceSpec = z.infer<typeof convergenceSchema>
+
+/** The sections that a job file and a manifest share. */
+export interface TrainingPlan {
+  train: TrainSpec
+  swarm: SwarmSpec
+  convergence: ConvergenceSpec
+}
+
+/** DiLoCo's outer optimizer, for a job with several local steps that names none. */
+export const outerDefault: OuterSpec = { kind: 'nesterov', learningRate: 0.7, momentum: 0.9 }
+
+/** A rule that was broken, and the key it is about. */
+export interface Problem {
+  path: (string | number)[]
+  message: string
+}
+
+/** The rules that join two keys. Empty when all hold. */
+export function crossChecks({ train, swarm, convergence }: TrainingPlan): Problem[] {
+  const problems: Problem[] = []
+  const add = (path: string, message: string) => problems.push({ path: path.split('.'), message })
+
+  if (train.schedule !== 'constant' && train.totalSteps === undefined)
+    add('train.schedule', `${train.schedule} needs a last step: set total_steps`)
+  if (train.totalSteps !== undefined && train.totalSteps <= train.warmupSteps)
+    add('train.totalSteps', `${train.totalSteps} leaves nothing after ${train.warmupSteps} warmup_steps`)
+  if (train.minLearningRate > train.learningRate)
+    add('train.minLearningRate', `${train.minLearningRate} is above the learning_rate ${train.learningRate}`)
+
+  if (train.localSteps === 1 && swarm.outer !== undefined)
+    add(
+      'swarm.outer',
+      'has no use with local_steps 1, where the optimizer itself steps on the average: remove it',
+    )
+
+  const better = convergence.metric === 'val_accuracy' ? 'max' : 'min'
+  if (convergence.mode !== better)
+    add('convergence.mode', `must be ${better} for ${convergence.metric}, not ${convergence.mode}`)
+  const { metric, target } = convergence
+  if (metric === 'val_accuracy' && target !== undefined && (target <= 0 || target > 1))
+    add('convergence.target', `${target} is not an accuracy: it lies above 0 and is at most 1`)
+  return problems
+}
