@@ -113,6 +113,11 @@ export class RunPeer {
     return this.#state
   }
 
+  /** Rounds after which this peer stops training. */
+  get roundsMax(): number {
+    return this.#init.plan.roundsMax
+  }
+
   /** Root of {@link state}. */
   get root(): string {
     return this.#root
