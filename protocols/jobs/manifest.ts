@@ -13,6 +13,7 @@ import * as z from 'zod/mini'
 import { assert } from '../core/assert.ts'
 import { SwarmError } from '../core/errors.ts'
 import { jobBytesMax, jobLifetimeMsMax, manifestBytesMax } from '../core/limits.ts'
+import { type Problem, pathText, problemsOf } from './problems.ts'
 import {
   convergenceSchema,
   crossChecks,
@@ -21,7 +22,6 @@ import {
   jobNameSchema,
   lossSchema,
   outerDefault,
-  type Problem,
   swarmSchema,
   type TrainingPlan,
   trainSchema,
@@ -146,14 +146,7 @@ export async function jobIdOf(manifestBytes: Uint8Array): Promise<string> {
 
 function checkManifest(value: unknown): Manifest {
   const parsed = manifestSchema.safeParse(value)
-  if (!parsed.success) {
-    throw invalid(
-      parsed.error.issues.map(({ path, code, message }) => ({
-        path: path.map(String),
-        message: message || code,
-      })),
-    )
-  }
+  if (!parsed.success) throw invalid(problemsOf(parsed.error.issues, value))
   const problems = [...crossChecks(parsed.data), ...manifestChecks(parsed.data)]
   if (problems.length > 0) throw invalid(problems)
   return parsed.data
@@ -173,7 +166,7 @@ function manifestChecks(manifest: Manifest): Problem[] {
 }
 
 function invalid(problems: readonly Problem[]): SwarmError {
-  const lines = problems.map(({ path, message }) => `${path.join('.')}: ${message}`)
+  const lines = problems.map(({ path, message }) => `${pathText(path)} ${message}`)
   return new SwarmError('JOB_INVALID', `the manifest is not valid: ${lines.join('; ')}`)
 }
 

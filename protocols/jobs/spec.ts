@@ -9,6 +9,7 @@
 
 import * as z from 'zod/mini'
 import { rowPeersMax } from '../core/limits.ts'
+import type { Problem } from './problems.ts'
 
 /** An integer from `min` to `max`, both allowed. */
 export const integer = (min: number, max: number) => z.int().check(z.gte(min), z.lte(max))
@@ -129,12 +130,6 @@ export interface TrainingPlan {
 
 /** DiLoCo's outer optimizer, for a job with several local steps that names none. */
 export const outerDefault: OuterSpec = { kind: 'nesterov', learningRate: 0.7, momentum: 0.9 }
-
-/** A rule that was broken, and the key it is about. */
-export interface Problem {
-  path: (string | number)[]
-  message: string
-}
 
 /** The rules that join two keys. Empty when all hold. */
 export function crossChecks({ train, swarm, convergence }: TrainingPlan): Problem[] {
