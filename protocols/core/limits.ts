@@ -38,3 +38,18 @@ export const jobBytesMax = 2 ** 31
 
 /** A manifest ends at most this long after it was made: the 30 days a run may last, and a day to find peers. */
 export const jobLifetimeMsMax = 31 * 24 * 3_600_000
+
+/**
+ * Bytes waiting on one link: 256 parts in f32, so a round's share of a 100 M parameter model can queue while the peer
+ * reads; more than that for one peer would let a single slow reader fill a browser tab.
+ */
+export const linkQueueBytesMax = 64 << 20
+
+/** A link whose peer takes no byte for this long is dropped. A hidden tab wakes at least once a minute. */
+export const linkStallMs = 60_000
+
+/** Links opened by peers that nobody here asked for yet, kept unread. Two rows' worth; the oldest goes first. */
+export const parkedLinksMax = 2 * rowPeersMax
+
+/** Distinct characters of a text data set: all of Unicode's first plane, and its index still fits one block. */
+export const vocabularyMax = 1 << 16
