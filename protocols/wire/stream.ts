@@ -42,7 +42,7 @@ export interface FrameStreamInit {
 /** A framed stream to one peer. */
 export class FrameStream {
   readonly peer: string
-  /** The peer's frames; each belongs to the reader. Ends when the peer has closed, throws SwarmError when it broke. */
+  /** The peer's frames; each has a buffer of its own. Ends when the peer has closed, throws SwarmError when it broke. */
   readonly frames: AsyncIterable<Uint8Array>
   readonly #stream: Stream
   readonly #outbox: Outbox
@@ -103,7 +103,7 @@ export class FrameStream {
     try {
       for await (const chunk of chunks) {
         this.#bytesDown += chunk.byteLength
-        yield chunk.subarray()
+        yield copied(chunk)
       }
     } catch (error) {
       const reason = this.#readError(error)
@@ -226,6 +226,17 @@ async function drained(stream: Stream, clock: Clock): Promise<void> {
 /** Prefix and frame in one chunk: two would cost a muxer frame and an encryption each. */
 async function* addPrefixes(frames: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8ArrayList> {
   for await (const frame of frames) yield lengthPrefixed.encode.single(frame)
+}
+
+/** A plain array of its own: a view would pin the network's larger buffers, and be a Buffer at any offset in Node. */
+function copied(list: Uint8ArrayList): Uint8Array {
+  const bytes = new Uint8Array(list.byteLength)
+  let offset = 0
+  for (const part of list) {
+    bytes.set(part, offset)
+    offset += part.byteLength
+  }
+  return bytes
 }
 
 function gone(peer: string, cause: unknown): SwarmError {
