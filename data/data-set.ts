@@ -1,0 +1,73 @@
+/**
+ * The form every data set has in memory, whatever file it came from: two splits of samples, each sample an input `x` and
+ * its labels `y`. A field is one flat array; sample `i` starts at `i * stride`. With a stride shorter than a sample the
+ * samples overlap: that is how a text gives one window of tokens for every position, and its labels are the same tokens
+ * one further on, without a copy.
+ */
+
+import type { Dtype } from '../protocols/core/tensor.ts'
+
+/** One flat array of samples. Row-major; treat as immutable, since fields may share memory. */
+export interface Field {
+  dtype: Dtype
+  /** Shape of one sample; `[]` is one number. */
+  sampleShape: readonly number[]
+  /** Elements from the start of one sample to the start of the next, >= 1. */
+  stride: number
+  /** What a value is divided by to become a float32 input: 255 for pixels, 1 for anything that is not scaled. */
+  divisor: 1 | 255
+  data: Uint8Array | Int32Array | Float32Array
+}
+
+export interface Split {
+  /** Samples, >= 1. */
+  count: number
+  fields: { x: Field; y: Field }
+}
+
+/** `images`: pixels with one class each. `text`: windows of token ids, labelled with the token that follows each. */
+export type DataKind = 'images' | 'text'
+
+export interface DataSet {
+  kind: DataKind
+  /** Labels are 0 … classes − 1; in text the size of the vocabulary. */
+  classes: number
+  /** Text only: the character of each token id. */
+  vocabulary?: readonly string[]
+  train: Split
+  validation: Split
+}
+
+/** Numbers in one sample. */
+export function sampleLength(field: Pick<Field, 'sampleShape'>): number {
+  return field.sampleShape.reduce((product, size) => product * size, 1)
+}
+
+/**
+ * A split of images. `pixels` u8[count, ...sampleShape] and `labels` u8[count] are kept, not copied.
+ */
+export function imageSplit(pixels: Uint8Array, labels: Uint8Array, sampleShape: readonly number[]): Split {
+  const stride = sampleLength({ sampleShape })
+  return {
+    count: labels.length,
+    fields: {
+      x: { dtype: 'uint8', sampleShape, stride, divisor: 255, data: pixels },
+      y: { dtype: 'uint8', sampleShape: [], stride: 1, divisor: 1, data: labels },
+    },
+  }
+}
+
+/**
+ * A split of text: `tokens.length - context` windows of `context` tokens. `tokens` is kept, not copied; it holds more than
+ * `context` ids.
+ */
+export function textSplit(tokens: Uint8Array | Int32Array, context: number): Split {
+  const field = (data: Uint8Array | Int32Array): Field => ({
+    dtype: data instanceof Uint8Array ? 'uint8' : 'int32',
+    sampleShape: [context],
+    stride: 1,
+    divisor: 1,
+    data,
+  })
+  return { count: tokens.length - context, fields: { x: field(tokens), y: field(tokens.subarray(1)) } }
+}
