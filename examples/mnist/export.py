@@ -32,15 +32,16 @@ class Cnn(nn.Module):
 
 if __name__ == "__main__":
     torch.manual_seed(SEED)
-    torch.onnx.export(
+    program = torch.onnx.export(
         Cnn().eval(),
         (torch.zeros(2, 1, 28, 28),),
-        Path(__file__).with_name("cnn.onnx"),
         input_names=["image"],
         output_names=["logits"],
         dynamic_shapes=({0: torch.export.Dim("batch")},),
         dynamo=True,
-        optimize=False,
-        external_data=False,
+        optimize=False,  # the optimizer merges equal tensors and transposes weights: names and ties would be lost
         verbose=False,
     )
+    for node in program.model.graph:
+        node.metadata_props.clear()  # PyTorch's stack traces name the folders of whoever exported
+    program.save(Path(__file__).with_name("cnn.onnx"), external_data=False)

@@ -95,15 +95,16 @@ class Gpt(nn.Module):
 
 if __name__ == "__main__":
     torch.manual_seed(SEED)
-    torch.onnx.export(
+    program = torch.onnx.export(
         Gpt().eval(),
         (torch.zeros(2, CONTEXT, dtype=torch.long),),
-        Path(__file__).with_name("gpt.onnx"),
         input_names=["tokens"],
         output_names=["logits"],
         dynamic_shapes=({0: torch.export.Dim("batch")},),
         dynamo=True,
-        optimize=False,
-        external_data=False,
+        optimize=False,  # the optimizer merges equal tensors and transposes weights: names and ties would be lost
         verbose=False,
     )
+    for node in program.model.graph:
+        node.metadata_props.clear()  # PyTorch's stack traces name the folders of whoever exported
+    program.save(Path(__file__).with_name("gpt.onnx"), external_data=False)
