@@ -1,0 +1,66 @@
+/**
+ * Turns what onnxruntime throws into a `SwarmError`. The runtime throws plain `Error`s whose code is only in the text, so
+ * this file is a table of texts; the test suite provokes each on every backend, because wording changes between releases
+ * (these are 1.30's).
+ */
+import { type ErrorCode, SwarmError } from '../../protocols/core/errors.ts'
+import type { BackendName } from './backend.ts'
+
+interface Symptom {
+  pattern: RegExp
+  code: ErrorCode
+  hint: string
+}
+
+const symptoms: readonly Symptom[] = [
+  {
+    // The arena of the native build; C++ new; emscripten's heap; the engine's ArrayBuffers; wasm's 4 GiB check.
+    pattern:
+      /failed to allocate memory|bad_alloc|out of memory|cannot enlarge memory|array buffer allocation failed|could not allocate memory|tensor shape is too large/i,
+    code: 'OUT_OF_MEMORY',
+    hint: 'Use a smaller batch or a smaller model, or close other programs.',
+  },
+  {
+    pattern: /no op registered for|not implemented|could not find an implementation/i,
+    code: 'MODEL_UNSUPPORTED',
+    hint: 'Export the model with standard ONNX operators (opset 11 to 26).',
+  },
+  {
+    pattern: /protobuf parsing failed|invalid model|invalid graph|unsupported model ir version|type error:/i,
+    code: 'MODEL_INVALID',
+    hint: 'Export the model again and check it with onnx.checker.',
+  },
+]
+
+const otherwise = {
+  code: 'BACKEND_FAILED',
+  hint: 'Try another backend (--backend wasm); if the model fails there too, it is at fault.',
+} as const
+
+/**
+ * The coded error for `error`, thrown by backend `name` while `doing` ("loading the model", "running the graph"). Names
+ * operator and node when the runtime's text does.
+ */
+export function backendFailure(name: BackendName, doing: string, error: unknown): SwarmError {
+  const text = error instanceof Error ? error.message : String(error)
+  const symptom = symptoms.find(({ pattern }) => pattern.test(text)) ?? otherwise
+  const node = nodeIn(text)
+  const where = node === undefined ? '' : ` at ${node}`
+  return new SwarmError(symptom.code, `${name} backend failed while ${doing}${where}: ${firstLine(text)}`, {
+    hint: symptom.hint,
+    cause: error,
+  })
+}
+
+function nodeIn(text: string): string | undefined {
+  const running = /while running (\S+) node\. Name:'([^']*)'/.exec(text)
+  if (running) return `${running[1]} node '${running[2]}'`
+  const loading = /In Node, \("([^"]*)", (\w+),/.exec(text)
+  return loading ? `${loading[2]} node '${loading[1]}'` : undefined
+}
+
+/** Without the build machine's paths and the C++ signature, which say nothing to the reader. */
+function firstLine(text: string): string {
+  const line = text.split('\n', 1)[0] ?? ''
+  return line.replace(/\/\S*onnxruntime\/core\/\S+:\d+ /, '').slice(0, 400)
+}

@@ -1,0 +1,58 @@
+/**
+ * Learning rates over a run. Every peer derives the rate of a step itself and multiplies shared parameters by it, so the
+ * formulas use only correctly rounded operations: the cosine is computed here, because `Math.cos` may differ in its last
+ * bit between browsers.
+ *
+ * Warm-up and cosine are nanoGPT's `get_lr` (train.py): with W warm-up and T total steps, step s from 0,
+ *   s < W    η·(s + 1)/(W + 1)
+ *   s >= T   η_end
+ *   else     η_end + (η - η_end)·c(d),  d = (s - W)/(T - W),  c = 1 - d (linear) or (1 + cos πd)/2 (cosine)
+ */
+import { unreachable } from '../../protocols/core/assert.ts'
+
+export type Schedule =
+  | { kind: 'constant'; learningRate: number; warmupSteps: number }
+  | {
+      kind: 'linear' | 'cosine'
+      /** η, reached after the warm-up; > 0. */
+      learningRate: number
+      /** η_end, from step `totalSteps` on; >= 0. */
+      finalLearningRate: number
+      /** W, >= 0 and < `totalSteps`. */
+      warmupSteps: number
+      /** T, in steps of the run. */
+      totalSteps: number
+    }
+
+/** The learning rate of `step`, counted from 0. The same bits on every platform. */
+export function learningRateAt(schedule: Schedule, step: number): number {
+  const { learningRate, warmupSteps } = schedule
+  if (step < warmupSteps) return (learningRate * (step + 1)) / (warmupSteps + 1)
+  switch (schedule.kind) {
+    case 'constant':
+      return learningRate
+    case 'linear':
+    case 'cosine': {
+      const { finalLearningRate, totalSteps } = schedule
+      if (step >= totalSteps) return finalLearningRate
+      const done = (step - warmupSteps) / (totalSteps - warmupSteps)
+      const share = schedule.kind === 'linear' ? 1 - done : 0.5 * (1 + cosineOfHalfTurns(done))
+      return finalLearningRate + share * (learningRate - finalLearningRate)
+    }
+    default:
+      return unreachable(schedule)
+  }
+}
+
+/**
+ * cos(π·t) for t in [0, 1], absolute error below 5e-16. Taylor's series on [0, π/2] and cos(π - x) = -cos x beyond; the last term,
+ * (π/2)^24 / 24!, is 8e-20.
+ */
+export function cosineOfHalfTurns(t: number): number {
+  if (t > 0.5) return -cosineOfHalfTurns(1 - t)
+  const angle = Math.PI * t
+  const square = angle * angle
+  let sum = 1
+  for (let k = 24; k >= 2; k -= 2) sum = 1 - (sum * square) / (k * (k - 1))
+  return sum
+}

@@ -1,0 +1,51 @@
+/** Learning rates against nanoGPT's and PyTorch's, and the accuracy of the portable cosine. */
+import { readFileSync } from 'node:fs'
+import { expect, it } from 'vitest'
+import { cosineOfHalfTurns, learningRateAt, type Schedule } from '../../../engine/optimizers/schedule.ts'
+
+const fixture = JSON.parse(
+  readFileSync(new URL('../../fixtures/flat-optimizers.json', import.meta.url), 'utf8'),
+) as { cosine: number[]; linear: number[] }
+
+it('follows nanoGPT through warm-up, cosine and the end', () => {
+  const schedule: Schedule = {
+    kind: 'cosine',
+    learningRate: 6e-4,
+    finalLearningRate: 6e-5,
+    warmupSteps: 10,
+    totalSteps: 100,
+  }
+  fixture.cosine.forEach((expected, step) => {
+    expect(learningRateAt(schedule, step) / expected, `step ${step}`).toBeCloseTo(1, 14)
+  })
+})
+
+it("follows PyTorch's LinearLR to its end and beyond", () => {
+  const schedule: Schedule = {
+    kind: 'linear',
+    learningRate: 0.5,
+    finalLearningRate: 0.1,
+    warmupSteps: 0,
+    totalSteps: 20,
+  }
+  fixture.linear.forEach((expected, step) => {
+    expect(learningRateAt(schedule, step), `step ${step}`).toBeCloseTo(expected, 14)
+  })
+})
+
+it('warms a constant rate up and then keeps it', () => {
+  const schedule: Schedule = { kind: 'constant', learningRate: 0.8, warmupSteps: 3 }
+  expect([0, 1, 2, 3, 1000].map((step) => learningRateAt(schedule, step))).toEqual([
+    0.2,
+    0.4,
+    0.8 * 0.75,
+    0.8,
+    0.8,
+  ])
+})
+
+it('computes the cosine to within 5e-16', () => {
+  for (let i = 0; i <= 1000; i++) {
+    expect(Math.abs(cosineOfHalfTurns(i / 1000) - Math.cos((Math.PI * i) / 1000))).toBeLessThan(5e-16)
+  }
+})
