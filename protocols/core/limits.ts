@@ -53,3 +53,21 @@ export const parkedLinksMax = 2 * rowPeersMax
 
 /** Distinct characters of a text data set: all of Unicode's first plane, and its index still fits one block. */
 export const vocabularyMax = 1 << 16
+
+/** Peers of one run whose progress a coordinator keeps: the simulator's largest swarm, at about 1 KiB each 10 MiB. */
+export const peerReportsMax = 10_000
+
+/** States that a coordinator remembers each peer to have named: a slow evaluation may take as long as a few of them. */
+export const milestonesPerPeerMax = 8
+
+/** A peer whose progress is not repeated for this long no longer counts in a majority: as long as its HELLO is kept. */
+export const reportExpiryMs = helloExpiryMs
+
+/** CIDs of one want or have: 64 fit 4 KiB, and a peer answers a whole message before it reads the next. */
+export const wantCidsMax = 64
+
+/** Blocks wanted at one time by one peer; what a fetch asks beyond that waits. 4,096 blocks are 4 GiB. */
+export const wantedBlocksMax = 4_096
+
+/** Bytes of one file moved as blocks: all parameters of the largest model in f32. */
+export const fileBytesMax = 4 * parametersMax

@@ -1,0 +1,44 @@
+/**
+ * Which states the peers of a run agree on, and where they do not. A state is *agreed* when more than half of the
+ * reporting peers have named it; so one peer that lies about its root cannot choose what is measured.
+ */
+
+import type { RunRecord, StateName } from './run-record.ts'
+
+/** Peers that hold different states of one round. Healthy runs have none: a round is decided once. */
+export interface Fork {
+  round: number
+  /** The states held, the one with most peers first. */
+  branches: { root: string; peers: string[] }[]
+}
+
+/** The states that a majority has named, newest first. */
+export function agreedStates(record: RunRecord): StateName[] {
+  const reporters = record.reports.length
+  return [...record.supporters().values()]
+    .filter(({ peers }) => peers.length * 2 > reporters)
+    .map(({ state }) => state)
+    .sort((a, b) => b.round - a.round)
+}
+
+/** The newest agreed milestone, unless it or a later one has been evaluated. */
+export function nextEvaluation(record: RunRecord): StateName | undefined {
+  const newest = agreedStates(record).find(({ round }) => record.isMilestone(round))
+  const evaluatedRound = record.evaluations.at(-1)?.round ?? -1
+  return newest !== undefined && newest.round > evaluatedRound ? newest : undefined
+}
+
+/** Every round on which the reporting peers disagree, the latest first. */
+export function findForks(record: RunRecord): Fork[] {
+  const rounds = new Map<number, Fork['branches']>()
+  for (const { state, peers } of record.supporters().values()) {
+    rounds.set(state.round, [...(rounds.get(state.round) ?? []), { root: state.root, peers }])
+  }
+  return [...rounds]
+    .filter(([, branches]) => branches.length > 1)
+    .map(([round, branches]) => ({
+      round,
+      branches: branches.sort((a, b) => b.peers.length - a.peers.length),
+    }))
+    .sort((a, b) => b.round - a.round)
+}

@@ -1,0 +1,121 @@
+/**
+ * What a coordinator knows about one run: the newest report of every live peer, which states peers have named, and how
+ * the agreed states did on held-out samples.
+ *
+ * Filled from gossip by whoever watches the run, read by {@link tick}. Everything in it can be rebuilt from the peers'
+ * next reports, so a coordinator that comes back needs no disk for it. It neither decides anything nor keeps time: "now"
+ * is an argument, milliseconds of any clock, the same one throughout.
+ */
+
+import { milestonesPerPeerMax, peerReportsMax, reportExpiryMs } from '../protocols/core/limits.ts'
+import type { ConvergenceSpec } from '../protocols/jobs/spec.ts'
+
+/** The part of a peer's gossiped progress that verdicts depend on. */
+export interface PeerReport {
+  peer: string
+  /** The state it holds. */
+  round: number
+  root: string
+  /** Mean loss of its last round's local steps; `null` before the first and when it was not finite. */
+  loss: number | null
+  /** Its last local step gave NaN or infinity. */
+  isLossNotFinite: boolean
+}
+
+/** How state `root` did on the validation split. */
+export interface Evaluation {
+  round: number
+  root: string
+  /** Mean over the predictions of the split; not finite when the run has blown up. */
+  loss: number
+  /** Share of right answers, 0 to 1; `null` where the loss knows no classes. */
+  accuracy: number | null
+}
+
+/** A state by name. */
+export interface StateName {
+  round: number
+  root: string
+}
+
+interface Reporter {
+  newest: PeerReport
+  heardMs: number
+  /** Roots that this peer named for the rounds that may be evaluated, oldest first. */
+  milestones: Map<number, string>
+}
+
+export class RunRecord {
+  readonly rules: ConvergenceSpec
+  /** When the run began, on the clock that `now` is read from. */
+  readonly startedMs: number
+  readonly #reporters = new Map<string, Reporter>()
+  readonly #evaluations: Evaluation[] = []
+
+  constructor(rules: ConvergenceSpec, startedMs: number) {
+    this.rules = rules
+    this.startedMs = startedMs
+  }
+
+  /** The newest report of each live peer. */
+  get reports(): PeerReport[] {
+    return [...this.#reporters.values()].map(({ newest }) => newest)
+  }
+
+  /** All evaluations so far, by round. */
+  get evaluations(): readonly Evaluation[] {
+    return this.#evaluations
+  }
+
+  /** True for the rounds whose state is evaluated: every `evaluateEvery`-th, and the last that the job allows. */
+  isMilestone(round: number): boolean {
+    return round % this.rules.evaluateEvery === 0 || round === this.rules.maxRounds
+  }
+
+  /** Takes a peer's report; one about an earlier round than its last is late and ignored. */
+  observe(report: PeerReport, now: number): void {
+    const known = this.#reporters.get(report.peer)
+    if (known === undefined && this.#reporters.size >= peerReportsMax) return
+    if (known !== undefined && report.round < known.newest.round) return
+    const milestones = known?.milestones ?? new Map<number, string>()
+    if (this.isMilestone(report.round)) {
+      milestones.set(report.round, report.root)
+      if (milestones.size > milestonesPerPeerMax) milestones.delete(milestones.keys().next().value!)
+    }
+    this.#reporters.set(report.peer, { newest: report, heardMs: now, milestones })
+  }
+
+  /** Drops a peer that said goodbye. */
+  forget(peer: string): void {
+    this.#reporters.delete(peer)
+  }
+
+  /** Drops the peers that have been silent for `reportExpiryMs`, so that the dead do not count in a majority. */
+  forgetSilent(now: number): void {
+    for (const [peer, { heardMs }] of this.#reporters) {
+      if (now - heardMs >= reportExpiryMs) this.#reporters.delete(peer)
+    }
+  }
+
+  /** Takes the result of an evaluation. A second one of the same state is ignored. */
+  evaluated(evaluation: Evaluation): void {
+    if (this.#evaluations.some(({ root }) => root === evaluation.root)) return
+    this.#evaluations.push(evaluation)
+    this.#evaluations.sort((a, b) => a.round - b.round)
+  }
+
+  /** The peers that named each state: their milestones and where they are now. */
+  supporters(): Map<string, { state: StateName; peers: string[] }> {
+    const states = new Map<string, { state: StateName; peers: string[] }>()
+    for (const [peer, { newest, milestones }] of this.#reporters) {
+      const named = new Map(milestones).set(newest.round, newest.root)
+      for (const [round, root] of named) {
+        const key = `${round} ${root}`
+        const entry = states.get(key) ?? { state: { round, root }, peers: [] }
+        entry.peers.push(peer)
+        states.set(key, entry)
+      }
+    }
+    return states
+  }
+}

@@ -1,0 +1,272 @@
+/** Every rule of the coordinator at its boundary, who may choose what is measured, and that verdicts never go back. */
+
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { type PeerReport, RunRecord } from '../../../coordinator/run-record.ts'
+import { tick, type Verdict } from '../../../coordinator/tick.ts'
+import { milestonesPerPeerMax, peerReportsMax, reportExpiryMs } from '../../../protocols/core/limits.ts'
+import type { ConvergenceSpec } from '../../../protocols/jobs/spec.ts'
+
+const accuracyRules: ConvergenceSpec = {
+  metric: 'val_accuracy',
+  mode: 'max',
+  target: 0.9,
+  patience: 3,
+  minDelta: 0.01,
+  evaluateEvery: 2,
+  maxRounds: 20,
+  maxMinutes: 10,
+}
+const lossRules: ConvergenceSpec = { ...accuracyRules, metric: 'val_loss', mode: 'min', target: 0.1 }
+
+/** A record with one evaluation each 2 rounds; `accuracies` and `losses` in order. */
+function measured(
+  values: { losses?: number[]; accuracies?: number[] },
+  rules: Partial<ConvergenceSpec> = {},
+): RunRecord {
+  const base = values.losses === undefined ? accuracyRules : lossRules
+  const record = new RunRecord({ ...base, ...rules }, 0)
+  const count = (values.losses ?? values.accuracies ?? []).length
+  for (let index = 0; index < count; index++) {
+    const round = index * 2
+    const [loss, accuracy] = [values.losses?.[index] ?? 1, values.accuracies?.[index] ?? null]
+    record.evaluated({ round, root: `root-${round}`, loss, accuracy })
+  }
+  return record
+}
+
+function report(peer: string, round: number, more: Partial<PeerReport> = {}): PeerReport {
+  return { peer, round, root: `root-${round}`, loss: 1, isLossNotFinite: false, ...more }
+}
+
+function reported(reports: PeerReport[], rules: ConvergenceSpec = accuracyRules): RunRecord {
+  const record = new RunRecord(rules, 0)
+  for (const item of reports) record.observe(item, 0)
+  return record
+}
+
+const verdictOf = (record: RunRecord, now = 0): Verdict['verdict'] => tick(record, now).verdict.verdict
+
+describe('converged', () => {
+  test('an accuracy on the target converges, one just below does not', () => {
+    expect(verdictOf(measured({ accuracies: [0.5, 0.9] }))).toBe('converged')
+    expect(verdictOf(measured({ accuracies: [0.5, 0.8999] }))).toBe('continue')
+  })
+
+  test('a loss on the target converges, one just above does not', () => {
+    expect(verdictOf(measured({ losses: [1, 0.1] }))).toBe('converged')
+    expect(verdictOf(measured({ losses: [1, 0.1001] }))).toBe('continue')
+  })
+
+  test('the verdict names the first state on target, its value, and the rounds done', () => {
+    const record = measured({ accuracies: [0.5, 0.91, 0.95] })
+    record.observe(report('a', 7), 0)
+    expect(tick(record, 0).verdict).toEqual({
+      verdict: 'converged',
+      reason: 'val_accuracy 0.91 reached the target 0.9',
+      state: { round: 2, root: 'root-2' },
+      value: 0.91,
+      rounds: 7,
+    })
+  })
+
+  test('a run that is on target converges even when its time is up', () => {
+    expect(verdictOf(measured({ accuracies: [0.95] }), 11 * 60_000)).toBe('converged')
+  })
+
+  test('without a target no accuracy converges', () => {
+    expect(verdictOf(measured({ accuracies: [0.5, 1] }, { target: undefined }))).toBe('continue')
+  })
+})
+
+describe('plateaued', () => {
+  test('as many evaluations as the patience without an improvement end the run, one fewer does not', () => {
+    expect(verdictOf(measured({ accuracies: [0.3, 0.5, 0.5, 0.5] }))).toBe('continue')
+    expect(verdictOf(measured({ accuracies: [0.3, 0.5, 0.5, 0.5, 0.5] }))).toBe('plateaued')
+  })
+
+  test('an improvement counts only when it is more than min_delta', () => {
+    expect(verdictOf(measured({ losses: [1, 0.995, 0.993, 0.991] }))).toBe('plateaued')
+    expect(verdictOf(measured({ losses: [1, 0.995, 0.993, 0.989] }))).toBe('continue')
+  })
+
+  test('many improvements below min_delta add up to one', () => {
+    expect(verdictOf(measured({ accuracies: [0.5, 0.506, 0.512, 0.518, 0.524, 0.53] }))).toBe('continue')
+  })
+
+  test('the verdict keeps the best state, not the last', () => {
+    const { verdict } = tick(measured({ accuracies: [0.3, 0.5, 0.4, 0.45, 0.2] }), 0)
+    expect(verdict.state).toEqual({ round: 2, root: 'root-2' })
+    expect(verdict.value).toBe(0.5)
+  })
+})
+
+describe('diverged', () => {
+  test('a held-out loss that is not finite diverges at once', () => {
+    expect(verdictOf(measured({ losses: [1, Number.NaN] }))).toBe('diverged')
+    expect(verdictOf(measured({ losses: [1, Number.POSITIVE_INFINITY] }))).toBe('diverged')
+  })
+
+  test('a held-out loss above 1.5 times the best diverges when seen twice running', () => {
+    expect(verdictOf(measured({ losses: [1, 1.51] }))).toBe('continue')
+    expect(verdictOf(measured({ losses: [1, 1.51, 1.5] }))).toBe('continue')
+    expect(verdictOf(measured({ losses: [1, 1.51, 1.51] }))).toBe('diverged')
+  })
+
+  test('near a loss of zero, losing less than a tenth of what was gained is no divergence', () => {
+    expect(verdictOf(measured({ losses: [2.2, 0.2, 0.39, 0.39] }))).toBe('continue')
+    expect(verdictOf(measured({ losses: [2.2, 0.2, 0.41, 0.41] }))).toBe('diverged')
+  })
+
+  test('a training loss that is not finite diverges at a majority of the reporting peers', () => {
+    const broken = { isLossNotFinite: true, loss: null }
+    expect(verdictOf(reported([report('a', 1, broken), report('b', 1)]))).toBe('continue')
+    const three = reported([report('a', 1, broken), report('b', 1), report('c', 1, broken)])
+    expect(tick(three, 0).verdict.reason).toBe('the training loss of 2 of 3 peers is not finite')
+    expect(verdictOf(three)).toBe('diverged')
+  })
+})
+
+describe('out of budget', () => {
+  test('the last round ends the run once its state is measured', () => {
+    const record = measured({ accuracies: [0.1, 0.2, 0.3] }, { maxRounds: 5 })
+    for (const peer of ['a', 'b']) record.observe(report(peer, 5), 0)
+    expect(tick(record, 0).evaluate).toEqual({ round: 5, root: 'root-5' })
+    expect(verdictOf(record)).toBe('continue')
+    record.evaluated({ round: 5, root: 'root-5', loss: 1, accuracy: 0.4 })
+    expect(tick(record, 0).verdict).toMatchObject({ verdict: 'out-of-budget', rounds: 5, value: 0.4 })
+  })
+
+  test('the time is up at max_minutes and not a millisecond earlier', () => {
+    const record = measured({ accuracies: [0.1] })
+    expect(verdictOf(record, 10 * 60_000 - 1)).toBe('continue')
+    expect(verdictOf(record, 10 * 60_000)).toBe('out-of-budget')
+  })
+
+  test('a run without any measurement keeps the newest agreed state', () => {
+    const record = reported([report('a', 3), report('b', 3), report('c', 4)])
+    const { verdict } = tick(record, 10 * 60_000)
+    expect(verdict).toMatchObject({ verdict: 'out-of-budget', state: { round: 3 }, value: null, rounds: 3 })
+  })
+})
+
+describe('what is measured next', () => {
+  test('the newest milestone that more than half of the reporting peers have named', () => {
+    const record = reported([report('a', 4), report('b', 2), report('c', 2), report('d', 2)])
+    expect(tick(record, 0).evaluate).toEqual({ round: 2, root: 'root-2' })
+    record.observe(report('b', 4), 0)
+    expect(tick(record, 0).evaluate?.round).toBe(2)
+    record.observe(report('c', 4), 0)
+    expect(tick(record, 0).evaluate).toEqual({ round: 4, root: 'root-4' })
+  })
+
+  test('a peer that went on still counts for the milestone it left', () => {
+    const record = reported([report('a', 2), report('b', 2), report('a', 3), report('b', 3)])
+    expect(tick(record, 0).evaluate).toEqual({ round: 2, root: 'root-2' })
+  })
+
+  test('a state is measured once, and none older than the last', () => {
+    const record = reported([report('a', 2), report('a', 4)])
+    record.evaluated({ round: 4, root: 'root-4', loss: 1, accuracy: 0.5 })
+    expect(tick(record, 0).evaluate).toBeUndefined()
+  })
+
+  test('one liar among three cannot choose the state', () => {
+    const record = reported([report('a', 2), report('b', 2), report('liar', 8, { root: 'forged' })])
+    expect(tick(record, 0).evaluate).toEqual({ round: 2, root: 'root-2' })
+  })
+
+  test('peers that fell silent no longer count in the majority', () => {
+    const record = reported([report('a', 2), report('b', 2), report('c', 2)])
+    record.observe(report('a', 4), 1)
+    record.forgetSilent(reportExpiryMs)
+    expect(record.reports.map(({ peer }) => peer)).toEqual(['a'])
+    expect(tick(record, 0).evaluate?.round).toBe(4)
+  })
+
+  test('nothing, when the run is over', () => {
+    const record = reported([report('a', 2)])
+    expect(tick(record, 10 * 60_000).evaluate).toBeUndefined()
+  })
+})
+
+test('a late report does not take a peer back', () => {
+  const record = reported([report('a', 5), report('a', 3)])
+  expect(record.reports).toEqual([report('a', 5)])
+})
+
+test('peers with different roots of one round are reported, the larger branch first', () => {
+  const record = reported([report('a', 3, { root: 'other' }), report('b', 3), report('c', 3), report('d', 4)])
+  expect(tick(record, 0).forks).toEqual([
+    {
+      round: 3,
+      branches: [
+        { root: 'root-3', peers: ['b', 'c'] },
+        { root: 'other', peers: ['a'] },
+      ],
+    },
+  ])
+})
+
+test('the record is bounded in peers and in milestones of each', () => {
+  const record = new RunRecord(accuracyRules, 0)
+  for (let round = 0; round <= 2 * milestonesPerPeerMax; round += 2) record.observe(report('a', round), 0)
+  expect(record.supporters().size).toBe(milestonesPerPeerMax)
+  for (let index = 0; index <= peerReportsMax; index++) record.observe(report(`peer-${index}`, 1), 0)
+  expect(record.reports.length).toBe(peerReportsMax)
+})
+
+type Happening =
+  | { kind: 'report'; report: PeerReport }
+  | { kind: 'evaluation'; loss: number; accuracy: number }
+  | { kind: 'silence'; ms: number }
+
+const happenings: fc.Arbitrary<Happening> = fc.oneof(
+  fc.record({
+    kind: fc.constant('report' as const),
+    report: fc.record({
+      peer: fc.constantFrom('a', 'b', 'c', 'd'),
+      round: fc.nat(24),
+      root: fc.constantFrom('x', 'y'),
+      loss: fc.constant(1),
+      isLossNotFinite: fc.boolean(),
+    }),
+  }),
+  fc.record({
+    kind: fc.constant('evaluation' as const),
+    loss: fc.oneof(fc.double({ min: 0, max: 3, noNaN: true }), fc.constant(Number.NaN)),
+    accuracy: fc.double({ min: 0, max: 1, noNaN: true }),
+  }),
+  fc.record({ kind: fc.constant('silence' as const), ms: fc.integer({ min: 1, max: 200_000 }) }),
+)
+
+/** Short patience, so that a short list of happenings can reach every verdict. */
+const quickRules: ConvergenceSpec = { ...accuracyRules, evaluateEvery: 1, patience: 1, target: 0.95 }
+
+test('whatever happens, a final verdict is never taken back, and only agreed new milestones are measured', () => {
+  const seen = new Set<string>()
+  fc.assert(
+    fc.property(fc.array(happenings, { maxLength: 80 }), (list) => {
+      const record = new RunRecord(quickRules, 0)
+      let now = 0
+      let last: Verdict | undefined
+      for (const happening of list) {
+        if (happening.kind === 'report') record.observe(happening.report, now)
+        if (happening.kind === 'silence') now += happening.ms
+        record.forgetSilent(now)
+        const decisions = tick(record, now, last)
+        if (last !== undefined && last.verdict !== 'continue') expect(decisions.verdict).toEqual(last)
+        last = decisions.verdict
+        seen.add(last.verdict)
+        const { evaluate } = decisions
+        if (evaluate === undefined) continue
+        expect(last.verdict).toBe('continue')
+        expect(record.isMilestone(evaluate.round)).toBe(true)
+        expect(evaluate.round).toBeGreaterThan(record.evaluations.at(-1)?.round ?? -1)
+        if (happening.kind === 'evaluation') record.evaluated({ ...evaluate, ...happening })
+      }
+    }),
+    { numRuns: 500, seed: 7 },
+  )
+  expect([...seen].sort()).toEqual(['continue', 'converged', 'diverged', 'out-of-budget', 'plateaued'])
+})
