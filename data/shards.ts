@@ -16,7 +16,7 @@ import * as dagCbor from '@ipld/dag-cbor'
 import { CID } from 'multiformats/cid'
 import * as raw from 'multiformats/codecs/raw'
 import { sha256 } from 'multiformats/hashes/sha2'
-import * as z from 'zod/mini'
+import * as z from 'zod'
 import { assert } from '../protocols/core/assert.ts'
 import { SwarmError } from '../protocols/core/errors.ts'
 import { blockBytesMax, jobBytesMax, vocabularyMax } from '../protocols/core/limits.ts'
@@ -36,14 +36,14 @@ export interface EncodedDataSet {
   blocks: Block[]
 }
 
-const size = (max: number) => z.int().check(z.gte(1), z.lte(max))
+const size = (max: number) => z.int().min(1).max(max)
 
 const arraySchema = z.strictObject({
   dtype: z.enum(['uint8', 'int32']),
-  sampleShape: z.array(size(2 ** 20)).check(z.maxLength(4)),
-  chunks: z.array(z.custom<CID>((value) => CID.asCID(value) !== null)).check(z.minLength(1)),
+  sampleShape: z.array(size(2 ** 20)).max(4),
+  chunks: z.array(z.custom<CID>((value) => CID.asCID(value) !== null)).min(1),
 })
-const splitSchema = z.strictObject({ count: size(2 ** 32 - 1), x: arraySchema, y: z.optional(arraySchema) })
+const splitSchema = z.strictObject({ count: size(2 ** 32 - 1), x: arraySchema, y: arraySchema.optional() })
 const commonShape = {
   v: z.literal(1),
   classes: size(2 ** 24),
@@ -56,7 +56,7 @@ const indexSchema = z.discriminatedUnion('kind', [
     kind: z.literal('text'),
     ...commonShape,
     context: size(2 ** 16),
-    vocabulary: z.array(z.string().check(z.maxLength(2))).check(z.maxLength(vocabularyMax)),
+    vocabulary: z.array(z.string().max(2)).max(vocabularyMax),
   }),
 ])
 

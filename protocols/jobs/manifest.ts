@@ -9,7 +9,7 @@
 import * as dagCbor from '@ipld/dag-cbor'
 import { CID } from 'multiformats/cid'
 import { sha256 } from 'multiformats/hashes/sha2'
-import * as z from 'zod/mini'
+import * as z from 'zod'
 import { assert } from '../core/assert.ts'
 import { SwarmError } from '../core/errors.ts'
 import { jobBytesMax, jobLifetimeMsMax, manifestBytesMax } from '../core/limits.ts'
@@ -27,18 +27,18 @@ import {
   trainSchema,
 } from './spec.ts'
 
-const cidSchema = z.string().check(z.refine(isCid, 'is not a CID (version 1, sha2-256)'))
+const cidSchema = z.string().refine(isCid, 'must be a CID of version 1 with sha2-256')
 /** Ids of Ed25519 keys are 52 characters; of RSA keys 46. */
-const peerIdSchema = z.string().check(z.regex(/^[1-9A-HJ-NP-Za-km-z]{40,64}$/, 'is not a peer id'))
+const peerIdSchema = z.string().regex(/^[1-9A-HJ-NP-Za-km-z]{40,64}$/, 'must be a peer id')
 
 const manifestSchema = z.strictObject({
   v: z.literal(1),
   name: jobNameSchema,
-  description: z.optional(descriptionSchema),
+  description: descriptionSchema.optional(),
   /** Peer id whose key signs this manifest and may stop the job. */
   owner: peerIdSchema,
   /** Peer ids whose verdicts count. */
-  coordinators: z.array(peerIdSchema).check(z.minLength(1), z.maxLength(8)),
+  coordinators: z.array(peerIdSchema).min(1).max(8),
   model: z.strictObject({
     /** Names the ONNX file's index block. */
     cid: cidSchema,
@@ -53,7 +53,10 @@ const manifestSchema = z.strictObject({
     /** `images`: u8 pixels scaled to [0, 1]; `text`: windows of token ids, labelled with the next token. */
     kind: z.enum(['images', 'text']),
     /** Shape of one sample: `[28, 28]`, or `[context]` for text. */
-    sampleShape: z.array(integer(1, 1 << 16)).check(z.minLength(1), z.maxLength(4)),
+    sampleShape: z
+      .array(integer(1, 1 << 16))
+      .min(1)
+      .max(4),
     /** Labels are 0 … classes − 1; for text the size of the vocabulary. */
     classes: integer(1, 1 << 24),
     /** Samples of the training split. */

@@ -5,7 +5,7 @@
  * in a file (line, column) and what was probably meant is the job file reader's business.
  */
 
-import type * as z from 'zod/mini'
+import type * as z from 'zod'
 
 /** A rule that was broken. */
 export interface Problem {

@@ -7,67 +7,62 @@
  * not decided here: a job file names files, a manifest names CIDs.
  */
 
-import * as z from 'zod/mini'
+import * as z from 'zod'
 import { rowPeersMax } from '../core/limits.ts'
 import type { Problem } from './problems.ts'
 
 /** An integer from `min` to `max`, both allowed. */
-export const integer = (min: number, max: number) => z.int().check(z.gte(min), z.lte(max))
-const number = (min: number, max: number) => z.number().check(z.gte(min), z.lte(max))
+export const integer = (min: number, max: number) => z.int().min(min).max(max)
+const number = (min: number, max: number) => z.number().min(min).max(max)
 /** A number from 0 up to, but not including, 1: a momentum or a decay rate, where 1 would never forget. */
-const decayRate = () => z.number().check(z.gte(0), z.lt(1))
+const decayRate = () => z.number().min(0).lt(1)
 
 /** Names go into file names, topics and terminals: letters, digits, dot, dash and underscore, at most 64. */
 export const jobNameSchema = z
   .string()
-  .check(
-    z.regex(
-      /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/,
-      'must be 1 to 64 letters, digits, dots, dashes or underscores',
-    ),
-  )
+  .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/, 'must be 1 to 64 letters, digits, dots, dashes or underscores')
 
 /** One paragraph for the donor; 500 characters keep a manifest far below the gossip limit. */
-export const descriptionSchema = z.string().check(z.maxLength(500))
+export const descriptionSchema = z.string().max(500)
 
 /** How the model's output is compared with the labels; the engine appends it to the graph. */
 export const lossSchema = z.enum(['softmax_cross_entropy', 'mse'])
 
 const trainBase = {
   /** Step size at the schedule's peak. */
-  learningRate: z.number().check(z.gt(0), z.lte(100)),
+  learningRate: z.number().gt(0).max(100),
   /** How the learning rate goes on after the warm-up. */
-  schedule: z._default(z.enum(['constant', 'linear', 'cosine']), 'constant'),
+  schedule: z.enum(['constant', 'linear', 'cosine']).default('constant'),
   /** Steps over which the learning rate rises from 0. */
-  warmupSteps: z._default(integer(0, 1e9), 0),
+  warmupSteps: integer(0, 1e9).default(0),
   /** Where a linear or cosine schedule ends. */
-  minLearningRate: z._default(number(0, 100), 0),
+  minLearningRate: number(0, 100).default(0),
   /** Step at which a linear or cosine schedule has reached `minLearningRate`. */
-  totalSteps: z.optional(integer(1, 1e9)),
+  totalSteps: integer(1, 1e9).optional(),
   /** Samples of one step on one peer. */
   batchSize: integer(1, 4096),
   /** Steps of a peer in one round; 1 is plain synchronous gradient averaging. */
-  localSteps: z._default(integer(1, 10_000), 1),
+  localSteps: integer(1, 10_000).default(1),
   /** Global norm to which a gradient is clipped; absent: not clipped. */
-  gradClip: z.optional(z.number().check(z.gt(0), z.lte(1e6))),
+  gradClip: z.number().gt(0).max(1e6).optional(),
   /** Decides the order of the samples. */
-  seed: z._default(integer(0, 2 ** 32 - 1), 1),
+  seed: integer(0, 2 ** 32 - 1).default(1),
 }
 
 const sgdSchema = z.strictObject({
   optimizer: z.literal('sgd'),
   ...trainBase,
-  momentum: z._default(decayRate(), 0),
-  weightDecay: z._default(number(0, 10), 0),
+  momentum: decayRate().default(0),
+  weightDecay: number(0, 10).default(0),
 })
 
 /** Defaults are PyTorch's `torch.optim.AdamW`. */
 const adamwSchema = z.strictObject({
   optimizer: z.literal('adamw'),
   ...trainBase,
-  betas: z._default(z.tuple([decayRate(), decayRate()]), [0.9, 0.999]),
-  epsilon: z._default(z.number().check(z.gt(0), z.lte(1)), 1e-8),
-  weightDecay: z._default(number(0, 10), 0.01),
+  betas: z.tuple([decayRate(), decayRate()]).default([0.9, 0.999]),
+  epsilon: z.number().gt(0).max(1).default(1e-8),
+  weightDecay: number(0, 10).default(0.01),
 })
 
 /** Section `train`. */
@@ -78,23 +73,23 @@ const outerSchema = z.discriminatedUnion('kind', [
   z.strictObject({
     kind: z.literal('nesterov'),
     // 0.7 and 0.9 are DiLoCo's (Douillard et al. 2023, section 3)
-    learningRate: z._default(z.number().check(z.gt(0), z.lte(10)), 0.7),
-    momentum: z._default(decayRate(), 0.9),
+    learningRate: z.number().gt(0).max(10).default(0.7),
+    momentum: decayRate().default(0.9),
   }),
   z.strictObject({
     kind: z.literal('plain'),
-    learningRate: z._default(z.number().check(z.gt(0), z.lte(10)), 1),
+    learningRate: z.number().gt(0).max(10).default(1),
   }),
 ])
 
 /** Section `swarm`. */
 export const swarmSchema = z.strictObject({
   /** Peers that must be there before round 0 starts. */
-  minPeers: z._default(integer(1, rowPeersMax), 1),
+  minPeers: integer(1, rowPeersMax).default(1),
   /** How an update is coded on the wire. */
-  codec: z._default(z.enum(['f32', 'int8']), 'int8'),
+  codec: z.enum(['f32', 'int8']).default('int8'),
   /** Present exactly when there is more than one local step. */
-  outer: z.optional(outerSchema),
+  outer: outerSchema.optional(),
 })
 
 /** Section `convergence`. */
@@ -102,17 +97,17 @@ export const convergenceSchema = z.strictObject({
   /** What is measured on the validation split. */
   metric: z.enum(['val_accuracy', 'val_loss']),
   /** The run has converged when the metric is this good; absent: only the other rules end it. */
-  target: z.optional(z.number()),
+  target: z.number().optional(),
   /** Whether larger or smaller is better. */
   mode: z.enum(['min', 'max']),
   /** Evaluations without an improvement of `minDelta` after which the run has plateaued. */
-  patience: z._default(integer(1, 1e6), 10),
-  minDelta: z._default(number(0, 1e6), 0.001),
+  patience: integer(1, 1e6).default(10),
+  minDelta: number(0, 1e6).default(0.001),
   /** Rounds between two evaluations. */
-  evaluateEvery: z._default(integer(1, 10_000), 1),
+  evaluateEvery: integer(1, 10_000).default(1),
   maxRounds: integer(1, 1e6),
   /** 30 days at most: nobody should give a browser tab to a job without an end. */
-  maxMinutes: z.number().check(z.gt(0), z.lte(43_200)),
+  maxMinutes: z.number().gt(0).max(43_200),
 })
 
 export type Loss = z.infer<typeof lossSchema>
