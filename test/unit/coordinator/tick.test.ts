@@ -246,7 +246,7 @@ const quickRules: ConvergenceSpec = { ...accuracyRules, evaluateEvery: 1, patien
 test('whatever happens, a final verdict is never taken back, and only agreed new milestones are measured', () => {
   const seen = new Set<string>()
   fc.assert(
-    fc.property(fc.array(happenings, { maxLength: 80 }), (list) => {
+    fc.property(fc.array(happenings, { maxLength: 80, size: 'max' }), (list) => {
       const record = new RunRecord(quickRules, 0)
       let now = 0
       let last: Verdict | undefined
