@@ -51,6 +51,8 @@ export interface RunOptions {
 }
 
 export interface Executable {
+  /** The graph's inputs, carried ones too. */
+  readonly inputs: ReadonlyMap<string, InferredType>
   /**
    * Runs the graph once. `feeds`: every input that is not carried; borrowed until the promise settles. Returns every
    * output that is not carried; the caller owns the arrays.

@@ -53,7 +53,7 @@ export function ortBackend(runtime: OrtRuntime, traits: OrtTraits): Backend {
       // 'basic' folds shape arithmetic, without which PyTorch's Reshape targets stay unknown; higher levels fuse
       // nodes away whose types are asked for.
       const session = await open(model, { graphOptimizationLevel: 'basic' })
-      const types = new Map(session.outputMetadata.map((value) => [value.name, inferredType(value)]))
+      const types = typesOf(session.outputMetadata)
       await session.release()
       return types
     },
@@ -117,6 +117,8 @@ function ortExecutable(
   }
 
   return {
+    inputs: typesOf(session.inputMetadata),
+
     run: (fed, { into = {}, signal } = {}) =>
       mutex.run(async () => {
         signal?.throwIfAborted()
@@ -197,8 +199,13 @@ function staticShape(value: InferenceSession.ValueMetadata): number[] {
   return shape
 }
 
-function inferredType(value: InferenceSession.ValueMetadata): InferredType {
-  return { dtype: value.isTensor ? value.type : 'not a tensor', shape: dimensionsOf(value) }
+function typesOf(values: readonly InferenceSession.ValueMetadata[]): Map<string, InferredType> {
+  return new Map(
+    values.map((value) => [
+      value.name,
+      { dtype: value.isTensor ? value.type : 'not a tensor', shape: dimensionsOf(value) },
+    ]),
+  )
 }
 
 function constantValue(value: OrtTensor): ConstantValue {

@@ -71,3 +71,66 @@ export const wantedBlocksMax = 4_096
 
 /** Bytes of one file moved as blocks: all parameters of the largest model in f32. */
 export const fileBytesMax = 4 * parametersMax
+
+/** Parts of one update: a model at `parametersMax`. Their digests, 32 bytes each, still fit one frame (512 KiB). */
+export const partsMax = parametersMax / partElements
+
+/**
+ * Samples behind one update in one round. With `updateMagnitudeMax` and a full row the f32 sum of weight times value
+ * stays below 3.2e35, so it cannot overflow.
+ */
+export const roundWeightMax = 1e9
+
+/** Largest absolute value in an update; a model whose update reaches it has diverged long before. */
+export const updateMagnitudeMax = 1e25
+
+/** Committed rounds whose results a peer keeps, to serve those that missed the end of one. */
+export const roundsKept = 2
+
+/** Parts that one peer asks for at the same time when it lacks results: 2 MiB in f32, two round trips at 100 Mbit/s and 100 ms. */
+export const wantsInFlightMax = 8
+
+/** Attempts of one round. One every ten seconds for a day; a greater number is a flood, not a struggle. */
+export const attemptsMax = 10_000
+
+/** Rounds of one run: one a second for 30 days is 2.6 million. */
+export const roundsMax = 1 << 24
+
+/** Characters of a peer id or of a state's root, as text: an RSA key's id has 46, a CID 59 to 62. */
+export const idCharactersMax = 128
+
+/** Calls that wait for one compute worker. A peer awaits training, with an evaluation beside it; sixteen is a caller's bug. */
+export const computeCallsMax = 16
+
+/** Nodes of one model's graph. The largest published exports (GPT-2 XL, unoptimised) have about 10,000; bounds time and memory of import. */
+export const graphNodesMax = 100_000
+
+/** Dimensions of one tensor: onnxruntime's own kernels stop at 8 or below. */
+export const tensorRankMax = 8
+
+/** Peers in one list of a plan: a row that gives updates, and as many again that join or watch. */
+export const planPeersMax = 2 * rowPeersMax
+
+/** Bytes of a signed manifest or statement: the manifest, a public key, a signature and their tags. */
+export const envelopeBytesMax = manifestBytesMax + 512
+
+/** Jobs that one peer keeps track of. A list of them fits a frame many times over; nobody can choose from more. */
+export const jobsMax = 64
+
+/** Evaluations kept for one job; older ones are dropped. A curve of 512 points is all that a screen shows. */
+export const evaluationsMax = 512
+
+/** Peers whose progress one answer about a job lists: at about 300 bytes each a quarter of a frame. */
+export const shownPeersMax = 1024
+
+/** Messages whose signature is being checked at one time. Beyond it the flood is dropped; gossip repeats what matters. */
+export const jobsCheckingMax = 64
+
+/** How long an answer about jobs may take: three round trips over a relay from another continent, and a slow phone. */
+export const jobsAnswerMs = 10_000
+
+/** How often a peer compares its list of jobs with another's, so that a lost announcement is made up for. */
+export const jobsCompareMs = 10_000
+
+/** How far ahead of ours the clock of an owner may be. Home computers are rarely off by more than a minute or two. */
+export const clockSkewMsMax = 10 * 60_000

@@ -1,0 +1,103 @@
+/**
+ * The worker boundary as its caller sees it. A run on a CPU backend blocks its thread for a whole step, and a program that
+ * answers peers, timers and people cannot stand still; so the engine runs in a worker, and this is its face outside.
+ *
+ * `client.ts` implements it over a port, `serve.ts` is the other end; how the two reach each other (worker_threads, web
+ * workers) is the program's choice.
+ */
+import type { Batch, ParameterSpec } from '../../protocols/core/tensor.ts'
+import type { BackendName } from '../backends/backend.ts'
+import type { TrainingProgram, TrainingSpec } from '../program.ts'
+
+/** `auto`: the fastest backend that opens on this machine. */
+export type BackendChoice = BackendName | 'auto'
+
+export interface OpenOptions {
+  backend: BackendChoice
+  /** Threads of one graph, 1 or more. Backends that cannot have so many take fewer. */
+  threads: number
+}
+
+/** What a caller learns of a model that is ready to train. */
+export interface OpenedModel {
+  parameters: readonly ParameterSpec[]
+  parameterCount: number
+  /** f32[parameterCount], the model file's own values. The caller's. */
+  initial: Float32Array
+  input: TrainingProgram['input']
+  labels: TrainingProgram['labels']
+  classes: number | null
+  /** The backend that opened. */
+  backend: BackendName
+  /** Why it is not the first choice, for the log. */
+  note?: string
+}
+
+export interface TrainTask {
+  /**
+   * `gradient`: exactly one batch; the update is its gradient at `start`. `steps`: one optimizer step for each batch; the
+   * update is start minus end. The optimizer's slots outlive the task.
+   */
+  mode: 'gradient' | 'steps'
+  /** f32[parameterCount]. Borrowed: copied before the call returns its promise. */
+  start: Float32Array
+  /** Borrowed as `start`. Each of the batch size that the model was opened with. */
+  batches: readonly Batch[]
+  /** One for each batch; ignored by `gradient`. */
+  learningRates: readonly number[]
+}
+
+export interface TrainOptions {
+  signal?: AbortSignal
+  /** Called after each step with its index, from 0. */
+  onStep?: (index: number, loss: number) => void
+}
+
+export interface TrainResult {
+  /** f32[parameterCount], the caller's. Every element is finite. */
+  update: Float32Array
+  /** Mean of `losses`. */
+  loss: number
+  /** The loss of each step before its update. */
+  losses: number[]
+  /** Time the task took in the worker. */
+  seconds: number
+}
+
+export interface EvaluationResult {
+  /** Mean over predictions. */
+  loss: number
+  /** Share of predictions whose largest logit is the label's, 0 to 1; 0 where there are no classes. */
+  accuracy: number
+  predictions: number
+}
+
+/**
+ * Calls are served one after another, in order. All reject with `signal.reason` at once when cancelled; the worker then
+ * stops after the step it is in. When the worker dies, all pending and later calls reject with BACKEND_FAILED.
+ */
+export interface Compute {
+  /**
+   * Compiles `model` (ONNX bytes, borrowed) for training. Opening another model replaces the first.
+   * @throws {SwarmError} MODEL_INVALID, MODEL_UNSUPPORTED, BACKEND_FAILED, OUT_OF_MEMORY.
+   */
+  open(
+    model: Uint8Array,
+    spec: TrainingSpec,
+    options: OpenOptions,
+    cancel?: { signal?: AbortSignal },
+  ): Promise<OpenedModel>
+  /** @throws {SwarmError} LOSS_NOT_FINITE, DATA_INVALID, BACKEND_FAILED, OUT_OF_MEMORY. */
+  train(task: TrainTask, options?: TrainOptions): Promise<TrainResult>
+  /**
+   * Mean loss and accuracy of `parameters` over `batches`; both borrowed. Leaves the optimizer's slots alone.
+   * @throws {SwarmError} DATA_INVALID, BACKEND_FAILED, OUT_OF_MEMORY.
+   */
+  evaluate(
+    parameters: Float32Array,
+    batches: readonly Batch[],
+    options?: { signal?: AbortSignal },
+  ): Promise<EvaluationResult>
+  /** Ends the worker; pending calls reject. A second call does nothing. */
+  close(): Promise<void>
+}

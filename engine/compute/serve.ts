@@ -1,0 +1,197 @@
+/**
+ * The worker's end of the compute boundary: one model, one trainer, one call at a time.
+ *
+ * Cancellation: a call's `AbortController` is found by its id. The thread is blocked while a graph runs, so the loop gives the port a
+ * turn between steps; a cancelled call answers `cancelled` there. A `SwarmError` is an answer like any other; anything else
+ * is a bug, is reported as `crashed`, and ends the worker.
+ */
+import { assert, unreachable } from '../../protocols/core/assert.ts'
+import { SwarmError } from '../../protocols/core/errors.ts'
+import type { Backend } from '../backends/backend.ts'
+import { Mutex } from '../backends/mutex.ts'
+import { squaredNorm } from '../optimizers/flat.ts'
+import { compileProgram } from '../program.ts'
+import { type StepOptions, Trainer } from '../trainer.ts'
+import type { EvaluationResult, OpenedModel, OpenOptions, TrainResult, TrainTask } from './compute.ts'
+import { type Call, failureOf, type Request, type ResultOf, type ServerPort } from './messages.ts'
+
+/** Opens the backend that `options` ask for. `note`: why it is another than the first choice. */
+export type BackendFactory = (options: OpenOptions) => Promise<{ backend: Backend; note?: string }>
+
+/** Serves `port` until a `close` request or a bug. */
+export function serveCompute(port: ServerPort, openBackend: BackendFactory): void {
+  const server = new Server(port, openBackend)
+  port.onRequest((request) => server.handle(request))
+}
+
+class Server {
+  readonly #port: ServerPort
+  readonly #openBackend: BackendFactory
+  readonly #mutex = new Mutex()
+  readonly #pending = new Map<number, AbortController>()
+  #trainer: Trainer | undefined
+  /** Parameters after the steps of a task; kept, because it is as large as the model. */
+  #end = new Float32Array(0)
+
+  constructor(port: ServerPort, openBackend: BackendFactory) {
+    this.#port = port
+    this.#openBackend = openBackend
+  }
+
+  handle(request: Request): void {
+    switch (request.kind) {
+      case 'cancel':
+        this.#pending.get(request.id)?.abort()
+        return
+      case 'close':
+        for (const controller of this.#pending.values()) controller.abort()
+        void this.#mutex.run(() => this.#close())
+        return
+      default: {
+        const controller = new AbortController()
+        this.#pending.set(request.id, controller)
+        void this.#mutex.run(() => this.#answer(request.id, request, controller.signal))
+      }
+    }
+  }
+
+  async #answer(id: number, call: Call, signal: AbortSignal): Promise<void> {
+    try {
+      signal.throwIfAborted()
+      const result = await this.#call(id, call, signal)
+      this.#port.post({ kind: 'done', id, result }, buffersOf(result))
+    } catch (error) {
+      if (signal.aborted && error === signal.reason) this.#port.post({ kind: 'cancelled', id }, [])
+      else if (error instanceof SwarmError)
+        this.#port.post({ kind: 'failed', id, failure: failureOf(error) }, [])
+      else this.#crash(error)
+    } finally {
+      this.#pending.delete(id)
+    }
+  }
+
+  #call(id: number, call: Call, signal: AbortSignal): Promise<ResultOf[keyof ResultOf]> {
+    switch (call.kind) {
+      case 'open':
+        return this.#open(call)
+      case 'train':
+        return this.#train(call, signal, (index, loss) =>
+          this.#port.post({ kind: 'step', id, index, loss }, []),
+        )
+      case 'evaluate':
+        return this.#evaluate(call, signal)
+      default:
+        return unreachable(call)
+    }
+  }
+
+  async #open({ model, spec, options }: Extract<Call, { kind: 'open' }>): Promise<OpenedModel> {
+    await this.#trainer?.release()
+    this.#trainer = undefined
+    const { backend, note } = await this.#openBackend(options)
+    const program = await compileProgram(model, spec, backend)
+    this.#trainer = Trainer.create(program, backend)
+    const { parameters, parameterCount, input, labels, classes } = program
+    const initial = program.initial.slice()
+    return { parameters, parameterCount, initial, input, labels, classes, backend: backend.name, note }
+  }
+
+  async #train(
+    { task, wantsSteps }: Extract<Call, { kind: 'train' }>,
+    signal: AbortSignal,
+    postStep: (index: number, loss: number) => void,
+  ): Promise<TrainResult> {
+    const startedAt = performance.now()
+    const trainer = this.#opened()
+    const update = task.start // this end's own copy, and its buffer travels back
+    trainer.load(task.start)
+    const onStep = async (index: number, loss: number) => {
+      if (wantsSteps) postStep(index, loss)
+      await this.#port.turn()
+      signal.throwIfAborted()
+    }
+    const losses =
+      task.mode === 'gradient'
+        ? await gradientInto(trainer, task, update, { signal, onStep })
+        : await this.#stepsInto(trainer, task, update, { signal, onStep })
+    requireFinite(task.mode, update)
+    const loss = losses.reduce((sum, value) => sum + value, 0) / losses.length
+    return { update, loss, losses, seconds: (performance.now() - startedAt) / 1000 }
+  }
+
+  /** Runs the task's steps and leaves start minus end in `update`, which holds the start. Returns the losses. */
+  async #stepsInto(
+    trainer: Trainer,
+    { batches, learningRates }: TrainTask,
+    update: Float32Array,
+    options: StepOptions,
+  ): Promise<number[]> {
+    assert(learningRates.length === batches.length, 'one learning rate for each batch')
+    const { losses } = await trainer.steps(batches, learningRates, options)
+    if (this.#end.length !== update.length) this.#end = new Float32Array(update.length)
+    await trainer.read(this.#end)
+    for (let i = 0; i < update.length; i++) update[i] = update[i]! - this.#end[i]!
+    return losses
+  }
+
+  async #evaluate(
+    { parameters, batches }: Extract<Call, { kind: 'evaluate' }>,
+    signal: AbortSignal,
+  ): Promise<EvaluationResult> {
+    const trainer = this.#opened()
+    trainer.load(parameters)
+    let [lossSum, correct, predictions] = [0, 0, 0]
+    for (const batch of batches) {
+      const part = await trainer.evaluate(batch, { signal })
+      lossSum += part.lossSum
+      correct += part.correct
+      predictions += part.predictions
+      await this.#port.turn()
+    }
+    return { loss: lossSum / predictions, accuracy: correct / predictions, predictions }
+  }
+
+  #opened(): Trainer {
+    assert(this.#trainer !== undefined, 'train or evaluate before open')
+    return this.#trainer
+  }
+
+  async #close(): Promise<void> {
+    await this.#trainer?.release()
+    this.#port.close()
+  }
+
+  #crash(error: unknown): void {
+    const message = error instanceof Error ? (error.stack ?? error.message) : String(error)
+    this.#port.post({ kind: 'crashed', message }, [])
+    this.#port.close()
+  }
+}
+
+async function gradientInto(
+  trainer: Trainer,
+  { batches }: TrainTask,
+  update: Float32Array,
+  { signal, onStep }: StepOptions,
+): Promise<number[]> {
+  assert(batches.length === 1, `gradient mode takes one batch, got ${batches.length}`)
+  const { loss } = await trainer.gradient(batches[0]!, { into: update, signal })
+  await onStep?.(0, loss)
+  return [loss]
+}
+
+/** A finite loss can come with infinite gradients; such an update must not leave the peer. */
+function requireFinite(mode: TrainTask['mode'], update: Float32Array): void {
+  if (Number.isFinite(squaredNorm(update))) return
+  const what = mode === 'gradient' ? 'gradient' : 'parameters after the local steps'
+  throw new SwarmError('LOSS_NOT_FINITE', `${what}: not every element is finite`, {
+    hint: 'Lower the learning rate, or add warm-up steps or gradient clipping.',
+  })
+}
+
+/** The large arrays of a result, which move to the caller. */
+function buffersOf(result: ResultOf[keyof ResultOf]): ArrayBuffer[] {
+  if ('update' in result) return [result.update.buffer as ArrayBuffer]
+  if ('initial' in result) return [result.initial.buffer as ArrayBuffer]
+  return []
+}
