@@ -15,6 +15,7 @@ import { SwarmError } from '../core/errors.ts'
 import { jobBytesMax, jobLifetimeMsMax, manifestBytesMax } from '../core/limits.ts'
 import { type Problem, pathText, problemsOf } from './problems.ts'
 import {
+  cidSchema,
   convergenceSchema,
   crossChecks,
   descriptionSchema,
@@ -22,14 +23,11 @@ import {
   jobNameSchema,
   lossSchema,
   outerDefault,
+  peerIdSchema,
   swarmSchema,
   type TrainingPlan,
   trainSchema,
 } from './spec.ts'
-
-const cidSchema = z.string().refine(isCid, 'must be a CID of version 1 with sha2-256')
-/** Ids of Ed25519 keys are 52 characters; of RSA keys 46. */
-const peerIdSchema = z.string().regex(/^[1-9A-HJ-NP-Za-km-z]{40,64}$/, 'must be a peer id')
 
 const manifestSchema = z.strictObject({
   v: z.literal(1),
@@ -171,15 +169,6 @@ function manifestChecks(manifest: Manifest): Problem[] {
 function invalid(problems: readonly Problem[]): SwarmError {
   const lines = problems.map(({ path, message }) => `${pathText(path)} ${message}`)
   return new SwarmError('JOB_INVALID', `the manifest is not valid: ${lines.join('; ')}`)
-}
-
-function isCid(text: string): boolean {
-  try {
-    const cid = CID.parse(text)
-    return cid.version === 1 && cid.multihash.code === sha256.code && cid.toString() === text
-  } catch {
-    return false
-  }
 }
 
 /** dag-cbor has no `undefined`; an absent key is written as no key. */

@@ -7,6 +7,8 @@
  * not decided here: a job file names files, a manifest names CIDs.
  */
 
+import { CID } from 'multiformats/cid'
+import { sha256 } from 'multiformats/hashes/sha2'
 import * as z from 'zod'
 import { rowPeersMax } from '../core/limits.ts'
 import type { Problem } from './problems.ts'
@@ -16,6 +18,12 @@ export const integer = (min: number, max: number) => z.int().min(min).max(max)
 const number = (min: number, max: number) => z.number().min(min).max(max)
 /** A number from 0 up to, but not including, 1: a momentum or a decay rate, where 1 would never forget. */
 const decayRate = () => z.number().min(0).lt(1)
+
+/** A CID as text, in its one canonical form. */
+export const cidSchema = z.string().refine(isCid, 'must be a CID of version 1 with sha2-256')
+
+/** A peer id as text: an Ed25519 key gives 52 base58 characters, an RSA key 46. */
+export const peerIdSchema = z.string().regex(/^[1-9A-HJ-NP-Za-km-z]{40,64}$/, 'must be a peer id')
 
 /** Names go into file names, topics and terminals: letters, digits, dot, dash and underscore, at most 64. */
 export const jobNameSchema = z
@@ -151,4 +159,13 @@ export function crossChecks({ train, swarm, convergence }: TrainingPlan): Proble
   if (metric === 'val_accuracy' && target !== undefined && (target <= 0 || target > 1))
     add('convergence.target', `${target} is not an accuracy: it lies above 0 and is at most 1`)
   return problems
+}
+
+function isCid(text: string): boolean {
+  try {
+    const cid = CID.parse(text)
+    return cid.version === 1 && cid.multihash.code === sha256.code && cid.toString() === text
+  } catch {
+    return false
+  }
 }
