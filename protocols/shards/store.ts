@@ -1,0 +1,71 @@
+/**
+ * Where blocks are kept and served from. A *source* can be asked; a *store* also takes blocks in. Blocks in a store have
+ * been checked on their way in; who reads one back from a disk checks it again (`files.ts`).
+ */
+
+import type { Blockstore } from 'interface-blockstore'
+import type { CID } from 'multiformats/cid'
+import { SwarmError } from '../core/errors.ts'
+
+export interface BlockSource {
+  has(cid: CID): boolean | Promise<boolean>
+  /** The block, borrowed: nobody changes it. `undefined` when the source does not have it. */
+  get(cid: CID): Promise<Uint8Array | undefined>
+}
+
+export interface BlockStore extends BlockSource {
+  put(cid: CID, bytes: Uint8Array): Promise<void>
+  delete(cid: CID): Promise<void>
+}
+
+/** A store on an IPFS blockstore: `blockstore-fs` in Node, `blockstore-idb` in a tab, `MemoryBlockstore` in tests. */
+export function blockStore(blockstore: Blockstore): BlockStore {
+  return {
+    has: async (cid) => blockstore.has(cid),
+    async get(cid) {
+      try {
+        return await collect(blockstore.get(cid))
+      } catch (error) {
+        if (error instanceof Error && error.name === 'NotFoundError') return undefined
+        throw new SwarmError('STORAGE_FAILED', `cannot read block ${cid}`, { cause: error })
+      }
+    },
+    async put(cid, bytes) {
+      try {
+        await blockstore.put(cid, bytes)
+      } catch (error) {
+        throw new SwarmError('STORAGE_FAILED', `cannot store block ${cid}`, {
+          cause: error,
+          hint: 'Free some space, and check that the store can be written to.',
+        })
+      }
+    },
+    delete: async (cid) => blockstore.delete(cid),
+  }
+}
+
+/** A store in memory, for blocks that live as long as the process: the states of a run. */
+export function memoryStore(): BlockStore {
+  const blocks = new Map<string, Uint8Array>()
+  return {
+    has: (cid) => blocks.has(cid.toString()),
+    get: async (cid) => blocks.get(cid.toString()),
+    put: async (cid, bytes) => void blocks.set(cid.toString(), bytes),
+    delete: async (cid) => void blocks.delete(cid.toString()),
+  }
+}
+
+async function collect(chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>): Promise<Uint8Array> {
+  const parts: Uint8Array[] = []
+  for await (const part of chunks) parts.push(part)
+  const [only] = parts
+  if (parts.length === 1 && only !== undefined)
+    return new Uint8Array(only.buffer, only.byteOffset, only.byteLength)
+  const bytes = new Uint8Array(parts.reduce((sum, part) => sum + part.byteLength, 0))
+  let offset = 0
+  for (const part of parts) {
+    bytes.set(part, offset)
+    offset += part.byteLength
+  }
+  return bytes
+}
