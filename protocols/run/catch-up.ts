@@ -12,8 +12,9 @@
 import type { CID } from 'multiformats/cid'
 import type { Clock } from '../core/clock.ts'
 import { isAbort, SwarmError } from '../core/errors.ts'
+import { fetchState } from './fetch-state.ts'
 import type { Averaging, BlockFetch, RoundOutcome, RunGossip, Standing } from './ports.ts'
-import { decodeState, type ExpectedState, readStateIndex, type State } from './state.ts'
+import type { ExpectedState, State } from './state.ts'
 
 type Committed = Extract<RoundOutcome, { kind: 'committed' }>
 
@@ -78,15 +79,11 @@ async function fetchNewest({ gossip, blocks, clock, expected, signal }: CatchUp)
       new SwarmError('TIMEOUT', `state ${target.round} did not arrive in time`, { retry: 'other-peer' }),
     ),
   )
-  const options = { peers: target.peers, signal: AbortSignal.any([signal, deadline.signal]) }
   try {
-    const [indexBytes] = await blocks.fetchBlocks([target.root], options)
-    const index = readStateIndex(indexBytes!, expected)
-    const chunks = await blocks.fetchBlocks(
-      index.chunks.map((cid: CID) => cid.toString()),
-      options,
+    return await fetchState(
+      { blocks, root: target.root, peers: target.peers, expected },
+      { signal: AbortSignal.any([signal, deadline.signal]) },
     )
-    return decodeState(index, chunks)
   } catch (error) {
     signal.throwIfAborted()
     if (error instanceof SwarmError || isAbort(error)) return undefined
