@@ -16,3 +16,22 @@ export const systemClock: Clock = {
     return () => clearTimeout(timer as ReturnType<typeof setTimeout>)
   },
 }
+
+/**
+ * Resolves `delayMs` from now.
+ * @throws {unknown} `signal.reason` when it aborts first.
+ */
+export function sleep(clock: Clock, delayMs: number, { signal }: { signal: AbortSignal }): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const stopTimer = clock.setTimer(delayMs, () => {
+      signal.removeEventListener('abort', onAbort)
+      resolve()
+    })
+    const onAbort = () => {
+      stopTimer()
+      reject(signal.reason)
+    }
+    if (signal.aborted) onAbort()
+    else signal.addEventListener('abort', onAbort, { once: true })
+  })
+}

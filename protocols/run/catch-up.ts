@@ -9,7 +9,6 @@
  * If the averages collected do not reach back to the state that was fetched, a newer state is fetched.
  */
 
-import type { CID } from 'multiformats/cid'
 import type { Clock } from '../core/clock.ts'
 import { isAbort, SwarmError } from '../core/errors.ts'
 import { fetchState } from './fetch-state.ts'

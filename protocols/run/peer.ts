@@ -14,7 +14,7 @@
  */
 
 import { assert } from '../core/assert.ts'
-import type { Clock } from '../core/clock.ts'
+import { type Clock, sleep } from '../core/clock.ts'
 import { SwarmError } from '../core/errors.ts'
 import type { StateArchive } from './archive.ts'
 import { catchUp } from './catch-up.ts'
@@ -223,7 +223,7 @@ export class RunPeer {
       this.#loss = null
       this.#init.onEvent?.({ kind: 'loss-not-finite', round, error })
       this.#report()
-      await pause(clock, notFinitePauseMs, signal)
+      await sleep(clock, notFinitePauseMs, { signal })
       return undefined
     }
   }
@@ -297,19 +297,4 @@ export class RunPeer {
       samplesPerSecond: this.#samplesPerSecond,
     })
   }
-}
-
-function pause(clock: Clock, delayMs: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const stop = clock.setTimer(delayMs, () => {
-      signal.removeEventListener('abort', onAbort)
-      resolve()
-    })
-    const onAbort = () => {
-      stop()
-      reject(signal.reason)
-    }
-    if (signal.aborted) onAbort()
-    else signal.addEventListener('abort', onAbort, { once: true })
-  })
 }
