@@ -131,6 +131,7 @@ const responseSchema = z.discriminatedUnion('kind', [
 ])
 export type Response = z.infer<typeof responseSchema>
 
+export const runMessageKind = { progress: 1, statement: 2 } as const
 export const requestKind = { list: 1, get: 2, submit: 3, show: 4, stop: 5 } as const
 export const responseKind = { jobs: 1, job: 2, details: 3, accepted: 4, failed: 5 } as const
 

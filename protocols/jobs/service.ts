@@ -1,0 +1,329 @@
+/**
+ * Jobs over libp2p: gossip and streams become events of the machine, its notices go to listeners.
+ *
+ * Gossip is quick but forgets; so each peer also compares its list of jobs with a peer that connects, and from time to time
+ * with a random one, and fetches what it lacks. Anything signed is verified before the machine sees it, a bounded number at
+ * a time. What is decided about jobs is in machine.ts; how peers ask and are answered is in remote.ts and answers.ts.
+ */
+
+import type { Connection, PrivateKey, Startable, Stream } from '@libp2p/interface'
+import { type Clock, systemClock } from '../core/clock.ts'
+import { isAbort, SwarmError } from '../core/errors.ts'
+import { jobsCheckingMax, jobsCompareMs, jobsMax } from '../core/limits.ts'
+import { type Random, seededRandom, seedFrom } from '../core/random.ts'
+import type { PeerComponents } from '../wire/components.ts'
+import { answerOn } from './answers.ts'
+import { type JobsInput, type JobsState, step } from './machine.ts'
+import {
+  decodeAnnounce,
+  decodeRunMessage,
+  encodeAnnounce,
+  encodeStatement,
+  type JobSummary,
+  jobsProtocol,
+  jobsTopic,
+  type Progress,
+  runMessageKind,
+  runTopic,
+} from './messages.ts'
+import { type JobNotice, type JobRecord, recalled, statusOf, summaryOf } from './record.ts'
+import { type RemoteJobs, remoteJobs } from './remote.ts'
+import { type Gossip, type GossipMessage, RunTopics } from './run-topics.ts'
+import { openManifest, openStatement, type SignedJob, type SignedStatement, sealStatement } from './signed.ts'
+import { type Statement, statementKind } from './statement.ts'
+
+export interface JobsComponents extends PeerComponents {
+  pubsub: Gossip
+  privateKey: PrivateKey
+}
+
+export interface JobsInit {
+  /**
+   * Throws SwarmError (REFUSED) for a job that this peer wants nothing to do with, such as one of an owner that the donor
+   * does not allow. Default: every valid job is taken up.
+   */
+  admit?: (signed: SignedJob) => void
+  clock?: Clock
+  /** Milliseconds since 1970. Default: the system's clock. */
+  epochMs?: () => number
+  /** Picks whom to compare lists with. Default: seeded from this peer's id. */
+  random?: Random
+}
+
+export type JobListener = (notice: JobNotice) => void
+
+export class JobsService implements Startable {
+  readonly #components: JobsComponents
+  readonly #self: string
+  readonly #admit: (signed: SignedJob) => void
+  readonly #clock: Clock
+  readonly #epochMs: () => number
+  readonly #random: Random
+  readonly #state: JobsState = new Map()
+  readonly #topics: RunTopics
+  readonly #listeners = new Set<JobListener>()
+  /** Connected peers that speak the protocol. */
+  readonly #neighbours = new Set<string>()
+  /** Jobs that were refused, oldest first, so that they are not fetched again at each comparison. */
+  readonly #declined = new Set<string>()
+  /** Messages being verified. */
+  #checking = 0
+  #stopping = new AbortController()
+  #topologyId: string | undefined
+  #cancelTimer: (() => void) | undefined
+
+  constructor(components: JobsComponents, init: JobsInit = {}) {
+    this.#components = components
+    this.#self = components.peerId.toString()
+    this.#admit = init.admit ?? (() => {})
+    this.#clock = init.clock ?? systemClock
+    this.#epochMs = init.epochMs ?? (() => Date.now())
+    this.#random = init.random ?? seededRandom(seedFrom(this.#self, 'jobs'))
+    this.#topics = new RunTopics(components.pubsub, (error) => this.#tell(refusal(this.#self, error)))
+  }
+
+  /** Called by libp2p. */
+  async start(): Promise<void> {
+    this.#stopping = new AbortController()
+    const { registrar, pubsub } = this.#components
+    await registrar.handle(jobsProtocol, this.#answer, { runOnLimitedConnection: true })
+    this.#topologyId = await registrar.register(jobsProtocol, {
+      notifyOnLimitedConnection: true,
+      onConnect: (peer) => {
+        this.#neighbours.add(peer.toString())
+        void this.#compareWith(peer.toString())
+      },
+      onDisconnect: (peer) => {
+        this.#neighbours.delete(peer.toString())
+      },
+    })
+    pubsub.addEventListener('message', this.#onGossip)
+    this.#schedule()
+  }
+
+  /** Called by libp2p when every service has started: before, gossipsub takes no subscription. */
+  afterStart(): void {
+    this.#components.pubsub.subscribe(jobsTopic)
+  }
+
+  /** Called by libp2p. */
+  async stop(): Promise<void> {
+    this.#stopping.abort()
+    this.#cancelTimer?.()
+    this.#components.pubsub.removeEventListener('message', this.#onGossip)
+    if (this.#topologyId !== undefined) this.#components.registrar.unregister(this.#topologyId)
+    await this.#components.registrar.unhandle(jobsProtocol)
+  }
+
+  /**
+   * Takes up a job and tells the swarm.
+   * @throws {SwarmError} when it is not valid: SIGNATURE_INVALID, JOB_INVALID, EXPIRED, LIMIT_EXCEEDED, or REFUSED by `admit`.
+   */
+  async announce(envelope: Uint8Array): Promise<SignedJob> {
+    const signed = await openManifest(envelope)
+    this.#takeUp(signed, this.#self)
+    await this.#components.pubsub.publish(jobsTopic, encodeAnnounce(envelope))
+    return signed
+  }
+
+  /** The jobs known here, ended ones included. */
+  list(): JobSummary[] {
+    return [...this.#state.values()].map(summaryOf)
+  }
+
+  /** What is known of a job; it changes as news come in. */
+  get(job: string): Readonly<JobRecord> | undefined {
+    return this.#state.get(job)
+  }
+
+  /** Calls `listener` for everything that happens to any job; progress comes only for runs that are followed. */
+  on(listener: JobListener): () => void {
+    this.#listeners.add(listener)
+    return () => {
+      this.#listeners.delete(listener)
+    }
+  }
+
+  /**
+   * Listens to the run of a known job: first what is known by now, then whatever comes. The returned function ends it.
+   * @throws {SwarmError} NOT_FOUND when the job is not known here.
+   */
+  follow(job: string, listener: JobListener): () => void {
+    for (const notice of recalled(this.#known(job))) listener(notice)
+    const leave = this.#topics.join(job)
+    const off = this.on((notice) => {
+      if (notice.kind !== 'refused' && notice.job === job) listener(notice)
+    })
+    return () => {
+      off()
+      leave()
+    }
+  }
+
+  /** Tells the run how this peer does. Returns at once; of reports that come faster than they can be sent, the newest goes. */
+  publishProgress(job: string, report: Omit<Progress, 'at'>): void {
+    const progress = { ...report, at: this.#epochMs() }
+    this.#step({ kind: 'ProgressReceived', job, peer: this.#self, progress, nowMs: progress.at })
+    this.#topics.send(job, progress)
+  }
+
+  /**
+   * Signs an evaluation or a verdict with this node's key, and tells the run.
+   * @throws {SwarmError} NOT_FOUND; REFUSED when the job's manifest does not name this peer for it.
+   */
+  async publishStatement(statement: Statement): Promise<void> {
+    await this.#passOn(await sealStatement(statement, this.#components.privateKey))
+  }
+
+  /** Ends a job that this node owns. @throws {SwarmError} NOT_FOUND; REFUSED when another owns it. */
+  async stopJob(job: string, reason: string): Promise<SignedStatement> {
+    const stop = { kind: statementKind.stop, job, at: this.#epochMs(), reason }
+    const signed = await sealStatement(stop, this.#components.privateKey)
+    await this.#passOn(signed)
+    return signed
+  }
+
+  /** Questions to one peer, which is dialed if need be. */
+  requestFrom(peer: string): RemoteJobs {
+    return remoteJobs(this.#components, peer)
+  }
+
+  #known(job: string): JobRecord {
+    const record = this.#state.get(job)
+    if (record !== undefined) return record
+    throw new SwarmError('NOT_FOUND', `job ${job} is not known here`, {
+      hint: 'See `starling list` for the jobs.',
+    })
+  }
+
+  #step(input: JobsInput): JobNotice[] {
+    const notices = step(this.#state, input)
+    for (const notice of notices) this.#tell(notice)
+    return notices
+  }
+
+  #tell(notice: JobNotice): void {
+    for (const listener of [...this.#listeners]) listener(notice)
+  }
+
+  /** @throws {SwarmError} when the machine or `admit` refuses. */
+  #takeUp(signed: SignedJob, from: string): void {
+    if (this.#state.has(signed.job)) return
+    this.#admit(signed)
+    orThrow(this.#step({ kind: 'ManifestOpened', signed, from, nowMs: this.#epochMs() }))
+  }
+
+  /** Applies a statement made here or handed over, and gossips it. @throws {SwarmError} when it is not allowed. */
+  async #passOn(signed: SignedStatement): Promise<void> {
+    orThrow(this.#step({ kind: 'StatementOpened', signed, from: this.#self }))
+    await this.#components.pubsub.publish(runTopic(signed.statement.job), encodeStatement(signed.envelope))
+  }
+
+  readonly #onGossip = ({ detail }: CustomEvent<GossipMessage>): void => {
+    const from = detail.from?.toString()
+    const job = this.#topics.jobOf(detail.topic)
+    if (from === undefined) return
+    if (detail.topic === jobsTopic) void this.#check(from, () => this.#takeAnnounce(detail.data, from))
+    else if (job !== undefined) void this.#check(from, () => this.#takeRunMessage(job, detail.data, from))
+  }
+
+  async #takeAnnounce(data: Uint8Array, from: string): Promise<void> {
+    this.#takeUp(await openManifest(decodeAnnounce(data)), from)
+  }
+
+  async #takeRunMessage(job: string, data: Uint8Array, from: string): Promise<void> {
+    const message = decodeRunMessage(data)
+    if (message.kind === runMessageKind.progress) {
+      const { progress } = message
+      this.#step({ kind: 'ProgressReceived', job, peer: from, progress, nowMs: this.#epochMs() })
+    } else this.#step({ kind: 'StatementOpened', signed: await openStatement(message.envelope), from })
+  }
+
+  /** Does `work` on something that `from` sent, and tells when it is refused. A flood beyond the limit is dropped. */
+  async #check(from: string, work: () => Promise<void>): Promise<void> {
+    if (this.#checking >= jobsCheckingMax) {
+      this.#tell(refusal(from, new SwarmError('LIMIT_EXCEEDED', 'too many messages about jobs at one time')))
+      return
+    }
+    this.#checking++
+    try {
+      await work()
+    } catch (error) {
+      if (!(error instanceof SwarmError) && !isAbort(error)) throw error
+      if (!this.#stopping.signal.aborted) this.#tell(refusal(from, error))
+    } finally {
+      this.#checking--
+    }
+  }
+
+  #schedule(): void {
+    this.#cancelTimer = this.#clock.setTimer(jobsCompareMs, () => {
+      this.#step({ kind: 'TimePassed', nowMs: this.#epochMs() })
+      const neighbours = [...this.#neighbours]
+      const peer = neighbours[this.#random.integer(Math.max(1, neighbours.length))]
+      if (peer !== undefined) void this.#compareWith(peer)
+      this.#schedule()
+    })
+  }
+
+  /** Fetches from `peer` what it knows and this peer does not: unknown jobs, and how open ones ended. */
+  async #compareWith(peer: string): Promise<void> {
+    await this.#check(peer, async () => {
+      for (const { job, status } of await this.requestFrom(peer).list({ signal: this.#stopping.signal })) {
+        const known = this.#state.get(job)
+        const isNews = known === undefined || (status !== 'open' && statusOf(known) === 'open')
+        if (isNews && !this.#declined.has(job)) await this.#check(peer, () => this.#learn(peer, job))
+      }
+    })
+  }
+
+  async #learn(peer: string, job: string): Promise<void> {
+    const { signal } = this.#stopping
+    const { statements, ...signed } = await this.requestFrom(peer).show(job, { signal })
+    try {
+      this.#takeUp(signed, peer)
+    } catch (error) {
+      this.#decline(job)
+      throw error
+    }
+    for (const statement of statements) this.#step({ kind: 'StatementOpened', signed: statement, from: peer })
+  }
+
+  #decline(job: string): void {
+    this.#declined.add(job)
+    // as many as a neighbour can list, so one neighbour's jobs are declined only once
+    if (this.#declined.size > jobsMax) this.#declined.delete([...this.#declined][0]!)
+  }
+
+  readonly #answer = async (stream: Stream, connection: Connection): Promise<void> => {
+    const peer = connection.remotePeer.toString()
+    const desk = {
+      list: () => this.list(),
+      known: (job: string) => this.#known(job),
+      submit: async (envelope: Uint8Array) => (await this.announce(envelope)).job,
+      stop: async (envelope: Uint8Array) => {
+        const signed = await openStatement(envelope)
+        await this.#passOn(signed)
+        return signed.statement.job
+      },
+    }
+    await this.#check(peer, () => answerOn(stream, peer, desk, this.#clock))
+  }
+}
+
+/** @throws {SwarmError} what the machine refused. */
+function orThrow(notices: readonly JobNotice[]): void {
+  for (const notice of notices) {
+    if (notice.kind === 'refused') throw new SwarmError(notice.code, notice.reason)
+  }
+}
+
+function refusal(from: string, error: unknown): JobNotice {
+  const reason = error instanceof Error ? error.message : String(error)
+  return {
+    kind: 'refused',
+    from,
+    code: error instanceof SwarmError ? error.code : 'PEER_UNREACHABLE',
+    reason,
+  }
+}
