@@ -46,7 +46,7 @@ export interface NodeInit<Services extends ServiceMap> {
   /** Look for peers on the local network. Default false. */
   mdns?: boolean
   /** Starling's protocols, and whatever else the program needs: `{ shards: shards({ … }) }`. */
-  services: ServiceFactoryMap<Services>
+  services: Pick<ServiceFactoryMap<BaseServices & Services>, keyof Services>
 }
 
 /** The services that every node has. */

@@ -13,7 +13,7 @@
 
 import { unreachable } from '../core/assert.ts'
 import type { ErrorCode } from '../core/errors.ts'
-import { clockSkewMsMax, evaluationsMax, jobsMax, peerReportsMax, reportExpiryMs } from '../core/limits.ts'
+import { jobClockSkewMsMax, evaluationsMax, jobsMax, peerReportsMax, reportExpiryMs } from '../core/limits.ts'
 import type { Progress } from './messages.ts'
 import { type JobNotice, type JobRecord, statusOf } from './record.ts'
 import type { SignedJob, SignedStatement } from './signed.ts'
@@ -53,7 +53,7 @@ function add(state: JobsState, { signed, from, nowMs }: Input<'ManifestOpened'>)
   ]
   if (nowMs >= manifest.expires)
     return refuse('EXPIRED', `expired at ${new Date(manifest.expires).toISOString()}`)
-  if (manifest.created > nowMs + clockSkewMsMax) {
+  if (manifest.created > nowMs + jobClockSkewMsMax) {
     return refuse('JOB_INVALID', `was made in the future, at ${new Date(manifest.created).toISOString()}`)
   }
   const notices: JobNotice[] = []
