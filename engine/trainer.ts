@@ -153,8 +153,11 @@ export class Trainer {
 
   /** Gives the compiled graphs back. The trainer must not be used afterwards. */
   async release(): Promise<void> {
-    const graphs = [this.#gradientGraph, this.#stepGraph, this.#evaluationGraph]
-    for (const graph of graphs) await (await graph)?.release()
+    // A graph that failed to compile has told its caller so, and holds nothing to give back.
+    const nothing = () => undefined
+    for (const graph of [this.#gradientGraph, this.#stepGraph, this.#evaluationGraph]) {
+      await graph?.then((executable) => executable.release(), nothing)
+    }
   }
 
   /** The step graph with the current parameters in its carried tensors. */

@@ -1,0 +1,99 @@
+/**
+ * A training program small enough to check by hand: y = x·w + b with two samples of three features, mean squared error.
+ *
+ * With e = y - labels and two labels, loss = mean(e²) has the gradients dw = xᵀ·e and db = Σe, without factors. The step
+ * graph is made to show what it was given: its slots sum up gradients, and its step is learning rate times step number:
+ *   m ← m + dw ;  w ← w - learning_rate·step·m      (the same for b with slot n)
+ */
+import type { TrainingProgram } from '../../../engine/program.ts'
+import type { Batch } from '../../../protocols/core/tensor.ts'
+import { model, type NodeSpec, type ValueSpec } from '../../compliance/graphs.ts'
+
+const f32 = (...shape: number[]): ValueSpec => ({ dtype: 'float32', shape })
+const node = (op: string, inputs: string, output: string, attributes?: Record<string, number>): NodeSpec => ({
+  op,
+  inputs: inputs.split(' '),
+  outputs: [output],
+  attributes,
+})
+
+const data = { x: f32(2, 3), labels: f32(2, 1) }
+const parameters = { w: f32(3, 1), b: f32(1) }
+const error = [
+  node('MatMul', 'x w', 'xw'),
+  node('Add', 'xw b', 'y'),
+  node('Sub', 'y labels', 'e'),
+  node('Mul', 'e e', 'e2'),
+]
+const loss = node('ReduceMean', 'e2', 'loss', { keepdims: 0 })
+const gradients = [
+  node('Transpose', 'x', 'xt'),
+  node('MatMul', 'xt e', 'dw'),
+  node('ReduceSum', 'e', 'db_scalar', { keepdims: 0 }),
+  node('Reshape', 'db_scalar one', 'db'),
+]
+const constants = { three: [3], one: [1] }
+
+const momentumStep = (name: string, gradient: string, slot: string): NodeSpec[] => [
+  node('Add', `${slot} ${gradient}`, `${slot}_next`),
+  node('Mul', `${slot}_next rate`, `${slot}_scaled`),
+  node('Sub', `${name} ${slot}_scaled`, `${name}_next`),
+]
+
+/** Starts at w = [1, 2, 3], b = 4. */
+export const lineProgram: TrainingProgram = {
+  parameters: [
+    { name: 'w', shape: [3, 1], offset: 0, length: 3 },
+    { name: 'b', shape: [1], offset: 3, length: 1 },
+  ],
+  parameterCount: 4,
+  initial: Float32Array.of(1, 2, 3, 4),
+  input: { name: 'x', dtype: 'float32', shape: [2, 3] },
+  labels: { dtype: 'float32', shape: [2, 1] },
+  classes: null,
+  gradientModel: model({
+    inputs: { ...data, ...parameters },
+    outputs: ['loss', 'gradient'],
+    constants,
+    nodes: [
+      ...error,
+      loss,
+      ...gradients,
+      node('Reshape', 'dw three', 'dw_flat'),
+      node('Concat', 'dw_flat db', 'gradient', { axis: 0 }),
+    ],
+  }),
+  stepModel: model({
+    inputs: { ...data, learning_rate: f32(), step: f32(), ...parameters, m: f32(3, 1), n: f32(1) },
+    outputs: ['loss', 'w_next', 'b_next', 'm_next', 'n_next'],
+    constants,
+    nodes: [
+      ...error,
+      loss,
+      ...gradients,
+      node('Mul', 'learning_rate step', 'rate'),
+      ...momentumStep('w', 'dw', 'm'),
+      ...momentumStep('b', 'db', 'n'),
+    ],
+  }),
+  evaluationModel: model({
+    inputs: { ...data, ...parameters },
+    outputs: ['loss_sum', 'correct'],
+    // There is nothing to hit in a regression; the largest label shows that the output is passed on.
+    nodes: [
+      ...error,
+      node('ReduceSum', 'e2', 'loss_sum', { keepdims: 0 }),
+      node('ReduceMax', 'labels', 'correct', { keepdims: 0 }),
+    ],
+  }),
+  slotNames: ['m', 'n'],
+  carry: { w_next: 'w', b_next: 'b', m_next: 'm', n_next: 'n' },
+}
+
+/** Samples [1, 0, 0] and [0, 1, 0] with the labels `first` and `second`. */
+export function lineBatch(first: number, second: number): Batch {
+  return {
+    inputs: { x: { dtype: 'float32', shape: [2, 3], data: Float32Array.of(1, 0, 0, 0, 1, 0) } },
+    labels: { dtype: 'float32', shape: [2, 1], data: Float32Array.of(first, second) },
+  }
+}
