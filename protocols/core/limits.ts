@@ -132,7 +132,7 @@ export const jobsAnswerMs = 10_000
 /** How often a peer compares its list of jobs with another's, so that a lost announcement is made up for. */
 export const jobsCompareMs = 10_000
 
-/** How far the clock of an owner or a peer may be off ours. Home computers are rarely off by more than a minute or two. */
+/** How far the clock of an owner may be ahead of ours. Home computers are rarely off by more than a minute or two. */
 export const jobClockSkewMsMax = 10 * 60_000
 
 /** Peers remembered from their HELLOs: ten times the swarm that one group of rows and columns is planned for, at 2 KiB each. */
@@ -140,3 +140,6 @@ export const knownPeersMax = 10_000
 
 /** Addresses in one HELLO: IPv4 and IPv6, TCP and WebSockets, on two networks. */
 export const helloAddressesMax = 8
+
+/** How far the clock of a peer may be off ours. Home computers can be minutes wrong; hours would let old HELLOs be played back. */
+export const helloClockSkewMsMax = 5 * 60_000

@@ -1,0 +1,131 @@
+/** Discovery between real libp2p nodes on loopback: meeting, changing, leaving, and a coordinator that comes back. */
+
+import { networkInterfaces } from 'node:os'
+import { generateKeyPair } from '@libp2p/crypto/keys'
+import type { PrivateKey } from '@libp2p/interface'
+import { afterEach, expect, test } from 'vitest'
+import { createNode } from '../../node/libp2p.ts'
+import { type DiscoveryEffect, discovery, type SelfDescription } from '../../protocols/discovery/index.ts'
+import { helloTopic } from '../../protocols/discovery/messages.ts'
+
+const cleanups: (() => unknown)[] = []
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0).reverse()) await cleanup()
+})
+
+const trainer: SelfDescription = { role: 'node', backend: 'wasm', threads: 2, clientOnly: false }
+const watcher: SelfDescription = { role: 'coordinator', backend: 'none', threads: 0, clientOnly: false }
+const job = { job: 'bafyjob', round: 3, root: 'bafyroot', weight: 960 }
+
+interface Options {
+  self?: SelfDescription
+  bootstrap?: string[]
+  port?: number
+  identity?: PrivateKey
+  mdns?: boolean
+}
+
+async function startPeer({ self = trainer, bootstrap, port = 0, identity, mdns }: Options = {}) {
+  const node = await createNode({
+    identity: identity ?? (await generateKeyPair('Ed25519')),
+    listen: [`/ip4/127.0.0.1/tcp/${port}`],
+    mdns,
+    services: { discovery: discovery({ self, bootstrap }) },
+  })
+  cleanups.push(() => node.stop())
+  const events: DiscoveryEffect[] = []
+  node.services.discovery.on((event) => events.push(event))
+  return {
+    node,
+    events,
+    discovery: node.services.discovery,
+    id: node.peerId.toString(),
+    address: String(node.getMultiaddrs()[0]),
+  }
+}
+
+const isConnected = (peer: Awaited<ReturnType<typeof startPeer>>, other: string): boolean =>
+  peer.node.getPeers().some((id) => id.toString() === other)
+
+test('peers of one job that know only the coordinator meet and connect; a peer of another job is known, not dialled', async () => {
+  const coordinator = await startPeer({ self: watcher })
+  const bootstrap = [coordinator.address]
+  const a = await startPeer({ self: { ...trainer, job }, bootstrap })
+  const b = await startPeer({ self: { ...trainer, stepsPerSecond: 12.5, job }, bootstrap })
+  const other = await startPeer({ self: { ...trainer, job: { ...job, job: 'bafyother' } }, bootstrap })
+  const { poll } = expect
+  await poll(() => a.discovery.peers().map(({ peer }) => peer), { timeout: 10_000 }).toEqual(
+    [coordinator.id, b.id, other.id].sort(),
+  )
+  await poll(() => isConnected(a, b.id), { timeout: 10_000 }).toBe(true)
+  expect(a.discovery.peers().find(({ peer }) => peer === b.id)).toEqual({
+    ...trainer,
+    peer: b.id,
+    stepsPerSecond: 12.5,
+    job,
+    addresses: [b.address],
+    isConnected: true,
+  })
+  expect(isConnected(a, other.id)).toBe(false)
+  expect(isConnected(b, other.id)).toBe(false)
+})
+
+test('a change of round is heard within two seconds, and a goodbye at once', async () => {
+  const a = await startPeer({ self: { ...trainer, job } })
+  const b = await startPeer({ self: { ...trainer, job }, bootstrap: [a.address] })
+  await expect.poll(() => a.discovery.peers().length, { timeout: 10_000 }).toBe(1)
+  const changedAt = performance.now()
+  b.discovery.setSelf({ job: { ...job, round: 4, root: 'bafynext' } })
+  await expect.poll(() => a.discovery.peers()[0]?.job?.root, { timeout: 5_000 }).toBe('bafynext')
+  expect(performance.now() - changedAt).toBeLessThan(2_000)
+  await b.node.stop()
+  await expect.poll(() => a.events.at(-1)).toEqual({ kind: 'PeerGone', peer: b.id, reason: 'left' })
+  expect(a.discovery.peers()).toEqual([])
+})
+
+test('a coordinator that was stopped and started again is found within ten seconds', async () => {
+  const identity = await generateKeyPair('Ed25519')
+  const first = await startPeer({ self: watcher, identity })
+  const peer = await startPeer({ self: { ...trainer, job }, bootstrap: [first.address] })
+  await expect.poll(() => peer.discovery.peers().length, { timeout: 10_000 }).toBe(1)
+  await first.node.stop()
+  await expect.poll(() => peer.discovery.peers().length).toBe(0)
+  const port = Number(first.address.split('/')[4])
+  const second = await startPeer({ self: watcher, identity, port })
+  await expect
+    .poll(() => second.discovery.peers().map((record) => record.peer), { timeout: 10_000 })
+    .toEqual([peer.id])
+  await expect
+    .poll(() => peer.discovery.peers().map((record) => record.peer), { timeout: 10_000 })
+    .toEqual([second.id])
+})
+
+test('junk on the topic is not passed on, and the table stays as it was', async () => {
+  const a = await startPeer()
+  const rude = await startPeer({ bootstrap: [a.address] })
+  await expect.poll(() => a.discovery.peers().length, { timeout: 10_000 }).toBe(1)
+  await rude.node.services.pubsub.publish(helloTopic, Uint8Array.of(1, 2, 3))
+  rude.discovery.setSelf({ threads: 3 }) // follows the junk on the same stream
+  await expect.poll(() => a.discovery.peers()[0]?.threads, { timeout: 5_000 }).toBe(3)
+  expect(a.events.every(({ kind }) => kind !== 'Refused')).toBe(true)
+})
+
+/** A machine with nothing but loopback cannot send to a multicast group. */
+const hasNetwork = Object.values(networkInterfaces()).some((addresses) =>
+  addresses?.some(({ internal }) => !internal),
+)
+
+test.skipIf(!hasNetwork)('peers on one local network find each other without any address', async () => {
+  const a = await startPeer({ mdns: true })
+  const b = await startPeer({ mdns: true })
+  await expect.poll(() => isConnected(a, b.id) && isConnected(b, a.id), { timeout: 15_000 }).toBe(true)
+  await expect.poll(() => a.discovery.peers().map(({ peer }) => peer), { timeout: 10_000 }).toContain(b.id)
+})
+
+test('a bootstrap address that is none is refused with an example', async () => {
+  await expect(startPeer({ bootstrap: ['localhost:4001'] })).rejects.toMatchObject({
+    code: 'USAGE',
+    message: '"localhost:4001" is no peer address',
+    hint: expect.stringContaining('/ip4/'),
+  })
+})
