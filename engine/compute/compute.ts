@@ -87,7 +87,10 @@ export interface Compute {
     options: OpenOptions,
     cancel?: { signal?: AbortSignal },
   ): Promise<OpenedModel>
-  /** @throws {SwarmError} LOSS_NOT_FINITE, DATA_INVALID, BACKEND_FAILED, OUT_OF_MEMORY. */
+  /**
+   * Runs `task`. After LOSS_NOT_FINITE the optimizer's slots start from zero again.
+   * @throws {SwarmError} LOSS_NOT_FINITE, DATA_INVALID, BACKEND_FAILED, OUT_OF_MEMORY.
+   */
   train(task: TrainTask, options?: TrainOptions): Promise<TrainResult>
   /**
    * Mean loss and accuracy of `parameters` over `batches`; both borrowed. Leaves the optimizer's slots alone.

@@ -110,13 +110,30 @@ class Server {
       await this.#port.turn()
       signal.throwIfAborted()
     }
-    const losses =
-      task.mode === 'gradient'
-        ? await gradientInto(trainer, task, update, { signal, onStep })
-        : await this.#stepsInto(trainer, task, update, { signal, onStep })
-    requireFinite(task.mode, update)
+    const losses = await this.#runTask(trainer, task, update, { signal, onStep })
     const loss = losses.reduce((sum, value) => sum + value, 0) / losses.length
     return { update, loss, losses, seconds: (performance.now() - startedAt) / 1000 }
+  }
+
+  /** Leaves the task's update, whose elements are finite, in `update`. Returns the losses. */
+  async #runTask(
+    trainer: Trainer,
+    task: TrainTask,
+    update: Float32Array,
+    options: StepOptions,
+  ): Promise<number[]> {
+    try {
+      const losses =
+        task.mode === 'gradient'
+          ? await gradientInto(trainer, task, update, options)
+          : await this.#stepsInto(trainer, task, update, options)
+      requireFinite(task.mode, update)
+      return losses
+    } catch (error) {
+      // A slot that met such a value would keep it for ever, and fail every later task.
+      if (error instanceof SwarmError && error.code === 'LOSS_NOT_FINITE') await trainer.resetOptimizer()
+      throw error
+    }
   }
 
   /** Runs the task's steps and leaves start minus end in `update`, which holds the start. Returns the losses. */
