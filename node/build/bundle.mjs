@@ -1,0 +1,112 @@
+// @ts-check
+/**
+ * Bundles the programs with esbuild into dist/: our sources only, packages stay in node_modules.
+ *
+ *     node/cli/main.ts        → dist/cli.js                 and chunks beside them, one for each lazily loaded command,
+ *     node/compute-worker.ts  → dist/compute-worker.js      so that `--help` loads none
+ *
+ * Entries are written under another name and renamed, chunks are named by their hash: a build may run while programs of an
+ * older one start. Node types cannot check this file's imports before they are installed, so esbuild is imported late.
+ */
+
+import { mkdirSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { basename, join } from 'node:path'
+import { root } from './checkout.mjs'
+
+const dist = join(root, 'dist')
+
+/** By the names of their files in dist/. */
+const programs = { cli: 'node/cli/main.ts', 'compute-worker': 'node/compute-worker.ts' }
+
+/** What the bundles are made of. */
+const sources = [
+  'coordinator',
+  'data',
+  'engine',
+  'node',
+  'protocols',
+  'simulator',
+  'package.json',
+  'package-lock.json',
+]
+
+/** Chunks of older builds are kept this long, for programs that still run and have not loaded all of theirs. */
+const oldChunkMs = 24 * 3_600_000
+
+/** Path of the command line's bundle. */
+export const cliBundle = join(dist, 'cli.js')
+
+/** Builds when a source is newer than the bundles. */
+export async function buildIfStale() {
+  const builtMs = Math.min(...Object.keys(programs).map((name) => modifiedMs(join(dist, `${name}.js`))))
+  const sourceMs = Math.max(...sources.map((source) => newestMs(join(root, source))))
+  if (sourceMs >= builtMs) await build(programs)
+}
+
+/**
+ * Builds `entries`, or the programs.
+ * @param {Record<string, string>} [entries] source files by the name of their bundle
+ */
+export async function build(entries = programs) {
+  const { build } = await import('esbuild')
+  const startedMs = Date.now()
+  const { outputFiles } = await build({
+    absWorkingDir: root,
+    entryPoints: entries,
+    outdir: dist,
+    bundle: true,
+    splitting: true,
+    // beside the entries: a file that is found relative to import.meta.url must not depend on which chunk asks
+    chunkNames: 'chunk-[hash]',
+    format: 'esm',
+    platform: 'node',
+    target: 'node20',
+    packages: 'external',
+    sourcemap: true,
+    write: false,
+    logLevel: 'warning',
+  }).catch(() => {
+    // esbuild has said where and why; a stack of its own would only hide that
+    process.stderr.write('error: the build failed\n')
+    process.exit(1)
+  })
+  mkdirSync(dist, { recursive: true })
+  const isEntry = (/** @type {string} */ path) => basename(path).split('.')[0] in entries
+  // chunks first: an entry must never be there before what it imports
+  const ordered = [...outputFiles].sort((a, b) => Number(isEntry(a.path)) - Number(isEntry(b.path)))
+  for (const { path, contents } of ordered) {
+    const unfinished = `${path}.${process.pid}`
+    writeFileSync(unfinished, contents)
+    renameSync(unfinished, path)
+  }
+  removeOldChunks(new Set(outputFiles.map(({ path }) => basename(path))))
+  process.stderr.write(`Built ${Object.keys(entries).join(', ')} in ${Date.now() - startedMs} ms.\n`)
+}
+
+/** @param {ReadonlySet<string>} fresh */
+function removeOldChunks(fresh) {
+  for (const name of readdirSync(dist)) {
+    const path = join(dist, name)
+    const isOld = name.startsWith('chunk-') && !fresh.has(name) && Date.now() - modifiedMs(path) > oldChunkMs
+    if (isOld) rmSync(path, { force: true })
+  }
+}
+
+/**
+ * The newest change under `path`; folders count too, since they change when a file in them goes.
+ * @param {string} path
+ * @returns {number}
+ */
+function newestMs(path) {
+  const own = statSync(path)
+  if (!own.isDirectory()) return own.mtimeMs
+  return readdirSync(path).reduce((newest, name) => Math.max(newest, newestMs(join(path, name))), own.mtimeMs)
+}
+
+/**
+ * @param {string} path
+ * @returns {number} 0 for a file that is not there
+ */
+function modifiedMs(path) {
+  return statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0
+}

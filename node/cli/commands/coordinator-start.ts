@@ -1,0 +1,44 @@
+/** `starling coordinator start`: watch the runs of a swarm and judge whether they converge. */
+
+import type { Command } from 'commander'
+import type { Perform } from '../action.ts'
+import { type CommonOptions, examples, withJson } from '../common-options.ts'
+
+export interface CoordinatorStartOptions extends CommonOptions {
+  /** Multiaddrs to listen on. */
+  listen: string[]
+  /** Multiaddrs that others are told, when they differ from those listened on. */
+  announce: string[]
+  /** Let peers on the local network find this coordinator. */
+  mdns: boolean
+  /** Peer ids of owners whose jobs are taken; empty: anybody's. */
+  allowOwner: string[]
+}
+
+export function addCoordinatorStart(coordinator: Command, perform: Perform): void {
+  const command = coordinator
+    .command('start')
+    .summary('watch runs and judge whether they converge')
+    .description(
+      'Runs a coordinator: it introduces peers to each other, keeps the list of jobs, measures the agreed state of each ' +
+        'run on held-out samples, and signs verdicts. Runs go on without it.',
+    )
+    .option('--listen <multiaddr...>', 'addresses to listen on', ['/ip4/127.0.0.1/tcp/4001'])
+    .option('--announce <multiaddr...>', 'addresses to tell others, behind a NAT with a forwarded port', [])
+    .option('--mdns', 'let peers on the local network find it', false)
+    .option('--allow-owner <peer-id...>', 'take only jobs of these owners', [])
+  withJson(command)
+    .addHelpText(
+      'after',
+      examples([
+        'starling coordinator start',
+        'starling coordinator start --listen /ip4/0.0.0.0/tcp/4001 /ip4/0.0.0.0/tcp/4002/ws',
+      ]),
+    )
+    .action((options: CoordinatorStartOptions) =>
+      perform(async (io) => {
+        const { runCoordinatorStart } = await import('../coordinator-start.ts')
+        return runCoordinatorStart(options, io)
+      }),
+    )
+}

@@ -1,0 +1,38 @@
+/** `starling export`: the trained model as an ONNX file. */
+
+import type { Command } from 'commander'
+import type { Perform } from '../action.ts'
+import {
+  type CommonOptions,
+  examples,
+  type SwarmOptions,
+  withCoordinator,
+  withJson,
+} from '../common-options.ts'
+
+export interface ExportOptions extends CommonOptions, SwarmOptions {
+  /** Job id, or the name of one job. */
+  job: string
+  /** File to write; `undefined`: the job's name with `.onnx`, in the current folder. */
+  output: string | undefined
+}
+
+export function addExport(program: Command, perform: Perform): void {
+  const command = program
+    .command('export')
+    .summary('write the trained model as an ONNX file')
+    .description(
+      "Fetches the job's model and the newest state that its peers agree on, and writes them as one ONNX file: the " +
+        'graph you launched, with trained weights.',
+    )
+    .argument('<job>', 'job id, or a name that only one job has')
+    .option('-o, --output <file>', 'the file to write')
+  withJson(withCoordinator(command))
+    .addHelpText('after', examples(['starling export glyphs-cnn -o trained.onnx']))
+    .action((job: string, options: Omit<ExportOptions, 'job'>) =>
+      perform(async (io) => {
+        const { runExport } = await import('../export.ts')
+        return runExport({ ...options, job }, io)
+      }),
+    )
+}

@@ -1,0 +1,64 @@
+/** `starling launch`: publish a job, seed its model and data, and follow it to the verdict. */
+
+import type { Command } from 'commander'
+import type { Perform } from '../action.ts'
+import {
+  type CommonOptions,
+  examples,
+  type ProgressOptions,
+  type SwarmOptions,
+  wholeNumber,
+  withCoordinator,
+  withJson,
+  withProgress,
+} from '../common-options.ts'
+
+export interface LaunchOptions extends CommonOptions, ProgressOptions, SwarmOptions {
+  /** Path of the job file, as typed. */
+  jobFile: string
+  /** Nodes to start on this machine, with a coordinator; `undefined`: use the swarm of `coordinator`. */
+  local: number | undefined
+  /** Data set on this machine, instead of the job file's download. */
+  data: string | undefined
+  /** Folder for the trained model; `undefined`: one named after the job, in the current folder. */
+  output: string | undefined
+  /** Return when the job is published. */
+  detach: boolean
+}
+
+/** More processes than this on one machine only wait for each other. */
+const localPeersMax = 32
+
+export function addLaunch(program: Command, perform: Perform): void {
+  const command = program
+    .command('launch')
+    .summary('train a model: publish a job and follow it to its verdict')
+    .description(
+      'Publishes the job, gives its model and data to the swarm, and shows how it goes until the verdict. ' +
+        'Ctrl-C detaches from a job in a swarm, and ends one started with --local.',
+    )
+    .argument('<job.yaml>', 'the job file')
+    .option(
+      '--local <peers>',
+      'start a coordinator and this many peers on this machine',
+      wholeNumber(1, localPeersMax),
+    )
+    .option('--data <path>', 'use this data instead of downloading it')
+    .option('-o, --output <folder>', 'where the trained model goes')
+    .option('-d, --detach', 'do not follow the job', false)
+  withJson(withProgress(withCoordinator(command)))
+    .addHelpText(
+      'after',
+      examples([
+        'starling launch examples/glyphs/job.yaml --local 3',
+        'starling launch job.yaml --coordinator /dns4/swarm.example/tcp/4001/p2p/12D3Koo…',
+        'starling launch job.yaml --local 2 --json | jq -c \'select(.event == "verdict")\'',
+      ]),
+    )
+    .action((jobFile: string, options: Omit<LaunchOptions, 'jobFile'>) =>
+      perform(async (io) => {
+        const { runLaunch } = await import('../launch.ts')
+        return runLaunch({ ...options, jobFile }, io)
+      }),
+    )
+}

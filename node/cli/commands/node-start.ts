@@ -1,0 +1,64 @@
+/** `starling node start`: give this machine's compute to a swarm. */
+
+import { type Command, Option } from 'commander'
+import type { Perform } from '../action.ts'
+import {
+  type CommonOptions,
+  examples,
+  type SwarmOptions,
+  wholeNumber,
+  withCoordinator,
+  withJson,
+} from '../common-options.ts'
+
+/** Where kernels run; `auto` takes native when it loads. */
+const backends = ['auto', 'native', 'wasm'] as const
+
+export interface NodeStartOptions extends CommonOptions, SwarmOptions {
+  /** Multiaddrs to listen on. */
+  listen: string[]
+  /** Multiaddrs that others are told, when they differ from those listened on. */
+  announce: string[]
+  /** Look for peers on the local network. */
+  mdns: boolean
+  /** What the peer calls itself to others; `undefined`: nothing. */
+  name: string | undefined
+  /** Threads for training, 1 to 256; `undefined`: half of the cores. */
+  threads: number | undefined
+  backend: (typeof backends)[number]
+  /** Peer ids of owners whose jobs are run; empty: anybody's. */
+  allowOwner: string[]
+  /** Run only this job, and end with it. */
+  job: string | undefined
+}
+
+export function addNodeStart(node: Command, perform: Perform): void {
+  const command = node
+    .command('start')
+    .summary('give compute to a swarm')
+    .description(
+      'Runs a peer that trains the jobs of a swarm until it is interrupted. It needs no open port.',
+    )
+    .option('--listen <multiaddr...>', 'addresses to listen on', ['/ip4/0.0.0.0/tcp/0'])
+    .option('--announce <multiaddr...>', 'addresses to tell others, behind a NAT with a forwarded port', [])
+    .option('--mdns', 'look for peers on the local network', false)
+    .option('--name <name>', 'what others see in their list of peers')
+    .option('--threads <count>', 'threads for training (default: half of the cores)', wholeNumber(1, 256))
+    .addOption(new Option('--backend <backend>', 'where kernels run').choices(backends).default('auto'))
+    .option('--allow-owner <peer-id...>', 'run only jobs of these owners', [])
+    .option('--job <job-id>', 'run only this job, and end with it')
+  withJson(withCoordinator(command))
+    .addHelpText(
+      'after',
+      examples([
+        'starling node start --coordinator /dns4/swarm.example/tcp/4001/p2p/12D3Koo…',
+        'starling node start --mdns --threads 2',
+      ]),
+    )
+    .action((options: NodeStartOptions) =>
+      perform(async (io) => {
+        const { runNodeStart } = await import('../node-start.ts')
+        return runNodeStart(options, io)
+      }),
+    )
+}

@@ -1,0 +1,29 @@
+/** `starling validate`: say everything that is wrong with a job before it is launched. */
+
+import type { Command } from 'commander'
+import type { Perform } from '../action.ts'
+import { type CommonOptions, examples, withJson } from '../common-options.ts'
+
+export interface ValidateOptions extends CommonOptions {
+  /** Path of a job file or of an ONNX model, as typed. */
+  path: string
+}
+
+export function addValidate(program: Command, perform: Perform): void {
+  const command = program
+    .command('validate')
+    .summary('check a job file and its model without starting anything')
+    .description(
+      'Reads the job file and its model, derives the backward pass, and reports every problem with its place. Given an ' +
+        'ONNX file, checks only that.',
+    )
+    .argument('<path>', 'a job file, or an ONNX model')
+  withJson(command)
+    .addHelpText('after', examples(['starling validate job.yaml', 'starling validate model.onnx --json']))
+    .action((path: string, options: Omit<ValidateOptions, 'path'>) =>
+      perform(async (io) => {
+        const { runValidate } = await import('../validate.ts')
+        return runValidate({ ...options, path }, io)
+      }),
+    )
+}

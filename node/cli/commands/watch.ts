@@ -1,0 +1,34 @@
+/** `starling watch`: follow a job that is already running. */
+
+import type { Command } from 'commander'
+import type { Perform } from '../action.ts'
+import {
+  type CommonOptions,
+  examples,
+  type ProgressOptions,
+  type SwarmOptions,
+  withCoordinator,
+  withJson,
+  withProgress,
+} from '../common-options.ts'
+
+export interface WatchOptions extends CommonOptions, ProgressOptions, SwarmOptions {
+  /** Job id, or the name of one job. */
+  job: string
+}
+
+export function addWatch(program: Command, perform: Perform): void {
+  const command = program
+    .command('watch')
+    .summary('follow a running job')
+    .description('Shows how a job goes until its verdict. Ctrl-C stops watching; the job goes on.')
+    .argument('<job>', 'job id, or a name that only one job has')
+  withJson(withProgress(withCoordinator(command)))
+    .addHelpText('after', examples(['starling watch glyphs-cnn', 'starling watch bafyrei… --progress plain']))
+    .action((job: string, options: Omit<WatchOptions, 'job'>) =>
+      perform(async (io) => {
+        const { runWatch } = await import('../watch.ts')
+        return runWatch({ ...options, job }, io)
+      }),
+    )
+}

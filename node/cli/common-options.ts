@@ -1,0 +1,63 @@
+/** Options that several commands share, each written once so that it means the same everywhere. */
+
+import { type Command, InvalidArgumentError, Option } from 'commander'
+import { type ProgressMode, progressModes } from '../terminal/renderer.ts'
+
+/** Every command has these. */
+export interface CommonOptions {
+  /** Print JSON on stdout, errors too. */
+  json: boolean
+}
+
+/** Commands that ask the swarm. */
+export interface SwarmOptions {
+  /** Multiaddrs of coordinators; empty: only what is on this machine or the local network. */
+  coordinator: string[]
+}
+
+/** Commands that follow a run. */
+export interface ProgressOptions {
+  /** How events are shown. `json` whenever `--json` is given. */
+  progress: ProgressMode
+}
+
+/** Adds `--json`. */
+export function withJson(command: Command): Command {
+  return command.option('--json', 'print JSON on stdout, errors too', false)
+}
+
+/** Adds `--coordinator`. */
+export function withCoordinator(command: Command): Command {
+  return command.addOption(
+    new Option('--coordinator <multiaddr...>', 'addresses of coordinators')
+      .argParser(multiaddrs)
+      .env('STARLING_COORDINATOR')
+      .default([], 'the one on this machine'),
+  )
+}
+
+/** In the environment variable, commas separate the addresses. */
+function multiaddrs(text: string, previous: readonly string[]): string[] {
+  return [...previous, ...text.split(',').filter((address) => address !== '')]
+}
+
+/** Adds `--progress`. */
+export function withProgress(command: Command): Command {
+  return command.addOption(
+    new Option('--progress <mode>', 'how to show what happens').choices(progressModes).default('auto'),
+  )
+}
+
+/** Reads a whole number from `min` to `max`. The returned function throws commander's InvalidArgumentError. */
+export function wholeNumber(min: number, max: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text)
+    if (/^\d+$/.test(text) && value >= min && value <= max) return value
+    throw new InvalidArgumentError(`It must be a whole number from ${min} to ${max}.`)
+  }
+}
+
+/** Help text under the options. */
+export function examples(lines: readonly string[]): string {
+  return `\nExamples:\n${lines.map((line) => `  ${line}`).join('\n')}\n`
+}

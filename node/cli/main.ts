@@ -1,0 +1,36 @@
+/**
+ * Entry of the command line: joins the program to this process. The first Ctrl-C or SIGTERM asks the command to end, the
+ * second ends the process at once. A reader that goes away (`starling list | head -1`) is no error.
+ */
+
+import packageJson from '../../package.json' with { type: 'json' }
+import { exitCodes } from '../exit-codes.ts'
+import { Interruption } from './io.ts'
+import { runProgram } from './program.ts'
+
+const controller = new AbortController()
+
+for (const name of ['SIGINT', 'SIGTERM'] as const) {
+  process.on(name, () => {
+    if (controller.signal.aborted)
+      process.exit(exitCodes[name === 'SIGINT' ? 'interrupted' : 'terminated'].code)
+    controller.abort(new Interruption(name))
+  })
+}
+
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') process.exit(exitCodes.ok.code)
+  throw error
+})
+
+process.exitCode = await runProgram(
+  process.argv.slice(2),
+  {
+    stdout: process.stdout,
+    stderr: process.stderr,
+    env: process.env,
+    cwd: process.cwd(),
+    signal: controller.signal,
+  },
+  packageJson.version,
+)
