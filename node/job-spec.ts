@@ -1,0 +1,84 @@
+/**
+ * What a job file may say: the sections of the manifest, and where model and data are found. Checked values only; how they
+ * are written (YAML, snake_case, lines and columns) is job-file.ts's business.
+ */
+
+import * as z from 'zod'
+import {
+  convergenceSchema,
+  descriptionSchema,
+  integer,
+  jobNameSchema,
+  lossSchema,
+  swarmSchema,
+  trainSchema,
+} from '../protocols/jobs/spec.ts'
+
+/** Samples of a generated split: a million glyphs are 784 MB, and take a minute to draw. */
+const glyphsMax = 1_000_000
+
+const sourceSchema = z
+  .strictObject({
+    /** A path, from the job file's folder. */
+    file: z.string().min(1).optional(),
+    /** Where it is downloaded from when there is no such file. */
+    url: z.url({ protocol: /^https?$/, error: 'must be an http or https address' }).optional(),
+    /** Of the downloaded file, in hex; needed with `url`. */
+    sha256: z
+      .string()
+      .regex(/^[0-9a-f]{64}$/, 'must be a SHA-256 in 64 lowercase hex digits')
+      .optional(),
+  })
+  .refine(({ file, url }) => file !== undefined || url !== undefined, 'must name a file or a url')
+  .refine(
+    ({ url, sha256 }) => url === undefined || sha256 !== undefined,
+    'must give the sha256 of what is at the url',
+  )
+
+/** Section `data`. */
+export const dataSpecSchema = z.discriminatedUnion('kind', [
+  z.strictObject({
+    kind: z.literal('glyphs'),
+    seed: integer(0, 2 ** 32 - 1).default(1),
+    train: integer(1, glyphsMax).default(12_000),
+    validation: integer(1, glyphsMax).default(2_000),
+  }),
+  z.strictObject({
+    kind: z.literal('idx'),
+    sources: z
+      .strictObject({
+        trainImages: sourceSchema,
+        trainLabels: sourceSchema,
+        testImages: sourceSchema,
+        testLabels: sourceSchema,
+      })
+      .optional(),
+  }),
+  z.strictObject({
+    kind: z.literal('text'),
+    source: sourceSchema.optional(),
+    /** Tokens of one sample. */
+    context: integer(1, 1 << 16),
+    /** Share of the text that trains. */
+    split: z.number().gt(0).lt(1).default(0.9),
+  }),
+])
+
+/** A whole job file. */
+export const jobSpecSchema = z.strictObject({
+  name: jobNameSchema,
+  description: descriptionSchema.optional(),
+  model: z.strictObject({
+    /** A path, from the job file's folder. */
+    file: z.string().min(1),
+    loss: lossSchema,
+  }),
+  data: dataSpecSchema,
+  train: trainSchema,
+  swarm: swarmSchema.prefault({}),
+  convergence: convergenceSchema,
+})
+
+export type Source = z.infer<typeof sourceSchema>
+export type DataSpec = z.infer<typeof dataSpecSchema>
+export type JobSpec = z.infer<typeof jobSpecSchema>
