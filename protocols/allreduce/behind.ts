@@ -1,0 +1,85 @@
+/**
+ * Where the other peers stand, and whether this one must fetch their state because it cannot follow by itself:
+ *
+ *     others are more rounds ahead than they keep results of       → at once
+ *     others are ahead, and here nothing moves                     → after `behindMs`
+ *     in the same round more peers hold another root (as many: the
+ *     lesser root)                                                 → after `behindMs`
+ *
+ * One peer that says it is ahead does not count while more than half of the others are not: it may be lying, or ill.
+ */
+
+import { roundsKept } from '../core/limits.ts'
+import type { RoundBase } from './base.ts'
+import { compareText } from './electorate.ts'
+
+/** The state that this peer should fetch, and who has it. */
+export interface Ahead {
+  round: number
+  root: string
+  peers: string[]
+}
+
+export class Positions {
+  readonly #positions = new Map<string, { round: number; root: string }>()
+  #laggingSinceMs: number | undefined
+  #strayingSinceMs: number | undefined
+
+  /** `peer` said that it holds state `round` named `root`. */
+  note(peer: string, round: number, root: string): void {
+    this.#positions.set(peer, { round, root })
+  }
+
+  forget(peer: string): void {
+    this.#positions.delete(peer)
+  }
+
+  /** What to fetch, if this peer, waiting in `base` where something last moved at `progressAtMs`, is behind. */
+  judge(base: RoundBase, progressAtMs: number, nowMs: number, behindMs: number): Ahead | undefined {
+    const ahead = this.#majority((round) => round > base.round)
+    this.#laggingSinceMs = ahead && (this.#laggingSinceMs ?? nowMs)
+    if (ahead !== undefined && ahead.round > base.round + roundsKept) return ahead
+    if (ahead !== undefined && nowMs - Math.max(this.#laggingSinceMs!, progressAtMs) >= behindMs) return ahead
+    const rival = this.#rival(base)
+    this.#strayingSinceMs = rival && (this.#strayingSinceMs ?? nowMs)
+    if (rival !== undefined && nowMs - this.#strayingSinceMs! >= behindMs) return rival
+    return undefined
+  }
+
+  /** When `judge` can come to another answer although nobody moved. */
+  dueMs(progressAtMs: number, behindMs: number): number {
+    const lagging = Math.max(this.#laggingSinceMs ?? Number.POSITIVE_INFINITY, progressAtMs)
+    return Math.min(lagging, this.#strayingSinceMs ?? Number.POSITIVE_INFINITY) + behindMs
+  }
+
+  /** The newest state among the peers whose round passes, if they are at least half of all. */
+  #majority(passes: (round: number) => boolean): Ahead | undefined {
+    const peers = [...this.#positions].filter(([, { round }]) => passes(round))
+    if (peers.length === 0 || 2 * peers.length < this.#positions.size) return undefined
+    const newest = Math.max(...peers.map(([, { round }]) => round))
+    return this.#mostHeld(newest)
+  }
+
+  #rival({ round, root }: RoundBase): Ahead | undefined {
+    const same = [...this.#positions.values()].filter(
+      (other) => other.round === round && other.root === root,
+    ).length
+    const other = this.#mostHeld(round, root)
+    if (other === undefined) return undefined
+    const margin = other.peers.length - (same + 1)
+    return margin > 0 || (margin === 0 && compareText(other.root, root) < 0) ? other : undefined
+  }
+
+  /** The root that most peers hold in `round`, apart from `except`; of equals the lesser. */
+  #mostHeld(round: number, except?: string): Ahead | undefined {
+    const holders = new Map<string, string[]>()
+    for (const [peer, position] of this.#positions) {
+      if (position.round !== round || position.root === except) continue
+      holders.set(position.root, [...(holders.get(position.root) ?? []), peer])
+    }
+    const [best] = [...holders].sort(
+      ([rootA, a], [rootB, b]) => b.length - a.length || compareText(rootA, rootB),
+    )
+    return best && { round, root: best[0], peers: best[1].sort() }
+  }
+}

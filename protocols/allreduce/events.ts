@@ -1,0 +1,150 @@
+/**
+ * What goes into the allreduce machine and what comes out. The executor (the service, or the simulator) turns sockets,
+ * timers and finished work into events, and carries the effects out in the order given.
+ */
+
+import type { RoundBase } from './base.ts'
+import type { Message } from './messages.ts'
+import type { Partition } from './parts.ts'
+import type { Contributor } from './plan.ts'
+import type { ReductionInput } from './reduction.ts'
+
+/** Bounds of every wait, in milliseconds. */
+export interface Timing {
+  /** Least and most that a round waits for slow peers once two thirds have committed; between them, half the time those took. */
+  graceMsMin: number
+  graceMsMax: number
+  /** A round whose electorate cannot come to two thirds goes on without the slow after this, or four times the first commit. */
+  patienceMs: number
+  /** A contributor from which a reducer hears nothing for this long is left out. */
+  partMs: number
+  /** A reducer that delivers nothing for this long is replaced; more than `partMs`, or its waiting would look like death. */
+  reduceMs: number
+  /** A leader under which nothing moves for this long is replaced; more than `reduceMs`. */
+  leaderMs: number
+  /** A peer that was asked for a result and sends nothing for this long: another is asked. */
+  wantMs: number
+  /** Without a quorum for this long, the peers that are left become the electorate. Infinity: never. */
+  electorateExpiryMs: number
+  /** A peer that stays behind the others' round, or alone with its root, for this long must fetch their state. */
+  behindMs: number
+}
+
+/** For links of the internet; a reducer's and a leader's share in `partMs` scale with the plan, see `partTimeoutMs`. */
+export const defaultTiming: Timing = {
+  graceMsMin: 3_000,
+  graceMsMax: 30_000,
+  patienceMs: 60_000,
+  partMs: 5_000,
+  reduceMs: 10_000,
+  leaderMs: 20_000,
+  wantMs: 2_000,
+  electorateExpiryMs: 60_000,
+  behindMs: 10_000,
+}
+
+export interface MachineInit {
+  self: string
+  /** A random 32-bit number, drawn anew for each machine: names this life of the peer. */
+  incarnation: number
+  partition: Partition
+  /** Bytes of the encoding of `elements` values. */
+  encodedBytes(elements: number): number
+  /** Updates that the run's first round needs at least, >= 1. */
+  peersMin: number
+  timing: Timing
+  /** SHA-256 as lower-case hex; used on plans, commits and seals only, never on parts. */
+  hash(bytes: Uint8Array): string
+}
+
+/** What the executor found out about a Part or a Result before handing it over. */
+export interface Inspection {
+  /** SHA-256 of a part's bytes, or of a result's identity (`resultIdentity`), as hex. */
+  digest: string
+  /** The bytes are an encoding of the part's length whose values are finite and within `updateMagnitudeMax`. */
+  isDecodable: boolean
+}
+
+export type Event =
+  /** This peer holds the round's state and may give an update later. */
+  | { kind: 'StateReady'; base: RoundBase }
+  /** The update of this peer: its encoded parts (kept until the round is over) and their digests. `weight` > 0. */
+  | {
+      kind: 'UpdateReady'
+      base: RoundBase
+      weight: number
+      norm: number
+      bandwidth: number | undefined
+      parts: readonly Uint8Array[]
+      digests: readonly string[]
+    }
+  /** This peer holds the state and gives no update this round. */
+  | { kind: 'JoinAsReceiver'; base: RoundBase }
+  /** This peer has no state: it wants the results of every round until one of the events above. */
+  | { kind: 'FollowStarted' }
+  /** This peer goes. Nothing is sent after it. */
+  | { kind: 'LeaveRequested' }
+  | { kind: 'LinkUp'; peer: string }
+  | { kind: 'LinkDown'; peer: string }
+  /** `inspection`: for Part and Result, and only those. */
+  | { kind: 'MessageReceived'; from: string; message: Message; inspection?: Inspection }
+  /** Answer to a Reduce effect. `result`: the encoded mean and the digest of its identity, or the inputs that are no part. */
+  | {
+      kind: 'PartReduced'
+      round: number
+      planId: string
+      part: number
+      outcome: { kind: 'reduced'; bytes: Uint8Array; digest: string } | { kind: 'invalid'; inputs: number[] }
+    }
+  | { kind: 'TimerFired' }
+
+/** One part of a committed round. */
+export interface CommittedPart {
+  /** The encoded mean: the same bytes on every peer. */
+  bytes: Uint8Array
+  /** Which of the plan's contributors are in it. */
+  bitmap: Uint8Array
+  weight: number
+}
+
+/** The outcome of a round: bit-identical on every peer that commits it. */
+export interface CommittedRound {
+  round: number
+  root: string
+  planId: string
+  sealDigest: string
+  /** The plan's contributors; bit `i` of every bitmap is number `i`. */
+  contributors: readonly Contributor[]
+  parts: readonly CommittedPart[]
+  /** The peers that hold the next state by agreement, sorted. */
+  electorate: readonly string[]
+  /** Contributors that are in every part, and the sum of their weights. */
+  complete: readonly Contributor[]
+  totalWeight: number
+}
+
+export type RoundPhase = 'gathering' | 'reducing' | 'sealing'
+
+export type Effect =
+  /** Over the link; when there is none, the message is dropped. */
+  | { kind: 'Send'; to: string; message: Message }
+  /** Fire `TimerFired` once, `delayMs` from now; replaces the timer set before. */
+  | { kind: 'SetTimer'; delayMs: number }
+  /** Run `reducePart` on `inputs`, in this order, and hash what comes out with `planId`, `part`, `weight`, `bitmap`. */
+  | {
+      kind: 'Reduce'
+      round: number
+      planId: string
+      part: number
+      inputs: readonly ReductionInput[]
+      bitmap: Uint8Array
+      weight: number
+    }
+  | { kind: 'Committed'; outcome: CommittedRound }
+  /** The others went on without this peer: it must fetch state `round` named `root` from `peers`. */
+  | { kind: 'Behind'; round: number; root: string; peers: readonly string[] }
+  /** A message was dropped, and why. */
+  | { kind: 'Refused'; peer: string; reason: string }
+  /** Too few of the electorate are here; after `expiresInMs` those that are go on alone. */
+  | { kind: 'QuorumLost'; round: number; live: readonly string[]; expiresInMs: number }
+  | { kind: 'Progress'; round: number; phase: RoundPhase }

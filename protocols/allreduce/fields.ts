@@ -1,0 +1,139 @@
+/**
+ * Checked reading of the fields of one decoded message. What comes from a peer is `unknown` until it passed here; each
+ * reader names the field and the value it refuses.
+ */
+
+import { SwarmError } from '../core/errors.ts'
+import { idCharactersMax } from '../core/limits.ts'
+
+/** Bytes of a SHA-256 digest. */
+const digestBytes = 32
+
+export class Fields {
+  readonly #values: Readonly<Record<string, unknown>>
+
+  /** @throws {SwarmError} MESSAGE_INVALID when `value` is not a map. */
+  constructor(value: unknown) {
+    if (typeof value !== 'object' || value === null || Array.isArray(value) || value instanceof Uint8Array)
+      throw new SwarmError('MESSAGE_INVALID', `a message must be a map, not ${describe(value)}`)
+    this.#values = value as Record<string, unknown>
+  }
+
+  /** True when the field is there and not null. */
+  has(name: string): boolean {
+    return this.#values[name] !== undefined && this.#values[name] !== null
+  }
+
+  /** An integer from 0 to `max`. */
+  integer(name: string, max: number): number {
+    const value = this.#values[name]
+    if (!Number.isInteger(value) || (value as number) < 0 || (value as number) > max)
+      throw invalid(name, value, `an integer from 0 to ${max}`)
+    return value as number
+  }
+
+  /** A finite number from 0 to `max`. */
+  quantity(name: string, max: number): number {
+    const value = this.#values[name]
+    if (typeof value !== 'number' || !(value >= 0 && value <= max))
+      throw invalid(name, value, `a number from 0 to ${max}`)
+    return value
+  }
+
+  boolean(name: string): boolean {
+    const value = this.#values[name]
+    if (typeof value !== 'boolean') throw invalid(name, value, 'true or false')
+    return value
+  }
+
+  /** A peer id or a root: text of 1 to 128 characters. */
+  id(name: string): string {
+    return asId(name, this.#values[name])
+  }
+
+  /** Bytes, at most `max` of them. The view is into the received frame. */
+  bytes(name: string, max: number): Uint8Array {
+    const value = this.#values[name]
+    if (!(value instanceof Uint8Array) || value.byteLength > max)
+      throw invalid(name, value, `at most ${max} bytes`)
+    return value
+  }
+
+  /** A SHA-256 digest as lower-case hex. */
+  digest(name: string): string {
+    return asHex(name, this.bytes(name, digestBytes))
+  }
+
+  /** Digests that stand one after the other in one byte string, at most `countMax`. */
+  digests(name: string, countMax: number): string[] {
+    const all = this.bytes(name, countMax * digestBytes)
+    if (all.byteLength % digestBytes !== 0) throw invalid(name, all, 'a whole number of digests')
+    return Array.from({ length: all.byteLength / digestBytes }, (_, index) =>
+      asHex(name, all.subarray(index * digestBytes, (index + 1) * digestBytes)),
+    )
+  }
+
+  /** A list of at most `countMax` ids. */
+  ids(name: string, countMax: number): string[] {
+    return this.#list(name, countMax).map((value) => asId(name, value))
+  }
+
+  /** A list of at most `countMax` maps, each read by `read`. */
+  list<T>(name: string, countMax: number, read: (fields: Fields) => T): T[] {
+    return this.#list(name, countMax).map((value) => read(new Fields(value)))
+  }
+
+  /** A list of at most `countMax` integers from 0 to `max`. */
+  integers(name: string, countMax: number, max: number): number[] {
+    return this.#list(name, countMax).map((value) => new Fields({ [name]: value }).integer(name, max))
+  }
+
+  /** A map inside the map. */
+  nested(name: string): Fields {
+    return new Fields(this.#values[name])
+  }
+
+  #list(name: string, countMax: number): unknown[] {
+    const value = this.#values[name]
+    if (!Array.isArray(value) || value.length > countMax)
+      throw invalid(name, value, `a list of at most ${countMax}`)
+    return value
+  }
+}
+
+/** Lower-case hex of `bytes`. */
+export function toHex(bytes: Uint8Array): string {
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('')
+}
+
+/** The bytes of digests in hex, one after the other. */
+export function fromHex(...digests: readonly string[]): Uint8Array {
+  const bytes = new Uint8Array(digests.length * digestBytes)
+  digests.forEach((digest, index) => {
+    for (let i = 0; i < digestBytes; i++)
+      bytes[index * digestBytes + i] = Number.parseInt(digest.slice(2 * i, 2 * i + 2), 16)
+  })
+  return bytes
+}
+
+function asHex(name: string, bytes: Uint8Array): string {
+  if (bytes.byteLength !== digestBytes) throw invalid(name, bytes, `a digest of ${digestBytes} bytes`)
+  return toHex(bytes)
+}
+
+function asId(name: string, value: unknown): string {
+  if (typeof value !== 'string' || value.length === 0 || value.length > idCharactersMax)
+    throw invalid(name, value, `text of 1 to ${idCharactersMax} characters`)
+  return value
+}
+
+function invalid(name: string, value: unknown, wanted: string): SwarmError {
+  return new SwarmError('MESSAGE_INVALID', `field "${name}" must be ${wanted}, not ${describe(value)}`)
+}
+
+function describe(value: unknown): string {
+  if (value instanceof Uint8Array) return `${value.byteLength} bytes`
+  if (Array.isArray(value)) return `a list of ${value.length}`
+  if (typeof value === 'object' && value !== null) return 'a map'
+  return String(value).slice(0, 80)
+}

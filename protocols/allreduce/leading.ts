@@ -1,0 +1,333 @@
+/**
+ * A peer as leader of an attempt, and the question of who leads.
+ *
+ *     attempt 0 of an electorate ───────────────────────┐
+ *     every other: preparing ──quorum of promises──┬────▶ gathering ──freeze──▶ reducing ──all results──▶ sealed
+ *                                                  ├─ a plan is known ────────────▲                         ▲
+ *                                                  └─ a seal was accepted ──────────────────────────────────┘
+ *
+ * A leader proposes one seal in one ballot. A later one must propose the seal of the highest ballot that its promises tell
+ * of, for that may be decided already. A leader that is gone, or under which nothing moves for `leaderMs`, is followed by
+ * the next live voter in order. A reducer that is gone, or delivers nothing for `reduceMs`, loses its unfinished parts.
+ */
+
+import { attemptsMax } from '../core/limits.ts'
+import { type Ballot, compareBallots, isQuorum, leaderOrder } from './electorate.ts'
+import { canBeCounted, committers, freezeMs, isQuorumHere, makePlan, Waiting } from './freeze.ts'
+import type { PromiseMade } from './messages.ts'
+import { hasBit } from './parts.ts'
+import { type Plan, partCountOf, planIdentity } from './plan.ts'
+import { partTimeoutMs } from './reducing.ts'
+import type { BallotPlan, Round } from './round.ts'
+import type { Role, Session } from './session.ts'
+import type { Voting } from './voting.ts'
+
+interface Lead {
+  ballot: Ballot
+  phase: 'preparing' | 'gathering' | 'reducing' | 'sealed'
+  promises: Map<string, PromiseMade>
+}
+
+/** How many attempts' worth of extra patience a leader gets at most: rivals with different views come apart. */
+const patienceAttemptsMax = 6
+
+export class Leading implements Role {
+  readonly #round: Round
+  readonly #session: Session
+  readonly #voting: Voting
+  readonly #waiting = new Waiting()
+  #lead: Lead | undefined
+  /** Leaders under which nothing moved. */
+  readonly #suspects = new Set<string>()
+  #judgedAtMs = 0
+  #resultCount = 0
+  #resultAtMs = 0
+  #freezeMs = Number.POSITIVE_INFINITY
+
+  constructor(round: Round, session: Session, voting: Voting) {
+    this.#round = round
+    this.#session = session
+    this.#voting = voting
+  }
+
+  advance(): void {
+    const round = this.#round
+    if (round.base === undefined || round.committed !== undefined) return
+    this.#freezeMs =
+      round.plan === undefined ? freezeMs(round, this.#session, this.#waiting) : Number.POSITIVE_INFINITY
+    if (this.#session.nowMs >= this.#leaderDueMs()) this.#suspectLeader()
+    if (this.#lead !== undefined && compareBallots(this.#lead.ballot, round.promised) < 0)
+      this.#lead = undefined
+    if (this.#lead === undefined && this.#voting.canVote()) this.#considerLeading()
+    if (this.#lead !== undefined) this.#act(this.#lead)
+  }
+
+  dueMs(): number {
+    const { base, committed } = this.#round
+    if (base === undefined || committed !== undefined) return Number.POSITIVE_INFINITY
+    return Math.min(this.#leaderDueMs(), this.#freezeDueMs(), this.#reduceDueMs())
+  }
+
+  /** Phase 1 answer. Returns why it is refused, if it is. */
+  promise(from: string, message: PromiseMade): string | undefined {
+    const lead = this.#lead
+    if (lead === undefined || compareBallots(message.ballot, lead.ballot) !== 0) return undefined
+    if (this.#round.isFounding && this.#isReborn(from)) return 'a promise of a restarted founder'
+    const plans = [message.accepted?.plan, message.plan?.plan].filter((plan) => plan !== undefined)
+    if (!plans.every((plan) => this.#round.isOfBase(plan))) return 'a promise with a plan of another state'
+    lead.promises.set(from, message)
+    this.#round.progressAtMs = this.#session.nowMs
+    return undefined
+  }
+
+  /** After a broken link: what this leader said last. */
+  repeatTo(peer: string): void {
+    const { plan, seal, number: round } = this.#round
+    const lead = this.#lead
+    if (lead === undefined) return
+    const { ballot } = lead
+    const isAsking = lead.phase === 'preparing' || (lead.phase === 'gathering' && this.#round.isFounding)
+    if (isAsking) this.#session.send(peer, { kind: 'Prepare', round, ballot })
+    if (plan !== undefined && compareBallots(plan.ballot, ballot) === 0)
+      this.#session.send(peer, { kind: 'Plan', round, ballot, plan: plan.plan })
+    if (seal !== undefined && compareBallots(seal.ballot, ballot) === 0)
+      this.#session.send(peer, { kind: 'Seal', round, ballot, planId: seal.planId, digests: seal.digests })
+  }
+
+  /** This peer leads the current attempt. */
+  get isLeading(): boolean {
+    return this.#lead !== undefined
+  }
+
+  /** The peer that leads now, as far as this one knows. */
+  get leader(): string | undefined {
+    return this.#lead?.ballot.leader ?? this.#current()?.leader
+  }
+
+  #current(): Ballot | undefined {
+    const { promised, order } = this.#round
+    if (promised !== undefined || order.length === 0) return promised
+    return { attempt: 0, leader: order[0]! }
+  }
+
+  #considerLeading(): void {
+    const round = this.#round
+    if (round.promised === undefined && round.order[0] === this.#session.self) {
+      this.#begin({ attempt: 0, leader: this.#session.self }, 'gathering')
+      return
+    }
+    const current = this.#current()
+    if (current !== undefined && !this.#isGone(current.leader)) return
+    const next = round.isFounding ? this.#nextFounder(current) : this.#nextInOrder(current!)
+    if (next?.leader === this.#session.self && next.attempt <= attemptsMax) this.#begin(next, 'preparing')
+  }
+
+  #nextInOrder(current: Ballot): Ballot | undefined {
+    const { order } = this.#round
+    for (let attempt = current.attempt + 1; attempt <= current.attempt + order.length; attempt++) {
+      const leader = order[attempt % order.length]!
+      if (leader === this.#session.self || !this.#isGone(leader)) return { attempt, leader }
+    }
+    return undefined
+  }
+
+  /** Before any agreement the first in hash order of those that are here and committed leads. */
+  #nextFounder(current: Ballot | undefined): Ballot | undefined {
+    const round = this.#round
+    const here = committers(round, this.#session)
+    const isEnough = here.length >= this.#session.init.peersMin || round.survivors !== undefined
+    const [leader] = leaderOrder(
+      round.base!.root,
+      here.filter((peer) => peer === this.#session.self || !this.#isGone(peer)),
+    )
+    if (!isEnough || leader === undefined) return undefined
+    return { attempt: current === undefined ? 0 : current.attempt + 1, leader }
+  }
+
+  #isGone(peer: string): boolean {
+    return this.#suspects.has(peer) || !canBeCounted(this.#round, this.#session, peer)
+  }
+
+  #begin(ballot: Ballot, phase: Lead['phase']): void {
+    const { number: round } = this.#round
+    this.#lead = { ballot, phase, promises: new Map() }
+    this.#session.emit({ kind: 'Progress', round, phase: 'gathering' })
+    if (phase === 'preparing') this.#session.broadcast({ kind: 'Prepare', round, ballot })
+    else this.#round.promised = ballot
+  }
+
+  #act(lead: Lead): void {
+    if (lead.phase === 'preparing' && this.#isPromised(lead)) this.#takeOver(lead)
+    if (
+      lead.phase === 'gathering' &&
+      this.#session.nowMs >= this.#freezeMs &&
+      this.#hasPromisesOfPlan(lead)
+    ) {
+      this.#propose(lead, makePlan(this.#round, this.#session))
+    }
+    if (lead.phase === 'reducing') this.#watchReducers(lead)
+  }
+
+  #isPromised(lead: Lead): boolean {
+    const { order, survivors, isFounding } = this.#round
+    if (!isFounding) {
+      return isQuorum(survivors ? order.filter((peer) => survivors.has(peer)) : order, lead.promises.keys())
+    }
+    const here = committers(this.#round, this.#session).filter((peer) => !this.#isReborn(peer))
+    const isEnough = lead.promises.size >= this.#session.init.peersMin || survivors !== undefined
+    return isEnough && here.every((peer) => lead.promises.has(peer) || this.#suspects.has(peer))
+  }
+
+  /** In a founding round a new plan counts on its contributors' votes, so each must have promised. */
+  #hasPromisesOfPlan(lead: Lead): boolean {
+    if (!this.#round.isFounding) return true
+    const here = committers(this.#round, this.#session).filter((peer) => !this.#isReborn(peer))
+    return here.every((peer) => lead.promises.has(peer))
+  }
+
+  #isReborn(peer: string): boolean {
+    return this.#round.standings.get(peer)?.isReborn ?? false
+  }
+
+  /** A quorum promised: go on from the furthest point that one of them knows. */
+  #takeOver(lead: Lead): void {
+    const { number: round } = this.#round
+    const promises = [...lead.promises.values()]
+    const accepted = highest(promises.map((promise) => promise.accepted))
+    if (accepted !== undefined) {
+      this.#propose(lead, accepted.plan)
+      this.#seal(lead, this.#round.plan!.planId, accepted.digests)
+      return
+    }
+    const known = highest([this.#round.plan, ...promises.map((promise) => promise.plan)])
+    if (known === undefined || !this.#canContinue(known.plan)) {
+      lead.phase = 'gathering'
+      this.#round.plan = undefined
+      this.#freezeMs = freezeMs(this.#round, this.#session, this.#waiting)
+      return
+    }
+    this.#propose(lead, known.plan)
+    const { planId } = this.#round.plan!
+    for (let part = 0; part < partCountOf(known.plan); part++) {
+      const holder = [...lead.promises].find(
+        ([, promise]) => isSamePlan(promise, known) && hasBit(promise.have, part),
+      )
+      if (holder === undefined || this.#round.results.has(planId, part)) continue
+      this.#round.asked.add(part)
+      this.#session.send(holder[0], { kind: 'Want', round, planId, part, digest: undefined })
+    }
+  }
+
+  /** Somebody is left that contributes to `plan`, and in a founding round enough to decide on it. */
+  #canContinue(plan: Plan): boolean {
+    if (!this.#round.isOfBase(plan)) return false
+    const here = plan.contributors.map(({ peer }) => peer).filter((peer) => this.#session.isLive(peer))
+    if (!this.#round.isFounding) return here.length > 0
+    return this.#round.isDecidedBy(plan, new Set(here), this.#session.init.peersMin)
+  }
+
+  #propose(lead: Lead, plan: Plan): void {
+    const { number: round } = this.#round
+    const planId = this.#session.init.hash(planIdentity(plan))
+    this.#round.adopt({ ballot: lead.ballot, planId, plan })
+    this.#round.progressAtMs = this.#session.nowMs
+    this.#resultAtMs = this.#session.nowMs
+    lead.phase = 'reducing'
+    this.#session.broadcast({ kind: 'Plan', round, ballot: lead.ballot, plan })
+    this.#session.emit({ kind: 'Progress', round, phase: 'reducing' })
+  }
+
+  #seal(lead: Lead, planId: string, digests: readonly string[]): void {
+    lead.phase = 'sealed'
+    this.#session.broadcast({ kind: 'Seal', round: this.#round.number, ballot: lead.ballot, planId, digests })
+  }
+
+  #watchReducers(lead: Lead): void {
+    const { results } = this.#round
+    const current = this.#round.plan!
+    const parts = Array.from({ length: partCountOf(current.plan) }, (_, part) => part)
+    const count = results.count(current.planId)
+    if (count === parts.length) {
+      this.#seal(
+        lead,
+        current.planId,
+        parts.map((part) => results.get(current.planId, part)!.digest),
+      )
+      return
+    }
+    if (count !== this.#resultCount) this.#resultAtMs = this.#session.nowMs
+    this.#resultCount = count
+    const isOverdue = this.#session.nowMs >= this.#reduceDueMs()
+    const missing = parts.filter((part) => !results.has(current.planId, part))
+    const orphans = missing.filter((part) => isOverdue || !this.#session.isLive(this.#round.reducer(part)!))
+    if (orphans.length > 0) this.#reassign(lead, current, orphans)
+  }
+
+  /** Gives `parts` to live contributors, in turn, and not again to the reducer that failed. */
+  #reassign(lead: Lead, { planId, plan }: BallotPlan, parts: readonly number[]): void {
+    this.#resultAtMs = this.#session.nowMs
+    const live = plan.contributors.map(({ peer }) => peer).filter((peer) => this.#session.isLive(peer))
+    const byReducer = new Map<string, number[]>()
+    for (const part of parts) {
+      const others = live.filter((peer) => peer !== this.#round.reducer(part))
+      if (others.length === 0) continue
+      const reducer = others[part % others.length]!
+      byReducer.set(reducer, [...(byReducer.get(reducer) ?? []), part])
+    }
+    const { number: round } = this.#round
+    for (const [reducer, given] of byReducer) {
+      this.#session.broadcast({ kind: 'Reassign', round, ballot: lead.ballot, planId, parts: given, reducer })
+    }
+  }
+
+  /** Only while time alone can bring the plan: otherwise a commit or a promise will. */
+  #freezeDueMs(): number {
+    return this.#freezeMs > this.#session.nowMs ? this.#freezeMs : Number.POSITIVE_INFINITY
+  }
+
+  #reduceDueMs(): number {
+    const { plan } = this.#round
+    if (this.#lead?.phase !== 'reducing' || plan === undefined) return Number.POSITIVE_INFINITY
+    const { timing } = this.#session.init
+    return this.#resultAtMs + timing.reduceMs + partTimeoutMs(this.#session, plan.plan)
+  }
+
+  /** When the leader has had its time; only while there is something that it should be doing. */
+  #leaderDueMs(): number {
+    const { plan, progressAtMs } = this.#round
+    const isItsTurn =
+      plan !== undefined || this.#session.nowMs >= this.#freezeMs || this.#round.promised !== undefined
+    if (!isItsTurn || !this.#isQuorumPossible()) return Number.POSITIVE_INFINITY
+    const { leaderMs } = this.#session.init.timing
+    const attempts = Math.min(patienceAttemptsMax, this.#round.promised?.attempt ?? 0)
+    const workMs = plan === undefined ? 0 : 2 * partTimeoutMs(this.#session, plan.plan)
+    return Math.max(progressAtMs, this.#judgedAtMs) + leaderMs * (1 + attempts / 2) + workMs
+  }
+
+  #isQuorumPossible(): boolean {
+    return this.#round.isFounding || isQuorumHere(this.#round, this.#session)
+  }
+
+  #suspectLeader(): void {
+    this.#judgedAtMs = this.#session.nowMs
+    const leader = this.leader
+    if (leader === undefined) return
+    if (leader === this.#session.self) this.#lead = undefined
+    this.#suspects.add(leader)
+    const rivals = this.#round.isFounding ? committers(this.#round, this.#session) : this.#round.order
+    if (rivals.every((peer) => this.#isGone(peer))) this.#suspects.clear()
+  }
+}
+
+/** The entry of the highest ballot. */
+function highest<T extends { ballot: Ballot }>(entries: readonly (T | undefined)[]): T | undefined {
+  let best: T | undefined
+  for (const entry of entries) {
+    if (entry !== undefined && compareBallots(entry.ballot, best?.ballot) > 0) best = entry
+  }
+  return best
+}
+
+function isSamePlan(promise: PromiseMade, known: { ballot: Ballot }): boolean {
+  return promise.plan !== undefined && compareBallots(promise.plan.ballot, known.ballot) === 0
+}

@@ -1,0 +1,112 @@
+/**
+ * Parts of a flat vector, bitmaps over contributors or parts, and the byte strings whose SHA-256 names a commit, a result
+ * or a seal. Arithmetic only; hashing itself is the caller's.
+ *
+ *     result digest = SHA-256( planId 32 ‖ part u32 ‖ weight f64 ‖ bitmap length u8 ‖ bitmap ‖ encoded mean )
+ *     seal digest   = SHA-256( planId 32 ‖ result digests 32 each )
+ *     commit digest = SHA-256( incarnation f64 ‖ weight f64 ‖ part digests 32 each )        (numbers little-endian)
+ */
+
+import { SwarmError } from '../core/errors.ts'
+import { partElements, updateMagnitudeMax } from '../core/limits.ts'
+import type { Codec } from '../wire/codecs/codec.ts'
+import { fromHex } from './fields.ts'
+
+/** How a vector of `elements` is cut. Every part but the last has `partElements`. */
+export interface Partition {
+  elements: number
+  /** Elements of one part; the protocol's `partElements` outside of simulations. */
+  partElements: number
+}
+
+/** The cut of a vector of `elements`, > 0. */
+export function partitionOf(elements: number): Partition {
+  return { elements, partElements }
+}
+
+/** Parts of the vector. */
+export function partCount({ elements, partElements }: Partition): number {
+  return Math.ceil(elements / partElements)
+}
+
+/** Elements of part `part`. */
+export function partLength({ elements, partElements }: Partition, part: number): number {
+  return Math.min(partElements, elements - part * partElements)
+}
+
+/** Part `part` of `vector`, a view. */
+export function partOf(vector: Float32Array, partition: Partition, part: number): Float32Array {
+  const start = part * partition.partElements
+  return vector.subarray(start, start + partLength(partition, part))
+}
+
+/**
+ * The encoded parts of `update` (f32[elements], borrowed).
+ * @throws {SwarmError} PART_INVALID when a value is not finite or passes `updateMagnitudeMax`.
+ */
+export function encodeParts(update: Float32Array, partition: Partition, codec: Codec): Uint8Array[] {
+  for (let i = 0; i < update.length; i++) {
+    if (!(Math.abs(update[i]!) <= updateMagnitudeMax))
+      throw new SwarmError('PART_INVALID', `element ${i} of the update is ${update[i]}`, {
+        hint: 'Lower the learning rate: the training diverged on this peer.',
+      })
+  }
+  return Array.from({ length: partCount(partition) }, (_, part) =>
+    codec.encode(partOf(update, partition, part)),
+  )
+}
+
+/** An empty bitmap for `count` places. */
+export function newBitmap(count: number): Uint8Array {
+  return new Uint8Array(Math.ceil(count / 8))
+}
+
+/** Sets place `index` of `bitmap`. */
+export function setBit(bitmap: Uint8Array, index: number): void {
+  bitmap[index >> 3]! |= 1 << (index & 7)
+}
+
+/** True when place `index` of `bitmap` is set; places past its end are not. */
+export function hasBit(bitmap: Uint8Array, index: number): boolean {
+  return ((bitmap[index >> 3] ?? 0) & (1 << (index & 7))) !== 0
+}
+
+/** What the digest of one part's result covers. */
+export function resultIdentity(result: {
+  planId: string
+  part: number
+  weight: number
+  bitmap: Uint8Array
+  bytes: Uint8Array
+}): Uint8Array {
+  const { planId, part, weight, bitmap, bytes } = result
+  const identity = new Uint8Array(32 + 4 + 8 + 1 + bitmap.length + bytes.length)
+  const view = new DataView(identity.buffer)
+  identity.set(fromHex(planId))
+  view.setUint32(32, part, true)
+  view.setFloat64(36, weight, true)
+  identity[44] = bitmap.length
+  identity.set(bitmap, 45)
+  identity.set(bytes, 45 + bitmap.length)
+  return identity
+}
+
+/** What the digest of a seal covers. */
+export function sealIdentity(planId: string, digests: readonly string[]): Uint8Array {
+  return fromHex(planId, ...digests)
+}
+
+/** What the digest of a commit covers. */
+export function commitIdentity(commit: {
+  incarnation: number
+  weight: number
+  digests: readonly string[]
+}): Uint8Array {
+  const digests = fromHex(...commit.digests)
+  const identity = new Uint8Array(16 + digests.length)
+  const view = new DataView(identity.buffer)
+  view.setFloat64(0, commit.incarnation, true)
+  view.setFloat64(8, commit.weight, true)
+  identity.set(digests, 16)
+  return identity
+}

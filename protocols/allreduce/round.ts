@@ -1,0 +1,224 @@
+/**
+ * The record of one round, as one peer knows it: who stands where, plans, results, ballots, votes. The roles
+ * (`leading`, `reducing`, `voting`, `fetching`) read it and act; this file only keeps it and answers questions about it.
+ *
+ * A record can begin before this peer holds the round's state (`base` undefined): then it collects what others say, and
+ * the peer neither contributes, leads nor votes.
+ */
+
+import type { RoundBase } from './base.ts'
+import {
+  type Ballot,
+  ballotKey,
+  compareBallots,
+  isFoundingQuorum,
+  isQuorum,
+  leaderOrder,
+} from './electorate.ts'
+import type { CommittedRound } from './events.ts'
+import type { Commit, Hold } from './messages.ts'
+import { type Plan, reducerOf } from './plan.ts'
+import { Results } from './results.ts'
+
+/** A peer that said it holds the round's state. */
+export interface Standing {
+  root: string
+  incarnation: number
+  isVoter: boolean
+  /** It restarted during this round, so what it voted before is forgotten. */
+  isReborn: boolean
+  /** Its commit, with the digest that a plan names. */
+  commit: { message: Commit; digest: string } | undefined
+}
+
+/** This peer's own update. */
+export interface OwnUpdate {
+  weight: number
+  parts: readonly Uint8Array[]
+  digests: readonly string[]
+  /** Digest of the commit. */
+  commit: string
+}
+
+export interface BallotPlan {
+  ballot: Ballot
+  planId: string
+  plan: Plan
+}
+
+/** A seal: the value that the round's Paxos decides on. */
+export interface SealedValue {
+  planId: string
+  digests: readonly string[]
+  sealDigest: string
+}
+
+export interface BallotSeal extends SealedValue {
+  ballot: Ballot
+}
+
+export class Round {
+  readonly number: number
+  base: RoundBase | undefined
+  /** Leader order of `base.electorate`. */
+  order: readonly string[] = []
+  own: OwnUpdate | undefined
+  /** When this peer came to hold the state. */
+  startedAtMs = 0
+  /** Last moment at which anything moved the round forward. */
+  progressAtMs = 0
+  /** By the electorate's agreement this peer may vote; always so in a founding round. */
+  isVoter = false
+  /** Set when the electorate expired: the peers that were left. */
+  survivors: ReadonlySet<string> | undefined
+
+  readonly standings = new Map<string, Standing>()
+  readonly plans = new Map<string, Plan>()
+  /** The plan of the highest ballot. */
+  plan: BallotPlan | undefined
+  /** Parts that a leader gave to another reducer, newest last. */
+  readonly reassigned = new Map<number, string[]>()
+  readonly results = new Results()
+  /** Parts that this peer asked for: their results may come from anyone. */
+  readonly asked = new Set<number>()
+
+  promised: Ballot | undefined
+  /** The seal of the highest ballot. */
+  seal: BallotSeal | undefined
+  accepted: BallotSeal | undefined
+  /** Seals by digest. */
+  readonly values = new Map<string, SealedValue>()
+  /** Who accepted which seal in which ballot: seal digest → ballot → peers. */
+  readonly votes = new Map<string, Map<string, Set<string>>>()
+  /** Set once a quorum accepted it. */
+  decided: SealedValue | undefined
+  committed: CommittedRound | undefined
+
+  constructor(number: number) {
+    this.number = number
+  }
+
+  /** This peer holds the round's state from now on. */
+  begin(base: RoundBase, nowMs: number, isVoter: boolean): void {
+    this.base = base
+    this.order = leaderOrder(base.root, base.electorate)
+    this.isVoter = isVoter
+    this.startedAtMs = nowMs
+    this.progressAtMs = nowMs
+    if (this.plan !== undefined && !this.isOfBase(this.plan.plan)) this.plan = undefined
+    this.promised = this.plan?.ballot
+    if (this.seal !== undefined && compareBallots(this.seal.ballot, this.promised) < 0) this.seal = undefined
+  }
+
+  /** True when nothing was agreed on before this round. */
+  get isFounding(): boolean {
+    return this.base?.electorate.length === 0
+  }
+
+  /** Nobody of the electorate is left: whoever holds the state founds the run again. */
+  refound(): void {
+    this.base = { ...this.base!, electorate: [] }
+    this.order = []
+    this.plan = undefined
+    this.seal = undefined
+  }
+
+  /** True when `plan` starts from this peer's state. */
+  isOfBase(plan: Plan): boolean {
+    const { base } = this
+    return (
+      base !== undefined &&
+      plan.root === base.root &&
+      plan.electorate.length === base.electorate.length &&
+      plan.electorate.every((peer, index) => peer === base.electorate[index])
+    )
+  }
+
+  /** True when `voters` decide on a seal of `plan`. */
+  isDecidedBy(plan: Plan, voters: ReadonlySet<string>, peersMin: number): boolean {
+    const contributors = plan.contributors.map(({ peer }) => peer)
+    const isFounding = plan.electorate.length === 0
+    if (this.survivors === undefined && isFounding) {
+      const unbroken = [...voters].filter((peer) => !this.standings.get(peer)?.isReborn)
+      return isFoundingQuorum(contributors, unbroken, peersMin)
+    }
+    const order = leaderOrder(plan.root, isFounding ? contributors : plan.electorate)
+    return isQuorum(
+      this.survivors === undefined ? order : order.filter((p) => this.survivors!.has(p)),
+      voters,
+    )
+  }
+
+  /** Notes what `peer` said about itself. Returns why it is refused, if it is. */
+  stand(peer: string, message: Hold | Commit, commitDigest: string | undefined): string | undefined {
+    const { root, incarnation, isVoter } = message
+    const known = this.standings.get(peer)
+    const isSameLife = known === undefined || known.incarnation === incarnation
+    const commit =
+      message.kind === 'Commit' && commitDigest !== undefined ? { message, digest: commitDigest } : undefined
+    if (known?.commit !== undefined && isSameLife) {
+      if (commit !== undefined && commit.digest !== known.commit.digest) return 'a second, different commit'
+      return undefined
+    }
+    const isReborn = known !== undefined && (known.isReborn || !isSameLife)
+    this.standings.set(peer, { root, incarnation, isVoter, isReborn, commit })
+    return undefined
+  }
+
+  /** The peer that sums `part` of the current plan now. */
+  reducer(part: number): string | undefined {
+    return this.reassigned.get(part)?.at(-1) ?? (this.plan && reducerOf(this.plan.plan, part))
+  }
+
+  /** True when `peer` is, or was, to sum `part` of `plan`. */
+  isReducer(plan: Plan, part: number, peer: string): boolean {
+    return reducerOf(plan, part) === peer || (this.reassigned.get(part)?.includes(peer) ?? false)
+  }
+
+  /** Takes `plan` as the current one. Reassignments belong to the plan before. */
+  adopt(entry: BallotPlan): void {
+    if (this.plan?.planId !== entry.planId) this.reassigned.clear()
+    this.plan = entry
+    this.plans.set(entry.planId, entry.plan)
+    this.#forgetPlans()
+  }
+
+  /** Counts a vote; false when it was counted before. */
+  vote(peer: string, ballot: Ballot, sealDigest: string): boolean {
+    const ballots = this.votes.get(sealDigest) ?? new Map<string, Set<string>>()
+    this.votes.set(sealDigest, ballots)
+    const voters = ballots.get(ballotKey(ballot)) ?? new Set<string>()
+    ballots.set(ballotKey(ballot), voters)
+    if (voters.has(peer)) return false
+    voters.add(peer)
+    return true
+  }
+
+  /** The plan of `value`, if it is known here. */
+  planOf(value: SealedValue): Plan | undefined {
+    return this.plans.get(value.planId)
+  }
+
+  /** Parts of `value` whose bytes are not here. */
+  missing(value: SealedValue): number[] {
+    const parts: number[] = []
+    value.digests.forEach((digest, part) => {
+      if (this.results.get(value.planId, part, digest) === undefined) parts.push(part)
+    })
+    return parts
+  }
+
+  /** True when every byte of `value` and its plan are here. */
+  isComplete(value: SealedValue): boolean {
+    if (!this.plans.has(value.planId) || this.results.count(value.planId) < value.digests.length) return false
+    return value.digests.every((digest, part) => this.results.get(value.planId, part, digest) !== undefined)
+  }
+
+  /** Old attempts' plans go, with their results, unless a seal that may yet be decided needs them. */
+  #forgetPlans(): void {
+    const needed = new Set([this.plan!.planId])
+    for (const { planId } of this.values.values()) needed.add(planId)
+    for (const planId of this.plans.keys()) if (!needed.has(planId)) this.plans.delete(planId)
+    this.results.keepOnly(needed)
+  }
+}

@@ -1,0 +1,32 @@
+/** What the roles of a round may see of the peer around them, and do. The machine is the one implementation. */
+
+import type { Effect, MachineInit } from './events.ts'
+import type { Message } from './messages.ts'
+
+export interface Session {
+  readonly self: string
+  readonly init: MachineInit
+  /** The time of the event that is being handled. */
+  readonly nowMs: number
+  /** The link to `peer` is up and it did not leave; this peer itself always is. */
+  isLive(peer: string): boolean
+  /** Live peers without this one, sorted. */
+  livePeers(): readonly string[]
+  /** `peer` said that it has no state and wants results. */
+  isFollowing(peer: string): boolean
+  /** To one peer; to this peer itself it is delivered within the same step. */
+  send(to: string, message: Message): void
+  /** To every live peer and to this one. */
+  broadcast(message: Message): void
+  emit(effect: Effect): void
+  /** Notes that a message of `peer` was dropped. */
+  refuse(peer: string, reason: string): void
+}
+
+/** One duty of a peer in a round. Looks at the record and does what is due; doing it again changes nothing. */
+export interface Role {
+  /** Acts on what the record says now. */
+  advance(): void
+  /** When to look again although nothing arrived; Infinity: no need to. Later than now after `advance`. */
+  dueMs(): number
+}

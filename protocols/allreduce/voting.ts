@@ -1,0 +1,222 @@
+/**
+ * A peer as acceptor and learner of the round's one decision (single-decree Paxos, Lamport 2001).
+ *
+ *     Prepare(b)   b at least what was promised           → promise b, answer with what was accepted
+ *     Seal(b, v)   b at least what was promised, and all
+ *                  bytes of v are here                    → accept (b, v), tell everyone
+ *     Accepted     a quorum for one (b, v)                → v is decided; with its bytes it is committed
+ *
+ * A peer accepts only what it could serve, so a decided seal never lacks its bytes. A member that restarted has forgotten
+ * its promises, so it does not vote until a plan names its new life.
+ */
+
+import { compareBallots, isLegalBallot, leaderOrder } from './electorate.ts'
+import type { CommittedPart, CommittedRound } from './events.ts'
+import type { Accepted, Prepare, PromiseMade, Seal } from './messages.ts'
+import { hasBit, newBitmap, sealIdentity, setBit } from './parts.ts'
+import { type Contributor, type Plan, partCountOf } from './plan.ts'
+import type { Round, SealedValue } from './round.ts'
+import type { Role, Session } from './session.ts'
+
+/** Different seals that votes may name in one round. Every attempt adds at most one; the rest is a flood. */
+const sealsMax = 64
+
+export class Voting implements Role {
+  readonly #round: Round
+  readonly #session: Session
+  /** A Prepare that came before this peer held the state. */
+  #early: Prepare | undefined
+
+  constructor(round: Round, session: Session) {
+    this.#round = round
+    this.#session = session
+  }
+
+  advance(): void {
+    if (this.#early !== undefined && this.#round.base !== undefined) {
+      const early = this.#early
+      this.#early = undefined
+      this.prepare(early.ballot.leader, early)
+    }
+    this.#accept()
+    this.#learn()
+  }
+
+  dueMs(): number {
+    return Number.POSITIVE_INFINITY
+  }
+
+  /** Phase 1 request. Returns why it is refused, if it is. */
+  prepare(from: string, message: Prepare): string | undefined {
+    const round = this.#round
+    const { ballot } = message
+    if (from !== ballot.leader) return 'a ballot of another leader'
+    if (round.base === undefined) {
+      if (compareBallots(ballot, this.#early?.ballot) > 0) this.#early = message
+      return undefined
+    }
+    if (!isLegalBallot(ballot, round.order)) return `attempt ${ballot.attempt} is not led by ${from}`
+    if (round.committed !== undefined) this.repeatTo(from)
+    if (compareBallots(ballot, round.promised) < 0) return undefined
+    round.promised = ballot
+    round.progressAtMs = this.#session.nowMs
+    if (this.canVote()) this.#session.send(from, this.#promise(message))
+    return undefined
+  }
+
+  /** Phase 2 request. Returns why it is refused, if it is. */
+  seal(from: string, message: Seal): string | undefined {
+    const round = this.#round
+    const { ballot, planId, digests } = message
+    if (from !== ballot.leader) return 'a seal of another leader'
+    const plan = round.plans.get(planId)
+    if (plan === undefined) return 'a seal of an unknown plan'
+    if (!isLegalBallot(ballot, leaderOrder(plan.root, plan.electorate))) return 'a seal of the wrong leader'
+    if (digests.length !== partCountOf(plan)) return 'a seal that does not name every part'
+    if (compareBallots(ballot, round.promised) < 0) return undefined
+    if (compareBallots(ballot, round.seal?.ballot) < 0) return undefined
+    const value = this.know({ planId, digests })
+    if (round.seal !== undefined && compareBallots(ballot, round.seal.ballot) === 0) {
+      return value.sealDigest === round.seal.sealDigest ? undefined : 'two seals in one ballot'
+    }
+    round.promised = ballot
+    round.seal = { ballot, ...value }
+    round.progressAtMs = this.#session.nowMs
+    if (round.base !== undefined)
+      this.#session.emit({ kind: 'Progress', round: round.number, phase: 'sealing' })
+    return undefined
+  }
+
+  /** Somebody's vote. Returns why it is refused, if it is. */
+  accepted(from: string, { ballot, sealDigest }: Accepted): string | undefined {
+    const { votes } = this.#round
+    if (!votes.has(sealDigest) && votes.size >= sealsMax) return 'too many seals in one round'
+    if (this.#round.vote(from, ballot, sealDigest)) this.#round.progressAtMs = this.#session.nowMs
+    return undefined
+  }
+
+  /** Notes a seal and gives it its digest. */
+  know({ planId, digests }: { planId: string; digests: readonly string[] }): SealedValue {
+    const sealDigest = this.#session.init.hash(sealIdentity(planId, digests))
+    const value = this.#round.values.get(sealDigest) ?? { planId, digests, sealDigest }
+    this.#round.values.set(sealDigest, value)
+    return value
+  }
+
+  /** This peer's votes count in this round. */
+  canVote(): boolean {
+    const { base, isVoter, own, survivors } = this.#round
+    if (base === undefined) return false
+    if (base.electorate.length === 0) return own !== undefined
+    return base.electorate.includes(this.#session.self) && (isVoter || survivors !== undefined)
+  }
+
+  /** After a broken link, or to a peer that is late: this peer's vote. */
+  repeatTo(peer: string): void {
+    const { accepted, number: round } = this.#round
+    if (accepted === undefined) return
+    const { ballot, sealDigest } = accepted
+    this.#session.send(peer, { kind: 'Accepted', round, ballot, sealDigest })
+  }
+
+  /** Seals that somebody accepted and this peer does not know the content of, with who accepted them. */
+  unknownSeals(): { sealDigest: string; peers: string[] }[] {
+    const { votes, values, plans } = this.#round
+    return [...votes]
+      .filter(([sealDigest]) => !plans.has(values.get(sealDigest)?.planId ?? ''))
+      .map(([sealDigest, ballots]) => ({
+        sealDigest,
+        peers: [...ballots.values()].flatMap((voters) => [...voters]),
+      }))
+  }
+
+  #promise({ ballot, round }: Prepare): PromiseMade {
+    const { accepted, plan, plans, results } = this.#round
+    const have = newBitmap(plan === undefined ? 0 : partCountOf(plan.plan))
+    if (plan !== undefined) {
+      for (let part = 0; part < partCountOf(plan.plan); part++) {
+        if (results.has(plan.planId, part)) setBit(have, part)
+      }
+    }
+    return {
+      kind: 'Promise',
+      round,
+      ballot,
+      accepted: accepted && {
+        ballot: accepted.ballot,
+        plan: plans.get(accepted.planId)!,
+        digests: accepted.digests,
+      },
+      plan: plan && { ballot: plan.ballot, plan: plan.plan },
+      have,
+    }
+  }
+
+  #accept(): void {
+    const round = this.#round
+    const { seal } = round
+    if (seal === undefined || !this.canVote() || compareBallots(seal.ballot, round.promised) !== 0) return
+    if (compareBallots(seal.ballot, round.accepted?.ballot) === 0 || !round.isComplete(seal)) return
+    const plan = round.planOf(seal)!
+    if (!round.isOfBase(plan) || !this.#isPlannedLife(plan)) return
+    round.accepted = seal
+    const { ballot, sealDigest } = seal
+    this.#session.broadcast({ kind: 'Accepted', round: round.number, ballot, sealDigest })
+  }
+
+  /** In a founding round the contributors vote, each for the life of it that contributed. */
+  #isPlannedLife(plan: Plan): boolean {
+    if (plan.electorate.length > 0) return true
+    const me = plan.contributors.find(({ peer }) => peer === this.#session.self)
+    return me !== undefined && me.commit === this.#round.own?.commit
+  }
+
+  #learn(): void {
+    const round = this.#round
+    if (round.committed !== undefined) return
+    for (const [sealDigest, ballots] of round.votes) {
+      const value = round.values.get(sealDigest)
+      const plan = value && round.planOf(value)
+      if (plan === undefined) continue
+      const { peersMin } = this.#session.init
+      if (![...ballots.values()].some((voters) => round.isDecidedBy(plan, voters, peersMin))) continue
+      round.decided = value
+      if (round.isComplete(value!)) this.#commit(value!, plan)
+      return
+    }
+  }
+
+  #commit(value: SealedValue, plan: Plan): void {
+    const outcome = outcomeOf(this.#round, value, plan)
+    this.#round.committed = outcome
+    this.#session.emit({ kind: 'Committed', outcome })
+  }
+}
+
+/** What a decided seal means: a pure function of the seal and the results it names. */
+function outcomeOf(round: Round, value: SealedValue, plan: Plan): CommittedRound {
+  const { planId, digests, sealDigest } = value
+  const parts: CommittedPart[] = digests.map((digest, part) => {
+    const { bytes, bitmap, weight } = round.results.get(planId, part, digest)!.message
+    return { bytes, bitmap, weight }
+  })
+  const complete = plan.contributors.filter((_, index) => parts.every(({ bitmap }) => hasBit(bitmap, index)))
+  return {
+    round: round.number,
+    root: plan.root,
+    planId,
+    sealDigest,
+    contributors: plan.contributors,
+    parts,
+    electorate: nextElectorate(plan, complete),
+    complete,
+    totalWeight: complete.reduce((sum, { weight }) => sum + weight, 0),
+  }
+}
+
+/** Who holds the next state by agreement. Were nobody in every part, all contributors. */
+function nextElectorate(plan: Plan, complete: readonly Contributor[]): string[] {
+  const receivers = plan.receivers.map(({ peer }) => peer)
+  const contributors = complete.length + receivers.length > 0 ? complete : plan.contributors
+  return [...contributors.map(({ peer }) => peer), ...receivers].sort()
+}
