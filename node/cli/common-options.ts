@@ -48,6 +48,11 @@ export function withProgress(command: Command): Command {
   )
 }
 
+/** How to show events: `--json` means JSON lines, whatever `--progress` says. */
+export function progressOf({ json, progress }: CommonOptions & ProgressOptions): ProgressMode {
+  return json ? 'json' : progress
+}
+
 /** Reads a whole number from `min` to `max`. The returned function throws commander's InvalidArgumentError. */
 export function wholeNumber(min: number, max: number): (text: string) => number {
   return (text) => {

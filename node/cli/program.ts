@@ -3,7 +3,7 @@
  * mistyped words, errors in one form, exit codes. What a command does is in the file with its name beside this one.
  */
 
-import { Command, CommanderError } from 'commander'
+import { Command, CommanderError, Help } from 'commander'
 import { isAbort, SwarmError } from '../../protocols/core/errors.ts'
 import { exitCodeLines, exitCodeOfError, exitCodes } from '../exit-codes.ts'
 import type { Perform } from './action.ts'
@@ -30,11 +30,13 @@ export async function runProgram(argv: readonly string[], io: CliIo, version: st
   const perform: Perform = async (body) => {
     exitCode = await body(io)
   }
+  const program = createProgram(io, perform, version)
   try {
-    await createProgram(io, perform, version).parseAsync(argv, { from: 'user' })
+    await program.parseAsync(argv, { from: 'user' })
     return exitCode
   } catch (error) {
-    return failed(error, io, argv.includes('--json'))
+    const shown = error instanceof CommanderError ? fromCommander(error, commandPath(program, argv)) : error
+    return shown === undefined ? exitCodes.ok.code : failed(shown, io, argv.includes('--json'))
   }
 }
 
@@ -52,6 +54,10 @@ function createProgram(io: CliIo, perform: Perform, version: string): Command {
       getOutHelpWidth: () => io.stdout.columns ?? 80,
       getOutHasColors: () => false,
     })
+    .configureHelp({
+      // that a switch is off unless it is given goes without saying
+      optionDescription: (option) => new Help().optionDescription(option).replace(/ ?\(default: false\)/, ''),
+    })
     .addHelpText('after', rootHelp)
   addLaunch(program, perform)
   addList(program, perform)
@@ -61,18 +67,12 @@ function createProgram(io: CliIo, perform: Perform, version: string): Command {
   addExport(program, perform)
   addValidate(program, perform)
   addDoctor(program, perform)
-  addNodeStart(group(program, 'node', 'give compute to a swarm'), perform)
-  addCoordinatorStart(group(program, 'coordinator', 'watch runs and judge whether they converge'), perform)
+  addNodeStart(program.command('node').description('give compute to a swarm'), perform)
+  addCoordinatorStart(
+    program.command('coordinator').description('watch runs and judge whether they converge'),
+    perform,
+  )
   return program
-}
-
-/** A noun with verbs; alone it is a usage error that names them. */
-function group(program: Command, name: string, summary: string): Command {
-  const noun = program.command(name).summary(summary).description(summary)
-  return noun.action(() => {
-    const verbs = noun.commands.map((command) => command.name()).join(', ')
-    throw usageError(`'starling ${name}' needs a verb: ${verbs}`, `Try 'starling ${name} --help'.`)
-  })
 }
 
 const rootExamples = examples([
@@ -85,23 +85,34 @@ const rootHelp = `${rootExamples}\nExit codes:\n${exitCodeLines().join('\n')}\n`
 
 /** Tells the person and gives the exit code. */
 function failed(error: unknown, io: CliIo, json: boolean): number {
-  if (error instanceof CommanderError && error.exitCode === 0) return exitCodes.ok.code // --help, --version
-  if (error instanceof Interruption) {
-    return exitCodes[error.cause === 'SIGINT' ? 'interrupted' : 'terminated'].code
+  const cause = isAbort(error) && io.signal.aborted ? io.signal.reason : error
+  if (cause instanceof Interruption) {
+    return exitCodes[cause.cause === 'SIGINT' ? 'interrupted' : 'terminated'].code
   }
-  if (isAbort(error) && io.signal.aborted) return failed(io.signal.reason, io, json)
-  const shown = error instanceof CommanderError ? fromCommander(error) : error
-  renderError(io, shown, { json })
-  return exitCodeOfError(shown)
+  renderError(io, cause, { json })
+  return exitCodeOfError(cause)
 }
 
-/** commander's message is `error: …`, followed on a second line by `(Did you mean …?)` where it has a guess. */
-function fromCommander({ code, message }: CommanderError): SwarmError {
-  if (code === 'commander.help') return usageError('a command is needed', "Try 'starling --help'.")
+/**
+ * A usage error in our form; `undefined` when help or the version was asked for and has been printed. commander's message
+ * is `error: …`, followed on a second line by `(Did you mean …?)` where it has a guess.
+ */
+function fromCommander({ code, exitCode, message }: CommanderError, path: string): SwarmError | undefined {
+  if (exitCode === 0) return undefined
+  const help = `Try '${path} --help'.`
+  if (code === 'commander.help') return new SwarmError('USAGE', `'${path}' needs a command`, { hint: help })
   const [first = message, suggestion] = message.replace(/^error: /, '').split('\n')
-  return usageError(first, suggestion?.replace(/^\((.*)\)$/, '$1') ?? "Try 'starling --help'.")
+  return new SwarmError('USAGE', first, { hint: suggestion?.replace(/^\((.*)\)$/, '$1') ?? help })
 }
 
-function usageError(message: string, hint: string): SwarmError {
-  return new SwarmError('USAGE', message, { hint })
+/** `starling node start`: the command that the first words of `argv` name, as far as they do. */
+function commandPath(program: Command, argv: readonly string[]): string {
+  const path = ['starling']
+  let command: Command | undefined = program
+  for (const word of argv) {
+    command = command.commands.find((candidate) => candidate.name() === word)
+    if (command === undefined) break
+    path.push(word)
+  }
+  return path.join(' ')
 }

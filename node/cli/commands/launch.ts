@@ -6,6 +6,7 @@ import {
   type CommonOptions,
   examples,
   type ProgressOptions,
+  progressOf,
   type SwarmOptions,
   wholeNumber,
   withCoordinator,
@@ -58,7 +59,7 @@ export function addLaunch(program: Command, perform: Perform): void {
     .action((jobFile: string, options: Omit<LaunchOptions, 'jobFile'>) =>
       perform(async (io) => {
         const { runLaunch } = await import('../launch.ts')
-        return runLaunch({ ...options, jobFile }, io)
+        return runLaunch({ ...options, jobFile, progress: progressOf(options) }, io)
       }),
     )
 }

@@ -6,6 +6,7 @@ import {
   type CommonOptions,
   examples,
   type ProgressOptions,
+  progressOf,
   type SwarmOptions,
   withCoordinator,
   withJson,
@@ -28,7 +29,7 @@ export function addWatch(program: Command, perform: Perform): void {
     .action((job: string, options: Omit<WatchOptions, 'job'>) =>
       perform(async (io) => {
         const { runWatch } = await import('../watch.ts')
-        return runWatch({ ...options, job }, io)
+        return runWatch({ ...options, job, progress: progressOf(options) }, io)
       }),
     )
 }
