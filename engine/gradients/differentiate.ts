@@ -1,0 +1,74 @@
+/**
+ * Reverse-mode differentiation of a graph: from the gradient of one value to the gradients of others (Griewank & Walther,
+ * "Evaluating Derivatives", 2008, chapter 3). The backward nodes are added to the same builder.
+ *
+ * Walks the forward nodes backwards once; gradients that meet at a value are added in the order of the walk, so the same
+ * model gives the same graph and the same bits. Only values between the wanted ones and the output get a gradient.
+ */
+import { assert } from '../../protocols/core/assert.ts'
+import type { Formulas } from '../onnx/formulas.ts'
+import type { TypedNode, Value } from '../onnx/graph-builder.ts'
+import { type Application, formulaOf } from './rule.ts'
+import { ruleOf } from './rules.ts'
+
+/**
+ * Gradients of `wanted`, in their order, when `seed` is the gradient of `output`. `nodes` are the forward nodes, in execution
+ * order. A wanted value that the output does not depend on gets zeros.
+ */
+export function differentiate(
+  f: Formulas,
+  nodes: readonly TypedNode[],
+  output: Value,
+  seed: Value,
+  wanted: readonly Value[],
+): Value[] {
+  const active = activeValues(nodes, wanted)
+  const gradients = new Map<string, Value>([[output.name, seed]])
+  for (const node of nodes.toReversed()) {
+    const dys = node.outputs.map((value) => (value === null ? null : (gradients.get(value.name) ?? null)))
+    if (dys.every((dy) => dy === null)) continue
+    const application = applicationOf(f, node, dys)
+    for (const [index, input] of node.inputs.entries()) {
+      const formula = input !== null && active.has(input.name) ? formulaOf(ruleOf(node.opType), index) : null
+      if (input === null || formula === null) continue
+      const gradient = formula(application, index)
+      assert(
+        `${gradient.shape}` === `${input.shape}`,
+        `gradient ${index} of ${node.opType} has shape [${gradient.shape}], its input [${input.shape}]`,
+      )
+      const known = gradients.get(input.name)
+      gradients.set(input.name, known === undefined ? gradient : f.add(known, gradient))
+    }
+  }
+  return wanted.map((value) => gradients.get(value.name) ?? f.full(value.shape))
+}
+
+/** Names of the values that move when a wanted one does. */
+function activeValues(nodes: readonly TypedNode[], wanted: readonly Value[]): Set<string> {
+  const active = new Set(wanted.map(({ name }) => name))
+  for (const { opType, inputs, outputs } of nodes) {
+    const rule = ruleOf(opType)
+    const moves = inputs.some(
+      (input, index) => input !== null && active.has(input.name) && formulaOf(rule, index) !== null,
+    )
+    if (!moves) continue
+    for (const output of outputs) if (output !== null) active.add(output.name)
+  }
+  return active
+}
+
+function applicationOf(f: Formulas, node: TypedNode, dys: readonly (Value | null)[]): Application {
+  return {
+    f,
+    attributes: node.attributes,
+    x: node.inputs as readonly Value[], // `has` guards the ones left out
+    has: (index) => (node.inputs[index] ?? null) !== null,
+    y: node.outputs as readonly Value[],
+    get dy(): Value {
+      const [dy] = dys
+      assert(dy !== null && dy !== undefined, `the first output of ${node.opType} has no gradient`)
+      return dy
+    },
+    dys,
+  }
+}

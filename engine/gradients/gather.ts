@@ -1,0 +1,137 @@
+/**
+ * Gradients of operators that pick elements by index. Picking rows is multiplying by a matrix with a single 1 in each row, so
+ * its gradient is a product with that matrix transposed: exact, in a fixed order of additions, and on every backend, where
+ * scattering with addition is neither.
+ */
+
+import { type Formulas, positiveAxis } from '../onnx/formulas.ts'
+import { intOf } from '../onnx/graph.ts'
+import type { Value } from '../onnx/graph-builder.ts'
+import { int64Constant, numbersOf, sizeOf } from '../onnx/types.ts'
+import { gradient } from './rule.ts'
+
+/**
+ * Rows of the table handled at once. The one-hot matrix has this many columns: 8192 and 4096 tokens are 128 MiB, the most one
+ * WebGPU binding holds by default.
+ */
+const blockRows = 8192
+
+export const gather = {
+  /** Y = X[indices] along an axis: dX[v] = Σ dY[i] over all i with indices[i] = v */
+  Gather: gradient((application) => {
+    const { f, x, dy, attributes } = application
+    const [table, indices] = x as [Value, Value]
+    const axis = positiveAxis(intOf(attributes, 'axis', 0), table.shape.length)
+    const size = table.shape[axis]!
+    const known = f.constantOf(indices)
+    const parted = axisParts(dy.shape, axis, indices.shape.length)
+    if (known === null) return f.reshape(scatterRows(f, dy, parted, indices, size), table.shape)
+    const rows = numbersOf(known).map((row) => (row < 0 ? row + size : row))
+    const joined = f.reshape(dy, [
+      ...dy.shape.slice(0, axis),
+      rows.length,
+      ...dy.shape.slice(axis + indices.shape.length),
+    ])
+    return selectRows(f, joined, axis, rows, size)
+  }, null),
+  /** Y[i][j] = X[i][indices[i][j]] on the last axis: as Gather, with a one-hot matrix for each row */
+  GatherElements: gradient((application) => {
+    const { f, x, dy, attributes } = application
+    const rank = dy.shape.length
+    const axis = positiveAxis(intOf(attributes, 'axis', 0), rank)
+    const size = x[0]!.shape[axis]!
+    const toEnd = Array.from({ length: rank }, (_, index) => index).filter((index) => index !== axis)
+    const permutation = [...toEnd, axis]
+    const isPicked = oneHot(f, f.transpose(x[1]!, permutation), 0, size)
+    const moved = f.transpose(dy, permutation)
+    const product = f.matmul(
+      f.reshape(moved, [...moved.shape.slice(0, -1), 1, moved.shape.at(-1)!]),
+      isPicked,
+    )
+    const result = f.reshape(product, [...moved.shape.slice(0, -1), size])
+    return f.transpose(
+      fitTo(
+        f,
+        result,
+        permutation.map((index) => x[0]!.shape[index]!),
+      ),
+      permutation.map((_, index) => permutation.indexOf(index)),
+    )
+  }, null),
+} as const
+
+/** The gradient of picking the constant `rows` along `axis` of a tensor with `size` of them; `dy` has `rows.length` there. */
+export function selectRows(
+  f: Formulas,
+  dy: Value,
+  axis: number,
+  rows: readonly number[],
+  size: number,
+): Value {
+  const [before, count, after] = axisParts(dy.shape, axis, 1)
+  const shape = dy.shape.with(axis, size)
+  const [first] = rows
+  if (rows.every((row, index) => row === first! + index)) {
+    const around = [0, first!, 0]
+    const padded = f.pad(f.reshape(dy, [before, count, after]), around, [0, size - first! - count, 0])
+    return f.reshape(padded, shape)
+  }
+  const matrix = new Float32Array(size * count)
+  for (const [index, row] of rows.entries()) matrix[row * count + index] = 1
+  return f.reshape(f.matmul(f.tensor(matrix, [size, count]), f.reshape(dy, [before, count, after])), shape)
+}
+
+/** Σ of dY's rows by index: `[before, size, after]`, made in blocks of rows. */
+function scatterRows(
+  f: Formulas,
+  dy: Value,
+  [before, count, after]: readonly [number, number, number],
+  indices: Value,
+  size: number,
+): Value {
+  const flat = f.reshape(indices, [count])
+  const blocks: Value[] = []
+  for (let start = 0; start < size; start += blockRows) {
+    const isPicked = oneHot(f, flat, start, Math.min(blockRows, size - start))
+    blocks.push(
+      before === 1
+        ? f.reshape(f.gemm(isPicked, f.reshape(dy, [count, after]), { transA: true }), [
+            1,
+            isPicked.shape[1]!,
+            after,
+          ])
+        : f.matmul(f.transposeMatrix(isPicked), f.reshape(dy, [before, count, after])),
+    )
+  }
+  return f.concat(blocks, 1)
+}
+
+/** `[...indices, count]`: 1 where an index equals `start + column`. */
+function oneHot(f: Formulas, indices: Value, start: number, count: number): Value {
+  const values = Array.from({ length: count }, (_, index) => start + index)
+  const columns = f.builder.constant(
+    indices.dtype === 'int64'
+      ? int64Constant(values)
+      : { dtype: 'int32', shape: [count], data: Int32Array.from(values) },
+  )
+  return f.cast(f.equal(f.reshape(indices, [...indices.shape, 1]), columns), 'float32')
+}
+
+/** `shape` as [elements before the axis, elements of its `width` dimensions, elements after them]. */
+function axisParts(shape: readonly number[], axis: number, width: number): [number, number, number] {
+  return [
+    sizeOf(shape.slice(0, axis)),
+    sizeOf(shape.slice(axis, axis + width)),
+    sizeOf(shape.slice(axis + width)),
+  ]
+}
+
+/** Pads with zeros up to `shape`: GatherElements may read from a part of its input only. */
+function fitTo(f: Formulas, x: Value, shape: readonly number[]): Value {
+  const none = shape.map(() => 0)
+  return f.pad(
+    x,
+    none,
+    shape.map((size, axis) => size - x.shape[axis]!),
+  )
+}

@@ -1,0 +1,158 @@
+/**
+ * Gradients of normalisations. With x̂ = (x - mean)·r, r = 1/√(variance + ε) over some axes, and g = dy·scale:
+ *   dx = r·(g - mean(g) - x̂·mean(g·x̂)) ; dscale = Σ dy·x̂ ; dbias = Σ dy
+ * (Ba, Kiros, Hinton, "Layer Normalization", 2016; the same algebra serves instances and groups.)
+ *
+ * BatchNormalization appears as PyTorch exports it for inference: mean and variance are constants, not functions of the batch.
+ */
+
+import { allAxes, type Formulas, positiveAxis } from '../onnx/formulas.ts'
+import { floatOf, intOf } from '../onnx/graph.ts'
+import type { Value } from '../onnx/graph-builder.ts'
+import { type Application, gradient } from './rule.ts'
+
+export const normalisation = {
+  LayerNormalization: gradient(
+    (application) => {
+      const { f, dy, x } = application
+      const { normal, rate, axes } = layerStatistics(application)
+      return inputGradient(f, f.mul(dy, x[1]!), normal, rate, axes)
+    },
+    (application) =>
+      application.f.sumTo(
+        application.f.mul(application.dy, layerStatistics(application).normal),
+        application.x[1]!.shape,
+      ),
+    ({ f, dy, x }) => f.sumTo(dy, x[2]!.shape),
+  ),
+  /** y = x·r·scale with r = 1/√(mean x² + ε): dx = r·(g - x̂·mean(g·x̂)) */
+  RMSNormalization: gradient(
+    (application) => {
+      const { f, dy, x } = application
+      const { normal, rate, axes } = rootMeanSquare(application)
+      const g = f.mul(dy, x[1]!)
+      return f.mul(rate, f.sub(g, f.mul(normal, f.reduceMean(f.mul(g, normal), axes, true))))
+    },
+    (application) =>
+      application.f.sumTo(
+        application.f.mul(application.dy, rootMeanSquare(application).normal),
+        application.x[1]!.shape,
+      ),
+  ),
+  /** Mean and variance fixed: dx = dy·scale·r ; dscale = Σ dy·(x - mean)·r ; dbias = Σ dy */
+  BatchNormalization: gradient(
+    (application) => {
+      const { f, dy, x } = application
+      return f.mul(dy, perChannel(f, f.mul(x[1]!, batchRate(application)), dy))
+    },
+    (application) => {
+      const { f, dy, x } = application
+      const normal = f.mul(f.sub(x[0]!, perChannel(f, x[3]!, dy)), perChannel(f, batchRate(application), dy))
+      return f.reduceSum(f.mul(dy, normal), exceptChannels(dy))
+    },
+    ({ f, dy }) => f.reduceSum(dy, exceptChannels(dy)),
+    null,
+    null,
+  ),
+  InstanceNormalization: gradient(
+    (application) => {
+      const { f, dy, x } = application
+      const { normal, rate, axes } = statistics(
+        f,
+        x[0]!,
+        exceptBatchAndChannels(dy),
+        floatOf(application.attributes, 'epsilon', 1e-5),
+      )
+      return inputGradient(f, f.mul(dy, perChannel(f, x[1]!, dy)), normal, rate, axes)
+    },
+    (application) => {
+      const { f, dy, x } = application
+      const { normal } = statistics(
+        f,
+        x[0]!,
+        exceptBatchAndChannels(dy),
+        floatOf(application.attributes, 'epsilon', 1e-5),
+      )
+      return f.reduceSum(f.mul(dy, normal), exceptChannels(dy))
+    },
+    ({ f, dy }) => f.reduceSum(dy, exceptChannels(dy)),
+  ),
+  /** Scale and bias per channel (operator set 21); mean and variance per group of channels */
+  GroupNormalization: gradient(
+    (application) => {
+      const { f, dy, x } = application
+      const { normal, rate, axes, grouped } = groupStatistics(application)
+      const g = f.reshape(f.mul(dy, perChannel(f, x[1]!, dy)), grouped)
+      return f.reshape(inputGradient(f, g, normal, rate, axes), dy.shape)
+    },
+    (application) => {
+      const { f, dy } = application
+      const normal = f.reshape(groupStatistics(application).normal, dy.shape)
+      return f.reduceSum(f.mul(dy, normal), exceptChannels(dy))
+    },
+    ({ f, dy }) => f.reduceSum(dy, exceptChannels(dy)),
+  ),
+} as const
+
+interface Statistics {
+  /** x̂, of x's shape. */
+  normal: Value
+  /** r, with the normalised axes kept as 1. */
+  rate: Value
+  axes: number[]
+}
+
+function inputGradient(f: Formulas, g: Value, normal: Value, rate: Value, axes: readonly number[]): Value {
+  const along = f.mul(normal, f.reduceMean(f.mul(g, normal), axes, true))
+  return f.mul(rate, f.sub(f.sub(g, f.reduceMean(g, axes, true)), along))
+}
+
+function statistics(f: Formulas, x: Value, axes: number[], epsilon: number): Statistics {
+  const centred = f.sub(x, f.reduceMean(x, axes, true))
+  const variance = f.reduceMean(f.mul(centred, centred), axes, true)
+  const rate = f.reciprocal(f.sqrt(f.add(variance, epsilon)))
+  return { normal: f.mul(centred, rate), rate, axes }
+}
+
+/** LayerNormalization's own second and third outputs are mean and r. */
+function layerStatistics({ f, x, y, attributes }: Application): Statistics {
+  const axes = trailingAxes(x[0]!, intOf(attributes, 'axis', -1))
+  const [, mean, rate] = y as [Value, Value, Value]
+  return { normal: f.mul(f.sub(x[0]!, mean), rate), rate, axes }
+}
+
+function rootMeanSquare({ f, x, attributes }: Application): Statistics {
+  const axes = trailingAxes(x[0]!, intOf(attributes, 'axis', -1))
+  const mean = f.reduceMean(f.mul(x[0]!, x[0]!), axes, true)
+  const rate = f.reciprocal(f.sqrt(f.add(mean, floatOf(attributes, 'epsilon', 1e-5))))
+  return { normal: f.mul(x[0]!, rate), rate, axes }
+}
+
+function groupStatistics({ f, x, attributes }: Application): Statistics & { grouped: number[] } {
+  const [batch, channels, ...spatial] = x[0]!.shape as [number, number, ...number[]]
+  const groups = intOf(attributes, 'num_groups', 1)
+  const grouped = [batch, groups, channels / groups, ...spatial]
+  const axes = grouped.map((_, axis) => axis).slice(2)
+  return { ...statistics(f, f.reshape(x[0]!, grouped), axes, floatOf(attributes, 'epsilon', 1e-5)), grouped }
+}
+
+function batchRate({ f, x, attributes }: Application): Value {
+  return f.reciprocal(f.sqrt(f.add(x[4]!, floatOf(attributes, 'epsilon', 1e-5))))
+}
+
+/** A value `[channels]` in a shape that broadcasts against `[batch, channels, ...spatial]`. */
+function perChannel(f: Formulas, value: Value, like: Value): Value {
+  return f.reshape(value, [value.shape[0]!, ...like.shape.slice(2).map(() => 1)])
+}
+
+function trailingAxes(x: Value, axis: number): number[] {
+  return allAxes(x).slice(positiveAxis(axis, x.shape.length))
+}
+
+function exceptChannels(x: Value): number[] {
+  return allAxes(x).filter((axis) => axis !== 1)
+}
+
+function exceptBatchAndChannels(x: Value): number[] {
+  return allAxes(x).slice(2)
+}

@@ -1,0 +1,86 @@
+/**
+ * Gradients of poolings. A maximum sends its gradient to the first tap that reaches it, in row-major order, as PyTorch does:
+ * ties are common (a black background under a convolution gives equal values), and counting them twice trains wrong.
+ */
+
+import type { Formulas } from '../onnx/formulas.ts'
+import { intOf, intsOf } from '../onnx/graph.ts'
+import type { Value } from '../onnx/graph-builder.ts'
+import { sizeOf } from '../onnx/types.ts'
+import { type Application, gradient } from './rule.ts'
+import { padForWindows, readTap, spread, tapsOf, type Windows, windowsOf } from './windows.ts'
+
+export const pooling = {
+  /** dX: for each tap, dY where the tap is the first to equal Y, spread back to where the tap read */
+  MaxPool: gradient((application) => {
+    const { f, x, y, dy } = application
+    const windows = poolWindows(application)
+    const padded = padForWindows(f, x[0]!, windows, -3.4028234663852886e38)
+    let rest = dy
+    const shares = tapsOf(windows.kernel).map((tap) => {
+      const reaches = f.equal(readTap(f, padded, tap, windows), y[0]!)
+      const share = f.where(reaches, rest, 0)
+      rest = f.where(reaches, 0, rest)
+      return share
+    })
+    return gatherTaps(f, shares, windows, x[0]!)
+  }),
+  /** dX: dY/count spread evenly over each window; count leaves padding out unless told otherwise */
+  AveragePool: gradient((application) => {
+    const { f, x, dy } = application
+    const windows = poolWindows(application)
+    const counts = windowCounts(application, windows)
+    const share = f.div(dy, f.tensor(counts, [1, 1, ...windows.outputSize]))
+    const images = f.reshape(share, [x[0]!.shape[0]! * x[0]!.shape[1]!, 1, ...windows.outputSize])
+    const ones = f.tensor(new Float32Array(sizeOf(windows.kernel)).fill(1), [1, 1, ...windows.kernel])
+    return f.reshape(spread(f, images, ones, windows, 1), x[0]!.shape)
+  }),
+  /** dX = dY/count of the image's elements */
+  GlobalAveragePool: gradient(({ f, x, dy }) =>
+    f.expand(f.div(dy, sizeOf(x[0]!.shape.slice(2))), x[0]!.shape),
+  ),
+  /** dX = dY where x = y, shared by all that reach it */
+  GlobalMaxPool: gradient(({ f, x, y, dy }) => {
+    const mask = f.cast(f.equal(x[0]!, y[0]!), 'float32')
+    const axes = x[0]!.shape.map((_, axis) => axis).slice(2)
+    return f.mul(mask, f.div(dy, f.reduceSum(mask, axes, true)))
+  }),
+} as const
+
+function poolWindows({ attributes, x, y }: Application): Windows {
+  return windowsOf(attributes, intsOf(attributes, 'kernel_shape')!, x[0]!, y[0]!)
+}
+
+/** Adds what each tap gives to where it read: a transposed convolution whose weight holds one 1 for each tap. */
+function gatherTaps(f: Formulas, shares: readonly Value[], windows: Windows, like: Value): Value {
+  const images = like.shape[0]! * like.shape[1]!
+  const taps = shares.length
+  const joined = f.concat(
+    shares.map((share) => f.reshape(share, [images, 1, ...windows.outputSize])),
+    1,
+  )
+  const weight = new Float32Array(taps * taps)
+  for (let tap = 0; tap < taps; tap++) weight[tap * taps + tap] = 1
+  return f.reshape(spread(f, joined, f.tensor(weight, [taps, 1, ...windows.kernel]), windows, 1), like.shape)
+}
+
+/** How many elements each window averages: those inside the input, and with `count_include_pad` those of the padding. */
+function windowCounts({ attributes }: Application, windows: Windows): Float32Array {
+  const { kernel, strides, dilations, begin, inputSize, outputSize } = windows
+  const isPadCounted = intOf(attributes, 'count_include_pad', 0) === 1
+  const declaredEnd = (intsOf(attributes, 'pads') ?? []).slice(kernel.length)
+  const perAxis = outputSize.map((positions, axis) =>
+    Array.from({ length: positions }, (_, position) => {
+      const start = position * strides[axis]! - begin[axis]!
+      const low = isPadCounted ? -begin[axis]! : 0
+      const high = inputSize[axis]! + (isPadCounted ? (declaredEnd[axis] ?? 0) : 0)
+      const taps = Array.from({ length: kernel[axis]! }, (_, tap) => start + tap * dilations[axis]!)
+      return taps.filter((index) => index >= low && index < high).length
+    }),
+  )
+  const counts = perAxis.reduce<number[]>(
+    (product, axis) => product.flatMap((a) => axis.map((b) => a * b)),
+    [1],
+  )
+  return Float32Array.from(counts)
+}

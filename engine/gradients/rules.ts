@@ -1,0 +1,39 @@
+/**
+ * The table of gradients: a row for every operator of ONNX's own set. The compiler refuses a missing row; an operator without a
+ * formula has a row that says why. Rows live in one file for each family; here they only meet.
+ */
+import { convolution } from './convolution.ts'
+import { elementwise } from './elementwise.ts'
+import { gather } from './gather.ts'
+import { linear } from './linear.ts'
+import { normalisation } from './normalisation.ts'
+import type { OpType } from './op-types.ts'
+import { pooling } from './pooling.ts'
+import { reductions } from './reduction.ts'
+import { missing, type Rule } from './rule.ts'
+import { shape } from './shape.ts'
+import { softmax } from './softmax.ts'
+import { withoutGradient } from './without-gradient.ts'
+
+export const rules: { readonly [Op in OpType]: Rule } = {
+  ...convolution,
+  ...elementwise,
+  ...gather,
+  ...linear,
+  ...normalisation,
+  ...pooling,
+  ...reductions,
+  ...shape,
+  ...softmax,
+  ...withoutGradient,
+}
+
+const foreign = missing(
+  "it is not in ONNX's own operator set",
+  'Export without runtime-specific optimisation.',
+)
+
+/** The row of `opType`; of a name that ONNX does not have, a row that refuses it. */
+export function ruleOf(opType: string): Rule {
+  return Object.hasOwn(rules, opType) ? rules[opType as OpType] : foreign
+}

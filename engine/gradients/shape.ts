@@ -1,0 +1,143 @@
+/**
+ * Gradients of operators that move elements and compute nothing. Each is the same movement backwards; where an element was
+ * repeated its gradients add up, where one was left out its gradient is zero.
+ */
+
+import { allAxes, positiveAxis } from '../onnx/formulas.ts'
+import { intOf, intsOf } from '../onnx/graph.ts'
+import type { Value } from '../onnx/graph-builder.ts'
+import { numbersOf } from '../onnx/types.ts'
+import { selectRows } from './gather.ts'
+import { type Application, gradient, variadic } from './rule.ts'
+
+/** dx = dy in x's shape */
+const reshaped = gradient(({ f, dy, x }) => f.reshape(dy, x[0]!.shape))
+
+export const shape = {
+  Reshape: reshaped,
+  Flatten: reshaped,
+  Squeeze: reshaped,
+  Unsqueeze: reshaped,
+  /** dx = dy with the axes put back */
+  Transpose: gradient(({ f, dy, x, attributes }) => {
+    const permutation = intsOf(attributes, 'perm') ?? allAxes(x[0]!).reverse()
+    return f.transpose(
+      dy,
+      permutation.map((_, axis) => permutation.indexOf(axis)),
+    )
+  }),
+  /** dx = s(dy) */
+  Expand: gradient(({ f, dy, x }) => f.sumTo(dy, x[0]!.shape)),
+  /** dx: the repeats of each axis become an axis of their own, which is summed */
+  Tile: gradient((application) => {
+    const { f, dy, x } = application
+    const repeats = constantNumbers(application, 1)
+    const parted = x[0]!.shape.flatMap((size, axis) => [repeats[axis]!, size])
+    const axes = repeats.map((_, axis) => 2 * axis)
+    return f.reduceSum(f.reshape(dy, parted), axes)
+  }),
+  /** dx_i = the part of dy where x_i went */
+  Concat: variadic(({ f, dy, x, attributes }, index) => {
+    const axis = positiveAxis(intOf(attributes, 'axis', 0), dy.shape.length)
+    const start = x.slice(0, index).reduce((sum, { shape }) => sum + shape[axis]!, 0)
+    return f.slice(dy, [{ axis, start, count: x[index]!.shape[axis]! }])
+  }),
+  /** dx = the parts' gradients side by side, zeros for a part that nothing read */
+  Split: gradient(({ f, dys, x, y, attributes }) => {
+    const axis = positiveAxis(intOf(attributes, 'axis', 0), x[0]!.shape.length)
+    return f.concat(
+      dys.map((dy, index) => dy ?? f.full(y[index]!.shape)),
+      axis,
+    )
+  }),
+  /** dx = dy with zeros where nothing was read */
+  Slice: gradient((application) => {
+    const { f, x, y } = application
+    return cutsOf(application).reduce((dy, { axis, start, step }) => {
+      const size = x[0]!.shape[axis]!
+      const count = y[0]!.shape[axis]!
+      if (count === size && step === 1) return dy
+      const rows = Array.from({ length: count }, (_, position) => start + position * step)
+      return step === 1 ? padAxis(application, dy, axis, start, size) : selectRows(f, dy, axis, rows, size)
+    }, application.dy)
+  }),
+  /** dx = dy without the padding */
+  Pad: gradient((application) => {
+    const { f, dy, x } = application
+    const rank = x[0]!.shape.length
+    const pads = padsOf(application, rank)
+    const positive = (count: number) => Math.max(0, count)
+    const kept = f.slice(
+      dy,
+      dy.shape.map((size, axis) => {
+        const start = positive(pads[axis]!)
+        return { axis, start, count: size - start - positive(pads[axis + rank]!) }
+      }),
+    )
+    const cropped = pads.map((count) => positive(-count))
+    return f.pad(kept, cropped.slice(0, rank), cropped.slice(rank))
+  }),
+  /** dx = the same triangle of dy */
+  Trilu: gradient(
+    ({ f, dy, x, has, attributes }) => f.builder.emit('Trilu', has(1) ? [dy, x[1]!] : [dy], attributes, dy),
+    null,
+  ),
+  /** y takes channels apart into blocks; dx is the inverse, as a reshape and a transpose */
+  DepthToSpace: gradient(({ f, dy, x, attributes }) => {
+    const block = intOf(attributes, 'blocksize', 1)
+    const [batch, depth, height, width] = x[0]!.shape as [number, number, number, number]
+    const channels = depth / (block * block)
+    const isColumnFirst = attributes.mode?.kind === 'string' && attributes.mode.value === 'CRD'
+    const parted = f.reshape(dy, [batch, channels, height, block, width, block])
+    return f.reshape(
+      f.transpose(parted, isColumnFirst ? [0, 1, 3, 5, 2, 4] : [0, 3, 5, 1, 2, 4]),
+      x[0]!.shape,
+    )
+  }),
+  /** The inverse of DepthToSpace in its depth-first form */
+  SpaceToDepth: gradient(({ f, dy, x, attributes }) => {
+    const block = intOf(attributes, 'blocksize', 1)
+    const [batch, channels, height, width] = x[0]!.shape as [number, number, number, number]
+    const parted = f.reshape(dy, [batch, block, block, channels, height / block, width / block])
+    return f.reshape(f.transpose(parted, [0, 3, 4, 1, 5, 2]), x[0]!.shape)
+  }),
+} as const
+
+function constantNumbers({ f, x, has }: Application, index: number): number[] {
+  const constant = has(index) ? f.constantOf(x[index]!) : null
+  return constant === null ? [] : numbersOf(constant)
+}
+
+function cutsOf(application: Application): { axis: number; start: number; step: number }[] {
+  const [x] = application.x
+  const starts = constantNumbers(application, 1)
+  const axes = application.has(3) ? constantNumbers(application, 3) : starts.map((_, axis) => axis)
+  const steps = application.has(4) ? constantNumbers(application, 4) : starts.map(() => 1)
+  return starts.map((start, index) => {
+    const axis = positiveAxis(axes[index]!, x!.shape.length)
+    const size = x!.shape[axis]!
+    const step = steps[index]!
+    const first = start < 0 ? start + size : start
+    return { axis, step, start: Math.min(Math.max(first, 0), step > 0 ? size : size - 1) }
+  })
+}
+
+function padAxis({ f }: Application, dy: Value, axis: number, start: number, size: number): Value {
+  const before = dy.shape.map((_, index) => (index === axis ? start : 0))
+  const after = dy.shape.map((count, index) => (index === axis ? size - start - count : 0))
+  return f.pad(dy, before, after)
+}
+
+/** The pads of every axis, before then after, also when only some axes are listed (operator set 18). */
+function padsOf(application: Application, rank: number): number[] {
+  const listed = constantNumbers(application, 1)
+  const axes = application.has(3)
+    ? constantNumbers(application, 3)
+    : Array.from({ length: rank }, (_, axis) => axis)
+  const pads = new Array<number>(2 * rank).fill(0)
+  for (const [index, axis] of axes.entries()) {
+    pads[positiveAxis(axis, rank)] = listed[index]!
+    pads[positiveAxis(axis, rank) + rank] = listed[index + axes.length]!
+  }
+  return pads
+}

@@ -1,0 +1,116 @@
+/**
+ * The geometry that convolutions and poolings share: a window slides over the spatial axes of `[batch, channels, ...spatial]`.
+ *
+ * One window position reads `kernel` *taps* per axis; tap t of all positions together is a strided slice of the padded input.
+ * Gradients are built from taps: no indices, no int64, alike on all backends.
+ */
+import { assert } from '../../protocols/core/assert.ts'
+import type { Formulas } from '../onnx/formulas.ts'
+import { type Attributes, int, ints, intsOf, textOf } from '../onnx/graph.ts'
+import type { Value } from '../onnx/graph-builder.ts'
+
+/** A window's form; each list has one entry per spatial axis. */
+export interface Windows {
+  readonly kernel: readonly number[]
+  readonly strides: readonly number[]
+  readonly dilations: readonly number[]
+  /** Padding before the first element. */
+  readonly begin: readonly number[]
+  /** Padding after the last element that the windows really reach; negative when they end before it. */
+  readonly end: readonly number[]
+  /** Spatial size of the input and of the output (number of window positions). */
+  readonly inputSize: readonly number[]
+  readonly outputSize: readonly number[]
+}
+
+/** The windows of an operator with `attributes` and `kernel`, from `input` to `output` (both with batch and channels). */
+export function windowsOf(
+  attributes: Attributes,
+  kernel: readonly number[],
+  input: Value,
+  output: Value,
+): Windows {
+  const inputSize = input.shape.slice(2)
+  const outputSize = output.shape.slice(2)
+  const strides = intsOf(attributes, 'strides') ?? kernel.map(() => 1)
+  const dilations = intsOf(attributes, 'dilations') ?? kernel.map(() => 1)
+  const reach = kernel.map(
+    (size, axis) => (outputSize[axis]! - 1) * strides[axis]! + dilations[axis]! * (size - 1) + 1,
+  )
+  const begin = paddingBefore(attributes, reach, inputSize)
+  const end = reach.map((size, axis) => size - inputSize[axis]! - begin[axis]!)
+  return { kernel, strides, dilations, begin, end, inputSize, outputSize }
+}
+
+function paddingBefore(
+  attributes: Attributes,
+  reach: readonly number[],
+  inputSize: readonly number[],
+): number[] {
+  const auto = textOf(attributes, 'auto_pad', 'NOTSET')
+  if (auto === 'SAME_UPPER' || auto === 'SAME_LOWER') {
+    return reach.map((size, axis) => {
+      const total = Math.max(0, size - inputSize[axis]!)
+      return auto === 'SAME_UPPER' ? Math.floor(total / 2) : Math.ceil(total / 2)
+    })
+  }
+  const pads = auto === 'VALID' ? null : intsOf(attributes, 'pads')
+  return pads === null ? reach.map(() => 0) : pads.slice(0, reach.length)
+}
+
+/** Offsets of all taps of a window, the last axis fastest. */
+export function tapsOf(kernel: readonly number[]): number[][] {
+  return kernel.reduce<number[][]>(
+    (taps, size) => taps.flatMap((tap) => Array.from({ length: size }, (_, offset) => [...tap, offset])),
+    [[]],
+  )
+}
+
+/** `x` with its spatial axes padded with `filling` as far as the windows reach, and cut where they end earlier. */
+export function padForWindows(
+  f: Formulas,
+  x: Value,
+  { begin, end, inputSize }: Windows,
+  filling: number,
+): Value {
+  const cut = f.slice(
+    x,
+    inputSize.map((size, axis) => ({ axis: axis + 2, start: 0, count: size + Math.min(0, end[axis]!) })),
+  )
+  return f.pad(cut, [0, 0, ...begin], [0, 0, ...end.map((count) => Math.max(0, count))], filling)
+}
+
+/** What tap `tap` reads at every window position: `[batch, channels, ...outputSize]` out of the padded input. */
+export function readTap(f: Formulas, padded: Value, tap: readonly number[], windows: Windows): Value {
+  const { strides, dilations, outputSize } = windows
+  return f.slice(
+    padded,
+    outputSize.map((count, axis) => ({
+      axis: axis + 2,
+      start: tap[axis]! * dilations[axis]!,
+      count,
+      step: strides[axis]!,
+    })),
+  )
+}
+
+/**
+ * The transpose of a convolution with these windows: `values` `[batch, inChannels, ...outputSize]` spread back through `weight`
+ * `[inChannels, outChannels / group, ...kernel]` to `[batch, outChannels, ...inputSize]`.
+ */
+export function spread(f: Formulas, values: Value, weight: Value, windows: Windows, group: number): Value {
+  const { begin, end, strides, dilations, kernel, inputSize } = windows
+  const missing = end.map((count) => Math.max(0, -count))
+  const isReachable = missing.every((count, axis) => count < Math.max(strides[axis]!, dilations[axis]!))
+  assert(isReachable, `windows leave [${missing}] elements at the end unread`)
+  const attributes = {
+    kernel_shape: ints(kernel),
+    strides: ints(strides),
+    dilations: ints(dilations),
+    pads: ints([...begin, ...end.map((count) => Math.max(0, count))]),
+    output_padding: ints(missing),
+    group: int(group),
+  }
+  const shape = [values.shape[0]!, weight.shape[1]! * group, ...inputSize]
+  return f.builder.emit('ConvTranspose', [values, weight], attributes, { dtype: values.dtype, shape })
+}

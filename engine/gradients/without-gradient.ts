@@ -1,0 +1,158 @@
+/**
+ * Operators without a formula, and why. Two kinds: those whose output does not move with small input changes (comparisons,
+ * indices, shapes, random draws) are fine in a model that trains; the others refuse it, with what to do instead.
+ */
+import { constant, missing, type Rule } from './rule.ts'
+
+const truth = constant('its output is a truth value')
+const integer = constant('it computes with integers')
+const index = constant('its output is an index or a shape')
+const generated = constant('its output does not depend on parameters')
+
+const sequence = missing(
+  'it makes a sequence of tensors',
+  'Write the model with tensors: torch.split with fixed sizes is understood.',
+)
+const control = missing(
+  'it runs a subgraph',
+  'Export with fixed shapes so that loops unroll and branches disappear.',
+)
+const recurrent = missing(
+  'gradients through recurrent operators are not written',
+  'Use attention or convolutions, or write the recurrence with matrix products over a fixed number of steps.',
+)
+const quantised = missing(
+  'it is made for inference with integers',
+  'Export the float32 model, before quantisation.',
+)
+const random = missing(
+  'its output is random: peers could not repeat each other',
+  'Export in evaluation mode, model.eval().',
+)
+const text = missing('it works on text or files', 'Do it before training, when the data set is made.')
+const lossInside = missing('the loss is added by Starling', 'Export the model up to its logits.')
+const unwritten = missing(
+  'its gradient is not written',
+  'Express it with the operators that `starling validate` lists, or ask for it.',
+)
+const spectral = missing(
+  'gradients of spectral operators are not written',
+  'Compute spectra when the data set is made.',
+)
+
+/** The same row for several operators. */
+function rows<const Op extends string>(
+  rule: Rule,
+  ...operators: readonly Op[]
+): { readonly [Name in Op]: Rule } {
+  return Object.fromEntries(operators.map((operator) => [operator, rule])) as { [Name in Op]: Rule }
+}
+
+export const withoutGradient = {
+  ...rows(
+    truth,
+    'And',
+    'Or',
+    'Xor',
+    'Not',
+    'Equal',
+    'Greater',
+    'GreaterOrEqual',
+    'Less',
+    'LessOrEqual',
+    'IsInf',
+    'IsNaN',
+  ),
+  ...rows(integer, 'BitCast', 'BitShift', 'BitwiseAnd', 'BitwiseNot', 'BitwiseOr', 'BitwiseXor'),
+  ...rows(index, 'Shape', 'Size', 'NonZero', 'NonMaxSuppression', 'OneHot', 'Unique'),
+  ...rows(generated, 'Constant', 'ConstantOfShape', 'EyeLike', 'Range'),
+  ...rows(generated, 'BlackmanWindow', 'HammingWindow', 'HannWindow', 'MelWeightMatrix'),
+  ...rows(sequence, 'SequenceAt', 'SequenceConstruct', 'SequenceEmpty', 'SequenceErase', 'SequenceInsert'),
+  ...rows(sequence, 'SequenceLength', 'SequenceMap', 'SplitToSequence', 'ConcatFromSequence'),
+  ...rows(sequence, 'Optional', 'OptionalGetElement', 'OptionalHasElement'),
+  ...rows(control, 'If', 'Loop', 'Scan'),
+  ...rows(recurrent, 'LSTM', 'GRU', 'RNN', 'CausalConvWithState', 'LinearAttention'),
+  ...rows(quantised, 'ConvInteger', 'MatMulInteger', 'QLinearConv', 'QLinearMatMul', 'QuantizeLinear'),
+  ...rows(quantised, 'DequantizeLinear', 'DynamicQuantizeLinear'),
+  ...rows(
+    random,
+    'Bernoulli',
+    'Multinomial',
+    'RandomNormal',
+    'RandomNormalLike',
+    'RandomUniform',
+    'RandomUniformLike',
+  ),
+  ...rows(
+    text,
+    'RegexFullMatch',
+    'StringConcat',
+    'StringNormalizer',
+    'StringSplit',
+    'TfIdfVectorizer',
+    'ImageDecoder',
+  ),
+  ...rows(lossInside, 'SoftmaxCrossEntropyLoss', 'NegativeLogLikelihoodLoss'),
+  ...rows(spectral, 'DFT', 'STFT'),
+  Attention: missing(
+    'the fused attention operator has no gradient here',
+    'Export at operator set 20 (opset_version=20): PyTorch then writes attention as matrix products and a softmax.',
+  ),
+  Dropout: missing('its mask is read by another node', 'Export in evaluation mode, model.eval().'),
+  ...rows(
+    unwritten,
+    'Acos',
+    'Acosh',
+    'Asin',
+    'Asinh',
+    'Atan',
+    'Atanh',
+    'Cosh',
+    'Sinh',
+    'Tan',
+    'Mod',
+    'Hardmax',
+  ),
+  ...rows(
+    unwritten,
+    'AffineGrid',
+    'CastLike',
+    'CenterCropPad',
+    'Col2Im',
+    'Compress',
+    'CumProd',
+    'CumSum',
+    'DeformConv',
+  ),
+  ...rows(
+    unwritten,
+    'Det',
+    'Einsum',
+    'GatherND',
+    'GlobalLpPool',
+    'GridSample',
+    'LRN',
+    'LpNormalization',
+    'LpPool',
+  ),
+  ...rows(
+    unwritten,
+    'MaxRoiPool',
+    'MaxUnpool',
+    'MeanVarianceNormalization',
+    'Resize',
+    'ReverseSequence',
+    'RoiAlign',
+  ),
+  ...rows(
+    unwritten,
+    'RotaryEmbedding',
+    'Scatter',
+    'ScatterElements',
+    'ScatterND',
+    'Shrink',
+    'SwiGLU',
+    'TensorScatter',
+  ),
+  ...rows(unwritten, 'ThresholdedRelu', 'TopK', 'Upsample'),
+} as const

@@ -1,0 +1,224 @@
+/**
+ * ONNX operators as functions with known result types, so that a gradient rule reads like its formula.
+ *
+ * Only operators and forms that ran with equal values on onnxruntime's wasm, native and WebGPU builds stand here: no int64
+ * arithmetic, no LogSoftmax, no variadic Sum, reductions with their axes as an input (operator set 18).
+ * Binary operators broadcast as numpy does. Axes count from the front and are never negative.
+ */
+import { assert } from '../../protocols/core/assert.ts'
+import { type Attributes, float, int, ints } from './graph.ts'
+import type { GraphBuilder, Value } from './graph-builder.ts'
+import { type Constant, type ElementType, elementTypes, float32Constant, sizeOf } from './types.ts'
+
+/** A value, or a number that stands for a float32 scalar. */
+export type Operand = Value | number
+
+export class Formulas {
+  readonly builder: GraphBuilder
+
+  constructor(builder: GraphBuilder) {
+    this.builder = builder
+  }
+
+  add = (a: Operand, b: Operand) => this.binary('Add', a, b)
+  sub = (a: Operand, b: Operand) => this.binary('Sub', a, b)
+  mul = (a: Operand, b: Operand) => this.binary('Mul', a, b)
+  div = (a: Operand, b: Operand) => this.binary('Div', a, b)
+  pow = (a: Operand, b: Operand) => this.binary('Pow', a, b)
+  max = (a: Operand, b: Operand) => this.binary('Max', a, b)
+  min = (a: Operand, b: Operand) => this.binary('Min', a, b)
+  equal = (a: Operand, b: Operand) => this.binary('Equal', a, b, 'bool')
+  greater = (a: Operand, b: Operand) => this.binary('Greater', a, b, 'bool')
+  greaterOrEqual = (a: Operand, b: Operand) => this.binary('GreaterOrEqual', a, b, 'bool')
+
+  neg = (x: Value) => this.unary('Neg', x)
+  exp = (x: Value) => this.unary('Exp', x)
+  log = (x: Value) => this.unary('Log', x)
+  sqrt = (x: Value) => this.unary('Sqrt', x)
+  reciprocal = (x: Value) => this.unary('Reciprocal', x)
+  tanh = (x: Value) => this.unary('Tanh', x)
+  sigmoid = (x: Value) => this.unary('Sigmoid', x)
+  erf = (x: Value) => this.unary('Erf', x)
+  sin = (x: Value) => this.unary('Sin', x)
+  cos = (x: Value) => this.unary('Cos', x)
+
+  /** An element-wise operator of one input that keeps the type. */
+  unary(opType: string, x: Value, attributes: Attributes = {}): Value {
+    return this.builder.emit(opType, [x], attributes, x)
+  }
+
+  /** `x` as `dtype`; `x` itself when it already is. */
+  cast(x: Value, dtype: ElementType): Value {
+    if (x.dtype === dtype) return x
+    return this.builder.emit('Cast', [x], { to: int(elementTypes[dtype].code) }, { dtype, shape: x.shape })
+  }
+
+  /** `yes` where `condition` holds, else `no`. */
+  where(condition: Value, yes: Operand, no: Operand): Value {
+    const [a, b] = [this.operand(yes), this.operand(no)]
+    const shape = broadcastShape(condition.shape, broadcastShape(a.shape, b.shape))
+    return this.builder.emit('Where', [condition, a, b], {}, { dtype: a.dtype, shape })
+  }
+
+  /** The matrix product over the last two dimensions; leading ones broadcast. Both operands have two or more. */
+  matmul(a: Value, b: Value): Value {
+    const leading = broadcastShape(a.shape.slice(0, -2), b.shape.slice(0, -2))
+    assert(a.shape.at(-1) === b.shape.at(-2), `matmul of [${a.shape}] and [${b.shape}]`)
+    return this.builder.emit(
+      'MatMul',
+      [a, b],
+      {},
+      { dtype: a.dtype, shape: [...leading, a.shape.at(-2)!, b.shape.at(-1)!] },
+    )
+  }
+
+  /** `alpha` · A' · B' of matrices, where a prime transposes when asked to. */
+  gemm(a: Value, b: Value, { transA = false, transB = false, alpha = 1 } = {}): Value {
+    const rows = a.shape[transA ? 1 : 0]!
+    const columns = b.shape[transB ? 0 : 1]!
+    assert(a.shape[transA ? 0 : 1] === b.shape[transB ? 1 : 0], `gemm of [${a.shape}] and [${b.shape}]`)
+    const attributes = { transA: int(Number(transA)), transB: int(Number(transB)), alpha: float(alpha) }
+    return this.builder.emit('Gemm', [a, b], attributes, { dtype: a.dtype, shape: [rows, columns] })
+  }
+
+  /** `x` with dimension i of the result being dimension `permutation[i]` of `x`. */
+  transpose(x: Value, permutation: readonly number[]): Value {
+    if (permutation.every((axis, index) => axis === index)) return x
+    const shape = permutation.map((axis) => x.shape[axis]!)
+    return this.builder.emit('Transpose', [x], { perm: ints(permutation) }, { dtype: x.dtype, shape })
+  }
+
+  /** `x` with its last two dimensions exchanged. */
+  transposeMatrix(x: Value): Value {
+    const axes = x.shape.map((_, axis) => axis)
+    return this.transpose(x, [...axes.slice(0, -2), axes.at(-1)!, axes.at(-2)!])
+  }
+
+  reshape(x: Value, shape: readonly number[]): Value {
+    if (sameShape(x.shape, shape)) return x
+    assert(sizeOf(x.shape) === sizeOf(shape), `reshape of [${x.shape}] to [${shape}]`)
+    return this.builder.emit('Reshape', [x, this.builder.integers(shape)], {}, { dtype: x.dtype, shape })
+  }
+
+  expand(x: Value, shape: readonly number[]): Value {
+    if (sameShape(x.shape, shape)) return x
+    return this.builder.emit('Expand', [x, this.builder.integers(shape)], {}, { dtype: x.dtype, shape })
+  }
+
+  concat(values: readonly Value[], axis: number): Value {
+    const [first] = values
+    assert(first !== undefined, 'concat of nothing')
+    if (values.length === 1) return first
+    const total = values.reduce((sum, { shape }) => sum + shape[axis]!, 0)
+    return this.builder.emit(
+      'Concat',
+      values,
+      { axis: int(axis) },
+      { dtype: first.dtype, shape: first.shape.with(axis, total) },
+    )
+  }
+
+  /** Elements `start`, `start + step`, ... (`count` of them) of each listed axis. Steps are positive. */
+  slice(x: Value, cuts: readonly { axis: number; start: number; count: number; step?: number }[]): Value {
+    const real = cuts.filter(
+      ({ axis, start, count, step = 1 }) => start !== 0 || step !== 1 || count !== x.shape[axis],
+    )
+    if (real.length === 0) return x
+    const { builder } = this
+    const inputs = [
+      x,
+      builder.integers(real.map(({ start }) => start)),
+      builder.integers(real.map(({ start, count, step = 1 }) => start + (count - 1) * step + 1)),
+      builder.integers(real.map(({ axis }) => axis)),
+      builder.integers(real.map(({ step = 1 }) => step)),
+    ]
+    const shape = [...x.shape]
+    for (const { axis, count } of real) shape[axis] = count
+    return builder.emit('Slice', inputs, {}, { dtype: x.dtype, shape })
+  }
+
+  /** `x` with `before[axis]` and `after[axis]` elements of `filling` around it. */
+  pad(x: Value, before: readonly number[], after: readonly number[], filling = 0): Value {
+    if ([...before, ...after].every((count) => count === 0)) return x
+    const shape = x.shape.map((size, axis) => before[axis]! + size + after[axis]!)
+    const inputs = [x, this.builder.integers([...before, ...after]), this.builder.scalar(filling)]
+    return this.builder.emit('Pad', inputs, {}, { dtype: x.dtype, shape })
+  }
+
+  reduceSum = (x: Value, axes: readonly number[], keep = false) => this.reduce('ReduceSum', x, axes, keep)
+  reduceMean = (x: Value, axes: readonly number[], keep = false) => this.reduce('ReduceMean', x, axes, keep)
+  reduceMax = (x: Value, axes: readonly number[], keep = false) => this.reduce('ReduceMax', x, axes, keep)
+  reduceSumSquare = (x: Value, axes: readonly number[], keep = false) =>
+    this.reduce('ReduceSumSquare', x, axes, keep)
+
+  /** Sum of all elements, shape []. */
+  sumAll(x: Value): Value {
+    return this.reduceSum(x, allAxes(x))
+  }
+
+  /** Undoes broadcasting: sums `x` over the axes along which `shape` was repeated to become `x.shape`. */
+  sumTo(x: Value, shape: readonly number[]): Value {
+    if (sameShape(x.shape, shape)) return x
+    const added = x.shape.length - shape.length
+    const axes = allAxes(x).filter(
+      (axis) => axis < added || (shape[axis - added] === 1 && x.shape[axis] !== 1),
+    )
+    return this.reshape(axes.length === 0 ? x : this.reduceSum(x, axes), shape)
+  }
+
+  /** Zeros (or `filling`) of a shape. */
+  full(shape: readonly number[], filling = 0): Value {
+    return this.expand(this.builder.scalar(filling), shape)
+  }
+
+  /** A float32 constant. */
+  tensor(data: Float32Array, shape: readonly number[]): Value {
+    return this.builder.constant(float32Constant(data, shape))
+  }
+
+  /** The value of `x` when it is a constant of the graph, else null. */
+  constantOf(x: Value): Constant | null {
+    return this.builder.constantOf(x)
+  }
+
+  private binary(opType: string, a: Operand, b: Operand, dtype?: ElementType): Value {
+    const [x, y] = [this.operand(a), this.operand(b)]
+    const shape = broadcastShape(x.shape, y.shape)
+    return this.builder.emit(opType, [x, y], {}, { dtype: dtype ?? x.dtype, shape })
+  }
+
+  private reduce(opType: string, x: Value, axes: readonly number[], keep: boolean): Value {
+    const shape = x.shape.flatMap((size, axis) => (axes.includes(axis) ? (keep ? [1] : []) : [size]))
+    const inputs = [x, this.builder.integers(axes)]
+    return this.builder.emit(opType, inputs, { keepdims: int(Number(keep)) }, { dtype: x.dtype, shape })
+  }
+
+  private operand(operand: Operand): Value {
+    return typeof operand === 'number' ? this.builder.scalar(operand) : operand
+  }
+}
+
+/** The shape that `a` and `b` have after numpy's broadcasting. */
+export function broadcastShape(a: readonly number[], b: readonly number[]): number[] {
+  const rank = Math.max(a.length, b.length)
+  return Array.from({ length: rank }, (_, axis) => {
+    const x = a[axis - rank + a.length] ?? 1
+    const y = b[axis - rank + b.length] ?? 1
+    assert(x === y || x === 1 || y === 1, `[${a}] and [${b}] do not broadcast`)
+    return x === 1 ? y : x
+  })
+}
+
+/** Every axis of `x`. */
+export function allAxes(x: Value): number[] {
+  return x.shape.map((_, axis) => axis)
+}
+
+/** `axis`, counted from the front when negative. */
+export function positiveAxis(axis: number, rank: number): number {
+  return axis < 0 ? axis + rank : axis
+}
+
+export function sameShape(a: readonly number[], b: readonly number[]): boolean {
+  return a.length === b.length && a.every((size, axis) => size === b[axis])
+}

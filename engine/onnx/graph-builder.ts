@@ -1,0 +1,156 @@
+/**
+ * Makes a graph node by node, with every value's type known as it is made, so that gradient rules never ask a runtime.
+ *
+ * Equal nodes (same operator, inputs and attributes) are made once: rules may recompute freely what another rule already
+ * has. The builder infers nothing itself: formulas.ts knows each operator's result type, import hands over the runtime's.
+ */
+import { assert } from '../../protocols/core/assert.ts'
+import type { Attributes, Node } from './graph.ts'
+import { type Constant, float32Constant, int64Constant, type TensorType } from './types.ts'
+import type { WritableGraph } from './write.ts'
+
+/** A tensor of the graph under construction. */
+export interface Value extends TensorType {
+  readonly name: string
+}
+
+/** A node whose inputs and outputs have their types; null is an optional input or output left out. */
+export interface TypedNode {
+  readonly opType: string
+  readonly name: string
+  readonly inputs: readonly (Value | null)[]
+  readonly outputs: readonly (Value | null)[]
+  readonly attributes: Attributes
+}
+
+export class GraphBuilder {
+  readonly opset: number
+  private readonly inputs = new Map<string, TensorType>()
+  private readonly constants = new Map<string, Constant>()
+  private readonly made: TypedNode[] = []
+  private readonly names = new Set<string>()
+  private readonly known = new Map<string, Value>()
+
+  constructor(opset: number) {
+    this.opset = opset
+  }
+
+  /** A graph input named exactly `name`. */
+  input(name: string, type: TensorType): Value {
+    assert(!this.names.has(name), `two values named '${name}'`)
+    this.names.add(name)
+    this.inputs.set(name, { dtype: type.dtype, shape: type.shape })
+    return { name, dtype: type.dtype, shape: type.shape }
+  }
+
+  /** A constant value. Small ones are shared by content. */
+  constant(constant: Constant, hint = 'constant'): Value {
+    const key =
+      constant.data.length <= 64 ? `constant ${constant.dtype} [${constant.shape}] ${constant.data}` : null
+    const known = key === null ? undefined : this.known.get(key)
+    if (known !== undefined) return known
+    const value = { name: this.fresh(hint), dtype: constant.dtype, shape: constant.shape }
+    this.constants.set(value.name, constant)
+    if (key !== null) this.known.set(key, value)
+    return value
+  }
+
+  /** A float32 scalar. */
+  scalar(value: number): Value {
+    return this.constant(float32Constant(Float32Array.of(value), []), 'scalar')
+  }
+
+  /** int64 values of one dimension: axes, shapes, pads. */
+  integers(values: readonly number[]): Value {
+    return this.constant(int64Constant(values), 'integers')
+  }
+
+  /** All nodes made so far, in execution order. */
+  get nodes(): readonly TypedNode[] {
+    return this.made
+  }
+
+  /** The value of `value` when it is a constant of the graph, else null. */
+  constantOf(value: Value): Constant | null {
+    return this.constants.get(value.name) ?? null
+  }
+
+  /** The result of an operator with one output of type `type`. Made once for equal arguments. */
+  emit(opType: string, inputs: readonly Value[], attributes: Attributes, type: TensorType): Value {
+    const names = inputs.map(({ name }) => name)
+    const key = `${opType} ${names.join(' ')} ${keyOf(attributes)}`
+    const known = this.known.get(key)
+    if (known !== undefined) return known
+    const value = { name: this.fresh(opType), dtype: type.dtype, shape: type.shape }
+    this.made.push({ opType, name: value.name, inputs, outputs: [value], attributes })
+    this.known.set(key, value)
+    return value
+  }
+
+  /** Adds a node with any number of outputs; a null type leaves that output out. Returns one value for each type. */
+  node(
+    opType: string,
+    inputs: readonly (Value | null)[],
+    attributes: Attributes,
+    types: readonly (TensorType | null)[],
+  ): (Value | null)[] {
+    const outputs = types.map((type) => (type === null ? null : { ...type, name: this.fresh(opType) }))
+    this.made.push({ opType, name: this.fresh(opType), inputs, outputs, attributes })
+    return outputs
+  }
+
+  /**
+   * The graph that computes `outputs` (by the name each shall have), without the nodes, constants and inputs that none of
+   * them needs. `keepInputs`: inputs that stay although unused, so that every graph of a family takes the same feeds.
+   */
+  finish(outputs: Readonly<Record<string, Value>>, keepInputs: readonly Value[] = []): WritableGraph {
+    for (const [name, value] of Object.entries(outputs)) {
+      assert(!this.names.has(name), `two values named '${name}'`)
+    }
+    const results = Object.entries(outputs).map(([name, value]) => ({
+      opType: 'Identity',
+      name,
+      inputs: [value],
+      outputs: [{ ...value, name }],
+      attributes: {},
+    }))
+    const needed = new Set([...Object.keys(outputs), ...keepInputs.map(({ name }) => name)])
+    const nodes: Node[] = []
+    for (const node of [...this.made, ...results].reverse().map(untyped)) {
+      if (!node.outputs.some((output) => needed.has(output))) continue
+      nodes.push(node)
+      for (const input of node.inputs) needed.add(input)
+    }
+    const isNeeded = ([name]: readonly [string, unknown]) => needed.has(name)
+    return {
+      opset: this.opset,
+      nodes: nodes.reverse(),
+      constants: new Map([...this.constants].filter(isNeeded)),
+      inputs: new Map([...this.inputs].filter(isNeeded)),
+      outputs: new Map(Object.entries(outputs)),
+    }
+  }
+
+  private fresh(hint: string): string {
+    let name = `${hint}_${this.names.size}`
+    while (this.names.has(name)) name += '_'
+    this.names.add(name)
+    return name
+  }
+}
+
+function untyped({ opType, name, inputs, outputs, attributes }: TypedNode): Node {
+  return {
+    opType,
+    domain: '',
+    name,
+    inputs: inputs.map((input) => input?.name ?? ''),
+    outputs: outputs.map((output) => output?.name ?? ''),
+    attributes,
+  }
+}
+
+/** A text equal exactly for equal attributes. JSON alone would merge infinities and NaN. */
+function keyOf(attributes: Attributes): string {
+  return JSON.stringify(attributes, (_, value) => (typeof value === 'number' ? String(value) : value))
+}

@@ -1,0 +1,82 @@
+/**
+ * An ONNX graph in memory: nodes in execution order, constants by name, typed inputs, named outputs.
+ *
+ * Plain immutable data. Reading and writing files is read.ts and write.ts; making graphs with known shapes is graph-builder.ts.
+ * Subgraphs (If, Loop, Scan) are not carried: nodes that have one keep an `opaque` attribute and are refused later, by name.
+ */
+import type { Constant, ElementType } from './types.ts'
+
+export type Attribute =
+  | { readonly kind: 'float'; readonly value: number }
+  | { readonly kind: 'int'; readonly value: number }
+  | { readonly kind: 'string'; readonly value: string }
+  | { readonly kind: 'floats'; readonly value: readonly number[] }
+  | { readonly kind: 'ints'; readonly value: readonly number[] }
+  | { readonly kind: 'strings'; readonly value: readonly string[] }
+  | { readonly kind: 'tensor'; readonly value: Constant }
+  | { readonly kind: 'opaque' }
+
+export type Attributes = Readonly<Record<string, Attribute>>
+
+export interface Node {
+  readonly opType: string
+  /** '' is ONNX's own operator set. */
+  readonly domain: string
+  readonly name: string
+  /** Value names; '' is an optional input left out. */
+  readonly inputs: readonly string[]
+  /** Value names; '' is an output nobody reads. */
+  readonly outputs: readonly string[]
+  readonly attributes: Attributes
+}
+
+/** An input of a graph as its file declares it. A dimension is a number, or the name the exporter gave an open one. */
+export interface GraphInput {
+  readonly name: string
+  readonly dtype: ElementType
+  readonly shape: readonly (number | string)[]
+}
+
+export interface Graph {
+  readonly nodes: readonly Node[]
+  readonly constants: ReadonlyMap<string, Constant>
+  readonly inputs: readonly GraphInput[]
+  readonly outputs: readonly string[]
+}
+
+export interface Model {
+  /** Version of ONNX's own operator set. */
+  readonly opset: number
+  readonly graph: Graph
+  /** What PyTorch's exporter noted about each constant: PARAMETER, BUFFER, ...; empty for other exporters. */
+  readonly roles: ReadonlyMap<string, string>
+}
+
+export const int = (value: number): Attribute => ({ kind: 'int', value })
+export const ints = (value: readonly number[]): Attribute => ({ kind: 'ints', value })
+export const float = (value: number): Attribute => ({ kind: 'float', value })
+export const text = (value: string): Attribute => ({ kind: 'string', value })
+
+/** The integer attribute `name` of `attributes`, or `otherwise` (the specification's default) when absent. */
+export function intOf(attributes: Attributes, name: string, otherwise: number): number {
+  const attribute = attributes[name]
+  return attribute?.kind === 'int' ? attribute.value : otherwise
+}
+
+/** As {@link intOf}, for a float. */
+export function floatOf(attributes: Attributes, name: string, otherwise: number): number {
+  const attribute = attributes[name]
+  return attribute?.kind === 'float' ? attribute.value : otherwise
+}
+
+/** As {@link intOf}, for a list of integers; null when absent. */
+export function intsOf(attributes: Attributes, name: string): readonly number[] | null {
+  const attribute = attributes[name]
+  return attribute?.kind === 'ints' ? attribute.value : null
+}
+
+/** As {@link intOf}, for a string. */
+export function textOf(attributes: Attributes, name: string, otherwise: string): string {
+  const attribute = attributes[name]
+  return attribute?.kind === 'string' ? attribute.value : otherwise
+}

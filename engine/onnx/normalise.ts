@@ -1,0 +1,157 @@
+/**
+ * Brings exported graphs to one form, so that every later stage meets one spelling of each thing.
+ *
+ * Constant nodes become constants; Identity and Dropout (training happens without it) disappear; nodes that the chosen output
+ * does not need are dropped; operators older than set 18 are rewritten to that set's form (ONNX, Changelog.md: axes of
+ * reductions, Squeeze and Unsqueeze, sizes of Split became inputs; Softmax lost its flattening).
+ * Needs no types. What needs them is types.ts and fold.ts.
+ */
+import { SwarmError } from '../../protocols/core/errors.ts'
+import { type Attribute, type Attributes, type Graph, int, intOf, intsOf, type Node } from './graph.ts'
+import { type Constant, float32Constant, int64Constant } from './types.ts'
+
+/** Training graphs are written in this operator set, or in the model's own when that is newer. */
+export const opsetTarget = 18
+
+/**
+ * `graph` of operator set `opset` in normal form, cut down to what `output` needs.
+ * @throws {SwarmError} MODEL_INVALID when nodes are not in execution order or a value has no origin.
+ */
+export function normalise(graph: Graph, opset: number, output: string): Graph {
+  const constants = new Map(graph.constants)
+  const aliases = new Map<string, string>()
+  const nodes: Node[] = []
+  for (const original of graph.nodes) {
+    const node = { ...original, inputs: original.inputs.map((name) => aliases.get(name) ?? name) }
+    if (node.domain === '' && node.opType === 'Constant') {
+      constants.set(node.outputs[0]!, constantValue(node))
+    } else if (isPassThrough(node)) {
+      aliases.set(node.outputs[0]!, node.inputs[0]!)
+    } else {
+      nodes.push(...upgrade(node, opset, (name, value) => constants.set(name, value)))
+    }
+  }
+  const result = { ...graph, nodes, constants, outputs: [aliases.get(output) ?? output] }
+  checkOrder(result)
+  return prune(result)
+}
+
+/** `graph` without the nodes and constants that none of its outputs needs. */
+export function prune(graph: Graph): Graph {
+  const needed = new Set(graph.outputs)
+  const nodes: Node[] = []
+  for (const node of graph.nodes.toReversed()) {
+    if (!node.outputs.some((name) => name !== '' && needed.has(name))) continue
+    nodes.push(node)
+    for (const input of node.inputs) needed.add(input)
+  }
+  const constants = new Map([...graph.constants].filter(([name]) => needed.has(name)))
+  return { ...graph, nodes: nodes.reverse(), constants }
+}
+
+function isPassThrough(node: Node): boolean {
+  return node.domain === '' && (node.opType === 'Identity' || node.opType === 'Dropout')
+}
+
+function checkOrder(graph: Graph): void {
+  const known = new Set(['', ...graph.constants.keys(), ...graph.inputs.map(({ name }) => name)])
+  for (const node of graph.nodes) {
+    const missing = node.inputs.find((name) => !known.has(name))
+    if (missing !== undefined) {
+      throw new SwarmError(
+        'MODEL_INVALID',
+        `node '${node.name}' (${node.opType}) reads '${missing}', which nothing made`,
+        {
+          hint: 'Check the file with onnx.checker.check_model(path).',
+        },
+      )
+    }
+    for (const output of node.outputs) known.add(output)
+  }
+  const output = graph.outputs.find((name) => !known.has(name))
+  if (output !== undefined) throw new SwarmError('MODEL_INVALID', `nothing makes the output '${output}'`)
+}
+
+function constantValue({ name, attributes }: Node): Constant {
+  const [form, attribute] = Object.entries(attributes)[0] ?? ['', undefined]
+  switch (attribute?.kind) {
+    case 'tensor':
+      return attribute.value
+    case 'float':
+      return float32Constant(Float32Array.of(attribute.value), [])
+    case 'floats':
+      return float32Constant(Float32Array.from(attribute.value), [attribute.value.length])
+    case 'int':
+      return { ...int64Constant([attribute.value]), shape: [] }
+    case 'ints':
+      return int64Constant(attribute.value)
+    default:
+      throw new SwarmError('MODEL_UNSUPPORTED', `constant '${name}' has a value of the form '${form}'`)
+  }
+}
+
+/** Takes a constant that an upgraded node reads. */
+type AddConstant = (name: string, value: Constant) => void
+
+const axesBecameInput: Readonly<Record<string, number>> = {
+  Squeeze: 13,
+  Unsqueeze: 13,
+  ReduceSum: 13,
+  ReduceL1: 18,
+  ReduceL2: 18,
+  ReduceLogSum: 18,
+  ReduceLogSumExp: 18,
+  ReduceMax: 18,
+  ReduceMean: 18,
+  ReduceMin: 18,
+  ReduceProd: 18,
+  ReduceSumSquare: 18,
+}
+
+function upgrade(node: Node, opset: number, add: AddConstant): Node[] {
+  if (node.domain !== '') return [node]
+  if (opset < (axesBecameInput[node.opType] ?? 0)) return [attributeToInput(node, 'axes', add)]
+  if (node.opType === 'Split') {
+    const split = opset < 13 ? attributeToInput(node, 'split', add) : node
+    if (split.inputs.length > 1 || opset >= 18) return [split]
+    return [{ ...split, attributes: { ...split.attributes, num_outputs: int(node.outputs.length) } }]
+  }
+  if (opset < 13 && (node.opType === 'Softmax' || node.opType === 'LogSoftmax')) return flattenedSoftmax(node)
+  return [node]
+}
+
+function attributeToInput(node: Node, name: string, add: AddConstant): Node {
+  const values = intsOf(node.attributes, name)
+  if (values === null) return node
+  const constant = `${node.outputs[0]}/${name}`
+  add(constant, int64Constant(values))
+  return { ...node, inputs: [node.inputs[0]!, constant], attributes: without(node.attributes, name) }
+}
+
+/** Before set 13 a softmax ran over all axes from `axis` on, taken as one. */
+function flattenedSoftmax(node: Node): Node[] {
+  const [input, output] = [node.inputs[0]!, node.outputs[0]!]
+  const step = (
+    opType: string,
+    inputs: string[],
+    result: string,
+    attributes: Record<string, Attribute>,
+  ): Node => ({
+    opType,
+    domain: '',
+    name: result,
+    inputs,
+    outputs: [result],
+    attributes,
+  })
+  return [
+    step('Shape', [input], `${output}/shape`, {}),
+    step('Flatten', [input], `${output}/flat`, { axis: int(intOf(node.attributes, 'axis', 1)) }),
+    step(node.opType, [`${output}/flat`], `${output}/result`, { axis: int(-1) }),
+    step('Reshape', [`${output}/result`, `${output}/shape`], output, {}),
+  ]
+}
+
+function without(attributes: Attributes, name: string): Attributes {
+  return Object.fromEntries(Object.entries(attributes).filter(([key]) => key !== name))
+}

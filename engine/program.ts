@@ -1,0 +1,194 @@
+/**
+ * Compiles a model file into a training program: graphs for the gradient, for an optimizer step and for evaluation.
+ *
+ * All three take the batch and the parameters as inputs and hold no weights, so that one set of parameters serves them all.
+ * Nodes that a graph's outputs do not need are not in it. Same file, same specification: same bytes.
+ * Running graphs, feeding batches and keeping state is the trainer's.
+ */
+import { assert } from '../protocols/core/assert.ts'
+import { SwarmError } from '../protocols/core/errors.ts'
+import type { ParameterSpec } from '../protocols/core/tensor.ts'
+import { addForward } from './forward.ts'
+import { differentiate } from './gradients/differentiate.ts'
+import { formulaOf } from './gradients/rule.ts'
+import { ruleOf } from './gradients/rules.ts'
+import { addLoss, type Loss, type LossKind, labelType } from './loss.ts'
+import { Formulas } from './onnx/formulas.ts'
+import { GraphBuilder, type Value } from './onnx/graph-builder.ts'
+import { type ImportedModel, importModel } from './onnx/import-model.ts'
+import { readModel } from './onnx/read.ts'
+import type { ShapeInference } from './onnx/resolve.ts'
+import { sizeOf, type TensorType } from './onnx/types.ts'
+import { writeModel } from './onnx/write.ts'
+import { graphAdamW } from './optimizers/graph-adamw.ts'
+import { clipByNorm, type GraphOptimizer } from './optimizers/graph-optimizer.ts'
+import { graphSgd } from './optimizers/graph-sgd.ts'
+
+export type { ShapeInference } from './onnx/resolve.ts'
+
+export interface TrainingSpec {
+  /** Samples of one step, fixed when the program is made; >= 1. */
+  batch: number
+  /** softmax_cross_entropy: logits [..., classes] and labels int32 [...]; mse: float32 labels of the output's shape. */
+  loss: LossKind
+  /** Default: the model's only input, its only output. */
+  inputName?: string
+  outputName?: string
+  optimizer: OptimizerSpec
+}
+
+/** The optimizer of the step graph. `gradClip`: largest Euclidean norm of the whole gradient; none by default. */
+export type OptimizerSpec =
+  | { kind: 'sgd'; momentum: number; weightDecay: number; gradClip?: number }
+  | {
+      kind: 'adamw'
+      beta1: number
+      beta2: number
+      epsilon: number
+      /** Of parameters with two or more dimensions. */
+      weightDecay: number
+      gradClip?: number
+    }
+
+export interface TrainingProgram {
+  /** In the order of the model file, which is the order of the flat vector. */
+  parameters: readonly ParameterSpec[]
+  parameterCount: number
+  /** The model file's own values, f32[parameterCount]. */
+  initial: Float32Array
+  /** What the graphs take as samples; `shape[0]` is the batch. */
+  input: { name: string; dtype: 'float32' | 'int32'; shape: readonly number[] }
+  labels: { dtype: 'float32' | 'int32'; shape: readonly number[] }
+  /** Size of the logits' last axis; null for mse. */
+  classes: number | null
+  /** ONNX. Inputs: the samples, `labels`, every parameter. Outputs: `loss` [], `gradient` f32[parameterCount]. */
+  gradientModel: Uint8Array
+  /**
+   * ONNX. Inputs: the samples, `labels`, `learning_rate` [], `step` [] (f32, from 1), every parameter, every slot. Outputs:
+   * `loss` [] (before the step), and for each parameter and slot its next value, named as `carry` says.
+   */
+  stepModel: Uint8Array
+  /** ONNX. Inputs as the gradient's. Outputs: `loss_sum` [] over predictions, `correct` [] (argmax hits; 0 for mse). */
+  evaluationModel: Uint8Array
+  /** The optimizer's state in the step graph, zero at the start of a run. */
+  slotNames: readonly string[]
+  /** Outputs of the step graph to the inputs of the next step. */
+  carry: Readonly<Record<string, string>>
+}
+
+/**
+ * Compiles `model` (ONNX bytes, borrowed) for `spec`. `inference`: a backend, which is asked for shapes and constants.
+ * @throws {SwarmError} MODEL_INVALID (truncated, not ONNX, operator set out of range); MODEL_UNSUPPORTED naming operator,
+ *   node and remedy; what `inference` throws for a graph it cannot load.
+ */
+export async function compileProgram(
+  model: Uint8Array,
+  spec: TrainingSpec,
+  inference: ShapeInference,
+): Promise<TrainingProgram> {
+  assert(Number.isInteger(spec.batch) && spec.batch >= 1, `batch of ${spec.batch}`)
+  const flows = (opType: string, index: number) => formulaOf(ruleOf(opType), index) !== null
+  const read = readModel(model)
+  const imported = await importModel(read, { ...spec, flows }, inference)
+  const labels = labelType(spec.loss, imported.output.shape)
+  const { name, dtype, shape } = imported.input
+  return {
+    parameters: imported.parameters,
+    parameterCount: imported.initial.length,
+    initial: imported.initial,
+    input: { name, dtype: dtype as 'float32' | 'int32', shape },
+    labels: { dtype: labels.dtype as 'float32' | 'int32', shape: labels.shape },
+    classes: spec.loss === 'mse' ? null : imported.output.shape.at(-1)!,
+    gradientModel: gradientGraph(imported, spec.loss),
+    evaluationModel: evaluationGraph(imported, spec.loss),
+    ...stepGraph(imported, spec),
+  }
+}
+
+/** Names that the graphs use for themselves; a model's input or parameter may not have them. */
+const reserved = ['labels', 'learning_rate', 'step', 'loss', 'gradient', 'loss_sum', 'correct']
+
+/** A graph with the model and its loss in it. */
+interface Stage {
+  f: Formulas
+  /** Samples, labels, then parameters: what every graph takes. */
+  inputs: readonly Value[]
+  parameters: readonly Value[]
+  output: Value
+  loss: Loss
+}
+
+function openGraph(model: ImportedModel, kind: LossKind): Stage {
+  const taken = [model.input, ...model.parameters].find(({ name }) => reserved.includes(name))
+  if (taken !== undefined) {
+    throw new SwarmError('MODEL_UNSUPPORTED', `'${taken.name}' is a name that Starling uses itself`, {
+      hint: 'Export with another name for it.',
+    })
+  }
+  const builder = new GraphBuilder(model.opset)
+  const f = new Formulas(builder)
+  const input = builder.input(model.input.name, model.input)
+  const labels = builder.input('labels', labelType(kind, model.output.shape))
+  const parameters = model.parameters.map(({ name, shape }) =>
+    builder.input(name, { dtype: 'float32', shape }),
+  )
+  const output = addForward(f, model, input, new Map(parameters.map((value) => [value.name, value])))
+  return {
+    f,
+    inputs: [input, labels, ...parameters],
+    parameters,
+    output,
+    loss: addLoss(f, kind, output, labels),
+  }
+}
+
+function gradientGraph(model: ImportedModel, kind: LossKind): Uint8Array {
+  const { f, inputs, parameters, output, loss } = openGraph(model, kind)
+  const gradients = differentiate(f, f.builder.nodes, output, loss.gradient, parameters)
+  const flat = gradients.map((gradient) => f.reshape(gradient, [sizeOf(gradient.shape)]))
+  return writeModel(f.builder.finish({ loss: loss.mean, gradient: f.concat(flat, 0) }, inputs))
+}
+
+function evaluationGraph(model: ImportedModel, kind: LossKind): Uint8Array {
+  const { f, inputs, loss } = openGraph(model, kind)
+  return writeModel(f.builder.finish({ loss_sum: loss.sum, correct: loss.correct }, inputs))
+}
+
+function stepGraph(
+  model: ImportedModel,
+  spec: TrainingSpec,
+): Pick<TrainingProgram, 'stepModel' | 'slotNames' | 'carry'> {
+  const { f, inputs, parameters, output, loss } = openGraph(model, spec.loss)
+  const { builder } = f
+  const scalar: TensorType = { dtype: 'float32', shape: [] }
+  const scalars = {
+    learningRate: builder.input('learning_rate', scalar),
+    step: builder.input('step', scalar),
+  }
+  const optimizer = graphOptimizer(spec.optimizer)
+  const { gradClip } = spec.optimizer
+  const raw = differentiate(f, builder.nodes, output, loss.gradient, parameters)
+  const gradients = gradClip === undefined ? raw : clipByNorm(f, raw, gradClip)
+  const outputs: Record<string, Value> = { loss: loss.mean }
+  const carry: Record<string, string> = {}
+  const slotNames: string[] = []
+  const carried = (input: Value, next: Value) => {
+    outputs[`${input.name}/next`] = next
+    carry[`${input.name}/next`] = input.name
+  }
+  for (const [index, parameter] of parameters.entries()) {
+    const slots = optimizer.slots.map((slot) => builder.input(`${parameter.name}/${slot}`, parameter))
+    const updated = optimizer.update(f, parameter, gradients[index]!, slots, scalars)
+    carried(parameter, updated.parameter)
+    for (const [position, slot] of slots.entries()) {
+      carried(slot, updated.slots[position]!)
+      slotNames.push(slot.name)
+    }
+  }
+  const feeds = [...inputs, scalars.learningRate, scalars.step]
+  return { stepModel: writeModel(builder.finish(outputs, feeds)), slotNames, carry }
+}
+
+function graphOptimizer(spec: OptimizerSpec): GraphOptimizer {
+  return spec.kind === 'sgd' ? graphSgd(spec) : graphAdamW(spec)
+}
