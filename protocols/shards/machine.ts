@@ -21,6 +21,7 @@
 import { unreachable } from '../core/assert.ts'
 import { wantCidsMax } from '../core/limits.ts'
 import type { Random } from '../core/random.ts'
+import { DrawBag } from './draw-bag.ts'
 
 /** Blocks in flight at one peer. Four of 1 MiB fill a stream's window; more only makes a slow peer hold more. */
 export const depthDefault = 4
@@ -285,44 +286,6 @@ export class ShardMachine {
     for (const [cid, { askedOf }] of this.#wanted) {
       const [askedAt] = askedOf.values()
       if (askedOf.size === 1 && now - askedAt! >= takeOverMs && isFree(cid)) return cid
-    }
-    return undefined
-  }
-}
-
-/** A set from which a random member that meets a condition can be drawn. */
-class DrawBag {
-  readonly #members: string[] = []
-  readonly #places = new Map<string, number>()
-
-  get size(): number {
-    return this.#members.length
-  }
-
-  add(member: string): void {
-    if (this.#places.has(member)) return
-    this.#places.set(member, this.#members.length)
-    this.#members.push(member)
-  }
-
-  delete(member: string): void {
-    const place = this.#places.get(member)
-    if (place === undefined) return
-    const last = this.#members.pop()!
-    this.#places.delete(member)
-    if (last === member) return
-    this.#members[place] = last
-    this.#places.set(last, place)
-  }
-
-  /** The first member from a random place on that `isFit`; it stays in the bag. */
-  draw(random: Random, isFit: (member: string) => boolean): string | undefined {
-    const count = this.#members.length
-    if (count === 0) return undefined
-    const start = random.integer(count)
-    for (let i = 0; i < count; i++) {
-      const member = this.#members[(start + i) % count]!
-      if (isFit(member)) return member
     }
     return undefined
   }

@@ -16,15 +16,13 @@ import { isBlockCid } from '../wire/message.ts'
 import { FrameStream } from '../wire/stream.ts'
 import { isBlock } from './block.ts'
 import { decodeFileIndex } from './files.ts'
+import { inParallel } from './in-parallel.ts'
 import { type DropReason, type ShardEffect, type ShardEvent, ShardMachine } from './machine.ts'
 import { decodeShardMessage, encodeShardMessage, shardKinds, shardsProtocol } from './messages.ts'
 import { BlockServer } from './serve.ts'
 import { Sessions } from './sessions.ts'
 import type { BlockSource, BlockStore } from './store.ts'
 import { type Cancel, WaitingBlocks } from './waiting.ts'
-
-/** How often a running fetch connects to its preferred peers that are not connected. */
-const connectEveryMs = 1_000
 
 export interface ShardsInit {
   /** Where fetched blocks go, and the first place that blocks are served from. */
@@ -163,7 +161,7 @@ export class Shards {
     }
     const onAbort = (): void => cancelAll(signal.reason)
     signal.addEventListener('abort', onAbort)
-    const stopConnecting = peers === undefined ? () => {} : this.#keepConnected(peers)
+    const stopConnecting = peers === undefined ? () => {} : this.#sessions.keepConnected(peers)
     const progress = { blocks: 0, blocksTotal: Array.isArray(cids) ? cids.length : undefined, bytes: 0 }
     try {
       await inParallel(cids, wantedBlocksMax, async (cid) => {
@@ -302,34 +300,4 @@ export class Shards {
       this.#down.duplicateBlocks++
     }
   }
-
-  #keepConnected(peers: () => readonly string[]): () => void {
-    let cancel = (): void => {}
-    let isOver = false
-    const connect = async (): Promise<void> => {
-      await this.#sessions.connect(peers())
-      if (!isOver) cancel = this.#clock.setTimer(connectEveryMs, () => void connect())
-    }
-    void connect()
-    return () => {
-      isOver = true
-      cancel()
-    }
-  }
-}
-
-/** Runs `task` for each item, at most `width` at a time. The first failure is thrown. */
-async function inParallel<Item>(
-  items: Iterable<Item> | AsyncIterable<Item>,
-  width: number,
-  task: (item: Item) => Promise<void>,
-): Promise<void> {
-  const open = new Set<Promise<void>>()
-  for await (const item of items) {
-    const running: Promise<void> = task(item).then(() => void open.delete(running))
-    running.catch(() => {}) // a failed one stays in `open`, so the next race or the last all throws it
-    open.add(running)
-    if (open.size >= width) await Promise.race(open)
-  }
-  await Promise.all(open)
 }

@@ -22,6 +22,9 @@ const rejoinMsMax = 15_000
 /** Opening a stream on a connection that stands: negotiation takes one round trip. */
 const openTimeoutMs = 10_000
 
+/** How often peers that ought to be connected are looked at. */
+const connectEveryMs = 1_000
+
 export interface SessionEvents {
   onJoined(peer: string): void
   onLeft(peer: string): void
@@ -64,15 +67,22 @@ export class Sessions {
     for (const peer of [...this.#sessions.keys()]) this.#onDisconnect(peer)
   }
 
-  /** Connects to `peers` where there is no connection yet; who answers joins. A peer that cannot be reached is passed over. */
-  async connect(peers: readonly string[]): Promise<void> {
-    const { connectionManager, peerId } = this.#components
-    const strangers = peers.filter((peer) => !this.#sessions.has(peer) && peer !== peerId.toString())
-    const dials = strangers.map((peer) => {
-      const signal = AbortSignal.any([this.#stopping.signal, AbortSignal.timeout(openTimeoutMs)])
-      return connectionManager.openConnection(peerIdFromString(peer), { signal })
-    })
-    await Promise.allSettled(dials)
+  /**
+   * Connects to those of `peers` that are not connected, now and every second; who answers joins, and a peer that cannot
+   * be reached is tried again. @returns a function that ends it.
+   */
+  keepConnected(peers: () => readonly string[]): () => void {
+    let cancel = (): void => {}
+    let isOver = false
+    const connect = async (): Promise<void> => {
+      await this.#connect(peers())
+      if (!isOver) cancel = this.#clock.setTimer(connectEveryMs, () => void connect())
+    }
+    void connect()
+    return () => {
+      isOver = true
+      cancel()
+    }
   }
 
   /** Sends one frame, opening the stream if needed. A failure is told by `onLeft`, not thrown. */
@@ -95,6 +105,16 @@ export class Sessions {
     const { stream } = session
     stream.then((open) => open.abort(reason)).catch(() => {}) // a stream that did not open needs no closing
     this.#lose(peer, session, stream)
+  }
+
+  async #connect(peers: readonly string[]): Promise<void> {
+    const { connectionManager, peerId } = this.#components
+    const strangers = peers.filter((peer) => !this.#sessions.has(peer) && peer !== peerId.toString())
+    const dials = strangers.map((peer) => {
+      const signal = AbortSignal.any([this.#stopping.signal, AbortSignal.timeout(openTimeoutMs)])
+      return connectionManager.openConnection(peerIdFromString(peer), { signal })
+    })
+    await Promise.allSettled(dials)
   }
 
   #onConnect(id: PeerId): void {

@@ -1,0 +1,17 @@
+/** Bounded concurrency over a list that may still be coming. */
+
+/** Runs `task` for each item, at most `width` at a time. The first failure is thrown. */
+export async function inParallel<Item>(
+  items: Iterable<Item> | AsyncIterable<Item>,
+  width: number,
+  task: (item: Item) => Promise<void>,
+): Promise<void> {
+  const open = new Set<Promise<void>>()
+  for await (const item of items) {
+    const running: Promise<void> = task(item).then(() => void open.delete(running))
+    running.catch(() => {}) // a failed one stays in `open`, so the next race or the last all throws it
+    open.add(running)
+    if (open.size >= width) await Promise.race(open)
+  }
+  await Promise.all(open)
+}
