@@ -1,0 +1,270 @@
+/**
+ * A network of simulated peers: any protocol whose peers talk over one ordered link for each pair runs on it.
+ *
+ *     start(id) ──▶ links to every other live peer come up ──▶ messages, in order, each after the link's delay
+ *     reset, cut, partition ──▶ both ends see the link go down (not at the same moment); what was under way is lost
+ *     crash(id) ──▶ the process is gone with its timers; the others see their links go down
+ *
+ * Links come back by themselves, as those of protocols/wire/link.ts do. Chance comes from one Random, time from one
+ * VirtualClock. The network does not look into messages; `intercept` lets a fault do so.
+ */
+
+import { assert } from '../protocols/core/assert.ts'
+import type { Clock } from '../protocols/core/clock.ts'
+import type { Random } from '../protocols/core/random.ts'
+import type { VirtualClock } from './clock.ts'
+
+/** One peer's protocol: what the network tells it. */
+export interface Process<Message> {
+  linkUp(peer: string): void
+  linkDown(peer: string): void
+  /** Between `linkUp` and `linkDown` of `from`, in the order sent. */
+  receive(from: string, message: Message): void
+  /** What it waits for, in words; undefined when it is content. */
+  pending(): string | undefined
+}
+
+/** What a process may do. Its timers die with it. */
+export interface Host<Message> {
+  readonly id: string
+  readonly clock: Clock
+  /** Sends over the link to `to`; dropped when this end has no link. `bytes`: what it costs on the wire. */
+  send(to: string, message: Message, bytes: number): void
+}
+
+/** How links behave; a scenario draws it from its seed. */
+export interface Conditions {
+  /** One-way delay of each link is drawn once from this range. */
+  delayMs: readonly [number, number]
+  /** Added to each message, from 0 to this. */
+  jitterMs: number
+  /** Bytes per second of one direction of a link. */
+  bytesPerSecond: number
+  /** How long until an end notices a broken link, from 0 to this. */
+  detectMs: number
+  /** How long until a broken link is up again, from half of this to this. */
+  reconnectMs: number
+}
+
+/** What `intercept` makes of a message. */
+export type Verdict = 'pass' | 'duplicate' | 'reset'
+
+interface End {
+  isUp: boolean
+  /** When the last message towards this end arrives: later ones cannot overtake it. */
+  arrivalMs: number
+}
+
+interface Link {
+  ends: Record<string, End>
+  delayMs: number
+  /** Counts connections: messages of an earlier one are lost. */
+  epoch: number
+  isConnected: boolean
+  blockedUntilMs: number
+}
+
+interface Node<Message> {
+  process: Process<Message> | undefined
+  /** Counts lives: timers of an earlier one do not fire. */
+  life: number
+}
+
+export class Network<Message> {
+  readonly clock: VirtualClock
+  readonly #random: Random
+  readonly #conditions: Conditions
+  readonly #nodes = new Map<string, Node<Message>>()
+  readonly #links = new Map<string, Link>()
+  #groups: readonly (readonly string[])[] | undefined
+  /** Sees every message as it is sent, before it is under way, and decides its fate. */
+  intercept: (from: string, to: string, message: Message) => Verdict = () => 'pass'
+
+  constructor(init: { clock: VirtualClock; random: Random; conditions: Conditions }) {
+    this.clock = init.clock
+    this.#random = init.random
+    this.#conditions = init.conditions
+  }
+
+  /** Ids of the peers that run, sorted. */
+  live(): string[] {
+    return [...this.#nodes]
+      .filter(([, { process }]) => process !== undefined)
+      .map(([id]) => id)
+      .sort()
+  }
+
+  /** Starts a peer, or starts it again after a crash. */
+  start(id: string, create: (host: Host<Message>) => Process<Message>): void {
+    const node = this.#nodes.get(id) ?? { process: undefined, life: 0 }
+    assert(node.process === undefined, `peer ${id} runs already`)
+    this.#nodes.set(id, node)
+    node.life++
+    node.process = create(this.#host(id, node))
+    for (const other of this.live()) if (other !== id) this.#connectLater(this.#link(id, other), id, other)
+  }
+
+  /** Ends a peer without a word. What it sent is still under way. */
+  crash(id: string): void {
+    const node = this.#nodes.get(id)
+    if (node?.process === undefined) return
+    node.process = undefined
+    node.life++
+    for (const other of this.live()) {
+      const link = this.#link(id, other)
+      link.ends[id]!.isUp = false
+      // A kernel delivers what it took over before it reports the end.
+      const noticeMs = Math.max(link.ends[other]!.arrivalMs - this.clock.now(), 0) + this.#detect()
+      const { epoch } = link
+      this.clock.setTimer(noticeMs, () => this.#lose(link, epoch, other, id))
+      link.isConnected = false
+    }
+  }
+
+  /** Breaks the link between two peers; it reconnects. */
+  reset(a: string, b: string): void {
+    this.#break(a, b)
+    this.#connectLater(this.#link(a, b), a, b)
+  }
+
+  /** Breaks the link between two peers for `durationMs`. */
+  cut(a: string, b: string, durationMs: number): void {
+    this.#break(a, b)
+    const link = this.#link(a, b)
+    link.blockedUntilMs = this.clock.now() + durationMs
+    this.clock.setTimer(durationMs, () => this.#connectLater(link, a, b))
+  }
+
+  /** Splits the network: only peers of the same group keep their links. */
+  partition(groups: readonly (readonly string[])[]): void {
+    this.#groups = groups
+    this.#forPairs((a, b) => {
+      if (!this.#isReachable(a, b)) this.#break(a, b)
+    })
+  }
+
+  /** Ends a partition: the links come back. */
+  heal(): void {
+    this.#groups = undefined
+    this.#forPairs((a, b) => this.#connectLater(this.#link(a, b), a, b))
+  }
+
+  #host(id: string, node: Node<Message>): Host<Message> {
+    const { life } = node
+    const clock: Clock = {
+      now: () => this.clock.now(),
+      setTimer: (delayMs, callback) =>
+        this.clock.setTimer(delayMs, () => {
+          if (node.life === life) callback()
+        }),
+    }
+    const send = (to: string, message: Message, bytes: number): void => {
+      if (node.life === life) this.#send(id, to, message, bytes)
+    }
+    return { id, clock, send }
+  }
+
+  #send(from: string, to: string, message: Message, bytes: number): void {
+    if (!this.#nodes.has(to)) return
+    const link = this.#link(from, to)
+    if (!link.ends[from]!.isUp) return
+    const verdict = this.intercept(from, to, message)
+    if (!link.ends[from]!.isUp) return // the fault took this peer or this link down
+    if (verdict === 'reset') {
+      this.reset(from, to)
+      return
+    }
+    for (let copies = verdict === 'duplicate' ? 2 : 1; copies > 0; copies--)
+      this.#carry(link, from, to, message, bytes)
+  }
+
+  #carry(link: Link, from: string, to: string, message: Message, bytes: number): void {
+    const { jitterMs, bytesPerSecond } = this.#conditions
+    const end = link.ends[to]!
+    const travelMs = link.delayMs + this.#random.next() * jitterMs
+    const sendMs = (bytes * 1000) / bytesPerSecond
+    end.arrivalMs = Math.max(this.clock.now() + travelMs, end.arrivalMs) + sendMs
+    const { epoch } = link
+    this.clock.setTimer(end.arrivalMs - this.clock.now(), () => {
+      if (link.epoch === epoch && end.isUp) this.#nodes.get(to)?.process?.receive(from, message)
+    })
+  }
+
+  #break(a: string, b: string): void {
+    const link = this.#link(a, b)
+    if (!link.isConnected) return
+    link.isConnected = false
+    const { epoch } = link
+    link.epoch++ // what is under way is lost
+    for (const [end, other] of [
+      [a, b],
+      [b, a],
+    ] as const) {
+      this.clock.setTimer(this.#detect(), () => this.#lose(link, epoch + 1, end, other))
+    }
+  }
+
+  #lose(link: Link, epoch: number, end: string, other: string): void {
+    if (link.epoch !== epoch || !link.ends[end]!.isUp) return
+    link.ends[end]!.isUp = false
+    this.#nodes.get(end)?.process?.linkDown(other)
+  }
+
+  #connectLater(link: Link, a: string, b: string): void {
+    const { reconnectMs } = this.#conditions
+    this.clock.setTimer(reconnectMs * (0.5 + this.#random.next() / 2), () => this.#connect(link, a, b))
+  }
+
+  #connect(link: Link, a: string, b: string): void {
+    const isPossible = this.#isRunning(a) && this.#isRunning(b) && this.#isReachable(a, b)
+    if (link.isConnected || !isPossible || this.clock.now() < link.blockedUntilMs) return
+    // An end that had not noticed the loss learns of it now: the new connection proves the old one gone.
+    this.#lose(link, link.epoch, a, b)
+    this.#lose(link, link.epoch, b, a)
+    link.isConnected = true
+    const epoch = ++link.epoch
+    this.#rise(link, epoch, a, b)
+    link.ends[b]!.arrivalMs = this.clock.now() + link.delayMs
+    link.ends[a]!.arrivalMs = this.clock.now()
+    this.clock.setTimer(link.delayMs, () => this.#rise(link, epoch, b, a))
+  }
+
+  #rise(link: Link, epoch: number, end: string, other: string): void {
+    const { process } = this.#nodes.get(end)!
+    if (link.epoch !== epoch || process === undefined || link.ends[end]!.isUp) return
+    link.ends[end]!.isUp = true
+    process.linkUp(other)
+  }
+
+  #link(a: string, b: string): Link {
+    const key = a < b ? `${a} ${b}` : `${b} ${a}`
+    let link = this.#links.get(key)
+    if (link === undefined) {
+      const [least, most] = this.#conditions.delayMs
+      const delayMs = least + this.#random.next() * (most - least)
+      const end = (): End => ({ isUp: false, arrivalMs: 0 })
+      link = { ends: { [a]: end(), [b]: end() }, delayMs, epoch: 0, isConnected: false, blockedUntilMs: 0 }
+      this.#links.set(key, link)
+    }
+    return link
+  }
+
+  #isRunning(id: string): boolean {
+    return this.#nodes.get(id)?.process !== undefined
+  }
+
+  #isReachable(a: string, b: string): boolean {
+    return this.#groups === undefined || this.#groups.some((group) => group.includes(a) && group.includes(b))
+  }
+
+  #forPairs(visit: (a: string, b: string) => void): void {
+    const ids = [...this.#nodes.keys()].sort()
+    ids.forEach((a, index) => {
+      for (const b of ids.slice(index + 1)) visit(a, b)
+    })
+  }
+
+  #detect(): number {
+    return this.#random.next() * this.#conditions.detectMs
+  }
+}
