@@ -10,7 +10,7 @@
 
 import { type Clock, sleep } from '../protocols/core/clock.ts'
 import { SwarmError } from '../protocols/core/errors.ts'
-import type { JobNotice } from '../protocols/jobs/machine.ts'
+import type { JobNotice } from '../protocols/jobs/record.ts'
 import type { ConvergenceSpec } from '../protocols/jobs/spec.ts'
 import type { Statement, Verdict } from '../protocols/jobs/statement.ts'
 import { statementKind } from '../protocols/jobs/statement.ts'
@@ -38,7 +38,7 @@ export interface Measurement {
 /** What the watch needs of the jobs protocol. */
 export interface JobsFace {
   follow(job: string, listener: (notice: JobNotice) => void): () => void
-  publish(statement: Statement): Promise<void>
+  publishStatement(statement: Statement): Promise<void>
 }
 
 export interface WatchInit {
@@ -131,7 +131,7 @@ export class RunWatch {
       const measurement = await measure(state.parameters, { signal })
       this.#record.evaluated({ ...name, ...measurement })
       const { loss, accuracy } = measurement
-      await jobs.publish({
+      await jobs.publishStatement({
         kind: statementKind.evaluation,
         job,
         at: epochMs(),
@@ -167,7 +167,7 @@ export class RunWatch {
       ...verdict,
       value: value !== null && Number.isFinite(value) ? value : null,
     }
-    await jobs.publish(statement)
+    await jobs.publishStatement(statement)
     this.#ended = statement
     onEvent?.({ kind: 'ended', verdict: statement })
   }

@@ -174,6 +174,7 @@ export class RunPeer {
     const { averaging } = this.#init
     const { round, electorate } = this.#state
     const base: RoundBase = { round, root: this.#root, electorate }
+    averaging.hold(base)
     this.#enter('training')
     const training = this.#isLeaseholder() ? await this.#train(signal) : undefined
     this.#enter('averaging')

@@ -74,6 +74,8 @@ export interface RoundBase {
 
 /** The allreduce of one run. */
 export interface Averaging {
+  /** Tells the others that this peer holds the round's state, before it has an update to give. */
+  hold(round: RoundBase): void
   /** Gives `update` (f32[parameterCount], borrowed) with `weight` samples behind it, and waits for the round's outcome. */
   average(
     round: RoundBase & { update: Float32Array; weight: number },

@@ -43,6 +43,7 @@ class Swarm {
         this.#closeWhenComplete()
       })
     return {
+      hold: () => {},
       average: (round) => give(round, round.update, round.weight),
       receive: (round) => give(round, undefined, 0),
       follow: (onCommitted) => {

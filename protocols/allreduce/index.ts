@@ -1,0 +1,28 @@
+/**
+ * Allreduce: the peers of a run agree on the weighted mean of their updates, to the bit, whoever dies meanwhile.
+ *
+ *     const run = await node.services.allreduce.open({ job, parameterCount, codec: 'int8', peersMin: 3 })
+ *     run.setPeers(peers)
+ *     const outcome = await run.average({ round, root, electorate, update, weight }, { signal })
+ */
+
+import type { Clock } from '../core/clock.ts'
+import type { PeerComponents } from '../wire/components.ts'
+import { Allreduce } from './service.ts'
+
+export type { RoundBase } from './base.ts'
+export type { RoundPhase, Timing } from './events.ts'
+export {
+  type Allreduce,
+  type AllreduceEvent,
+  type AllreduceRun,
+  type AllreduceRunInit,
+  allreduceProtocol,
+  type RoundCommitted,
+  type RoundOutcome,
+} from './service.ts'
+
+/** The libp2p service. */
+export function allreduce(init: { clock?: Clock } = {}): (components: PeerComponents) => Allreduce {
+  return (components) => new Allreduce(components, init)
+}

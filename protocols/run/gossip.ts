@@ -1,0 +1,77 @@
+/**
+ * A run's gossip, through the jobs protocol: this peer's reports out, at a bounded rate, and where the others stand.
+ *
+ * A report is sent at once when the last one is old enough, else a moment later with whatever is newest then; and it is
+ * repeated while nothing changes, so that a newcomer, or a coordinator that comes back, soon knows everybody.
+ */
+
+import type { Clock } from '../core/clock.ts'
+import type { Jobs } from '../jobs/index.ts'
+import type { Report, RunGossip, Standing } from './ports.ts'
+
+/** Between two reports. Rounds can be as short as 50 ms; four reports a second are plenty for people and for verdicts. */
+const reportGapMs = 250
+
+/** While nothing changes a report is repeated: a peer that joins waits this long at most to learn who is there. */
+const repeatMs = 2_000
+
+export interface RunGossipInit {
+  job: string
+  self: string
+  jobs: Pick<Jobs, 'get' | 'on' | 'publishProgress'>
+  /** Bytes that this peer has exchanged for the run so far. */
+  traffic(): { uploadedBytes: number; downloadedBytes: number }
+  clock: Clock
+}
+
+/** The gossip of one run; `close` ends the repeating. */
+export function runGossip(init: RunGossipInit): RunGossip & { close(): void } {
+  const { job, self, jobs, traffic, clock } = init
+  let newest: Report | undefined
+  let sentMs = Number.NEGATIVE_INFINITY
+  let stopTimer: (() => void) | undefined
+
+  const send = () => {
+    if (newest === undefined) return
+    sentMs = clock.now()
+    jobs.publishProgress(job, { ...newest, ...traffic() })
+    schedule(repeatMs)
+  }
+  const schedule = (delayMs: number) => {
+    stopTimer?.()
+    stopTimer = clock.setTimer(delayMs, send)
+  }
+
+  return {
+    report(report) {
+      newest = report
+      const waitMs = sentMs + reportGapMs - clock.now()
+      if (waitMs <= 0) send()
+      else schedule(waitMs)
+    },
+    standings() {
+      const reports = [...(jobs.get(job)?.progress ?? [])].filter(([peer]) => peer !== self)
+      return new Map(reports.map(([peer, { progress }]): [string, Standing] => [peer, progress]))
+    },
+    changed({ signal }) {
+      return new Promise((resolve, reject) => {
+        const stop = () => {
+          off()
+          signal.removeEventListener('abort', onAbort)
+        }
+        const off = jobs.on((notice) => {
+          if (notice.kind !== 'progress' || notice.job !== job || notice.peer === self) return
+          stop()
+          resolve()
+        })
+        const onAbort = () => {
+          stop()
+          reject(signal.reason)
+        }
+        if (signal.aborted) onAbort()
+        else signal.addEventListener('abort', onAbort, { once: true })
+      })
+    },
+    close: () => stopTimer?.(),
+  }
+}
