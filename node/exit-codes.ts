@@ -18,7 +18,7 @@ export const exitCodes = {
   ok: { code: 0, meaning: 'done; a job that was followed converged' },
   failed: { code: 1, meaning: 'an unexpected failure' },
   usage: { code: 2, meaning: 'wrong arguments, job file, model or data' },
-  notFound: { code: 3, meaning: 'no such job' },
+  notFound: { code: 3, meaning: 'no such job or file' },
   refused: { code: 4, meaning: 'refused: signature, expiry, limits or allow-list' },
   unreachable: { code: 5, meaning: 'the coordinator, the swarm or a download cannot be reached' },
   timeout: { code: 6, meaning: 'no answer in time' },

@@ -4,6 +4,8 @@
 
 import { pathToFileURL } from 'node:url'
 import { buildIfStale, cliBundle } from '../build/bundle.mjs'
+import { requireInstalled } from '../build/checkout.mjs'
 
+requireInstalled()
 await buildIfStale()
 await import(pathToFileURL(cliBundle).href)

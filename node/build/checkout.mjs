@@ -30,6 +30,16 @@ export async function installIfNeeded() {
   }
 }
 
+/** For commands that must not install behind a person's back: ends the process when a dependency is missing. */
+export function requireInstalled() {
+  const missing = missingDependencies()
+  if (missing.length === 0) return
+  process.stderr.write(
+    `error: dependencies are missing: ${missing.slice(0, 5).join(', ')}\nhint: run 'npm ci' in ${root}\n`,
+  )
+  process.exit(1)
+}
+
 /** @returns {string[]} names of the direct dependencies that are not installed as pinned */
 function missingDependencies() {
   const wanted = readPackage(root)

@@ -1,0 +1,12 @@
+// @ts-check
+/** `npm run bench -- NAME`: bundles bench/main.ts and runs it; without a name it lists the measurements there are. */
+
+import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { build, buildIfStale } from '../build/bundle.mjs'
+import { installIfNeeded, root } from '../build/checkout.mjs'
+
+await installIfNeeded()
+await buildIfStale() // measurements start peers from the bundle
+await build({ bench: 'bench/main.ts' })
+await import(pathToFileURL(join(root, 'dist/bench.js')).href)
