@@ -14,30 +14,28 @@ const bin = (/** @type {string} */ path) => join(root, 'node_modules', path)
 const folder = mkdtempSync(join(tmpdir(), 'starling-test-'))
 const report = join(folder, 'report.json')
 
-const lint = await step('lint', [bin('@biomejs/biome/bin/biome'), 'check', '.'])
-const types = await step('types', [bin('typescript/bin/tsc')])
-const tests = await step('tests', [
-  bin('vitest/vitest.mjs'),
-  'run',
-  '--reporter=default',
-  '--reporter=json',
-  `--outputFile.json=${report}`,
-  ...process.argv.slice(2),
+/** Name and words of node for each step, the quickest first. */
+const steps = /** @type {const} */ ([
+  ['lint', [bin('@biomejs/biome/bin/biome'), 'check', '.']],
+  ['types', [bin('typescript/bin/tsc')]],
+  [
+    'tests',
+    [bin('vitest/vitest.mjs'), 'run', '--reporter=default', '--reporter=json', `--outputFile.json=${report}`],
+  ],
 ])
-process.stdout.write(`${countLine()}\n`)
-rmSync(folder, { recursive: true })
-process.exitCode = Math.max(lint, types, tests)
 
-/**
- * @param {string} name
- * @param {readonly string[]} args of node
- */
-async function step(name, args) {
-  const code = await run(process.execPath, args)
-  process.stdout.write(`${name}: ${code === 0 ? 'ok' : 'failed'}\n`)
-  if (code >= 128) process.exit(code) // interrupted
-  return code
+/** @type {string[]} */
+const outcomes = []
+let exitCode = 0
+for (const [name, words] of steps) {
+  const code = await run(process.execPath, name === 'tests' ? [...words, ...process.argv.slice(2)] : words)
+  outcomes.push(`${name} ${code === 0 ? 'ok' : 'failed'}`)
+  exitCode = Math.max(exitCode, code)
+  if (code >= 128) break // interrupted
 }
+process.stdout.write(`${outcomes.join(', ')}\n${countLine()}\n`)
+rmSync(folder, { recursive: true })
+process.exitCode = exitCode
 
 /** A file that could not be loaded has no tests to count: it counts as one that failed. */
 function countLine() {

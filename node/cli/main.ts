@@ -8,6 +8,9 @@ import { exitCodes } from '../exit-codes.ts'
 import { Interruption } from './io.ts'
 import { runProgram } from './program.ts'
 
+/** After its command has ended, the process gets this long to end by itself. */
+const exitGraceMs = 2_000
+
 const controller = new AbortController()
 
 for (const name of ['SIGINT', 'SIGTERM'] as const) {
@@ -34,3 +37,6 @@ process.exitCode = await runProgram(
   },
   packageJson.version,
 )
+
+// A handle that a command forgot must not keep a person waiting; the timer itself keeps nothing alive.
+setTimeout(() => process.exit(), exitGraceMs).unref()

@@ -21,7 +21,7 @@ export interface FrameOptions {
   colors: Colors
   /** Seconds since the start, for the clock in the corner. */
   seconds: number
-  /** The last line: what Ctrl-C does. */
+  /** The last line: what Ctrl-C does. Empty: none. */
   footer: string
 }
 
@@ -33,7 +33,7 @@ export function frame(run: RunModel, options: FrameOptions): string[] {
   const { colors, height, footer } = options
   const head = [header(run, options), colors.bold(sentence(run, options)), '']
   const notices = noticeLines(run, options)
-  const tail = [...notices, colors.dim(cut(footer, options.width))]
+  const tail = footer === '' ? notices : [...notices, colors.dim(cut(footer, options.width))]
   const peerLines = Math.min(run.peers.size + 2, 9)
   const charts = chartLines(run, options, height - head.length - tail.length - peerLines)
   const peersHeight = height - head.length - tail.length - charts.length
