@@ -28,8 +28,8 @@ test('durations, losses and counts keep the digits that matter', () => {
     '1h 00m',
     '25h 01m',
   ])
-  expect([2.3026, 0.23154, 0.00009, 0, Number.NaN, Number.POSITIVE_INFINITY].map(loss)).toEqual([
-    '2.303',
+  expect([2.3456, 0.23154, 0.00009, 0, Number.NaN, Number.POSITIVE_INFINITY].map(loss)).toEqual([
+    '2.346',
     '0.2315',
     '9.0e-5',
     '0.0000',
