@@ -58,16 +58,31 @@ export function imageSplit(pixels: Uint8Array, labels: Uint8Array, sampleShape: 
 }
 
 /**
- * A split of text: `tokens.length - context` windows of `context` tokens. `tokens` is kept, not copied; it holds more than
- * `context` ids.
+ * A split of text: windows of `context` tokens, one every `stride` tokens, as many as fit with the token that follows each.
+ * `tokens` is kept, not copied; it holds more than `context` ids.
  */
-export function textSplit(tokens: Uint8Array | Int32Array, context: number): Split {
+export function textSplit(tokens: Uint8Array | Int32Array, context: number, stride: number): Split {
   const field = (data: Uint8Array | Int32Array): Field => ({
     dtype: data instanceof Uint8Array ? 'uint8' : 'int32',
     sampleShape: [context],
-    stride: 1,
+    stride,
     divisor: 1,
     data,
   })
-  return { count: tokens.length - context, fields: { x: field(tokens), y: field(tokens.subarray(1)) } }
+  const count = Math.floor((tokens.length - 1 - context) / stride) + 1
+  return { count, fields: { x: field(tokens), y: field(tokens.subarray(1)) } }
+}
+
+/**
+ * A text that trains and a text that validates. Training draws any window; validation takes each token once, in windows
+ * side by side, which is a fair mean at 1/`context` of the cost. Both keep their tokens, which must outnumber `context`.
+ */
+export function textSplits(
+  tokens: { train: Uint8Array | Int32Array; validation: Uint8Array | Int32Array },
+  context: number,
+): { train: Split; validation: Split } {
+  return {
+    train: textSplit(tokens.train, context, 1),
+    validation: textSplit(tokens.validation, context, context),
+  }
 }

@@ -7,8 +7,8 @@
  *       validation: { count, x: array, y?: array } }    │      └───────────────┴───────────────┴────┘
  *     array = { dtype, sampleShape, chunks: [CID, …] } ─┘      i32 little-endian, or u8
  *
- * The CID of the index names the data set; equal data has an equal CID. A text stores its tokens once, as samples of one
- * token, and `context` says how to cut windows from them: so jobs with different contexts share the raw blocks.
+ * The CID of the index names the data set; equal data has an equal CID. A text stores its tokens, `count` of them, and
+ * `context` says how to cut windows from them: so jobs with different contexts share the raw blocks.
  * Hashes are checked where blocks arrive (protocols/shards); here, everything else is.
  */
 
@@ -20,7 +20,7 @@ import * as z from 'zod'
 import { assert } from '../protocols/core/assert.ts'
 import { SwarmError } from '../protocols/core/errors.ts'
 import { blockBytesMax, jobBytesMax, vocabularyMax } from '../protocols/core/limits.ts'
-import { type DataSet, imageSplit, type Split, sampleLength, textSplit } from './data-set.ts'
+import { type DataSet, imageSplit, type Split, sampleLength, textSplits } from './data-set.ts'
 
 export interface Block {
   cid: CID
@@ -43,6 +43,7 @@ const arraySchema = z.strictObject({
   sampleShape: z.array(size(2 ** 20)).max(4),
   chunks: z.array(z.custom<CID>((value) => CID.asCID(value) !== null)).min(1),
 })
+/** `count`: images, or tokens. */
 const splitSchema = z.strictObject({ count: size(2 ** 32 - 1), x: arraySchema, y: arraySchema.optional() })
 const commonShape = {
   v: z.literal(1),
@@ -119,7 +120,7 @@ async function encodeSplit(
     assert(dtype !== 'float32' && !(data instanceof Float32Array), 'checked above')
     return { dtype, sampleShape, data }
   }
-  if (kind === 'text') return { count, x: await store({ ...asStored(x), sampleShape: [] }) }
+  if (kind === 'text') return { count: x.data.length, x: await store({ ...asStored(x), sampleShape: [] }) }
   return { count, x: await store(asStored(x)), y: await store(asStored(y)) }
 }
 
@@ -187,25 +188,30 @@ export function chunksOf(index: DataIndex): CID[] {
  * says, or a label or token is not below `classes`.
  */
 export function decodeDataSet(index: DataIndex, blockOf: (cid: CID) => Uint8Array | undefined): DataSet {
-  const decodeSplit = ({ count, x, y }: SplitIndex): Split => {
-    if (index.kind === 'text') {
-      const tokens = join(x, count + index.context, blockOf)
-      checkIds(tokens, index.classes)
-      return textSplit(tokens, index.context)
+  const read = (array: ArrayIndex, count: number, isId: boolean) => {
+    const data = join(array, count, blockOf)
+    if (isId) checkIds(data, index.classes)
+    return data
+  }
+  if (index.kind === 'text') {
+    const { kind, classes, vocabulary, context, train, validation } = index
+    const tokens = {
+      train: read(train.x, train.count, true),
+      validation: read(validation.x, validation.count, true),
     }
+    return { kind, classes, vocabulary, ...textSplits(tokens, context) }
+  }
+  const split = ({ count, x, y }: SplitIndex): Split => {
     assert(y !== undefined, 'readDataIndex() has checked it')
-    const labels = join(y, count, blockOf)
-    checkIds(labels, index.classes)
-    const pixels = join(x, count, blockOf)
+    const [pixels, labels] = [read(x, count, false), read(y, count, true)]
     assert(pixels instanceof Uint8Array && labels instanceof Uint8Array, 'readDataIndex() has checked it')
     return imageSplit(pixels, labels, x.sampleShape)
   }
   return {
-    kind: index.kind,
+    kind: 'images',
     classes: index.classes,
-    ...(index.kind === 'text' ? { vocabulary: index.vocabulary } : {}),
-    train: decodeSplit(index.train),
-    validation: decodeSplit(index.validation),
+    train: split(index.train),
+    validation: split(index.validation),
   }
 }
 

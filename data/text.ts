@@ -5,7 +5,7 @@
 
 import { SwarmError } from '../protocols/core/errors.ts'
 import { vocabularyMax } from '../protocols/core/limits.ts'
-import { type DataSet, textSplit } from './data-set.ts'
+import { type DataSet, textSplits } from './data-set.ts'
 
 export interface TextOptions {
   /** Tokens of one sample, >= 1. */
@@ -45,8 +45,7 @@ export function textDataSet(bytes: Uint8Array, { context, split }: TextOptions):
     kind: 'text',
     classes: vocabulary.length,
     vocabulary,
-    train: textSplit(tokens.slice(0, trainTokens), context),
-    validation: textSplit(tokens.slice(trainTokens), context),
+    ...textSplits({ train: tokens.slice(0, trainTokens), validation: tokens.slice(trainTokens) }, context),
   }
 }
 

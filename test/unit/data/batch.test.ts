@@ -25,7 +25,7 @@ test('a batch of images holds the chosen samples in their order, scaled to 0 …
 })
 
 test('a batch of text holds windows of tokens, each labelled with the token that follows', () => {
-  const split = textSplit(Uint8Array.of(5, 6, 7, 8, 9, 10), 3)
+  const split = textSplit(Uint8Array.of(5, 6, 7, 8, 9, 10), 3, 1)
   const spec = {
     input: { name: 'ids', dtype: 'int32', shape: [8, 3] },
     labels: { dtype: 'int32', shape: [8, 3] },
@@ -34,6 +34,20 @@ test('a batch of text holds windows of tokens, each labelled with the token that
   expect(inputs.ids).toEqual({ dtype: 'int32', shape: [2, 3], data: Int32Array.of(7, 8, 9, 5, 6, 7) })
   expect(labels).toEqual({ dtype: 'int32', shape: [2, 3], data: Int32Array.of(8, 9, 10, 6, 7, 8) })
   expect(() => batch(split, [3], spec)).toThrow(/sample 3 of 3/)
+})
+
+test('windows side by side take each token once, and leave out a rest that fills none', () => {
+  const split = textSplit(Uint8Array.of(0, 1, 2, 3, 4, 5, 6, 7), 3, 3)
+  const spec = {
+    input: { name: 'ids', dtype: 'int32', shape: [2, 3] },
+    labels: { dtype: 'int32', shape: [2, 3] },
+  } as const
+  expect(split.count).toBe(2)
+  const { inputs, labels } = batch(split, [0, 1], spec)
+  expect([...inputs.ids!.data]).toEqual([0, 1, 2, 3, 4, 5])
+  expect([...labels.data]).toEqual([1, 2, 3, 4, 5, 6])
+  expect(textSplit(Uint8Array.of(0, 1, 2, 3, 4, 5, 6), 3, 3).count).toBe(2)
+  expect(textSplit(Uint8Array.of(0, 1, 2, 3, 4, 5), 3, 3).count).toBe(1)
 })
 
 test('data that does not fit the model is refused with both shapes or types', () => {

@@ -104,7 +104,7 @@ describe('a text', () => {
     expect([...train.fields.x.data]).toEqual([3, 2, 4, 2, 4, 2, 1, 5, 0, 3, 2])
     expect([...validation.fields.x.data]).toEqual([4, 2, 4, 2])
     expect(train.count).toBe(9)
-    expect(validation.count).toBe(2)
+    expect(validation.count).toBe(1)
   })
 
   test('is refused when it is not UTF-8 or too short for the context', () => {

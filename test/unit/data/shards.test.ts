@@ -60,7 +60,7 @@ describe('a data set as blocks', () => {
       `"bafyreid7zdwmuqaoxw3gcptjr4bwd3hgzsvpw4x7zutokkoyp76guux7fq"`,
     )
     expect((await encodeDataSet(text)).root.toString()).toMatchInlineSnapshot(
-      `"bafyreifu3ys25ksuobk3rkdr4iwsmrsihhsjrlbq47f3ozgcmbn2u6ea7a"`,
+      `"bafyreia3vnrz2djydvgb26bt7sr52thwgdup6g7e7xd4yqvr3dzbvgzwhq"`,
     )
     const again = await encodeDataSet(glyphs({ seed: 1, train: 3000, validation: 20 }))
     expect(again.root.toString()).toBe((await encodeDataSet(images)).root.toString())
