@@ -6,6 +6,7 @@
 import { defineConfig } from 'vitest/config'
 
 const setupFiles = ['./node/platform.ts']
+const globalSetup = ['./test/bundle-compute-worker.mjs']
 
 export default defineConfig({
   test: {
@@ -15,6 +16,7 @@ export default defineConfig({
         test: {
           name: 'unit',
           setupFiles,
+          globalSetup,
           include: ['test/{unit,compliance,wire}/**/*.test.ts', 'test/*.test.ts'],
           testTimeout: 30_000,
         },
@@ -30,6 +32,7 @@ export default defineConfig({
         test: {
           name: 'processes',
           setupFiles,
+          globalSetup,
           include: ['test/{integration,learning}/**/*.test.ts'],
           fileParallelism: false,
           testTimeout: 240_000,

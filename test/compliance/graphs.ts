@@ -1,6 +1,6 @@
 /** Tiny ONNX models for the backend suite, written by hand so that a failure points at the backend and not at the engine. */
 import { create, toBinary } from '@bufbuild/protobuf'
-import { ModelProtoSchema } from '../../engine/onnx/generated/onnx_pb.ts'
+import { AttributeProto_AttributeType, ModelProtoSchema } from '../../engine/onnx/generated/onnx_pb.ts'
 
 const dtypes = { float32: 1, int32: 6, int64: 7 } as const
 
@@ -39,7 +39,7 @@ export function model(graph: {
           output: outputs,
           attribute: Object.entries(attributes ?? {}).map(([key, value]) => ({
             name: key,
-            type: 2,
+            type: AttributeProto_AttributeType.INT,
             i: BigInt(value),
           })),
         })),
@@ -47,7 +47,7 @@ export function model(graph: {
           name,
           type: {
             value: {
-              case: 'tensorType',
+              case: 'tensorType' as const,
               value: { elemType: dtypes[dtype], shape: { dim: shape.map(dimension) } },
             },
           },
