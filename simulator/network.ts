@@ -94,6 +94,12 @@ export class Network<Message> {
       .sort()
   }
 
+  /** True when both ends of a link are up. */
+  isLinked(a: string, b: string): boolean {
+    const { ends } = this.#link(a, b)
+    return ends[a]!.isUp && ends[b]!.isUp
+  }
+
   /** Starts a peer, or starts it again after a crash. */
   start(id: string, create: (host: Host<Message>) => Process<Message>): void {
     const node = this.#nodes.get(id) ?? { process: undefined, life: 0 }

@@ -24,8 +24,8 @@ const sealsMax = 64
 export class Voting implements Role {
   readonly #round: Round
   readonly #session: Session
-  /** A Prepare that came before this peer held the state. */
-  #early: Prepare | undefined
+  /** The highest Prepare that came before this peer could vote: before it held the state, or, in a founding round, its update. */
+  #unanswered: Prepare | undefined
 
   constructor(round: Round, session: Session) {
     this.#round = round
@@ -33,10 +33,10 @@ export class Voting implements Role {
   }
 
   advance(): void {
-    if (this.#early !== undefined && this.#round.base !== undefined) {
-      const early = this.#early
-      this.#early = undefined
-      this.prepare(early.ballot.leader, early)
+    if (this.#unanswered !== undefined && this.canVote()) {
+      const message = this.#unanswered
+      this.#unanswered = undefined
+      this.prepare(message.ballot.leader, message)
     }
     this.#accept()
     this.#learn()
@@ -51,10 +51,8 @@ export class Voting implements Role {
     const round = this.#round
     const { ballot } = message
     if (from !== ballot.leader) return 'a ballot of another leader'
-    if (round.base === undefined) {
-      if (compareBallots(ballot, this.#early?.ballot) > 0) this.#early = message
-      return undefined
-    }
+    if (!this.canVote() && compareBallots(ballot, this.#unanswered?.ballot) > 0) this.#unanswered = message
+    if (round.base === undefined) return undefined
     if (!isLegalBallot(ballot, round.order)) return `attempt ${ballot.attempt} is not led by ${from}`
     if (round.committed !== undefined) this.repeatTo(from)
     if (compareBallots(ballot, round.promised) < 0) return undefined

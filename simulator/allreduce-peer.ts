@@ -1,0 +1,251 @@
+/**
+ * A simulated peer of a run: the allreduce machine, with a stand-in for training around it.
+ *
+ *     round 0 ──▶ train (a seeded pause, a seeded update) ──▶ UpdateReady ──▶ Committed ──▶ next state ──▶ train …
+ *     restarted, late or behind ──▶ follow ──▶ fetch a live peer's state ──▶ apply what was committed since ──▶ receive
+ *
+ * Messages go through the wire format, hashing and summing happen at once. A state is its round, its root (a hash over all
+ * averages before it) and its electorate; no parameters are kept, since the root tells them apart.
+ */
+
+import { sha256 } from '@noble/hashes/sha2.js'
+import type { RoundBase } from '../protocols/allreduce/base.ts'
+import {
+  type CommittedRound,
+  defaultTiming,
+  type Effect,
+  type Event,
+  type Timing,
+} from '../protocols/allreduce/events.ts'
+import { toHex } from '../protocols/allreduce/fields.ts'
+import { inspect } from '../protocols/allreduce/inspection.ts'
+import { AllreduceMachine } from '../protocols/allreduce/machine.ts'
+import { decodeMessage, encodeMessage, type Message } from '../protocols/allreduce/messages.ts'
+import {
+  commitIdentity,
+  encodeParts,
+  type Partition,
+  partLength,
+  resultIdentity,
+} from '../protocols/allreduce/parts.ts'
+import { reducePart } from '../protocols/allreduce/reduction.ts'
+import { type Random, seededRandom, seedFrom } from '../protocols/core/random.ts'
+import type { Codec } from '../protocols/wire/codecs/codec.ts'
+import type { AllreduceChecker } from './allreduce-checker.ts'
+import type { Host, Process } from './network.ts'
+
+/** What all peers of a simulated run share. */
+export interface SimulatedRun {
+  seed: number
+  partition: Partition
+  codec: Codec
+  peersMin: number
+  timing?: Partial<Timing>
+  /** How long peer `id` trains in a round, drawn with `random`. */
+  trainingMs(id: string, random: Random): number
+  checker: AllreduceChecker
+  /** States that `id` can fetch now: those of live peers that it has a link to. */
+  states(id: string): { peer: string; base: RoundBase }[]
+  /** Planted bugs: how the tests prove that the checkers see. */
+  reduce?: typeof reducePart
+  alterOutcome?: (id: string, outcome: CommittedRound) => CommittedRound
+}
+
+/** How long the transfer of a state takes. */
+const fetchMs = 800
+
+const hash = (bytes: Uint8Array): string => toHex(sha256(bytes))
+
+export class AllreducePeer implements Process<Uint8Array> {
+  readonly id: string
+  readonly #run: SimulatedRun
+  readonly #host: Host<Uint8Array>
+  readonly #random: Random
+  readonly #incarnation: number
+  readonly #machine: AllreduceMachine
+  /** Rounds committed by this life of the peer as one that took part. */
+  committedCount = 0
+  /** Effects of a kind that tests ask about. */
+  readonly seen = { behind: 0, quorumLost: 0, refused: [] as string[] }
+  #state: RoundBase | undefined
+  #buffered = new Map<number, CommittedRound>()
+  #cancelTimer: (() => void) | undefined
+  readonly #events: Event[] = []
+  #isStepping = false
+
+  constructor(host: Host<Uint8Array>, run: SimulatedRun, options: { life: number; base?: RoundBase }) {
+    this.id = host.id
+    this.#host = host
+    this.#run = run
+    this.#incarnation = seedFrom(run.seed, host.id, options.life) >>> 0
+    this.#random = seededRandom(this.#incarnation)
+    const { partition, codec, peersMin } = run
+    this.#machine = new AllreduceMachine({
+      self: host.id,
+      incarnation: this.#incarnation,
+      partition,
+      encodedBytes: (elements) => codec.encodedBytes(elements),
+      peersMin,
+      timing: { ...defaultTiming, electorateExpiryMs: Number.POSITIVE_INFINITY, ...run.timing },
+      hash,
+    })
+    if (options.base === undefined) this.#catchUp()
+    else this.#hold(options.base)
+  }
+
+  /** The state that this peer holds; undefined while it catches up. */
+  get base(): RoundBase | undefined {
+    return this.#state
+  }
+
+  pending(): string {
+    return this.#state === undefined ? `catching up; ${this.#machine.pending()}` : this.#machine.pending()
+  }
+
+  linkUp(peer: string): void {
+    this.#step({ kind: 'LinkUp', peer })
+  }
+
+  linkDown(peer: string): void {
+    this.#step({ kind: 'LinkDown', peer })
+  }
+
+  receive(from: string, bytes: Uint8Array): void {
+    const message = decodeMessage(bytes)
+    const { partition, codec } = this.#run
+    const inspection = inspect(message, { partition, codec, hash })
+    this.#step({ kind: 'MessageReceived', from, message, inspection })
+  }
+
+  /** Says goodbye: the announced form of a crash. */
+  leave(): void {
+    this.#step({ kind: 'LeaveRequested' })
+  }
+
+  #hold(base: RoundBase): void {
+    this.#state = base
+    this.#step({ kind: 'StateReady', base })
+    this.#host.clock.setTimer(this.#run.trainingMs(this.id, this.#random), () => this.#giveUpdate(base))
+  }
+
+  #giveUpdate(base: RoundBase): void {
+    if (this.#state !== base) return // carried along by the others meanwhile
+    const { partition, codec, checker } = this.#run
+    const update = Float32Array.from({ length: partition.elements }, () => Math.fround(this.#random.normal()))
+    const weight = 1 + this.#random.integer(64)
+    const parts = encodeParts(update, partition, codec)
+    const digests = parts.map(hash)
+    const commit = hash(commitIdentity({ incarnation: this.#incarnation, weight, digests }))
+    checker.gave({ peer: this.id, base, weight, parts, commit })
+    this.#step({ kind: 'UpdateReady', base, weight, norm: 0, bandwidth: undefined, parts, digests })
+  }
+
+  #catchUp(): void {
+    this.#state = undefined
+    this.#step({ kind: 'FollowStarted' })
+    this.#fetch()
+  }
+
+  #fetch(): void {
+    const [best] = this.#run.states(this.id).sort((a, b) => b.base.round - a.base.round)
+    this.#host.clock.setTimer(fetchMs, () => {
+      if (this.#state !== undefined) return
+      let base = best?.base
+      if (base === undefined) return this.#fetch()
+      for (let next = this.#after(base); next !== undefined; next = this.#after(base))
+        base = this.#next(base, next)
+      const { round } = base
+      if ([...this.#buffered.keys()].some((committed) => committed >= round)) return this.#fetch()
+      this.#buffered.clear()
+      this.#state = base
+      this.#step({ kind: 'JoinAsReceiver', base })
+    })
+  }
+
+  /** What was committed meanwhile on top of `base`. */
+  #after(base: RoundBase): CommittedRound | undefined {
+    const outcome = this.#buffered.get(base.round)
+    return outcome?.root === base.root ? outcome : undefined
+  }
+
+  #committed(outcome: CommittedRound): void {
+    const { checker, alterOutcome } = this.#run
+    const seen = alterOutcome?.(this.id, outcome) ?? outcome
+    checker.committed(this.id, seen)
+    if (this.#state === undefined) {
+      this.#buffered.set(seen.round, seen)
+    } else if (seen.round === this.#state.round && seen.root === this.#state.root) {
+      this.committedCount++
+      this.#hold(this.#next(this.#state, seen))
+    }
+  }
+
+  #next(base: RoundBase, outcome: CommittedRound): RoundBase {
+    const text = [base.root, ...outcome.parts.map(({ bytes }) => hash(bytes))].join()
+    return {
+      round: base.round + 1,
+      root: hash(new TextEncoder().encode(text)).slice(0, 16),
+      electorate: outcome.electorate,
+    }
+  }
+
+  /** One event at a time: an effect that leads to another event must not interrupt the ones after it. */
+  #step(event: Event): void {
+    this.#events.push(event)
+    if (this.#isStepping) return
+    this.#isStepping = true
+    for (let next = this.#events.shift(); next !== undefined; next = this.#events.shift()) {
+      for (const effect of this.#machine.step(next, this.#host.clock.now())) this.#execute(effect)
+    }
+    this.#isStepping = false
+  }
+
+  #execute(effect: Effect): void {
+    switch (effect.kind) {
+      case 'Send':
+        this.#send(effect.to, effect.message)
+        return
+      case 'SetTimer':
+        this.#cancelTimer?.()
+        this.#cancelTimer = this.#host.clock.setTimer(effect.delayMs, () =>
+          this.#step({ kind: 'TimerFired' }),
+        )
+        return
+      case 'Reduce':
+        this.#reduce(effect)
+        return
+      case 'Committed':
+        this.#committed(effect.outcome)
+        return
+      case 'Behind':
+        this.seen.behind++
+        this.#catchUp()
+        return
+      case 'Refused':
+        this.seen.refused.push(`${effect.peer}: ${effect.reason}`)
+        return
+      case 'QuorumLost':
+        this.seen.quorumLost++
+        return
+      case 'Progress':
+        return
+    }
+  }
+
+  #send(to: string, message: Message): void {
+    const bytes = encodeMessage(message)
+    this.#host.send(to, bytes, bytes.length)
+  }
+
+  #reduce({ round, planId, part, inputs, bitmap, weight }: Extract<Effect, { kind: 'Reduce' }>): void {
+    const { codec, partition, reduce = reducePart } = this.#run
+    const outcome = reduce(codec, partLength(partition, part), inputs)
+    if (outcome.kind === 'invalid') {
+      this.#step({ kind: 'PartReduced', round, planId, part, outcome })
+      return
+    }
+    const { bytes } = outcome
+    const digest = hash(resultIdentity({ planId, part, weight, bitmap, bytes }))
+    this.#step({ kind: 'PartReduced', round, planId, part, outcome: { kind: 'reduced', bytes, digest } })
+  }
+}

@@ -1,0 +1,151 @@
+/**
+ * Scenarios for the allreduce, drawn from a seed ("swarm testing": each seed switches on another mixture of faults), and
+ * the list of faults that the suite must see fire at least once.
+ */
+
+import type { Message } from '../protocols/allreduce/messages.ts'
+import { type Random, seededRandom, seedFrom } from '../protocols/core/random.ts'
+import { AllreduceSwarm, type SwarmOptions } from './allreduce-swarm.ts'
+import { atMessage, duplicates, lossyLinks, partitionFor } from './faults.ts'
+
+/** Moments of a round at which a peer can die: who, at which message, as it is sent. */
+export const deadlyMoments: Readonly<
+  Record<string, { kind: Message['kind']; victim: 'sender' | 'receiver'; occurrences: number }>
+> = {
+  'contributor as it commits': { kind: 'Commit', victim: 'sender', occurrences: 12 },
+  'contributor in mid-update': { kind: 'Part', victim: 'sender', occurrences: 60 },
+  'reducer before it reduces': { kind: 'Part', victim: 'receiver', occurrences: 20 },
+  'reducer between its results': { kind: 'Result', victim: 'sender', occurrences: 40 },
+  'reducer after its results': { kind: 'Seal', victim: 'receiver', occurrences: 10 },
+  'leader as it plans': { kind: 'Plan', victim: 'sender', occurrences: 10 },
+  'leader as it seals': { kind: 'Seal', victim: 'sender', occurrences: 10 },
+  'leader after the seal': { kind: 'Accepted', victim: 'receiver', occurrences: 20 },
+  'voter as it accepts': { kind: 'Accepted', victim: 'sender', occurrences: 30 },
+  'next leader as it prepares': { kind: 'Prepare', victim: 'sender', occurrences: 4 },
+  'voter as it promises': { kind: 'Promise', victim: 'sender', occurrences: 4 },
+}
+
+/** Faults that come by the clock. */
+const timedFaults = ['crash', 'leave', 'reset', 'cut', 'partition', 'newcomer'] as const
+
+/** What one seed came to. */
+export interface SeedReport {
+  seed: number
+  rounds: number
+  /** Kinds of faults that fired, with counts. */
+  faults: [string, number][]
+  /** Virtual milliseconds. */
+  durationMs: number
+}
+
+/** How long faults go on, in virtual time. */
+const faultsMs = 60_000
+
+/** Rounds that everyone must commit after the faults: one to catch up as a newcomer, two to be a full member again. */
+const recoveryRounds = 3
+
+/** A swarm drawn from `seed`. */
+export function drawOptions(seed: number, overrides: Partial<SwarmOptions> = {}): SwarmOptions {
+  const random = seededRandom(seedFrom(seed, 'options'))
+  const peers = 3 + random.integer(4)
+  const slowest = `peer-${random.integer(peers)}`
+  const delayMs = 1 + random.integer(100)
+  return {
+    seed,
+    peers,
+    codec: random.next() < 0.5 ? 'f32' : 'int8',
+    partition: { elements: 1 + random.integer(120), partElements: 8 + random.integer(16) },
+    peersMin: Math.floor(peers / 2) + 1,
+    conditions: {
+      delayMs: [1, delayMs],
+      jitterMs: random.integer(50),
+      bytesPerSecond: 10 ** (3.5 + 3 * random.next()),
+      detectMs: random.integer(3_000),
+      reconnectMs: 100 + random.integer(2_000),
+    },
+    trainingMs: 500 + random.integer(4_000),
+    slow: new Map(random.next() < 0.3 ? [[slowest, 8]] : []),
+    ...overrides,
+  }
+}
+
+/**
+ * Founds a swarm, lets the seed's faults loose on it, and has it recover.
+ * @throws {SafetyViolation | LivenessFailure}
+ */
+export function runSeed(seed: number, overrides: Partial<SwarmOptions> = {}): SeedReport {
+  const swarm = new AllreduceSwarm(drawOptions(seed, overrides))
+  if (swarm.options.slow?.size) swarm.log.note('slow peer')
+  swarm.found()
+  letLoose(swarm)
+  swarm.runFor(faultsMs)
+  swarm.recover(recoveryRounds)
+  return { seed, rounds: swarm.round, faults: swarm.log.entries(), durationMs: swarm.clock.now() }
+}
+
+function letLoose(swarm: AllreduceSwarm): void {
+  const { random, log } = swarm
+  const isOn = (probability: number): boolean => random.next() < probability
+  if (isOn(0.4)) swarm.onAnyMessage(lossyLinks(random, 0.004 * random.next(), log))
+  if (isOn(0.4)) swarm.onAnyMessage(duplicates(random, 0.1 * random.next(), log))
+  for (const moment of Object.keys(deadlyMoments)) if (isOn(0.25)) strikeAt(swarm, moment, random)
+  const enabled = timedFaults.filter(() => isOn(0.4))
+  if (enabled.length > 0) strikeLater(swarm, enabled, swarm.clock.now() + faultsMs)
+}
+
+/** Kills one peer at a moment of `deadlyMoments`, after a random number of its messages; it returns. */
+export function strikeAt(swarm: AllreduceSwarm, moment: string, random: Random): void {
+  const { kind, victim, occurrences } = deadlyMoments[moment]!
+  swarm.onMessage(
+    atMessage<Message>(
+      moment,
+      1 + random.integer(occurrences),
+      (_from, _to, message) => message.kind === kind,
+      (from, to) => crashForAWhile(swarm, victim === 'sender' ? from : to),
+      swarm.log,
+    ),
+  )
+}
+
+function strikeLater(swarm: AllreduceSwarm, enabled: readonly string[], untilMs: number): void {
+  swarm.clock.setTimer(500 + swarm.random.integer(8_000), () => {
+    if (swarm.clock.now() >= untilMs) return
+    strike(swarm, enabled[swarm.random.integer(enabled.length)]!)
+    strikeLater(swarm, enabled, untilMs)
+  })
+}
+
+function strike(swarm: AllreduceSwarm, fault: string): void {
+  const { random, network, log } = swarm
+  const live = network.live()
+  const one = live[random.integer(live.length)]!
+  const other = live[random.integer(live.length)]!
+  if (fault === 'partition') {
+    partitionFor(network, random, 1_000 + random.integer(20_000), log)
+  } else if (fault === 'newcomer') {
+    swarm.start(`newcomer-${log.count('newcomer')}`)
+    log.note('newcomer')
+  } else if (fault === 'crash' && crashForAWhile(swarm, one)) {
+    log.note('crash')
+  } else if (fault === 'leave' && swarm.canLose([one])) {
+    swarm.peers.get(one)!.leave()
+    swarm.crash(one)
+    log.note('leave')
+  } else if (one !== other && fault === 'reset') {
+    network.reset(one, other)
+    log.note('reset')
+  } else if (one !== other && fault === 'cut') {
+    network.cut(one, other, 1_000 + random.integer(15_000))
+    log.note('cut')
+  }
+}
+
+/** Crashes `id` if that leaves a quorum, and starts it again, without memory, a little later. */
+function crashForAWhile(swarm: AllreduceSwarm, id: string): boolean {
+  if (!swarm.crash(id)) return false
+  swarm.clock.setTimer(200 + swarm.random.integer(10_000), () => {
+    swarm.start(id)
+    swarm.log.note('restart')
+  })
+  return true
+}

@@ -1,0 +1,203 @@
+/**
+ * One simulated run of the allreduce, from one seed: peers, network and faults are all drawn from it.
+ *
+ *     1. founding   all peers start; round 0 is committed without faults
+ *     2. faults     crashes, restarts, resets, duplicates, partitions, slow peers, newcomers: safety is checked throughout
+ *     3. recovery   faults end, links heal: every live peer must commit further rounds, or say what it waits for
+ *
+ * Crashes never take a quorum away, unless the scenario says so: without a quorum nothing may move, by design.
+ */
+
+import type { RoundBase } from '../protocols/allreduce/base.ts'
+import type { CommittedRound, Timing } from '../protocols/allreduce/events.ts'
+import { decodeMessage, type Message } from '../protocols/allreduce/messages.ts'
+import type { Partition } from '../protocols/allreduce/parts.ts'
+import type { reducePart } from '../protocols/allreduce/reduction.ts'
+import { type Random, seededRandom, seedFrom } from '../protocols/core/random.ts'
+import type { CodecName } from '../protocols/wire/codecs/codec.ts'
+import { codecFor } from '../protocols/wire/codecs/index.ts'
+import { AllreduceChecker } from './allreduce-checker.ts'
+import { AllreducePeer, type SimulatedRun } from './allreduce-peer.ts'
+import { VirtualClock } from './clock.ts'
+import { FaultLog, interceptWith, type MessageFault } from './faults.ts'
+import { type Conditions, Network } from './network.ts'
+
+export interface SwarmOptions {
+  seed: number
+  peers: number
+  codec: CodecName
+  partition: Partition
+  peersMin: number
+  conditions: Conditions
+  timing?: Partial<Timing>
+  /** Mean of a round's training time. */
+  trainingMs: number
+  /** Peers that train this many times slower. */
+  slow?: ReadonlyMap<string, number>
+  /** Forks are no violation: for scenarios whose electorates expire. */
+  mayFork?: boolean
+  reduce?: typeof reducePart
+  alterOutcome?: (id: string, outcome: CommittedRound) => CommittedRound
+}
+
+/** Rounds after a restart until a peer's vote is counted on again: one as a newcomer, one to be named by its plan. */
+const votingAfterRounds = 2
+
+/** Virtual time after which a recovery counts as stuck: ten times the longest wait of the protocol. */
+const recoveryMsMax = 600_000
+
+export class LivenessFailure extends Error {
+  override readonly name = 'LivenessFailure'
+}
+
+/** A run of simulated peers, and the handles that scenarios pull. */
+export class AllreduceSwarm {
+  readonly options: SwarmOptions
+  readonly clock = new VirtualClock()
+  readonly network: Network<Uint8Array>
+  readonly checker: AllreduceChecker
+  readonly log = new FaultLog()
+  /** For the scenario's own choices. */
+  readonly random: Random
+  readonly peers = new Map<string, AllreducePeer>()
+  readonly #lives = new Map<string, number>()
+  readonly #faults: MessageFault<Uint8Array>[] = []
+  #extraFaults: MessageFault<Uint8Array>[] = []
+
+  constructor(options: SwarmOptions) {
+    this.options = options
+    this.random = seededRandom(seedFrom(options.seed, 'scenario'))
+    const random = seededRandom(seedFrom(options.seed, 'network'))
+    this.network = new Network({ clock: this.clock, random, conditions: options.conditions })
+    const { partition, mayFork } = options
+    this.checker = new AllreduceChecker({ codec: codecFor(options.codec), partition, mayFork })
+    this.#intercept()
+  }
+
+  /** Names of the peers that the run starts with. */
+  get founders(): string[] {
+    return Array.from({ length: this.options.peers }, (_, index) => `peer-${index}`)
+  }
+
+  /** Starts all founders and runs until all have committed round 0. @throws {LivenessFailure} */
+  found(): void {
+    for (const id of this.founders) this.start(id, { round: 0, root: 'genesis', electorate: [] })
+    this.runUntil(() => this.live().every(({ base }) => (base?.round ?? 0) > 0), 'founding')
+  }
+
+  /** Starts a peer: with `base` it holds that state, without it must catch up. */
+  start(id: string, base?: RoundBase): void {
+    const life = (this.#lives.get(id) ?? 0) + 1
+    this.#lives.set(id, life)
+    this.network.start(id, (host) => {
+      const peer = new AllreducePeer(host, this.#run(), { life, base })
+      this.peers.set(id, peer)
+      return peer
+    })
+  }
+
+  /** Ends a peer without a word; false when that would take away a quorum. */
+  crash(id: string): boolean {
+    if (!this.network.live().includes(id) || !this.canLose([id])) return false
+    this.network.crash(id)
+    return true
+  }
+
+  /** True when every electorate that a live peer knows keeps more than half of its voters without `ids`. */
+  canLose(ids: readonly string[]): boolean {
+    const voters = this.live().filter((peer) => !ids.includes(peer.id) && this.#isVoting(peer))
+    const bases = this.live().flatMap(({ base }) =>
+      base === undefined || base.electorate.length === 0 ? [] : [base],
+    )
+    return (
+      bases.length > 0 &&
+      bases.every(({ electorate }) => {
+        const left = voters.filter(({ id }) => electorate.includes(id)).length
+        return 2 * left > electorate.length
+      })
+    )
+  }
+
+  /** The peers that run, in order of their names. */
+  live(): AllreducePeer[] {
+    return this.network.live().map((id) => this.peers.get(id)!)
+  }
+
+  /** The latest round that a live peer is in. */
+  get round(): number {
+    return Math.max(0, ...this.live().map(({ base }) => base?.round ?? 0))
+  }
+
+  /** Adds a fault that sees decoded messages. */
+  onMessage(fault: MessageFault<Message>): void {
+    this.#extraFaults.push((from, to, bytes) => fault(from, to, decodeMessage(bytes)))
+    this.#intercept()
+  }
+
+  /** Adds a fault that does not look into messages. */
+  onAnyMessage(fault: MessageFault<Uint8Array>): void {
+    this.#faults.push(fault)
+    this.#intercept()
+  }
+
+  /** No more faults from messages. */
+  calm(): void {
+    this.#faults.length = 0
+    this.#extraFaults = []
+    this.#intercept()
+  }
+
+  /** Runs for `durationMs`. */
+  runFor(durationMs: number): void {
+    const untilMs = this.clock.now() + durationMs
+    while (this.clock.runNext(untilMs));
+  }
+
+  /** Runs until `isDone`. @throws {LivenessFailure} naming what each peer waits for, when it does not come in time. */
+  runUntil(isDone: () => boolean, what: string, limitMs = recoveryMsMax): void {
+    const untilMs = this.clock.now() + limitMs
+    while (!isDone()) {
+      if (this.clock.runNext(untilMs)) continue
+      const waiting = this.live().map((peer) => `  ${peer.id}: ${peer.pending()}`)
+      throw new LivenessFailure(`${what}: nothing after ${limitMs} ms\n${waiting.join('\n')}`)
+    }
+  }
+
+  /** Faults are over: every live peer must commit `rounds` more rounds. @throws {LivenessFailure} */
+  recover(rounds: number): void {
+    this.calm()
+    this.network.heal()
+    const target = this.round + rounds
+    this.runUntil(
+      () => this.live().every(({ base }) => base !== undefined && base.round >= target),
+      'recovery',
+    )
+  }
+
+  #isVoting({ id, committedCount }: AllreducePeer): boolean {
+    return (this.#lives.get(id) === 1 && this.founders.includes(id)) || committedCount > votingAfterRounds
+  }
+
+  #run(): SimulatedRun {
+    const { seed, partition, codec, peersMin, timing, trainingMs, slow, reduce, alterOutcome } = this.options
+    return {
+      seed,
+      partition,
+      codec: codecFor(codec),
+      peersMin,
+      timing,
+      checker: this.checker,
+      trainingMs: (id, random) => trainingMs * (0.5 + random.next()) * (slow?.get(id) ?? 1),
+      states: (id) =>
+        this.live()
+          .filter((peer) => peer.base !== undefined && peer.id !== id && this.network.isLinked(id, peer.id))
+          .map((peer) => ({ peer: peer.id, base: peer.base! })),
+      reduce,
+      alterOutcome,
+    }
+  }
+
+  #intercept(): void {
+    interceptWith(this.network, [...this.#extraFaults, ...this.#faults])
+  }
+}
