@@ -40,6 +40,6 @@ function failureOf(error: unknown): Failure {
   return {
     code: 'INTERNAL',
     message,
-    hint: 'This is a bug in Starling: please report it with the lines below.',
+    hint: 'This is a bug in Starling: please report it, with what you did.',
   }
 }
