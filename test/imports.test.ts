@@ -30,7 +30,7 @@ const mayImport: readonly [RegExp, RegExp][] = [
   [/^coordinator\//, /^(protocols|engine|data)\//],
   [/^simulator\//, /^protocols\//],
   // The command line composes every program that runs under Node, the coordinator among them.
-  [/^node\/cli\//, /^(protocols|engine|data|coordinator|simulator)\//],
+  [/^node\/cli\//, /^(protocols|engine|data|coordinator|simulator)\/|^package\.json$/],
   [/^node\//, /^(protocols|engine|data)\//],
   [/^browser-client\//, /^(protocols|engine|data)\//],
 ]
