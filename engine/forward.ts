@@ -1,9 +1,9 @@
 /**
  * Puts an imported model's nodes into a builder, in the form that trains fastest.
  *
- * Three operators change their form, never their value: LayerNormalization also gives mean and rate, which its gradient
+ * Some operators change their form, never their value: LayerNormalization also gives mean and rate, which its gradient
  * reads; a product with a (transposed) matrix becomes one Gemm, so that neither pass moves the matrix; the exact Gelu is
- * spelled out, so that its gradient shares the error function.
+ * spelled out, so that its gradient shares the error function; a Relu under a MaxPool moves above it, where it has fewer elements.
  */
 
 import { type Formulas, positiveAxis } from './onnx/formulas.ts'
@@ -24,7 +24,7 @@ export function addForward(
   const makers = new Map(
     model.nodes.flatMap((node) => node.outputs.map((output) => [output?.name, node] as const)),
   )
-  for (const node of model.nodes) {
+  for (const node of poolBeforeRelu(model)) {
     const inputs = node.inputs.map((value) => (value === null ? null : values.get(value.name)!))
     const outputs = addNode(f, { ...node, inputs }, (index) =>
       untransposed(node.inputs[index], makers, values),
@@ -38,6 +38,24 @@ export function addForward(
 
 /** The matrix whose plain transpose input `index` is, when it is one. */
 type Untransposed = (index: number) => Value | null
+
+/** The model's nodes with `MaxPool(Relu(x))` as `Relu(MaxPool(x))`, where nobody else reads the Relu: Relu is monotone. */
+function poolBeforeRelu(model: ImportedModel): TypedNode[] {
+  const nodes = [...model.nodes]
+  const readers = (value: Value) =>
+    nodes.filter(({ inputs }) => inputs.some((input) => input?.name === value.name)).length
+  for (const [index, pool] of nodes.entries()) {
+    const reluIndex = nodes.findIndex(
+      ({ opType, outputs }) => opType === 'Relu' && outputs[0]?.name === pool.inputs[0]?.name,
+    )
+    const relu = nodes[reluIndex]
+    if (pool.opType !== 'MaxPool' || relu === undefined || readers(relu.outputs[0]!) > 1) continue
+    const pooled = { ...pool.outputs[0]!, name: `${pool.outputs[0]!.name}/pooled` }
+    nodes[reluIndex] = { ...pool, inputs: relu.inputs, outputs: [pooled] }
+    nodes[index] = { ...relu, inputs: [pooled], outputs: pool.outputs }
+  }
+  return nodes
+}
 
 function addNode(f: Formulas, node: TypedNode, source: Untransposed): (Value | null)[] {
   switch (node.opType) {

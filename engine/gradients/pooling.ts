@@ -8,22 +8,26 @@ import { intOf, intsOf } from '../onnx/graph.ts'
 import type { Value } from '../onnx/graph-builder.ts'
 import { sizeOf } from '../onnx/types.ts'
 import { type Application, gradient } from './rule.ts'
-import { padForWindows, readTap, spread, tapsOf, type Windows, windowsOf } from './windows.ts'
+import {
+  areTiles,
+  cutToReach,
+  padForWindows,
+  readTap,
+  repeatOverTiles,
+  spread,
+  tapsOf,
+  type Windows,
+  windowsOf,
+} from './windows.ts'
+
+/** The lowest float32: what padding holds where a maximum is taken. */
+const lowest = -3.4028234663852886e38
 
 export const pooling = {
-  /** dX: for each tap, dY where the tap is the first to equal Y, spread back to where the tap read */
+  /** dX = dY where x is the first tap to equal Y */
   MaxPool: gradient((application) => {
-    const { f, x, y, dy } = application
     const windows = poolWindows(application)
-    const padded = padForWindows(f, x[0]!, windows, -3.4028234663852886e38)
-    let rest = dy
-    const shares = tapsOf(windows.kernel).map((tap) => {
-      const reaches = f.equal(readTap(f, padded, tap, windows), y[0]!)
-      const share = f.where(reaches, rest, 0)
-      rest = f.where(reaches, 0, rest)
-      return share
-    })
-    return gatherTaps(f, shares, windows, x[0]!)
+    return areTiles(windows) ? maxOfTiles(application, windows) : maxOfTaps(application, windows)
   }),
   /** dX: dY/count spread evenly over each window; count leaves padding out unless told otherwise */
   AveragePool: gradient((application) => {
@@ -31,6 +35,7 @@ export const pooling = {
     const windows = poolWindows(application)
     const counts = windowCounts(application, windows)
     const share = f.div(dy, f.tensor(counts, [1, 1, ...windows.outputSize]))
+    if (areTiles(windows)) return padToInput(f, repeatOverTiles(f, share, windows), x[0]!)
     const images = f.reshape(share, [x[0]!.shape[0]! * x[0]!.shape[1]!, 1, ...windows.outputSize])
     const ones = f.tensor(new Float32Array(sizeOf(windows.kernel)).fill(1), [1, 1, ...windows.kernel])
     return f.reshape(spread(f, images, ones, windows, 1), x[0]!.shape)
@@ -49,6 +54,49 @@ export const pooling = {
 
 function poolWindows({ attributes, x, y }: Application): Windows {
   return windowsOf(attributes, intsOf(attributes, 'kernel_shape')!, x[0]!, y[0]!)
+}
+
+/** For each tap, dY where the tap is the first to equal Y, spread back to where the tap read. */
+function maxOfTaps({ f, x, y, dy }: Application, windows: Windows): Value {
+  const padded = padForWindows(f, x[0]!, windows, lowest)
+  let rest = dy
+  const shares = tapsOf(windows.kernel).map((tap) => {
+    const reaches = f.equal(readTap(f, padded, tap, windows), y[0]!)
+    const share = f.where(reaches, rest, 0)
+    rest = f.where(reaches, 0, rest)
+    return share
+  })
+  return gatherTaps(f, shares, windows, x[0]!)
+}
+
+/**
+ * The same when windows are tiles, at half the time: Y and dY are repeated over their tiles and compared in place. Elements
+ * that reach the maximum score by how early they come, and only the best score of a tile takes the gradient.
+ */
+function maxOfTiles({ f, x, y, dy, attributes }: Application, windows: Windows): Value {
+  const input = cutToReach(f, x[0]!, windows)
+  const size = input.shape.slice(2)
+  const taps = sizeOf(windows.kernel)
+  const [rows, columns] = windows.kernel as [number, number]
+  const ranks = Float32Array.from({ length: sizeOf(size) }, (_, index) => {
+    const row = Math.floor(index / size[1]!) % rows
+    return taps - row * columns - ((index % size[1]!) % columns)
+  })
+  const reaches = f.cast(f.equal(input, repeatOverTiles(f, y[0]!, windows)), 'float32')
+  const scores = f.mul(reaches, f.tensor(ranks, [1, 1, ...size]))
+  const best = f.builder.emit('MaxPool', [scores], attributes, y[0]!)
+  const isFirst = f.cast(f.equal(scores, repeatOverTiles(f, best, windows)), 'float32')
+  return padToInput(f, f.mul(isFirst, repeatOverTiles(f, dy, windows)), x[0]!)
+}
+
+/** Zeros for the elements at the end that no window read. */
+function padToInput(f: Formulas, gradient: Value, input: Value): Value {
+  const none = input.shape.map(() => 0)
+  return f.pad(
+    gradient,
+    none,
+    input.shape.map((size, axis) => size - gradient.shape[axis]!),
+  )
 }
 
 /** Adds what each tap gives to where it read: a transposed convolution whose weight holds one 1 for each tap. */

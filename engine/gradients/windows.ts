@@ -6,7 +6,7 @@
  */
 import { assert } from '../../protocols/core/assert.ts'
 import type { Formulas } from '../onnx/formulas.ts'
-import { type Attributes, int, ints, intsOf, textOf } from '../onnx/graph.ts'
+import { type Attributes, int, ints, intsOf, text, textOf } from '../onnx/graph.ts'
 import type { Value } from '../onnx/graph-builder.ts'
 
 /** A window's form; each list has one entry per spatial axis. */
@@ -58,6 +58,28 @@ function paddingBefore(
   return pads === null ? reach.map(() => 0) : pads.slice(0, reach.length)
 }
 
+/** Whether the windows of two spatial axes lie side by side without gap, overlap or padding. */
+export function areTiles({ kernel, strides, dilations, begin, end }: Windows): boolean {
+  return (
+    kernel.length === 2 &&
+    kernel.every((size, axis) => size === strides[axis] && (dilations[axis] === 1 || size === 1)) &&
+    begin.every((count) => count === 0) &&
+    end.every((count) => count <= 0)
+  )
+}
+
+/** `[batch, channels, ...outputSize]` with each element repeated over its tile. */
+export function repeatOverTiles(f: Formulas, values: Value, { kernel }: Windows): Value {
+  const scales = f.tensor(Float32Array.of(1, 1, ...kernel), [2 + kernel.length])
+  const attributes = {
+    mode: text('nearest'),
+    coordinate_transformation_mode: text('asymmetric'),
+    nearest_mode: text('floor'),
+  }
+  const shape = values.shape.map((size, axis) => size * (kernel[axis - 2] ?? 1))
+  return f.builder.node('Resize', [values, null, scales], attributes, [{ dtype: values.dtype, shape }])[0]!
+}
+
 /** Offsets of all taps of a window, the last axis fastest. */
 export function tapsOf(kernel: readonly number[]): number[][] {
   return kernel.reduce<number[][]>(
@@ -66,18 +88,16 @@ export function tapsOf(kernel: readonly number[]): number[][] {
   )
 }
 
+/** `x` without the elements at the end that no window reads, for windows without padding there. */
+export function cutToReach(f: Formulas, x: Value, { end, inputSize }: Windows): Value {
+  const cuts = inputSize.map((size, axis) => ({ axis: axis + 2, start: 0, count: size + Math.min(0, end[axis]!) }))
+  return f.slice(x, cuts)
+}
+
 /** `x` with its spatial axes padded with `filling` as far as the windows reach, and cut where they end earlier. */
-export function padForWindows(
-  f: Formulas,
-  x: Value,
-  { begin, end, inputSize }: Windows,
-  filling: number,
-): Value {
-  const cut = f.slice(
-    x,
-    inputSize.map((size, axis) => ({ axis: axis + 2, start: 0, count: size + Math.min(0, end[axis]!) })),
-  )
-  return f.pad(cut, [0, 0, ...begin], [0, 0, ...end.map((count) => Math.max(0, count))], filling)
+export function padForWindows(f: Formulas, x: Value, windows: Windows, filling: number): Value {
+  const after = windows.end.map((count) => Math.max(0, count))
+  return f.pad(cutToReach(f, x, windows), [0, 0, ...windows.begin], [0, 0, ...after], filling)
 }
 
 /** What tap `tap` reads at every window position: `[batch, channels, ...outputSize]` out of the padded input. */
