@@ -11,7 +11,7 @@ import { isAlias, isMap, isScalar, isSeq, LineCounter, type Node, parseDocument 
 import { SwarmError } from '../protocols/core/errors.ts'
 import { type Problem, pathText, problemsOf } from '../protocols/jobs/problems.ts'
 import { convergenceSchema, crossChecks, swarmSchema, trainSchema } from '../protocols/jobs/spec.ts'
-import { suggestion } from './job-keys.ts'
+import { meantKey, suggestion } from './job-keys.ts'
 import { type JobSpec, jobSpecSchema } from './job-spec.ts'
 
 /** A job file is written by hand; a longer one is something else. */
@@ -76,12 +76,25 @@ export function parseJobFile(text: string): { spec?: JobSpec; problems: FileProb
   const value = reader.read(document.contents as Node | null, [])
   const parsed = jobSpecSchema.safeParse(value)
   const problems = [
-    ...reader.problems,
-    ...(parsed.success ? [] : problemsOf(parsed.error.issues, value)),
+    ...withoutEchoes(reader.problems, parsed.success ? [] : problemsOf(parsed.error.issues, value), value),
     ...joined(value),
   ].map((problem) => located(reader.offsetOf(problem.path), sentence(problem, value)))
   problems.sort((a, b) => a.line - b.line || a.column - b.column)
   return parsed.success && problems.length === 0 ? { spec: parsed.data, problems } : { problems }
+}
+
+/**
+ * Problems of reading and of the schema together, without those that only follow from another: a key that was written
+ * wrongly is also missing, and so is a value that was not taken.
+ */
+function withoutEchoes(reading: Problem[], schema: Problem[], value: unknown): Problem[] {
+  const explained = reading.map(({ path }) => pathText(path))
+  for (const { path, isUnknownKey } of [...reading, ...schema]) {
+    const section = path.slice(0, -1)
+    const meant = isUnknownKey === true ? meantKey(String(path.at(-1)), section, value) : undefined
+    if (meant !== undefined) explained.push(pathText([...section, meant]))
+  }
+  return [...reading, ...schema.filter(({ path }) => !explained.includes(pathText(path)))]
 }
 
 /** The checks between sections, as far as the sections themselves are right. */

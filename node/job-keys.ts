@@ -53,15 +53,26 @@ export function keysAt(path: readonly (string | number)[], value: unknown): stri
   return Object.keys(shapeOf(schema, here) ?? {}).map(snakeCase)
 }
 
-/** What the unknown `key` of the section at `path` was probably meant to be: the rest of a sentence, or nothing. */
-export function suggestion(key: string, path: readonly (string | number)[], value: unknown): string {
+/** The key of the section at `path` that was probably meant by the unknown `key`, in snake_case. */
+export function meantKey(
+  key: string,
+  path: readonly (string | number)[],
+  value: unknown,
+): string | undefined {
   const known = keysAt(path, value)
   const other = otherNames[key.toLowerCase()]
-  const near = other !== undefined && known.includes(other) ? other : nearest(snakeCase(key), known)
-  if (near !== undefined) return `: write ${near}`
-  const wanted = other ?? key
-  const section = Object.keys(jobSpecSchema.shape).find((name) => keysAt([name], value).includes(wanted))
-  if (section !== undefined && path.length < 2) return `: ${wanted} belongs to section ${section}`
+  return other !== undefined && known.includes(other) ? other : nearest(snakeCase(key), known)
+}
+
+/** What to do about the unknown `key` of the section at `path`: the rest of a sentence, or nothing. */
+export function suggestion(key: string, path: readonly (string | number)[], value: unknown): string {
+  const meant = meantKey(key, path, value)
+  if (meant !== undefined) return `: write ${meant}`
+  const wanted = otherNames[key.toLowerCase()] ?? key
+  const sections = Object.keys(jobSpecSchema.shape)
+  const section = path.length < 2 && sections.find((name) => keysAt([name], value).includes(wanted))
+  if (section) return `: ${wanted} belongs to section ${section}`
+  const known = keysAt(path, value)
   return known.length === 0 ? '' : `; known here: ${known.join(', ')}`
 }
 

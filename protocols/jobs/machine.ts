@@ -13,7 +13,7 @@
 
 import { unreachable } from '../core/assert.ts'
 import type { ErrorCode } from '../core/errors.ts'
-import { jobClockSkewMsMax, evaluationsMax, jobsMax, peerReportsMax, reportExpiryMs } from '../core/limits.ts'
+import { evaluationsMax, jobClockSkewMsMax, jobsMax, peerReportsMax, reportExpiryMs } from '../core/limits.ts'
 import type { Progress } from './messages.ts'
 import { type JobNotice, type JobRecord, statusOf } from './record.ts'
 import type { SignedJob, SignedStatement } from './signed.ts'

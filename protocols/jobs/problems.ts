@@ -32,6 +32,8 @@ export function problemsOf(issues: readonly Issue[], input: unknown): Problem[] 
     }
     const value = valueAt(input, path)
     if (value === undefined) return [{ path, message: `is missing${allowed(issue)}` }]
+    // a whole section is no value to quote
+    if (issue.code === 'custom' && typeof value === 'object') return [{ path, message: rule(issue) }]
     return [{ path, message: `${rule(issue)}, not ${shortText(value)}` }]
   })
 }
@@ -99,6 +101,9 @@ function valueAt(input: unknown, path: readonly (string | number)[]): unknown {
 
 /** Values come from strangers and go to a terminal: JSON escapes control characters, and 60 characters are enough. */
 function shortText(value: unknown): string {
-  const text = typeof value === 'number' ? String(value) : (JSON.stringify(value) ?? typeof value)
+  // JSON knows no NaN and no bigint, which dag-cbor gives for integers beyond 2^53
+  const asText = (item: unknown) => (typeof item === 'bigint' ? String(item) : item)
+  const isNumber = typeof value === 'number' || typeof value === 'bigint'
+  const text = isNumber ? String(value) : (JSON.stringify(value, (_, item) => asText(item)) ?? typeof value)
   return text.length > 60 ? `${text.slice(0, 57)}...` : text
 }

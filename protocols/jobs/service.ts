@@ -126,6 +126,16 @@ export class JobsService implements Startable {
     return signed
   }
 
+  /**
+   * Takes up a job of an earlier life of this peer, with what had been signed about it.
+   * @throws {SwarmError} when it no longer holds: EXPIRED, and whatever else {@link announce} throws.
+   */
+  async recall(envelope: Uint8Array, statements: readonly Uint8Array[]): Promise<void> {
+    this.#takeUp(await openManifest(envelope), this.#self)
+    for (const statement of statements)
+      this.#step({ kind: 'StatementOpened', signed: await openStatement(statement), from: this.#self })
+  }
+
   /** The jobs known here, ended ones included. */
   list(): JobSummary[] {
     return [...this.#state.values()].map(summaryOf)

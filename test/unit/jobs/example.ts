@@ -1,11 +1,19 @@
 /** One valid job, for the tests of manifests and of the registry to vary. */
 
+import { generateKeyPairFromSeed } from '@libp2p/crypto/keys'
+import { peerIdFromPrivateKey } from '@libp2p/peer-id'
 import type { ManifestInit } from '../../../protocols/jobs/manifest.ts'
 
-/** The CID of some block. */
+/** The CID of some block, and of another. */
 export const root = 'bafkreifzjut3te7nhyekklss27nh3k72ysco7y32koao5eei66wof36n5e'
-export const ownerId = '12D3KooWGzBKeVSiWMPwyNK5r9pvm3z3SmJ5h8rdqpVCKqQZyqmU'
-export const coordinatorId = '12D3KooWPjceQrSwdWXPyLLeABRXmuqt69Rg3sBYbU1Nft9HyQ6X'
+
+/** Keys from fixed seeds, so that signatures are the same in every run. */
+export const ownerKey = await generateKeyPairFromSeed('Ed25519', new Uint8Array(32).fill(1))
+export const coordinatorKey = await generateKeyPairFromSeed('Ed25519', new Uint8Array(32).fill(2))
+export const strangerKey = await generateKeyPairFromSeed('Ed25519', new Uint8Array(32).fill(3))
+export const ownerId = peerIdFromPrivateKey(ownerKey).toString()
+export const coordinatorId = peerIdFromPrivateKey(coordinatorKey).toString()
+export const strangerId = peerIdFromPrivateKey(strangerKey).toString()
 
 /** 2026-01-01T00:00:00Z */
 export const created = 1_767_225_600_000
