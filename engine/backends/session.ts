@@ -81,6 +81,8 @@ function ortExecutable(
   carry: NonNullable<CompileOptions['carry']>,
 ): Executable {
   const carried = new Map<string, Carried>()
+  const inputs = typesOf(session.inputMetadata)
+  const outputs = typesOf(session.outputMetadata)
   let isReleased = false
 
   const feedsOf = (fed: Readonly<Record<string, Tensor>>): Record<string, OrtTensor> => {
@@ -92,12 +94,12 @@ function ortExecutable(
 
   const fetchesOf = (into: RunOptions['into'] = {}): Record<string, OrtTensor | null> => {
     const fetches: Record<string, OrtTensor | null> = {}
-    for (const value of session.outputMetadata) {
-      const input = carry[value.name]
-      const array = into[value.name]
-      if (!traits.fillsOutputs) fetches[value.name] = null
-      else if (input !== undefined) fetches[value.name] = carriedTensor(input).next
-      else fetches[value.name] = array ? new runtime.Tensor('float32', array, staticShape(value)) : null
+    for (const [name, { shape }] of outputs) {
+      const input = carry[name]
+      const array = into[name]
+      if (!traits.fillsOutputs) fetches[name] = null
+      else if (input !== undefined) fetches[name] = carriedTensor(input).next
+      else fetches[name] = array ? new runtime.Tensor('float32', array, shape) : null
     }
     return fetches
   }
@@ -108,16 +110,16 @@ function ortExecutable(
     return tensor
   }
 
-  const advance = (outputs: Readonly<Record<string, OrtTensor>>): void => {
+  const advance = (results: Readonly<Record<string, OrtTensor>>): void => {
     for (const [output, input] of Object.entries(carry)) {
       const tensor = carriedTensor(input)
-      if (tensor.next === null) tensor.now = outputs[output]!
+      if (tensor.next === null) tensor.now = results[output]!
       else [tensor.now, tensor.next] = [tensor.next, tensor.now]
     }
   }
 
   return {
-    inputs: typesOf(session.inputMetadata),
+    inputs,
 
     run: (fed, { into = {}, signal } = {}) =>
       mutex.run(async () => {
@@ -125,15 +127,15 @@ function ortExecutable(
         assert(!isReleased, 'run of a released executable')
         const feeds = feedsOf(fed)
         const fetches = fetchesOf(into)
-        const outputs = (await attempt(traits.name, 'running the graph', () =>
+        const results = (await attempt(traits.name, 'running the graph', () =>
           session.run(feeds, fetches),
         )) as Record<string, OrtTensor>
-        advance(outputs)
-        const results: Record<string, Tensor> = {}
-        for (const [name, value] of Object.entries(outputs)) {
-          if (carry[name] === undefined) results[name] = fromOrt(value, into[name], traits.fillsOutputs)
+        advance(results)
+        const returned: Record<string, Tensor> = {}
+        for (const [name, value] of Object.entries(results)) {
+          if (carry[name] === undefined) returned[name] = fromOrt(value, into[name], traits.fillsOutputs)
         }
-        return results
+        return returned
       }),
 
     writeCarried: async (input, tensor) => {
@@ -191,12 +193,6 @@ function fromOrt(value: OrtTensor, into: Float32Array | undefined, isFilled: boo
 function dimensionsOf(value: InferenceSession.ValueMetadata): number[] {
   if (!value.isTensor) return []
   return value.shape.map((size) => (typeof size === 'number' && size < 0xffffffff ? size : -1))
-}
-
-function staticShape(value: InferenceSession.ValueMetadata): number[] {
-  const shape = dimensionsOf(value)
-  assert(!shape.includes(-1), `output '${value.name}' has no static shape`)
-  return shape
 }
 
 function typesOf(values: readonly InferenceSession.ValueMetadata[]): Map<string, InferredType> {
