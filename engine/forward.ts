@@ -3,22 +3,31 @@
  *
  * Some operators change their form, never their value: LayerNormalization also gives mean and rate, which its gradient
  * reads; a product with a (transposed) matrix becomes one Gemm, so that neither pass moves the matrix; the exact Gelu is
- * spelled out, so that its gradient shares the error function; a Relu under a MaxPool moves above it, where it has fewer elements.
+ * spelled out, so that its gradient finds the error function made; a Relu under a MaxPool moves above it, where it has fewer elements.
  */
 
+import { normalDistribution } from './gradients/elementwise.ts'
 import { type Formulas, positiveAxis } from './onnx/formulas.ts'
 import { intOf, textOf } from './onnx/graph.ts'
 import type { TypedNode, Value } from './onnx/graph-builder.ts'
 import type { ImportedModel } from './onnx/import-model.ts'
 import { sizeOf } from './onnx/types.ts'
 
-/** The model's output when `input` and `parameters` (by name) are values of `f`'s graph. */
+/** A model inside a graph under construction. */
+export interface Forward {
+  readonly output: Value
+  /** The applications to differentiate, in execution order. */
+  readonly nodes: readonly TypedNode[]
+}
+
+/** Adds `model` to `f`'s graph, where `input` and `parameters` (by name) are values already. */
 export function addForward(
   f: Formulas,
   model: ImportedModel,
   input: Value,
   parameters: ReadonlyMap<string, Value>,
-): Value {
+): Forward {
+  const nodes: TypedNode[] = []
   const values = new Map<string, Value>([...parameters, [model.input.name, input]])
   for (const [name, constant] of model.constants) values.set(name, f.builder.constant(constant))
   const makers = new Map(
@@ -26,14 +35,17 @@ export function addForward(
   )
   for (const node of poolBeforeRelu(model)) {
     const inputs = node.inputs.map((value) => (value === null ? null : values.get(value.name)!))
+    const made = f.builder.nodes.length
     const outputs = addNode(f, { ...node, inputs }, (index) =>
       untransposed(node.inputs[index], makers, values),
     )
+    const isSpelledOut = node.opType === 'Gelu'
+    nodes.push(...(isSpelledOut ? [{ ...node, inputs, outputs }] : f.builder.nodes.slice(made)))
     for (const [index, output] of node.outputs.entries()) {
       if (output !== null) values.set(output.name, outputs[index]!)
     }
   }
-  return values.get(model.output.name)!
+  return { output: values.get(model.output.name)!, nodes }
 }
 
 /** The matrix whose plain transpose input `index` is, when it is one. */
@@ -88,9 +100,9 @@ function product(f: Formulas, node: TypedNode, source: Untransposed): Value {
   return f.reshape(result, node.outputs[0]!.shape)
 }
 
-/** x·Φ(x), Φ(x) = ½(1 + erf(x/√2)) */
+/** x·Φ(x) */
 function gelu(f: Formulas, x: Value): Value {
-  return f.mul(x, f.add(f.mul(f.erf(f.mul(x, Math.SQRT1_2)), 0.5), 0.5))
+  return f.mul(x, normalDistribution(f, x))
 }
 
 function layerNormalization(f: Formulas, node: TypedNode): (Value | null)[] {

@@ -10,12 +10,11 @@ import { SwarmError } from '../protocols/core/errors.ts'
 import type { ParameterSpec } from '../protocols/core/tensor.ts'
 import { addForward } from './forward.ts'
 import { differentiate } from './gradients/differentiate.ts'
-import { formulaOf } from './gradients/rule.ts'
-import { ruleOf } from './gradients/rules.ts'
+import { gradientFlows } from './gradients/rules.ts'
 import { addLoss, type Loss, type LossKind, labelType } from './loss.ts'
 import { Formulas } from './onnx/formulas.ts'
 import { GraphBuilder, type Value } from './onnx/graph-builder.ts'
-import { type ImportedModel, importModel } from './onnx/import-model.ts'
+import { type ImportedModel, importModel, prepare } from './onnx/import-model.ts'
 import { readModel } from './onnx/read.ts'
 import type { ShapeInference } from './onnx/resolve.ts'
 import { sizeOf, type TensorType } from './onnx/types.ts'
@@ -24,7 +23,10 @@ import { graphAdamW } from './optimizers/graph-adamw.ts'
 import { clipByNorm, type GraphOptimizer } from './optimizers/graph-optimizer.ts'
 import { graphSgd } from './optimizers/graph-sgd.ts'
 
+import { refuse, unsupportedNodes } from './validate.ts'
+
 export type { ShapeInference } from './onnx/resolve.ts'
+export { withParameters } from './with-parameters.ts'
 
 export interface TrainingSpec {
   /** Samples of one step, fixed when the program is made; >= 1. */
@@ -87,9 +89,9 @@ export async function compileProgram(
   inference: ShapeInference,
 ): Promise<TrainingProgram> {
   assert(Number.isInteger(spec.batch) && spec.batch >= 1, `batch of ${spec.batch}`)
-  const flows = (opType: string, index: number) => formulaOf(ruleOf(opType), index) !== null
-  const read = readModel(model)
-  const imported = await importModel(read, { ...spec, flows }, inference)
+  const prepared = prepare(readModel(model), gradientFlows, spec.outputName)
+  refuse(unsupportedNodes(prepared))
+  const imported = await importModel(prepared, spec, inference)
   const labels = labelType(spec.loss, imported.output.shape)
   const { name, dtype, shape } = imported.input
   return {
@@ -114,8 +116,9 @@ interface Stage {
   /** Samples, labels, then parameters: what every graph takes. */
   inputs: readonly Value[]
   parameters: readonly Value[]
-  output: Value
   loss: Loss
+  /** Gradients of the mean loss by each parameter, in order. */
+  gradients(): Value[]
 }
 
 function openGraph(model: ImportedModel, kind: LossKind): Stage {
@@ -132,20 +135,16 @@ function openGraph(model: ImportedModel, kind: LossKind): Stage {
   const parameters = model.parameters.map(({ name, shape }) =>
     builder.input(name, { dtype: 'float32', shape }),
   )
-  const output = addForward(f, model, input, new Map(parameters.map((value) => [value.name, value])))
-  return {
-    f,
-    inputs: [input, labels, ...parameters],
-    parameters,
-    output,
-    loss: addLoss(f, kind, output, labels),
-  }
+  const byName = new Map(parameters.map((value) => [value.name, value]))
+  const { output, nodes } = addForward(f, model, input, byName)
+  const loss = addLoss(f, kind, output, labels)
+  const gradients = () => differentiate(f, nodes, output, loss.gradient, parameters)
+  return { f, inputs: [input, labels, ...parameters], parameters, loss, gradients }
 }
 
 function gradientGraph(model: ImportedModel, kind: LossKind): Uint8Array {
-  const { f, inputs, parameters, output, loss } = openGraph(model, kind)
-  const gradients = differentiate(f, f.builder.nodes, output, loss.gradient, parameters)
-  const flat = gradients.map((gradient) => f.reshape(gradient, [sizeOf(gradient.shape)]))
+  const { f, inputs, loss, gradients } = openGraph(model, kind)
+  const flat = gradients().map((gradient) => f.reshape(gradient, [sizeOf(gradient.shape)]))
   return writeModel(f.builder.finish({ loss: loss.mean, gradient: f.concat(flat, 0) }, inputs))
 }
 
@@ -158,7 +157,7 @@ function stepGraph(
   model: ImportedModel,
   spec: TrainingSpec,
 ): Pick<TrainingProgram, 'stepModel' | 'slotNames' | 'carry'> {
-  const { f, inputs, parameters, output, loss } = openGraph(model, spec.loss)
+  const { f, inputs, parameters, loss, gradients: rawGradients } = openGraph(model, spec.loss)
   const { builder } = f
   const scalar: TensorType = { dtype: 'float32', shape: [] }
   const scalars = {
@@ -167,7 +166,7 @@ function stepGraph(
   }
   const optimizer = graphOptimizer(spec.optimizer)
   const { gradClip } = spec.optimizer
-  const raw = differentiate(f, builder.nodes, output, loss.gradient, parameters)
+  const raw = rawGradients()
   const gradients = gradClip === undefined ? raw : clipByNorm(f, raw, gradClip)
   const outputs: Record<string, Value> = { loss: loss.mean }
   const carry: Record<string, string> = {}

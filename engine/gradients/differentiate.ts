@@ -13,7 +13,7 @@ import { ruleOf } from './rules.ts'
 
 /**
  * Gradients of `wanted`, in their order, when `seed` is the gradient of `output`. `nodes` are the forward nodes, in execution
- * order. A wanted value that the output does not depend on gets zeros.
+ * order. The output depends on every wanted value.
  */
 export function differentiate(
   f: Formulas,
@@ -40,7 +40,11 @@ export function differentiate(
       gradients.set(input.name, known === undefined ? gradient : f.add(known, gradient))
     }
   }
-  return wanted.map((value) => gradients.get(value.name) ?? f.full(value.shape))
+  return wanted.map(({ name }) => {
+    const gradient = gradients.get(name)
+    assert(gradient !== undefined, `the output does not depend on '${name}'`)
+    return gradient
+  })
 }
 
 /** Names of the values that move when a wanted one does. */

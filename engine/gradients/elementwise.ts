@@ -175,9 +175,14 @@ function inside(f: Formulas, x: Value, low: number, high: number, value: Value):
 }
 
 function geluErf(f: Formulas, x: Value, dy: Value): Value {
-  const distribution = f.add(f.mul(f.erf(f.mul(x, Math.SQRT1_2)), 0.5), 0.5)
-  const density = f.mul(f.exp(f.mul(f.mul(x, x), -0.5)), 1 / Math.sqrt(2 * Math.PI))
-  return f.mul(dy, f.add(distribution, f.mul(x, density)))
+  const scaled = f.mul(x, Math.SQRT1_2)
+  const density = f.mul(f.mul(x, f.exp(f.neg(f.mul(scaled, scaled)))), 1 / Math.sqrt(2 * Math.PI))
+  return f.mul(dy, f.add(normalDistribution(f, x), density))
+}
+
+/** Φ(x) = ½(1 + erf(x/√2)) */
+export function normalDistribution(f: Formulas, x: Value): Value {
+  return f.add(f.mul(f.erf(f.mul(x, Math.SQRT1_2)), 0.5), 0.5)
 }
 
 /**

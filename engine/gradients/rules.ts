@@ -10,7 +10,7 @@ import { normalisation } from './normalisation.ts'
 import type { OpType } from './op-types.ts'
 import { pooling } from './pooling.ts'
 import { reductions } from './reduction.ts'
-import { missing, type Rule } from './rule.ts'
+import { formulaOf, missing, type Rule } from './rule.ts'
 import { shape } from './shape.ts'
 import { softmax } from './softmax.ts'
 import { withoutGradient } from './without-gradient.ts'
@@ -36,4 +36,13 @@ const foreign = missing(
 /** The row of `opType`; of a name that ONNX does not have, a row that refuses it. */
 export function ruleOf(opType: string): Rule {
   return Object.hasOwn(rules, opType) ? rules[opType as OpType] : foreign
+}
+
+/**
+ * Whether the loss moves with input `index` of operator `opType`. True of operators whose gradient is missing too: what
+ * lies behind them is trainable, and import may still rewrite them.
+ */
+export function gradientFlows(opType: string, index: number): boolean {
+  const rule = ruleOf(opType)
+  return rule.kind === 'missing' || formulaOf(rule, index) !== null
 }

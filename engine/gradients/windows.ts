@@ -90,7 +90,11 @@ export function tapsOf(kernel: readonly number[]): number[][] {
 
 /** `x` without the elements at the end that no window reads, for windows without padding there. */
 export function cutToReach(f: Formulas, x: Value, { end, inputSize }: Windows): Value {
-  const cuts = inputSize.map((size, axis) => ({ axis: axis + 2, start: 0, count: size + Math.min(0, end[axis]!) }))
+  const cuts = inputSize.map((size, axis) => ({
+    axis: axis + 2,
+    start: 0,
+    count: size + Math.min(0, end[axis]!),
+  }))
   return f.slice(x, cuts)
 }
 

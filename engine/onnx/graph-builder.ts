@@ -104,7 +104,7 @@ export class GraphBuilder {
    * them needs. `keepInputs`: inputs that stay although unused, so that every graph of a family takes the same feeds.
    */
   finish(outputs: Readonly<Record<string, Value>>, keepInputs: readonly Value[] = []): WritableGraph {
-    for (const [name, value] of Object.entries(outputs)) {
+    for (const name of Object.keys(outputs)) {
       assert(!this.names.has(name), `two values named '${name}'`)
     }
     const results = Object.entries(outputs).map(([name, value]) => ({

@@ -48,6 +48,8 @@ export interface Model {
   /** Version of ONNX's own operator set. */
   readonly opset: number
   readonly graph: Graph
+  /** Shapes of the outputs, of those that the file declares. */
+  readonly outputShapes: ReadonlyMap<string, readonly (number | string)[]>
   /** What PyTorch's exporter noted about each constant: PARAMETER, BUFFER, ...; empty for other exporters. */
   readonly roles: ReadonlyMap<string, string>
 }

@@ -18,11 +18,8 @@ import { type Constant, elementTypes, sizeOf, type TensorType } from './types.ts
 export interface ImportOptions {
   /** Samples of one step: the size of the input's first dimension. */
   batch: number
-  /** Default: the model's only input, and its only output. */
+  /** Default: the model's only input. */
   inputName?: string
-  outputName?: string
-  /** Whether a gradient can flow through input `index` of operator `opType`. */
-  flows(opType: string, index: number): boolean
 }
 
 export interface ImportedModel extends ResolvedGraph {
@@ -36,36 +33,52 @@ export interface ImportedModel extends ResolvedGraph {
   readonly initial: Float32Array
 }
 
+/** A file read, brought to normal form, with its parameters found: what `prepare` returns and `importModel` takes. */
+export interface PreparedModel {
+  readonly model: Model
+  readonly graph: Graph
+  /** In the order of the file. */
+  readonly parameters: ReadonlyMap<string, Constant>
+}
+
+/** Whether the loss moves with input `index` of operator `opType`. */
+export type Flows = (opType: string, index: number) => boolean
+
 /**
- * Imports `model`. `inference` is an onnxruntime session's view of graphs.
- * @throws {SwarmError} MODEL_UNSUPPORTED when the model has no parameters, several inputs or outputs of which none is chosen,
- *   open dimensions besides the batch, or a batch size of its own; MODEL_INVALID when its graph is inconsistent.
+ * The part of importing that needs no runtime. `outputName`: default the model's only one.
+ * @throws {SwarmError} MODEL_INVALID when the graph is inconsistent; MODEL_UNSUPPORTED when no output or several can be meant.
+ */
+export function prepare(model: Model, flows: Flows, outputName?: string): PreparedModel {
+  const graph = normalise(
+    model.graph,
+    model.opset,
+    choose('output', model.graph.outputs, outputName, (name) => name),
+  )
+  return { model, graph, parameters: parameterTensors(graph, model, flows) }
+}
+
+/**
+ * Imports a model whose nodes all have a gradient. `inference` is an onnxruntime session's view of graphs.
+ * @throws {SwarmError} MODEL_UNSUPPORTED when the model has no parameters, several inputs of which none is chosen, open
+ *   dimensions besides the batch, or a batch size of its own.
  */
 export async function importModel(
-  model: Model,
+  { model, graph, parameters: tensors }: PreparedModel,
   options: ImportOptions,
   inference: ShapeInference,
 ): Promise<ImportedModel> {
   const declared = choose('input', model.graph.inputs, options.inputName, ({ name }) => name)
-  const outputName = choose('output', model.graph.outputs, options.outputName, (name) => name)
   const input = inputValue(declared, options.batch)
   const opset = Math.max(opsetTarget, model.opset)
-  const graph = withNarrowIds(normalise(model.graph, model.opset, outputName), declared)
-  const tensors = parameterTensors(graph, model, options.flows)
   const { parameters, initial } = layOut(tensors)
   const inputs = new Map<string, TensorType>([[input.name, input], ...tensors])
   const constants = new Map([...graph.constants].filter(([name]) => !tensors.has(name)))
-  const resolved = await resolve({ ...graph, constants }, opset, inputs, inference)
-  checkOutput(resolved, outputName)
+  const resolved = await resolve({ ...withNarrowIds(graph, declared), constants }, opset, inputs, inference)
+  checkOutput(resolved)
   return { ...resolved, opset, input, parameters, initial }
 }
 
-/** The parameters of `model` by name, in the order of the file. Needs no types. */
-export function parameterTensors(
-  graph: Graph,
-  model: Model,
-  flows: ImportOptions['flows'],
-): Map<string, Constant> {
+function parameterTensors(graph: Graph, model: Model, flows: Flows): Map<string, Constant> {
   const reached = new Set(graph.outputs)
   for (const node of graph.nodes.toReversed()) {
     if (!node.outputs.some((name) => reached.has(name))) continue
@@ -168,11 +181,11 @@ function withNarrowIds(graph: Graph, { name, dtype }: GraphInput): Graph {
   return { ...graph, nodes: [cast, ...nodes] }
 }
 
-function checkOutput({ output, nodes }: ResolvedGraph, name: string): void {
+function checkOutput({ output, nodes }: ResolvedGraph): void {
   if (output.dtype === 'float32' && nodes.length > 0 && sizeOf(output.shape) > 0) return
   throw new SwarmError(
     'MODEL_UNSUPPORTED',
-    `output '${name}' (${output.dtype} [${output.shape}]) is not a float32 tensor`,
+    `output '${output.name}' (${output.dtype} [${output.shape}]) is not a float32 tensor`,
     {
       hint: 'Export the model up to its logits or predictions.',
     },

@@ -56,7 +56,7 @@ export function readModel(bytes: Uint8Array): Model {
       },
     )
   }
-  return { opset, graph: readGraph(graph), roles: readRoles(graph) }
+  return { opset, graph: readGraph(graph), outputShapes: readOutputShapes(graph), roles: readRoles(graph) }
 }
 
 /**
@@ -122,14 +122,24 @@ function readRoles(graph: GraphProto): Map<string, string> {
 
 function readInput({ name, type }: ValueInfoProto): GraphInput {
   if (type?.value.case !== 'tensorType') throw unsupported(`input '${name}' is not a tensor`)
-  const { elemType, shape } = type.value.value
-  const dtype = elementTypeOf(elemType)
-  if (dtype === null) throw unsupported(`input '${name}' has element type ${elemType}`)
-  const dimensions = shape?.dim.map(({ value }, axis) =>
+  const dtype = elementTypeOf(type.value.value.elemType)
+  if (dtype === null) throw unsupported(`input '${name}' has element type ${type.value.value.elemType}`)
+  const shape = dimensionsOf(name, type)
+  if (shape === null) throw invalid(`input '${name}' has no shape`)
+  return { name, dtype, shape }
+}
+
+function readOutputShapes(graph: GraphProto): Map<string, readonly (number | string)[]> {
+  const shapes = graph.output.map(({ name, type }) => [name, dimensionsOf(name, type)] as const)
+  return new Map(shapes.filter((entry): entry is [string, (number | string)[]] => entry[1] !== null))
+}
+
+function dimensionsOf(name: string, type: ValueInfoProto['type']): (number | string)[] | null {
+  const shape = type?.value.case === 'tensorType' ? type.value.value.shape : undefined
+  if (shape === undefined) return null
+  return shape.dim.map(({ value }, axis) =>
     value.case === 'dimValue' ? Number(value.value) : (value.value ?? `${name}.${axis}`),
   )
-  if (dimensions === undefined) throw invalid(`input '${name}' has no shape`)
-  return { name, dtype, shape: dimensions }
 }
 
 function readNode(node: NodeProto): Node {

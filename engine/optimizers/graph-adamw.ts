@@ -3,8 +3,10 @@
  *   φ ← φ·(1 - η·λ)                              only parameters of two or more dimensions (nanoGPT's rule)
  *   m ← β1·m + (1 - β1)·g ;  v ← β2·v + (1 - β2)·g²
  *   φ ← φ - (η/(1 - β1^t))·m / (√v/√(1 - β2^t) + ε)
- * with both corrections moved into scalars, which saves two passes over each tensor:
- *   φ ← φ - (η·c/(1 - β1^t))·m / (√v + ε·c),  c = √(1 - β2^t)
+ * The slots hold m/(1 - β1) and v/(1 - β2), and everything that is the same for all elements moves into two scalars, which
+ * saves four of fifteen passes over each tensor:
+ *   M ← β1·M + g ;  V ← β2·V + g² ;  φ ← φ - a·M / (√V + b)
+ *   c = √((1 - β2^t)/(1 - β2)),  a = η·c·(1 - β1)/(1 - β1^t),  b = ε·c
  */
 import type { Formulas } from '../onnx/formulas.ts'
 import type { Value } from '../onnx/graph-builder.ts'
@@ -26,10 +28,10 @@ export function graphAdamW(options: GraphAdamWOptions): GraphOptimizer {
   return {
     slots: ['mean', 'square'],
     update(f, parameter, gradient, [mean, square], scalars) {
-      const { rate, epsilon } = corrected(f, options, scalars)
-      const newMean = f.add(f.mul(mean!, beta1), f.mul(gradient, 1 - beta1))
-      const newSquare = f.add(f.mul(square!, beta2), f.mul(f.mul(gradient, gradient), 1 - beta2))
-      const change = f.div(f.mul(newMean, rate), f.add(f.sqrt(newSquare), epsilon))
+      const { a, b } = stepScalars(f, options, scalars)
+      const newMean = f.add(f.mul(mean!, beta1), gradient)
+      const newSquare = f.add(f.mul(square!, beta2), f.mul(gradient, gradient))
+      const change = f.div(f.mul(newMean, a), f.add(f.sqrt(newSquare), b))
       const isDecayed = weightDecay > 0 && parameter.shape.length >= 2
       const kept = isDecayed
         ? f.mul(parameter, f.sub(1, f.mul(scalars.learningRate, weightDecay)))
@@ -39,13 +41,12 @@ export function graphAdamW(options: GraphAdamWOptions): GraphOptimizer {
   }
 }
 
-/** η·c/(1 - β1^t) and ε·c. */
-function corrected(
+function stepScalars(
   f: Formulas,
   { beta1, beta2, epsilon }: GraphAdamWOptions,
   { learningRate, step }: StepScalars,
-): { rate: Value; epsilon: Value } {
-  const root = f.sqrt(f.sub(1, f.pow(beta2, step)))
-  const rate = f.mul(learningRate, f.div(root, f.sub(1, f.pow(beta1, step))))
-  return { rate, epsilon: f.mul(root, epsilon) }
+): { a: Value; b: Value } {
+  const c = f.sqrt(f.div(f.sub(1, f.pow(beta2, step)), 1 - beta2))
+  const a = f.mul(learningRate, f.mul(c, f.div(1 - beta1, f.sub(1, f.pow(beta1, step)))))
+  return { a, b: f.mul(c, epsilon) }
 }

@@ -1,0 +1,151 @@
+/**
+ * Describes a model file before anything is compiled or run: parameters, operators, what cannot be trained and how to mend it.
+ * Needs no runtime, so a page or a command line can answer at once. What only shows when shapes are known, `compileProgram`
+ * reports.
+ */
+import { SwarmError } from '../protocols/core/errors.ts'
+import { gradientFlows, ruleOf } from './gradients/rules.ts'
+import type { LossKind } from './loss.ts'
+import type { Graph } from './onnx/graph.ts'
+import { type PreparedModel, prepare } from './onnx/import-model.ts'
+import { readModel } from './onnx/read.ts'
+import type { Constant } from './onnx/types.ts'
+
+export interface ModelReport {
+  readonly opset: number
+  readonly inputs: readonly { name: string; dtype: string; shape: readonly (number | string)[] }[]
+  readonly outputs: readonly string[]
+  readonly parameters: readonly { name: string; shape: readonly number[]; length: number }[]
+  readonly parameterCount: number
+  /** Nodes between the inputs and the output, by operator. */
+  readonly operators: Readonly<Record<string, number>>
+  /** Nodes that refuse the model, in execution order. Empty for a model that can be trained. */
+  readonly unsupported: readonly UnsupportedNode[]
+  /** What trains, and perhaps not as meant: one sentence each, with the remedy. */
+  readonly warnings: readonly string[]
+  /** Losses that fit what the output can be; the labels decide between them. */
+  readonly losses: readonly LossKind[]
+}
+
+export interface UnsupportedNode {
+  readonly node: string
+  readonly operator: string
+  readonly reason: string
+  readonly remedy: string
+}
+
+/**
+ * Describes `model` (ONNX bytes, borrowed).
+ * @throws {SwarmError} MODEL_INVALID or MODEL_UNSUPPORTED when the file cannot be read at all, or has several outputs and
+ *   `outputName` chooses none.
+ */
+export function validate(model: Uint8Array, { outputName }: { outputName?: string } = {}): ModelReport {
+  const read = readModel(model)
+  const prepared = prepare(read, gradientFlows, outputName)
+  const { graph, parameters: tensors } = prepared
+  const parameters = [...tensors].map(([name, { shape, data }]) => ({ name, shape, length: data.length }))
+  return {
+    opset: read.opset,
+    inputs: read.graph.inputs,
+    outputs: read.graph.outputs,
+    parameters,
+    parameterCount: parameters.reduce((sum, { length }) => sum + length, 0),
+    operators: countOperators(graph),
+    unsupported: unsupportedNodes(prepared),
+    warnings: [...mergedTensors(graph, tensors), ...foldedTies(tensors), ...frozenStatistics(graph)],
+    losses: lossesFor(read.outputShapes.get(outputName ?? read.graph.outputs[0]!)),
+  }
+}
+
+/**
+ * Throws what `nodes` says first, with all operators named.
+ * @throws {SwarmError} MODEL_UNSUPPORTED
+ */
+export function refuse(nodes: readonly UnsupportedNode[]): void {
+  const [first] = nodes
+  if (first === undefined) return
+  const others = [...new Set(nodes.map(({ operator }) => operator))].slice(1)
+  const also = others.length === 0 ? '' : `; also ${others.join(', ')}`
+  throw new SwarmError(
+    'MODEL_UNSUPPORTED',
+    `${first.operator} (node '${first.node}'): ${first.reason}${also}`,
+    {
+      hint: first.remedy,
+    },
+  )
+}
+
+/** Nodes whose output moves with a parameter and whose gradient is missing. */
+export function unsupportedNodes({ graph, parameters }: PreparedModel): UnsupportedNode[] {
+  const moving = new Set(parameters.keys())
+  const found: UnsupportedNode[] = []
+  for (const { opType, domain, name, inputs, outputs } of graph.nodes) {
+    const operator = domain === '' ? opType : `${domain}.${opType}`
+    if (!inputs.some((input, index) => moving.has(input) && gradientFlows(operator, index))) continue
+    for (const output of outputs) moving.add(output)
+    const rule = ruleOf(operator)
+    if (rule.kind === 'missing' && !rewritten.has(operator)) {
+      found.push({ node: name, operator, reason: rule.reason, remedy: rule.remedy })
+    }
+  }
+  return found
+}
+
+/** Classes need an axis of two or more; a shape that the file leaves open rules nothing out. */
+function lossesFor(shape: readonly (number | string)[] | undefined): LossKind[] {
+  const hasClasses = shape === undefined || (shape.length >= 2 && shape.at(-1) !== 1)
+  return hasClasses ? ['softmax_cross_entropy', 'mse'] : ['mse']
+}
+
+/** Operators that import replaces once shapes are known. */
+const rewritten: ReadonlySet<string> = new Set(['SplitToSequence', 'SequenceAt', 'CastLike'])
+
+function countOperators(graph: Graph): Record<string, number> {
+  const counts: Record<string, number> = {}
+  for (const { opType } of graph.nodes) counts[opType] = (counts[opType] ?? 0) + 1
+  return Object.fromEntries(Object.entries(counts).sort(([a], [b]) => (a < b ? -1 : 1)))
+}
+
+const keepTensors = 'export with torch.onnx.export(..., optimize=False) to keep each on its own'
+
+/** PyTorch's optimizer merges equal tensors: all LayerNorm gains are ones at the start, and would stay one tensor for ever. */
+function mergedTensors(graph: Graph, tensors: ReadonlyMap<string, Constant>): string[] {
+  const scaled = graph.nodes.filter(({ opType }) => opType.endsWith('Normalization'))
+  return [...tensors.keys()].flatMap((name) => {
+    const users = scaled.filter(({ inputs }) => inputs.slice(1).includes(name)).length
+    return users < 2
+      ? []
+      : [`'${name}' is shared by ${users} normalisations, likely merged by the exporter: ${keepTensors}`]
+  })
+}
+
+/** It also folds transposes, which unties a head from its embedding: two tensors start equal and drift apart. */
+function foldedTies(tensors: ReadonlyMap<string, Constant>): string[] {
+  const matrices = [...tensors].filter(([, { shape }]) => shape.length === 2)
+  return matrices.flatMap(([name, matrix], index) =>
+    matrices
+      .slice(index + 1)
+      .filter(([, other]) => isTransposed(matrix, other))
+      .map(
+        ([other]) =>
+          `'${other}' is '${name}' transposed, likely a tied weight taken apart by the exporter: ${keepTensors}`,
+      ),
+  )
+}
+
+function isTransposed(a: Constant, b: Constant): boolean {
+  const [rows, columns] = a.shape as [number, number]
+  if (b.shape[0] !== columns || b.shape[1] !== rows || rows === 1 || columns === 1) return false
+  return (a.data as Float32Array).every((value, index) => {
+    const row = Math.floor(index / columns)
+    return b.data[(index - row * columns) * rows + row] === value
+  })
+}
+
+function frozenStatistics(graph: Graph): string[] {
+  const count = graph.nodes.filter(({ opType }) => opType === 'BatchNormalization').length
+  if (count === 0) return []
+  return [
+    `${count} BatchNormalization keep the mean and variance of the file: prefer GroupNorm or LayerNorm for training`,
+  ]
+}
