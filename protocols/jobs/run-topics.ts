@@ -1,36 +1,37 @@
 /**
  * The topics of the runs that this peer follows: subscribed while at least one follower is there, and progress sent so that
  * a slow network never piles it up: while one report of a run is on its way, only the newest of the next ones waits.
+ *
+ * What is no message of the topic is not passed on to others, and counts against whoever passed it here.
  */
 
-import type { PeerId } from '@libp2p/interface'
-import { encodeProgress, type Progress, runTopic } from './messages.ts'
+import { type GossipSub, type TopicValidatorFn, TopicValidatorResult } from '@libp2p/gossipsub'
+import { SwarmError } from '../core/errors.ts'
+import { decodeRunMessage, encodeProgress, type Progress, runTopic } from './messages.ts'
 
-/** What is used of gossipsub. */
-export interface Gossip {
-  subscribe(topic: string): void
-  unsubscribe(topic: string): void
-  publish(topic: string, data: Uint8Array): Promise<unknown>
-  addEventListener(type: 'message', listener: (event: CustomEvent<GossipMessage>) => void): void
-  removeEventListener(type: 'message', listener: (event: CustomEvent<GossipMessage>) => void): void
-}
-
-/** A message with, under StrictSign, the verified id of its author. */
-export interface GossipMessage {
-  topic: string
-  data: Uint8Array
-  from?: PeerId
+/** A validator for gossipsub that accepts what is signed and what `decode` can read. */
+export function readableBy(decode: (bytes: Uint8Array) => unknown): TopicValidatorFn {
+  return (_, message) => {
+    if (message.type !== 'signed') return TopicValidatorResult.Reject
+    try {
+      decode(message.data)
+      return TopicValidatorResult.Accept
+    } catch (error) {
+      if (error instanceof SwarmError) return TopicValidatorResult.Reject
+      throw error
+    }
+  }
 }
 
 export class RunTopics {
-  readonly #gossip: Gossip
+  readonly #gossip: GossipSub
   /** A report that did not get out is no failure: the next one will, and says more. */
   readonly #onFailure: (error: unknown) => void
   readonly #followers = new Map<string, number>()
   /** By job; `undefined` when nothing waits behind the report being sent. */
   readonly #waiting = new Map<string, Progress | undefined>()
 
-  constructor(gossip: Gossip, onFailure: (error: unknown) => void) {
+  constructor(gossip: GossipSub, onFailure: (error: unknown) => void) {
     this.#gossip = gossip
     this.#onFailure = onFailure
   }
@@ -39,7 +40,10 @@ export class RunTopics {
   join(job: string): () => void {
     const followers = this.#followers.get(job) ?? 0
     this.#followers.set(job, followers + 1)
-    if (followers === 0) this.#gossip.subscribe(runTopic(job))
+    if (followers === 0) {
+      this.#gossip.topicValidators.set(runTopic(job), readableBy(decodeRunMessage))
+      this.#gossip.subscribe(runTopic(job))
+    }
     let isIn = true
     return () => {
       if (isIn) this.#leave(job)
@@ -78,5 +82,6 @@ export class RunTopics {
     }
     this.#followers.delete(job)
     this.#gossip.unsubscribe(runTopic(job))
+    this.#gossip.topicValidators.delete(runTopic(job))
   }
 }

@@ -6,6 +6,7 @@
  * a time. What is decided about jobs is in machine.ts; how peers ask and are answered is in remote.ts and answers.ts.
  */
 
+import type { GossipSub, Message } from '@libp2p/gossipsub'
 import type { Connection, PrivateKey, Startable, Stream } from '@libp2p/interface'
 import { type Clock, systemClock } from '../core/clock.ts'
 import { isAbort, SwarmError } from '../core/errors.ts'
@@ -28,12 +29,12 @@ import {
 } from './messages.ts'
 import { type JobNotice, type JobRecord, recalled, statusOf, summaryOf } from './record.ts'
 import { type RemoteJobs, remoteJobs } from './remote.ts'
-import { type Gossip, type GossipMessage, RunTopics } from './run-topics.ts'
+import { RunTopics, readableBy } from './run-topics.ts'
 import { openManifest, openStatement, type SignedJob, type SignedStatement, sealStatement } from './signed.ts'
 import { type Statement, statementKind } from './statement.ts'
 
 export interface JobsComponents extends PeerComponents {
-  pubsub: Gossip
+  pubsub: GossipSub
   privateKey: PrivateKey
 }
 
@@ -97,6 +98,7 @@ export class JobsService implements Startable {
         this.#neighbours.delete(peer.toString())
       },
     })
+    pubsub.topicValidators.set(jobsTopic, readableBy(decodeAnnounce))
     pubsub.addEventListener('message', this.#onGossip)
     this.#schedule()
   }
@@ -111,6 +113,7 @@ export class JobsService implements Startable {
     this.#stopping.abort()
     this.#cancelTimer?.()
     this.#components.pubsub.removeEventListener('message', this.#onGossip)
+    this.#components.pubsub.topicValidators.delete(jobsTopic)
     if (this.#topologyId !== undefined) this.#components.registrar.unregister(this.#topologyId)
     await this.#components.registrar.unhandle(jobsProtocol)
   }
@@ -229,12 +232,13 @@ export class JobsService implements Startable {
     await this.#components.pubsub.publish(runTopic(signed.statement.job), encodeStatement(signed.envelope))
   }
 
-  readonly #onGossip = ({ detail }: CustomEvent<GossipMessage>): void => {
-    const from = detail.from?.toString()
-    const job = this.#topics.jobOf(detail.topic)
-    if (from === undefined) return
-    if (detail.topic === jobsTopic) void this.#check(from, () => this.#takeAnnounce(detail.data, from))
-    else if (job !== undefined) void this.#check(from, () => this.#takeRunMessage(job, detail.data, from))
+  readonly #onGossip = ({ detail }: CustomEvent<Message>): void => {
+    if (detail.type !== 'signed') return
+    const { topic, data } = detail
+    const from = detail.from.toString()
+    const job = this.#topics.jobOf(topic)
+    if (topic === jobsTopic) void this.#check(from, () => this.#takeAnnounce(data, from))
+    else if (job !== undefined) void this.#check(from, () => this.#takeRunMessage(job, data, from))
   }
 
   async #takeAnnounce(data: Uint8Array, from: string): Promise<void> {

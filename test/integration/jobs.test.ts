@@ -183,6 +183,25 @@ test('a coordinator refuses what is forged, expired, unknown or not wanted, and 
   expect(coordinator.services.jobs.list()).toMatchObject([{ status: 'open' }])
 })
 
+test('gossip that is no message about jobs is not passed on, and changes nothing', async () => {
+  const [sender, between, far] = await Promise.all([peer(), peer(), peer()])
+  await sender.dial(between.getMultiaddrs())
+  await far.dial(between.getMultiaddrs())
+  await listeners(between, '/starling/jobs/1', 2)
+  await listeners(sender, '/starling/jobs/1', 1)
+  await listeners(far, '/starling/jobs/1', 1)
+  const delivered: string[] = []
+  far.services.pubsub.addEventListener('message', ({ detail }) => delivered.push(detail.topic))
+  await sender.services.pubsub.publish('/starling/jobs/1', Uint8Array.of(1, 2, 3))
+
+  // a good announcement after the bad one arrives alone: gossip keeps the order of one sender
+  const { job, envelope } = await signedBy(sender, sender)
+  const added = next(far, 'added')
+  await sender.services.jobs.announce(envelope)
+  expect((await added).job).toBe(job)
+  expect(delivered).toEqual(['/starling/jobs/1'])
+})
+
 test('asking a peer that is not there fails with a remedy, and asking can be cancelled', async () => {
   const [asker, gone] = await Promise.all([peer(), peer()])
   await asker.dial(gone.getMultiaddrs())
