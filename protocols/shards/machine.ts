@@ -7,7 +7,8 @@
  *     unasked ───────▶ asked of 1 or 2 ──────────────────────▶ (Store, forgotten)
  *        ▲                  │
  *        └──────────────────┘  DontHave, PeerLeft, corrupt, silent; then the next peer is asked
- *        └──▶ (Fail)           a peer sent it corrupt, and for `corruptGraceMs` nobody else could be asked
+ *        └──▶ (Fail)           nobody is left to ask, `patienceMs` after it was wanted, or `corruptGraceMs` after a
+ *                              peer sent it corrupt
  *
  * States of a peer: free slots ──Ask──▶ `depth` blocks in flight ──answer──▶ free slots; *excluded* for good once it sent
  * a corrupt block or one that was never asked of it; dropped (it may rejoin) when silent for `silentMs`.
@@ -45,7 +46,8 @@ const wakeMs = 500
 const excludedMax = 1_024
 
 export type ShardEvent =
-  | { kind: 'Wanted'; now: number; cids: readonly string[] }
+  /** `patienceMs`, by CID: a block that no peer has after this long is given up. The longest wish holds. */
+  | { kind: 'Wanted'; now: number; patienceMs: ReadonlyMap<string, number> }
   /** Nobody waits for these any more. */
   | { kind: 'Unwanted'; now: number; cids: readonly string[] }
   | { kind: 'PeerJoined'; now: number; peer: string }
@@ -62,8 +64,8 @@ export type ShardEffect =
   | { kind: 'Ask'; peer: string; cids: string[] }
   /** Keep the bytes of the `BlockArrived` that this answers. At most once for each CID wanted. */
   | { kind: 'Store'; peer: string; cid: string }
-  /** The block cannot be had: `peer` sent it corrupt and nobody else is there to ask. */
-  | { kind: 'Fail'; cid: string; peer: string }
+  /** The block cannot be had, nobody is left to ask; `liar` sent it corrupt. */
+  | { kind: 'Fail'; cid: string; liar: string | undefined }
   /** Close the stream to `peer`. */
   | { kind: 'Drop'; peer: string; reason: DropReason }
   | { kind: 'Wake'; delayMs: number }
@@ -74,6 +76,8 @@ interface Wanted {
   /** Who was asked and has not answered, and when. */
   readonly askedOf: Map<string, number>
   corrupt: { peer: string; since: number } | undefined
+  /** Clock time at which it is given up if nobody has it. */
+  giveUpAt: number
 }
 
 interface Peer {
@@ -125,7 +129,7 @@ export class ShardMachine {
   #take(event: ShardEvent, effects: ShardEffect[]): void {
     switch (event.kind) {
       case 'Wanted':
-        for (const cid of event.cids) this.#want(cid)
+        for (const [cid, patienceMs] of event.patienceMs) this.#want(cid, event.now + patienceMs)
         return
       case 'Unwanted':
         for (const cid of event.cids) this.#forget(cid)
@@ -157,9 +161,13 @@ export class ShardMachine {
     }
   }
 
-  #want(cid: string): void {
-    if (this.#wanted.has(cid)) return
-    this.#wanted.set(cid, { askedOf: new Map(), corrupt: undefined })
+  #want(cid: string, giveUpAt: number): void {
+    const known = this.#wanted.get(cid)
+    if (known !== undefined) {
+      known.giveUpAt = Math.max(known.giveUpAt, giveUpAt)
+      return
+    }
+    this.#wanted.set(cid, { askedOf: new Map(), corrupt: undefined, giveUpAt })
     this.#unasked.add(cid)
     this.#idle.clear()
   }
@@ -241,11 +249,12 @@ export class ShardMachine {
   }
 
   #failHopeless(now: number, effects: ShardEffect[]): void {
-    for (const [cid, { corrupt, askedOf }] of [...this.#wanted]) {
-      if (corrupt === undefined || now - corrupt.since < corruptGraceMs || askedOf.size > 0) continue
+    for (const [cid, { corrupt, askedOf, giveUpAt }] of [...this.#wanted]) {
+      const isCorrupt = corrupt !== undefined && now - corrupt.since >= corruptGraceMs
+      if (askedOf.size > 0 || !(isCorrupt || now >= giveUpAt)) continue
       if ([...this.#peers.values()].some((peer) => !peer.lacks.has(cid))) continue
       this.#forget(cid)
-      effects.push({ kind: 'Fail', cid, peer: corrupt.peer })
+      effects.push({ kind: 'Fail', cid, liar: corrupt?.peer })
     }
   }
 

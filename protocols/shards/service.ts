@@ -43,6 +43,8 @@ export interface FetchOptions {
   onProgress?(progress: FetchProgress): void
   /** Where the blocks go. Default: the service's store. */
   into?: BlockStore
+  /** A block that no connected peer has after this long is given up. Default: never; the signal is the only deadline. */
+  patienceMs?: number
   signal?: AbortSignal
 }
 
@@ -65,6 +67,13 @@ export interface ShardStats {
   corruptBlocks: number
 }
 
+interface OneFetch {
+  into: BlockStore
+  cancels: Set<Cancel>
+  signal: AbortSignal
+  patienceMs: number
+}
+
 const dropCodes: { [Reason in DropReason]: ErrorCode } = {
   'sent a corrupt block': 'BLOCK_CORRUPT',
   'sent a block that nobody asked for': 'PROTOCOL_VIOLATION',
@@ -81,8 +90,8 @@ export class Shards {
   readonly #sessions: Sessions
   readonly #waiting: WaitingBlocks
   readonly #stopping = new AbortController()
-  /** Wanted in this turn and not yet told to the machine: one event for a whole list. */
-  #newlyWanted: string[] = []
+  /** Wanted in this turn and not yet told to the machine, with the patience: one event for a whole list. */
+  readonly #newlyWanted = new Map<string, number>()
   #down = { blocksDown: 0, bytesDown: 0, duplicateBlocks: 0, corruptBlocks: 0 }
 
   constructor(components: PeerComponents, init: ShardsInit) {
@@ -94,7 +103,6 @@ export class Shards {
     this.#machine = new ShardMachine({ random, depth: init.depth })
     this.#server = new BlockServer(this.#sources)
     this.#waiting = new WaitingBlocks({
-      onWanted: (key) => this.#tellSoon(key),
       onUnwanted: (key) => this.#step({ kind: 'Unwanted', now: this.#clock.now(), cids: [key] }),
     })
     this.#sessions = new Sessions(components, this.#clock, {
@@ -144,12 +152,11 @@ export class Shards {
 
   /**
    * Brings every block of `cids` into the store. What the store has is not asked for, so an interrupted fetch resumes.
-   * Waits as long as nobody has a block; the signal is the only deadline.
-   * @throws {SwarmError} BLOCK_CORRUPT (naming the peer) when only a peer that sent it corrupt has a block;
-   * STORAGE_FAILED; MESSAGE_INVALID for a CID that names no block. The signal's reason.
+   * @throws {SwarmError} BLOCK_NOT_FOUND when patience ran out; BLOCK_CORRUPT (naming the peer) when only a peer that
+   * sent it corrupt has a block; STORAGE_FAILED; MESSAGE_INVALID for a CID that names no block. The signal's reason.
    */
   async fetch(cids: readonly CID[] | AsyncIterable<CID>, options: FetchOptions = {}): Promise<void> {
-    const { into = this.#store, onProgress, peers } = options
+    const { into = this.#store, onProgress, peers, patienceMs = Number.POSITIVE_INFINITY } = options
     const signal = AbortSignal.any([
       this.#stopping.signal,
       ...(options.signal === undefined ? [] : [options.signal]),
@@ -165,7 +172,7 @@ export class Shards {
     const progress = { blocks: 0, blocksTotal: Array.isArray(cids) ? cids.length : undefined, bytes: 0 }
     try {
       await inParallel(cids, wantedBlocksMax, async (cid) => {
-        const bytes = await this.#fetchOne(cid, into, cancels, signal)
+        const bytes = await this.#fetchOne(cid, { into, cancels, signal, patienceMs })
         progress.blocks++
         progress.bytes += bytes
         onProgress?.({ ...progress })
@@ -222,29 +229,36 @@ export class Shards {
     )
 
   /** @returns the bytes that came over the network: 0 when the block was here. */
-  async #fetchOne(cid: CID, into: BlockStore, cancels: Set<Cancel>, signal: AbortSignal): Promise<number> {
+  async #fetchOne(cid: CID, { into, cancels, signal, patienceMs }: OneFetch): Promise<number> {
     if (!isBlockCid(cid)) throw new SwarmError('MESSAGE_INVALID', `${cid} names no block of Starling`)
-    if (await into.has(cid)) return 0
-    for (const source of this.#sources) {
-      if (source === into) continue
-      const bytes = await source.get(cid)
-      if (bytes === undefined || !(await isBlock(cid, bytes))) continue
-      await into.put(cid, bytes)
-      return 0
-    }
+    if (await this.#isHere(cid, into)) return 0
     signal.throwIfAborted()
-    return this.#waiting.wait(cid.toString(), into, cancels)
+    const waited = this.#waiting.wait(cid.toString(), into, cancels)
+    this.#tellSoon(cid.toString(), patienceMs)
+    return waited
   }
 
-  #tellSoon(key: string): void {
-    if (this.#newlyWanted.length === 0) queueMicrotask(() => this.#tellWanted())
-    this.#newlyWanted.push(key)
+  /** True when `into` has the block, from one of this peer's other sources if need be. */
+  async #isHere(cid: CID, into: BlockStore): Promise<boolean> {
+    if (await into.has(cid)) return true
+    for (const source of this.#sources) {
+      const bytes = source === into ? undefined : await source.get(cid)
+      if (bytes === undefined || !(await isBlock(cid, bytes))) continue
+      await into.put(cid, bytes)
+      return true
+    }
+    return false
+  }
+
+  #tellSoon(key: string, patienceMs: number): void {
+    if (this.#newlyWanted.size === 0) queueMicrotask(() => this.#tellWanted())
+    this.#newlyWanted.set(key, Math.max(patienceMs, this.#newlyWanted.get(key) ?? 0))
   }
 
   #tellWanted(): void {
-    const cids = this.#newlyWanted.filter((key) => this.#waiting.has(key))
-    this.#newlyWanted = []
-    this.#step({ kind: 'Wanted', now: this.#clock.now(), cids })
+    const patienceMs = new Map([...this.#newlyWanted].filter(([key]) => this.#waiting.isWanted(key)))
+    this.#newlyWanted.clear()
+    this.#step({ kind: 'Wanted', now: this.#clock.now(), patienceMs })
   }
 
   #step(event: ShardEvent): ShardEffect[] {
@@ -262,9 +276,7 @@ export class Shards {
       const { peer, reason } = effect
       this.#sessions.drop(peer, new SwarmError(dropCodes[reason], `peer ${peer} ${reason}`, { peer }))
     } else if (effect.kind === 'Fail') {
-      const { cid, peer } = effect
-      const message = `peer ${peer} sent block ${cid} corrupt, and no other peer has it`
-      this.#waiting.fail(cid, new SwarmError('BLOCK_CORRUPT', message, { peer, retry: 'other-peer' }))
+      this.#waiting.fail(effect.cid, failure(effect.cid, effect.liar))
     } else if (effect.kind === 'Wake') {
       this.#clock.setTimer(effect.delayMs, () => {
         if (!this.#stopping.signal.aborted) this.#step({ kind: 'Woke', now: this.#clock.now() })
@@ -300,4 +312,12 @@ export class Shards {
       this.#down.duplicateBlocks++
     }
   }
+}
+
+function failure(cid: string, liar: string | undefined): SwarmError {
+  if (liar === undefined) {
+    return new SwarmError('BLOCK_NOT_FOUND', `no connected peer has block ${cid}`, { retry: 'other-peer' })
+  }
+  const message = `peer ${liar} sent block ${cid} corrupt, and no other peer has it`
+  return new SwarmError('BLOCK_CORRUPT', message, { peer: liar, retry: 'other-peer' })
 }

@@ -17,8 +17,6 @@ interface Waiter {
 }
 
 export interface WaitingEvents {
-  /** Somebody waits for a block that nobody waited for. */
-  onWanted(key: string): void
   /** The last who waited for a block gave up. */
   onUnwanted(key: string): void
 }
@@ -26,13 +24,15 @@ export interface WaitingEvents {
 export class WaitingBlocks {
   readonly #events: WaitingEvents
   readonly #waiters = new Map<string, Set<Waiter>>()
+  readonly #delivering = new Set<string>()
 
   constructor(events: WaitingEvents) {
     this.#events = events
   }
 
-  has(key: string): boolean {
-    return this.#waiters.has(key)
+  /** True while somebody waits for block `key` and it has not arrived. */
+  isWanted(key: string): boolean {
+    return this.#waiters.has(key) && !this.#delivering.has(key)
   }
 
   /**
@@ -59,8 +59,8 @@ export class WaitingBlocks {
           reject(reason)
         },
       }
-      const waiters = this.#waiters.get(key) ?? this.#begin(key)
-      waiters.add(waiter)
+      const waiters = this.#waiters.get(key) ?? new Set()
+      this.#waiters.set(key, waiters.add(waiter))
       cancels.add(cancel)
     })
   }
@@ -69,6 +69,7 @@ export class WaitingBlocks {
   async deliver(cid: CID, bytes: Uint8Array): Promise<void> {
     const key = cid.toString()
     const stored = new Set<BlockStore>()
+    this.#delivering.add(key)
     for (const waiter of this.#waiters.get(key) ?? []) {
       try {
         if (!stored.has(waiter.into)) await waiter.into.put(cid, bytes)
@@ -78,6 +79,7 @@ export class WaitingBlocks {
         waiter.reject(error)
       }
     }
+    this.#delivering.delete(key)
     this.#waiters.delete(key)
   }
 
@@ -86,12 +88,5 @@ export class WaitingBlocks {
     const waiters = this.#waiters.get(key)
     this.#waiters.delete(key)
     for (const waiter of waiters ?? []) waiter.reject(error)
-  }
-
-  #begin(key: string): Set<Waiter> {
-    const waiters = new Set<Waiter>()
-    this.#waiters.set(key, waiters)
-    this.#events.onWanted(key)
-    return waiters
   }
 }

@@ -97,14 +97,20 @@ test('a file comes whole from three providers, of which one lies and one is kill
   expect(corruptBlocks).toBeLessThanOrEqual(4) // and after its first lie only what was in flight came from it
 })
 
-test('a block that only a liar has is refused, and the liar is named', async () => {
+test('a block that only a liar has is refused and the liar named; one that nobody has is given up after the patience asked for', async () => {
   const store = memoryStore()
   const cid = await cidOf(Uint8Array.of(1, 2, 3), raw.code)
   await store.put(cid, Uint8Array.of(1, 2, 3))
   const liar = await startPeer(lying(store))
   const wanting = await startPeer()
   await wanting.node.dial(liar.node.getMultiaddrs())
-  await expect(wanting.shards.fetch([cid])).rejects.toMatchObject({ code: 'BLOCK_CORRUPT', peer: liar.id })
+  const unheardOf = await cidOf(Uint8Array.of(4), raw.code)
+  const [lied, missing] = await Promise.allSettled([
+    wanting.shards.fetch([cid]),
+    wanting.shards.fetch([unheardOf], { patienceMs: 500 }),
+  ])
+  expect(lied).toMatchObject({ reason: { code: 'BLOCK_CORRUPT', peer: liar.id } })
+  expect(missing).toMatchObject({ reason: { code: 'BLOCK_NOT_FOUND' } })
   expect(await wanting.store.has(cid)).toBe(false)
 })
 

@@ -25,7 +25,10 @@ function driver(depth = 2) {
 }
 
 const joined = (peer: string): Untimed => ({ kind: 'PeerJoined', peer })
-const wanted = (...cids: string[]): Untimed => ({ kind: 'Wanted', cids })
+const wanted = (...cids: string[]): Untimed => ({
+  kind: 'Wanted',
+  patienceMs: new Map(cids.map((cid) => [cid, Number.POSITIVE_INFINITY])),
+})
 const block = (peer: string, cid: string, isValid = true): Untimed => ({
   kind: 'BlockArrived',
   peer,
@@ -114,8 +117,26 @@ test('a block that only a liar had fails after five seconds, naming the liar; wi
   step(joined('other'))
   expect(wait(1)).toEqual([]) // the other was asked
   step(dontHave('other', '1'))
-  expect(wait(1)).toEqual([{ kind: 'Fail', cid: '1', peer: 'liar' }])
+  expect(wait(1)).toEqual([{ kind: 'Fail', cid: '1', liar: 'liar' }])
   expect(wait(60_000)).toEqual([])
+})
+
+test('a block that no peer has is given up when patience runs out, the longest wish counting', () => {
+  const { step, wait } = driver()
+  const patience = (ms: number, ...cids: string[]): Untimed => ({
+    kind: 'Wanted',
+    patienceMs: new Map(cids.map((cid) => [cid, ms])),
+  })
+  step(joined('a'), patience(2_000, '1', '2'))
+  step(dontHave('a', '1'), dontHave('a', '2'))
+  step(patience(3_000, '2'))
+  expect(wait(1_999)).toEqual([])
+  expect(wait(1)).toEqual([{ kind: 'Fail', cid: '1', liar: undefined }])
+  expect(wait(999)).toEqual([])
+  step(joined('b'))
+  expect(wait(1)).toEqual([]) // it is asked of b
+  step(dontHave('b', '2'))
+  expect(wait(1)).toEqual([{ kind: 'Fail', cid: '2', liar: undefined }])
 })
 
 test('a block that was never asked for gets its sender excluded; one asked for and since given up is let pass', () => {
@@ -149,7 +170,12 @@ test('whatever the events, every ask is of a joined peer within its depth, and n
   const peer = fc.constantFrom('a', 'b', 'c')
   const cid = fc.constantFrom('1', '2', '3', '4', '5', '6')
   const event: fc.Arbitrary<Untimed | { wait: number }> = fc.oneof(
-    fc.record({ kind: fc.constant('Wanted' as const), cids: fc.array(cid, { maxLength: 4 }) }),
+    fc.record({
+      kind: fc.constant('Wanted' as const),
+      patienceMs: fc
+        .array(fc.tuple(cid, fc.constantFrom(1_000, 20_000, Number.POSITIVE_INFINITY)))
+        .map((wants) => new Map(wants)),
+    }),
     fc.record({ kind: fc.constant('Unwanted' as const), cids: fc.array(cid, { maxLength: 2 }) }),
     fc.record({ kind: fc.constantFrom('PeerJoined' as const, 'PeerLeft' as const), peer }),
     fc.record({ kind: fc.constant('BlockArrived' as const), peer, cid, isValid: fc.boolean() }),
@@ -170,7 +196,7 @@ function checkRun(events: (Untimed | { wait: number })[]): void {
   const open = new Map<string, Set<string>>()
   for (const event of events) {
     if ('kind' in event) {
-      if (event.kind === 'Wanted') for (const cid of event.cids) wants.add(cid)
+      if (event.kind === 'Wanted') for (const cid of event.patienceMs.keys()) wants.add(cid)
       if (event.kind === 'Unwanted') for (const cid of event.cids) wants.delete(cid)
       if (event.kind === 'PeerJoined' && !open.has(event.peer)) open.set(event.peer, new Set())
       if (event.kind === 'PeerLeft') open.delete(event.peer)
