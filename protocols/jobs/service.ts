@@ -10,10 +10,11 @@ import type { GossipSub, Message } from '@libp2p/gossipsub'
 import type { Connection, PrivateKey, Startable, Stream } from '@libp2p/interface'
 import { type Clock, systemClock } from '../core/clock.ts'
 import { isAbort, SwarmError } from '../core/errors.ts'
-import { jobsCheckingMax, jobsCompareMs, jobsMax } from '../core/limits.ts'
+import { jobsCheckingMax, jobsCompareMs } from '../core/limits.ts'
 import { type Random, seededRandom, seedFrom } from '../core/random.ts'
 import type { PeerComponents } from '../wire/components.ts'
 import { answerOn } from './answers.ts'
+import { Comparison } from './comparison.ts'
 import { type JobsInput, type JobsState, step } from './machine.ts'
 import {
   decodeAnnounce,
@@ -27,7 +28,7 @@ import {
   runMessageKind,
   runTopic,
 } from './messages.ts'
-import { type JobNotice, type JobRecord, recalled, statusOf, summaryOf } from './record.ts'
+import { type JobNotice, type JobRecord, recalled, summaryOf } from './record.ts'
 import { type RemoteJobs, remoteJobs } from './remote.ts'
 import { RunTopics, readableBy } from './run-topics.ts'
 import { openManifest, openStatement, type SignedJob, type SignedStatement, sealStatement } from './signed.ts'
@@ -62,11 +63,10 @@ export class JobsService implements Startable {
   readonly #random: Random
   readonly #state: JobsState = new Map()
   readonly #topics: RunTopics
+  readonly #comparison: Comparison
   readonly #listeners = new Set<JobListener>()
   /** Connected peers that speak the protocol. */
   readonly #neighbours = new Set<string>()
-  /** Jobs that were refused, oldest first, so that they are not fetched again at each comparison. */
-  readonly #declined = new Set<string>()
   /** Messages being verified. */
   #checking = 0
   #stopping = new AbortController()
@@ -80,6 +80,11 @@ export class JobsService implements Startable {
     this.#clock = init.clock ?? systemClock
     this.#epochMs = init.epochMs ?? (() => Date.now())
     this.#random = init.random ?? seededRandom(seedFrom(this.#self, 'jobs'))
+    this.#comparison = new Comparison({
+      get: (job) => this.#state.get(job),
+      takeUp: (signed, from) => this.#takeUp(signed, from),
+      takeStatement: (signed, from) => void this.#step({ kind: 'StatementOpened', signed, from }),
+    })
     this.#topics = new RunTopics(components.pubsub, (error) => this.#tell(refusal(this.#self, error)))
   }
 
@@ -263,8 +268,11 @@ export class JobsService implements Startable {
     try {
       await work()
     } catch (error) {
-      if (!(error instanceof SwarmError) && !isAbort(error)) throw error
-      if (!this.#stopping.signal.aborted) this.#tell(refusal(from, error))
+      const failures: unknown[] = error instanceof AggregateError ? error.errors : [error]
+      for (const failure of failures) {
+        if (!(failure instanceof SwarmError) && !isAbort(failure)) throw failure
+        if (!this.#stopping.signal.aborted) this.#tell(refusal(from, failure))
+      }
     } finally {
       this.#checking--
     }
@@ -280,33 +288,9 @@ export class JobsService implements Startable {
     })
   }
 
-  /** Fetches from `peer` what it knows and this peer does not: unknown jobs, and how open ones ended. */
   async #compareWith(peer: string): Promise<void> {
-    await this.#check(peer, async () => {
-      for (const { job, status } of await this.requestFrom(peer).list({ signal: this.#stopping.signal })) {
-        const known = this.#state.get(job)
-        const isNews = known === undefined || (status !== 'open' && statusOf(known) === 'open')
-        if (isNews && !this.#declined.has(job)) await this.#check(peer, () => this.#learn(peer, job))
-      }
-    })
-  }
-
-  async #learn(peer: string, job: string): Promise<void> {
     const { signal } = this.#stopping
-    const { statements, ...signed } = await this.requestFrom(peer).show(job, { signal })
-    try {
-      this.#takeUp(signed, peer)
-    } catch (error) {
-      this.#decline(job)
-      throw error
-    }
-    for (const statement of statements) this.#step({ kind: 'StatementOpened', signed: statement, from: peer })
-  }
-
-  #decline(job: string): void {
-    this.#declined.add(job)
-    // as many as a neighbour can list, so one neighbour's jobs are declined only once
-    if (this.#declined.size > jobsMax) this.#declined.delete([...this.#declined][0]!)
+    await this.#check(peer, () => this.#comparison.with(peer, this.requestFrom(peer), { signal }))
   }
 
   readonly #answer = async (stream: Stream, connection: Connection): Promise<void> => {

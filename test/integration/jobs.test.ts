@@ -150,6 +150,36 @@ test('a peer that comes late learns a job and how it ended from any peer, withou
   expect(late.services.jobs.list()).toMatchObject([{ job, status: 'stopped' }])
 })
 
+test('a late comer that does not want one job still learns the others, and does not ask for it again', async () => {
+  const owner = await peer()
+  const unwanted = await signedBy(owner, owner, { name: 'unwanted' })
+  const wanted = await signedBy(owner, owner, { name: 'wanted' })
+  await owner.services.jobs.announce(unwanted.envelope)
+  await owner.services.jobs.announce(wanted.envelope)
+  let asked = 0
+  const late = await peer({
+    admit: ({ manifest }) => {
+      if (manifest.name !== 'unwanted') return
+      asked++
+      throw new SwarmError('REFUSED', 'not for this donor')
+    },
+  })
+  const added = next(late, 'added')
+  const refused = next(late, 'refused')
+  await late.dial(owner.getMultiaddrs())
+  expect((await added).job).toBe(wanted.job)
+  expect(await refused).toMatchObject({ from: owner.id, code: 'REFUSED', reason: 'not for this donor' })
+
+  // away while a third job is announced
+  await late.hangUp(owner.peerId)
+  const third = await signedBy(owner, owner, { name: 'third' })
+  await owner.services.jobs.announce(third.envelope)
+  const again = next(late, 'added')
+  await late.dial(owner.getMultiaddrs())
+  expect((await again).job).toBe(third.job)
+  expect(asked).toBe(1)
+})
+
 test('a coordinator refuses what is forged, expired, unknown or not wanted, and says why', async () => {
   const admit = ({ manifest }: SignedJob) => {
     if (manifest.name === 'unwanted') throw new SwarmError('REFUSED', 'this owner is not on the list')
