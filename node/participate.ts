@@ -128,6 +128,7 @@ async function train(
     self,
     jobs: services.jobs,
     traffic: () => averaging.traffic,
+    onReport: ({ round, root, weight }) => services.discovery.setSelf({ job: { job, round, root, weight } }),
     clock: systemClock,
   })
   const linkWithPeers = () => averaging.setPeers([...gossip.standings().keys()])
@@ -154,6 +155,7 @@ async function train(
   } finally {
     stopLinking()
     gossip.close()
+    services.discovery.setSelf({ job: undefined })
     forget()
     await averaging.leave()
   }

@@ -1,27 +1,27 @@
 /**
- * A Node process as a peer of the swarm: libp2p with Starling's protocols on it, and its folder on disk. Training nodes,
- * coordinators and launchers are all made of this; what they do with it is their own file's business.
- *
- *     <home>/identity.key     who this peer is
- *     <home>/blocks/          what it has fetched or made, by content
+ * A Node process as a peer of the swarm: libp2p with Starling's protocols on it. Training nodes, coordinators and launchers
+ * are all made of this; what they do with it is their own file's business.
  */
 
 import './platform.ts'
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
+import { generateKeyPair } from '@libp2p/crypto/keys'
 import type { Libp2p, PrivateKey } from '@libp2p/interface'
 import { FsBlockstore } from 'blockstore-fs'
 import { type Allreduce, allreduce } from '../protocols/allreduce/index.ts'
 import { SwarmError } from '../protocols/core/errors.ts'
 import { type Discovery, discovery, type SelfDescription } from '../protocols/discovery/index.ts'
 import { type Jobs, jobs, type SignedJob } from '../protocols/jobs/index.ts'
-import { type BlockStore, blockStore, type Shards, shards } from '../protocols/shards/index.ts'
+import { type BlockStore, blockStore, memoryStore, type Shards, shards } from '../protocols/shards/index.ts'
 import { loadOrCreateIdentity } from './identity.ts'
 import { type BaseServices, createNode } from './libp2p.ts'
 
 export interface SwarmNodeInit {
-  /** The peer's folder; made when missing. */
-  home: string
+  /** Who this peer is. */
+  key: PrivateKey
+  /** Where it keeps what it fetches, and serves from. */
+  store: BlockStore
   listen: string[]
   announce?: string[]
   /** Multiaddrs of coordinators or friends, redialled for ever. */
@@ -49,13 +49,9 @@ export interface SwarmNode {
   close(): Promise<void>
 }
 
-/** @throws {SwarmError} PORT_IN_USE, STORAGE_FAILED, USAGE for an address that is none. */
+/** @throws {SwarmError} PORT_IN_USE; USAGE for an address that is none. */
 export async function openSwarmNode(init: SwarmNodeInit): Promise<SwarmNode> {
-  await makeFolder(init.home)
-  const key = await loadOrCreateIdentity(join(init.home, 'identity.key'))
-  const blocks = new FsBlockstore(join(init.home, 'blocks'))
-  await blocks.open()
-  const store = blockStore(blocks)
+  const { key, store } = init
   const libp2p = await createNode<Omit<Services, keyof BaseServices>>({
     identity: key,
     listen: init.listen,
@@ -76,14 +72,25 @@ export async function openSwarmNode(init: SwarmNodeInit): Promise<SwarmNode> {
     services: libp2p.services,
     store,
     addresses: () => libp2p.getMultiaddrs().map((address) => address.toString()),
-    async close() {
-      await libp2p.stop()
-      await blocks.close()
-    },
+    close: async () => libp2p.stop(),
   }
 }
 
-async function makeFolder(home: string): Promise<void> {
+/** What a peer keeps on disk. */
+export interface Home {
+  key: PrivateKey
+  store: BlockStore
+}
+
+/**
+ * Opens a peer's folder, making it when missing.
+ *
+ *     <home>/identity.key     who this peer is
+ *     <home>/blocks/          what it has fetched or made, by content
+ *
+ * @throws {SwarmError} STORAGE_FAILED.
+ */
+export async function openHome(home: string): Promise<Home> {
   try {
     await mkdir(home, { recursive: true })
   } catch (cause) {
@@ -92,4 +99,12 @@ async function makeFolder(home: string): Promise<void> {
       hint: 'Check its permissions, or choose another place with STARLING_HOME.',
     })
   }
+  const blocks = new FsBlockstore(join(home, 'blocks'))
+  await blocks.open()
+  return { key: await loadOrCreateIdentity(join(home, 'identity.key')), store: blockStore(blocks) }
+}
+
+/** A peer that leaves nothing behind: a new identity, and blocks in memory. For commands that only ask or launch. */
+export async function passingHome(): Promise<Home> {
+  return { key: await generateKeyPair('Ed25519'), store: memoryStore() }
 }

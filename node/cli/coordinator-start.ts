@@ -1,6 +1,130 @@
+/** The body of `starling coordinator start`: the first address of a swarm, its relay, and the judge of its runs. */
+
+import { availableParallelism } from 'node:os'
+import { join } from 'node:path'
+import { CID } from 'multiformats/cid'
+import { Coordinator, type CoordinatorEvent, type OpenJob } from '../../coordinator/index.ts'
+import { outerOptimizer, trainingSpec } from '../../engine/job-settings.ts'
+import { systemClock } from '../../protocols/core/clock.ts'
+import { SwarmError } from '../../protocols/core/errors.ts'
+import type { SignedJob } from '../../protocols/jobs/index.ts'
+import { stateBlocks } from '../../protocols/run/blocks.ts'
+import { encodeState, type State } from '../../protocols/run/state.ts'
+import { openNodeCompute } from '../compute.ts'
+import { publishAddresses } from '../coordinator-address.ts'
+import { dirsFor } from '../dirs.ts'
+import { exitCodes } from '../exit-codes.ts'
+import { fetchMaterial } from '../job-material.ts'
+import { JobRecords } from '../job-records.ts'
+import { evaluationBatch, measureOn } from '../measure.ts'
+import { type LogLine, processLog } from '../process-log.ts'
+import { openHome, openSwarmNode, type SwarmNode } from '../swarm-node.ts'
 import type { CoordinatorStartOptions } from './commands/coordinator-start.ts'
 import type { CliIo } from './io.ts'
 
-export async function runCoordinatorStart(_options: CoordinatorStartOptions, _io: CliIo): Promise<number> {
-  throw new Error('bug: the body of this command is not here yet')
+export async function runCoordinatorStart(options: CoordinatorStartOptions, io: CliIo): Promise<number> {
+  const log = processLog(io, options)
+  const dirs = dirsFor(io.env)
+  const home = join(dirs.data, 'coordinator')
+  const node = await openSwarmNode({
+    ...(await openHome(home)),
+    listen: options.listen,
+    announce: options.announce,
+    bootstrap: [],
+    relay: true,
+    mdns: options.mdns,
+    self: { role: 'coordinator', backend: 'none', threads: 0, clientOnly: false },
+    admit: ({ manifest }) => {
+      if (options.allowOwner.length > 0 && !options.allowOwner.includes(manifest.owner))
+        throw new SwarmError('REFUSED', `this coordinator takes no jobs of owner ${manifest.owner}`)
+    },
+  })
+  const { jobs, shards } = node.services
+  const coordinator = new Coordinator({
+    self: node.self,
+    jobs,
+    blocks: stateBlocks(shards, systemClock),
+    open: (signed, { signal }) => openJob(node, signed, signal),
+    clock: systemClock,
+    epochMs: () => Date.now(),
+    onEvent: (event) => logEvent(log, event),
+  })
+  const retract = await publishAddresses(dirs, node.addresses())
+  try {
+    await new JobRecords(join(home, 'jobs'), jobs).restore()
+    log({ event: 'ready', peer: node.self, addresses: node.addresses() })
+    await new Promise((resolve) => io.signal.addEventListener('abort', resolve, { once: true }))
+    return exitCodes.ok.code
+  } finally {
+    await retract()
+    await coordinator.close()
+    await node.close()
+    log({ event: 'stopped' })
+  }
+}
+
+/** Threads that measure: half of the cores, since on a small machine the peers have the same ones. */
+const threads = Math.max(1, Math.floor(availableParallelism() / 2))
+
+async function openJob(node: SwarmNode, signed: SignedJob, signal: AbortSignal): Promise<OpenJob> {
+  const { manifest, job } = signed
+  const { model, dataSet } = await fetchMaterial(
+    { manifest, shards: node.services.shards, store: node.store },
+    { signal },
+  )
+  const compute = openNodeCompute()
+  try {
+    const spec = trainingSpec(manifest.model.loss, manifest.train, evaluationBatch)
+    const opened = await compute.open(model, spec, { backend: 'auto', threads }, { signal })
+    const optimizer = outerOptimizer(manifest.train, manifest.swarm.outer, opened.parameters)
+    return {
+      expected: {
+        job,
+        parameters: opened.parameterCount,
+        outer: optimizer.stateLength(opened.parameterCount),
+      },
+      measure: measureOn(compute, opened, dataSet.validation),
+      keep: keepOne(node),
+      close: () => compute.close(),
+    }
+  } catch (error) {
+    await compute.close()
+    throw error
+  }
+}
+
+/** Stores a state's blocks, then drops those of the one kept before. */
+function keepOne({ store }: SwarmNode): (root: string, state: State) => Promise<void> {
+  let kept: string[] = []
+  return async (_, state) => {
+    const { blocks } = await encodeState(state)
+    for (const [cid, bytes] of blocks) await store.put(CID.parse(cid), bytes)
+    for (const cid of kept) if (!blocks.has(cid)) await store.delete(CID.parse(cid))
+    kept = [...blocks.keys()]
+  }
+}
+
+function logEvent(log: (line: LogLine) => void, event: CoordinatorEvent): void {
+  const { job } = event
+  if (event.kind === 'taken-up') log({ event: 'job', job, name: event.name })
+  else if (event.kind === 'watching') log({ event: 'watching', job, seconds: event.seconds })
+  else if (event.kind === 'failed') log({ event: 'failed', job, message: String(event.error) })
+  else logRun(log, job, event.event)
+}
+
+function logRun(
+  log: (line: LogLine) => void,
+  job: string,
+  event: Extract<CoordinatorEvent, { kind: 'run' }>['event'],
+): void {
+  if (event.kind === 'evaluated') {
+    const { state, measurement, seconds } = event
+    log({ event: 'evaluated', job, round: state.round, root: state.root, ...measurement, seconds })
+  } else if (event.kind === 'evaluation-failed') {
+    log({ event: 'evaluation_failed', job, round: event.state.round, message: String(event.error) })
+  } else if (event.kind === 'fork') {
+    log({ event: 'fork', job, round: event.round, branches: event.branches })
+  } else {
+    log({ event: 'verdict', job, verdict: event.verdict.verdict, reason: event.verdict.reason })
+  }
 }

@@ -1,6 +1,257 @@
+/**
+ * The body of `starling launch`: from a job file to a trained model.
+ *
+ *     read job, model, data ──▶ compile the model here ──▶ swarm (started, or found) ──▶ sign, submit, seed
+ *                                                              ──▶ follow to the verdict ──▶ write the model
+ *
+ * Everything that can be wrong with the job is found before anything is started or published.
+ */
+
+import { readFile } from 'node:fs/promises'
+import { availableParallelism } from 'node:os'
+import { join, resolve } from 'node:path'
+import type { PrivateKey } from '@libp2p/interface'
+import { peerIdFromPrivateKey } from '@libp2p/peer-id'
+import { batch } from '../../data/batch.ts'
+import type { DataSet } from '../../data/data-set.ts'
+import { type EncodedDataSet, encodeDataSet } from '../../data/shards.ts'
+import type { OpenedModel } from '../../engine/compute/compute.ts'
+import { trainingSpec } from '../../engine/job-settings.ts'
+import { systemClock } from '../../protocols/core/clock.ts'
+import { SwarmError } from '../../protocols/core/errors.ts'
+import { createManifest, type Manifest, sealManifest } from '../../protocols/jobs/index.ts'
+import { putFile } from '../../protocols/shards/index.ts'
+import { openNodeCompute } from '../compute.ts'
+import { publishAddresses } from '../coordinator-address.ts'
+import { dirsFor } from '../dirs.ts'
+import type { DownloadProgress } from '../download.ts'
+import { exitCodeOfRun, exitCodes } from '../exit-codes.ts'
+import { followRun } from '../follow-run.ts'
+import { openJobData } from '../job-data.ts'
+import { type JobFile, readJobFile } from '../job-file.ts'
+import { type LocalSwarm, startLocalSwarm } from '../local-swarm.ts'
+import type { RunEvent } from '../run-events.ts'
+import { openSwarmClient, ownerKey, type SwarmClient } from '../swarm-client.ts'
+import { createRenderer } from '../terminal/renderer.ts'
 import type { LaunchOptions } from './commands/launch.ts'
 import type { CliIo } from './io.ts'
+import { nextCommands } from './next-commands.ts'
 
-export async function runLaunch(_options: LaunchOptions, _io: CliIo): Promise<number> {
-  throw new Error('bug: the body of this command is not here yet')
+/** How long a job is offered, beyond the minutes that its run may take: for peers whose clocks are off, and late readers. */
+const expiryMarginMs = 24 * 3_600_000
+
+/** A job that has passed every check that can be made without a swarm. */
+interface Prepared {
+  file: JobFile
+  model: Uint8Array
+  opened: OpenedModel
+  data: EncodedDataSet
+  dataSet: DataSet
+}
+
+export async function runLaunch(options: LaunchOptions, io: CliIo): Promise<number> {
+  const startedMs = systemClock.now()
+  const seconds = () => Math.round(systemClock.now() - startedMs) / 1000
+  const renderer = createRenderer({
+    mode: options.progress,
+    stream: io.stdout,
+    env: io.env,
+    clock: systemClock,
+    footer:
+      options.local === undefined
+        ? 'Ctrl-C stops watching; the job goes on.'
+        : 'Ctrl-C ends the run and all its processes.',
+    nextCommands: (verdict) => nextCommands(verdict, options),
+  })
+  const emit = (event: RunEvent) => renderer.event(event)
+  const say = (sentence: string) => emit({ event: 'phase', seconds: seconds(), sentence })
+  try {
+    const prepared = await prepare(options, io, say)
+    return await inSwarm(options, io, { say, emit, seconds }, async (client, swarm) => {
+      const { manifest, envelope } = await seal(prepared, client, await ownerKey(io.env))
+      await submit(client, envelope.envelope, io.signal)
+      const run = { client, job: envelope.job, manifest, opened: prepared.opened }
+      const name = `${manifest.name}-${envelope.job.slice(-8)}`
+      const folder = resolve(io.cwd, options.output ?? join('starling-runs', name))
+      const end = await followRun(
+        {
+          ...run,
+          modelPath: join(folder, 'model.onnx'),
+          nameOf: (peer) => swarm?.names.get(peer),
+          isDetached: options.detach,
+          seconds,
+          emit,
+        },
+        { signal: io.signal },
+      )
+      if (end === 'detached') {
+        say(`The job is in the swarm as ${envelope.job}. See \`starling watch ${manifest.name}\`.`)
+        return exitCodes.jobUnfinished.code
+      }
+      return exitCodeOfRun(end)
+    })
+  } finally {
+    renderer.close()
+  }
+}
+
+async function prepare(
+  options: LaunchOptions,
+  io: CliIo,
+  say: (sentence: string) => void,
+): Promise<Prepared> {
+  const { signal } = io
+  const file = await readJobFile(resolve(io.cwd, options.jobFile))
+  const { spec, directory, modelPath } = file
+  const model = await readModelFile(modelPath)
+  say(spec.data.kind === 'glyphs' ? 'Drawing the data set.' : 'Reading the data set.')
+  const dataSet = await openJobData(spec.data, {
+    directory,
+    dataPath: options.data === undefined ? undefined : resolve(io.cwd, options.data),
+    cacheDirectory: dirsFor(io.env).cache,
+    onProgress: downloadSentences(say),
+    signal,
+  })
+  say('Deriving the training graph from the model.')
+  const opened = await compile(model, file, signal)
+  batch(dataSet.train, [0], opened)
+  return { file, model, opened, dataSet, data: await encodeDataSet(dataSet) }
+}
+
+async function readModelFile(path: string): Promise<Uint8Array> {
+  try {
+    return new Uint8Array(await readFile(path))
+  } catch (cause) {
+    throw new SwarmError('NOT_FOUND', `cannot read the model ${path}`, {
+      cause,
+      hint: 'Set model.file in the job file to an ONNX file; the path starts from the job file.',
+    })
+  }
+}
+
+/** Compiles what the peers will run: an unsupported operator is refused by name before anything starts. */
+async function compile(model: Uint8Array, { spec }: JobFile, signal: AbortSignal): Promise<OpenedModel> {
+  const compute = openNodeCompute()
+  try {
+    return await compute.open(
+      model,
+      trainingSpec(spec.model.loss, spec.train),
+      { backend: 'auto', threads: 1 },
+      { signal },
+    )
+  } finally {
+    await compute.close()
+  }
+}
+
+/** One sentence a tenth of a download: lines in a pipe, and the live view's status. */
+function downloadSentences(say: (sentence: string) => void): (progress: DownloadProgress) => void {
+  let told = -1
+  return ({ url, receivedBytes, totalBytes }) => {
+    if (totalBytes === undefined) return
+    const tenth = Math.floor((10 * receivedBytes) / totalBytes)
+    if (tenth === told) return
+    told = tenth
+    say(`Downloading ${url}: ${10 * tenth} % of ${(totalBytes / 1e6).toFixed(1)} MB.`)
+  }
+}
+
+interface Told {
+  say(sentence: string): void
+  emit(event: RunEvent): void
+  seconds(): number
+}
+
+/** Runs `body` in the swarm that the options name, and ends what it started. */
+async function inSwarm(
+  options: LaunchOptions,
+  io: CliIo,
+  { say, emit, seconds }: Told,
+  body: (client: SwarmClient, swarm: LocalSwarm | undefined) => Promise<number>,
+): Promise<number> {
+  const { local } = options
+  if (local === undefined) {
+    say('Connecting to the coordinator.')
+    return withClient(options.coordinator, io, (client) => body(client, undefined))
+  }
+  const dirs = dirsFor(io.env)
+  say(`Starting a coordinator and ${local === 1 ? '1 peer' : `${local} peers`} on this machine.`)
+  const folder = join(dirs.state, 'runs', `${new Date().toISOString().replaceAll(':', '')}-${process.pid}`)
+  const swarm = await startLocalSwarm(
+    {
+      folder,
+      peers: local,
+      threads: Math.max(1, Math.floor(availableParallelism() / local)),
+      backend: 'auto',
+      env: io.env,
+      onLost: (name, logPath) =>
+        emit({ event: 'warning', seconds: seconds(), message: `${name} ended`, hint: `See ${logPath}.` }),
+    },
+    { signal: io.signal },
+  )
+  const retract = await publishAddresses(dirs, swarm.coordinator)
+  try {
+    return await withClient(swarm.coordinator, io, (client) => body(client, swarm))
+  } finally {
+    await retract()
+    await swarm.close()
+  }
+}
+
+async function withClient(
+  addresses: readonly string[],
+  io: CliIo,
+  body: (client: SwarmClient) => Promise<number>,
+): Promise<number> {
+  const client = await openSwarmClient({ addresses, env: io.env }, { signal: io.signal })
+  try {
+    return await body(client)
+  } finally {
+    await client.close()
+  }
+}
+
+async function seal(
+  { file, model, data, dataSet, opened }: Prepared,
+  client: SwarmClient,
+  owner: PrivateKey,
+) {
+  const { spec } = file
+  const created = Date.now()
+  const modelCid = await putFile(client.node.store, model)
+  for (const { cid, bytes } of data.blocks) await client.node.store.put(cid, bytes)
+  const { maxMinutes } = spec.convergence
+  const manifest: Manifest = createManifest({
+    name: spec.name,
+    description: spec.description,
+    owner: peerIdFromPrivateKey(owner).toString(),
+    coordinators: [client.coordinator],
+    model: { cid: modelCid.toString(), bytes: model.byteLength, loss: spec.model.loss },
+    data: {
+      cid: data.root.toString(),
+      bytes: data.bytes,
+      kind: dataSet.kind,
+      sampleShape: [...dataSet.train.fields.x.sampleShape],
+      classes: opened.classes ?? dataSet.classes,
+      trainCount: dataSet.train.count,
+      validationCount: dataSet.validation.count,
+    },
+    train: spec.train,
+    swarm: spec.swarm,
+    convergence: spec.convergence,
+    created,
+    expires: created + Math.ceil(maxMinutes * 60_000) + expiryMarginMs,
+    nonce: crypto.getRandomValues(new Uint8Array(16)),
+  })
+  return { manifest, envelope: await sealManifest(manifest, owner) }
+}
+
+/** Hands the job to the coordinator, and takes it up here to seed its blocks and to hear of it. */
+async function submit(
+  { node, remote }: SwarmClient,
+  envelope: Uint8Array,
+  signal: AbortSignal,
+): Promise<void> {
+  await node.services.jobs.announce(envelope)
+  await remote.submit(envelope, { signal })
 }

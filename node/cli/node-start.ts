@@ -1,6 +1,166 @@
+/** The body of `starling node start`: a peer that trains whatever jobs it is given, one after another, until interrupted. */
+
+import { availableParallelism } from 'node:os'
+import { join } from 'node:path'
+import { isAbort, SwarmError } from '../../protocols/core/errors.ts'
+import type { SignedJob } from '../../protocols/jobs/index.ts'
+import { statusOf } from '../../protocols/jobs/index.ts'
+import { coordinatorAddresses } from '../coordinator-address.ts'
+import { dirsFor } from '../dirs.ts'
+import { exitCodeOfError, exitCodeOfRun, exitCodes } from '../exit-codes.ts'
+import { type Ended, type ParticipationEvent, participate } from '../participate.ts'
+import { type LogLine, processLog } from '../process-log.ts'
+import { openHome, openSwarmNode, type SwarmNode } from '../swarm-node.ts'
 import type { NodeStartOptions } from './commands/node-start.ts'
 import type { CliIo } from './io.ts'
 
-export async function runNodeStart(_options: NodeStartOptions, _io: CliIo): Promise<number> {
-  throw new Error('bug: the body of this command is not here yet')
+export async function runNodeStart(options: NodeStartOptions, io: CliIo): Promise<number> {
+  const log = processLog(io, options)
+  const bootstrap = options.mdns
+    ? options.coordinator
+    : await coordinatorAddresses(options.coordinator, io.env)
+  const threads = options.threads ?? Math.max(1, Math.floor(availableParallelism() / 2))
+  const node = await openSwarmNode({
+    ...(await openHome(join(dirsFor(io.env).data, 'node'))),
+    listen: options.listen,
+    announce: options.announce,
+    bootstrap,
+    mdns: options.mdns,
+    self: { role: 'node', backend: options.backend, threads, clientOnly: options.listen.length === 0 },
+    admit: admitOnly(options),
+  })
+  log({ event: 'ready', peer: node.self, addresses: node.addresses() })
+  try {
+    return await takeJobs({ ...options, threads }, node, log, io.signal)
+  } finally {
+    await node.close()
+    log({ event: 'stopped' })
+  }
+}
+
+async function takeJobs(
+  options: NodeStartOptions & { threads: number },
+  node: SwarmNode,
+  log: (line: LogLine) => void,
+  signal: AbortSignal,
+): Promise<number> {
+  const failed = new Set<string>()
+  while (true) {
+    const signed = await nextJob(node, failed, signal)
+    log({ event: 'job', job: signed.job, name: signed.manifest.name, owner: signed.manifest.owner })
+    try {
+      const ended = await participate(
+        {
+          node,
+          signed,
+          backend: options.backend,
+          threads: options.threads,
+          onEvent: (event) => logEvent(log, signed.job, event),
+        },
+        { signal },
+      )
+      const end = endOf(ended)
+      log({ event: 'ended', job: signed.job, end })
+      if (options.job !== undefined) return exitCodeOfRun(end)
+    } catch (error) {
+      if (signal.aborted || isAbort(error)) throw error
+      failed.add(signed.job)
+      logFailure(log, signed.job, error)
+      if (options.job !== undefined) return exitCodeOfError(error)
+    }
+  }
+}
+
+/** The first open job that this peer has not failed at; waits for one. */
+function nextJob(node: SwarmNode, failed: ReadonlySet<string>, signal: AbortSignal): Promise<SignedJob> {
+  const { jobs } = node.services
+  const find = () =>
+    jobs
+      .list()
+      .filter(({ job, status }) => status === 'open' && !failed.has(job))
+      .map(({ job }) => jobs.get(job))
+      .find((record) => record !== undefined && statusOf(record) === 'open')
+  return new Promise((resolve, reject) => {
+    const look = () => {
+      const found = find()
+      if (found === undefined) return
+      stop()
+      resolve(found)
+    }
+    const onAbort = () => {
+      stop()
+      reject(signal.reason)
+    }
+    const off = jobs.on((notice) => {
+      if (notice.kind === 'added') look()
+    })
+    const stop = () => {
+      off()
+      signal.removeEventListener('abort', onAbort)
+    }
+    if (signal.aborted) return onAbort()
+    signal.addEventListener('abort', onAbort, { once: true })
+    look()
+  })
+}
+
+function admitOnly({ allowOwner, job }: NodeStartOptions): (signed: SignedJob) => void {
+  return (signed) => {
+    if (job !== undefined && signed.job !== job)
+      throw new SwarmError('REFUSED', `this peer runs job ${job} only`)
+    if (allowOwner.length > 0 && !allowOwner.includes(signed.manifest.owner))
+      throw new SwarmError('REFUSED', `this peer runs no jobs of owner ${signed.manifest.owner}`)
+  }
+}
+
+function endOf(ended: Ended) {
+  if (ended.kind === 'stopped' || ended.verdict.verdict === 'continue') return 'stopped'
+  return ended.verdict.verdict
+}
+
+function logFailure(log: (line: LogLine) => void, job: string, error: unknown): void {
+  const { code, message, hint } =
+    error instanceof SwarmError ? error : { code: 'BUG', message: String(error), hint: undefined }
+  log({ event: 'failed', job, code, message, hint, exit: exitCodes.jobFailed.code })
+}
+
+function logEvent(log: (line: LogLine) => void, job: string, event: ParticipationEvent): void {
+  if (event.kind === 'averaging') logAveraging(log, job, event.event)
+  else log({ ...lineOf(event), job })
+}
+
+function lineOf(event: Exclude<ParticipationEvent, { kind: 'averaging' }>): LogLine {
+  switch (event.kind) {
+    case 'phase':
+      return { event: 'phase', round: event.round, phase: event.phase }
+    case 'committed': {
+      const { round, root, loss, totalWeight, electorate } = event
+      return { event: 'committed', round, root, loss, total_weight: totalWeight, electorate }
+    }
+    case 'synced':
+      return { event: 'synced', round: event.round, root: event.root }
+    case 'loss-not-finite':
+      return { event: 'loss_not_finite', round: event.round, message: event.error.message }
+    case 'fetching': {
+      const { blocks, blocksTotal, bytes } = event.progress
+      return { event: 'fetching', what: event.what, blocks, blocks_total: blocksTotal, bytes }
+    }
+    case 'opened': {
+      const { backend, parameterCount, note } = event.model
+      return { event: 'opened', backend, parameters: parameterCount, note, seconds: event.seconds }
+    }
+  }
+}
+
+function logAveraging(
+  log: (line: LogLine) => void,
+  job: string,
+  event: Extract<ParticipationEvent, { kind: 'averaging' }>['event'],
+): void {
+  if (event.kind === 'phase') log({ event: 'averaging', job, round: event.round, phase: event.phase })
+  else if (event.kind === 'refused') log({ event: 'refused', job, peer: event.peer, reason: event.reason })
+  else {
+    const { round, live, expiresInMs } = event
+    log({ event: 'quorum_lost', job, round, live, expires_in_seconds: expiresInMs / 1000 })
+  }
 }

@@ -21,6 +21,8 @@ export interface RunGossipInit {
   jobs: Pick<Jobs, 'get' | 'on' | 'publishProgress'>
   /** Bytes that this peer has exchanged for the run so far. */
   traffic(): { uploadedBytes: number; downloadedBytes: number }
+  /** Called with every report that goes out. */
+  onReport?(report: Report): void
   clock: Clock
 }
 
@@ -35,6 +37,7 @@ export function runGossip(init: RunGossipInit): RunGossip & { close(): void } {
     if (newest === undefined) return
     sentMs = clock.now()
     jobs.publishProgress(job, { ...newest, ...traffic() })
+    init.onReport?.(newest)
     schedule(repeatMs)
   }
   const schedule = (delayMs: number) => {

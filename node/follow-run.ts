@@ -1,0 +1,142 @@
+/**
+ * Follows a run to its end and tells it as events; at the verdict, fetches the state that was judged best and writes the
+ * trained model.
+ */
+
+import { SwarmError } from '../protocols/core/errors.ts'
+import type { ParameterSpec } from '../protocols/core/tensor.ts'
+import type { Manifest, Verdict } from '../protocols/jobs/index.ts'
+import { isFinal } from '../protocols/jobs/index.ts'
+import type { RunEnd, RunEvent } from './run-events.ts'
+import { RunNarrator } from './run-narrator.ts'
+import type { SwarmClient } from './swarm-client.ts'
+import { trainedModel, writeModel } from './trained-model.ts'
+
+/** The coordinator keeps the best state, so it answers at once or not at all. */
+const modelMsMax = 60_000
+
+export interface FollowRunInit {
+  client: SwarmClient
+  job: string
+  manifest: Manifest
+  opened: { parameters: readonly ParameterSpec[]; parameterCount: number }
+  /** Where the trained model goes; `undefined`: it is not fetched. */
+  modelPath: string | undefined
+  /** A better name for a peer than its id. */
+  nameOf?(peer: string): string | undefined
+  /** Return as soon as the coordinator needs this process no more. */
+  isDetached: boolean
+  /** Since the command began. */
+  seconds(): number
+  emit(event: RunEvent): void
+}
+
+type Outcome = { kind: 'verdict'; verdict: Verdict } | { kind: 'stopped' } | { kind: 'detached' }
+
+/**
+ * @returns how the run ended, or `detached` once the coordinator holds model and data.
+ * @throws {unknown} `signal.reason`.
+ */
+export async function followRun(
+  init: FollowRunInit,
+  { signal }: { signal: AbortSignal },
+): Promise<RunEnd | 'detached'> {
+  const { client, job, manifest, opened, emit, seconds } = init
+  const { jobs, discovery } = client.node.services
+  const { convergence, swarm } = manifest
+  emit({
+    event: 'started',
+    seconds: seconds(),
+    job,
+    name: manifest.name,
+    parameters: opened.parameterCount,
+    metric: convergence.metric,
+    target: convergence.target ?? null,
+    max_rounds: convergence.maxRounds,
+    min_peers: swarm.minPeers,
+  })
+  const narrator = new RunNarrator({
+    manifest,
+    record: (peer) => discovery.peers().find((record) => record.peer === peer),
+    nameOf: init.nameOf,
+    seconds,
+    emit,
+  })
+  const stopDiscovery = discovery.on((effect) => narrator.takeDiscovery(effect))
+  const outcome = await new Promise<Outcome>((resolve, reject) => {
+    const onAbort = () => reject(signal.reason)
+    if (signal.aborted) onAbort()
+    signal.addEventListener('abort', onAbort, { once: true })
+    const unfollow = jobs.follow(job, (notice) => {
+      narrator.takeNotice(notice)
+      const found = outcomeOf(notice, init.isDetached)
+      if (found === undefined) return
+      queueMicrotask(() => unfollow())
+      signal.removeEventListener('abort', onAbort)
+      resolve(found)
+    })
+  }).finally(stopDiscovery)
+
+  if (outcome.kind === 'detached') return 'detached'
+  const end = outcome.kind === 'verdict' ? (outcome.verdict.verdict as RunEnd) : 'stopped'
+  const verdict = outcome.kind === 'verdict' ? outcome.verdict : undefined
+  const model = await fetchModel(init, verdict, signal)
+  emit({
+    event: 'verdict',
+    verdict: end,
+    metric: convergence.metric,
+    value: verdict?.value ?? null,
+    rounds: verdict?.rounds ?? 0,
+    peers: narrator.peers.size,
+    seconds: seconds(),
+    uploaded_bytes_per_peer: narrator.uploadedBytesPerPeer,
+    model,
+  })
+  return end
+}
+
+function outcomeOf(
+  notice: Parameters<RunNarrator['takeNotice']>[0],
+  isDetached: boolean,
+): Outcome | undefined {
+  if (notice.kind === 'stopped') return { kind: 'stopped' }
+  if (notice.kind !== 'verdict') return undefined
+  if (isFinal(notice.verdict)) return { kind: 'verdict', verdict: notice.verdict }
+  return isDetached ? { kind: 'detached' } : undefined
+}
+
+/** Path of the written model; `null` when there is no state to write or nobody holds it, which is told. */
+async function fetchModel(
+  { client, job, manifest, opened, modelPath, emit, seconds }: FollowRunInit,
+  verdict: Verdict | undefined,
+  signal: AbortSignal,
+): Promise<string | null> {
+  const state = verdict?.state
+  if (modelPath === undefined || state === undefined || state === null) return null
+  try {
+    const bytes = await trainedModel(
+      {
+        node: client.node,
+        job,
+        manifest,
+        parameters: opened.parameters,
+        root: state.root,
+        peers: [client.coordinator],
+      },
+      { signal: AbortSignal.any([signal, AbortSignal.timeout(modelMsMax)]) },
+    )
+    await writeModel(modelPath, bytes)
+    return modelPath
+  } catch (error) {
+    signal.throwIfAborted()
+    const { message, hint } =
+      error instanceof SwarmError ? error : { message: String(error), hint: undefined }
+    emit({
+      event: 'warning',
+      seconds: seconds(),
+      message: `The trained model was not written: ${message}`,
+      hint,
+    })
+    return null
+  }
+}

@@ -1,0 +1,54 @@
+/**
+ * Measures parameters on a whole validation split. Graphs have a fixed batch, and a split is seldom a multiple of it: the
+ * last batch is filled up with copies of one sample, whose share is measured on its own and taken off again.
+ */
+
+import { batch } from '../data/batch.ts'
+import { type Split, sampleLength } from '../data/data-set.ts'
+import type { Compute, EvaluationResult, OpenedModel } from '../engine/compute/compute.ts'
+import type { Batch } from '../protocols/core/tensor.ts'
+
+/** Samples of one evaluation batch: large enough that a forward pass is efficient, small enough for 100 MB of activations. */
+export const evaluationBatch = 256
+
+/**
+ * The samples of a validation split that are measured. Windows of a text overlap; every token is predicted once, so only
+ * windows that do not overlap are taken.
+ */
+export function validationIndices({ count, fields: { x } }: Split): number[] {
+  const step = Math.max(1, sampleLength(x) / x.stride)
+  return Array.from({ length: Math.ceil(count / step) }, (_, i) => i * step)
+}
+
+/** A function that measures parameters (f32, borrowed) on `split` with the model that `compute` has open. */
+export function measureOn(compute: Compute, opened: OpenedModel, split: Split) {
+  const size = opened.input.shape[0]!
+  const indices = validationIndices(split)
+  const rest = indices.length % size
+  const take = (chosen: readonly number[]): Batch => batch(split, chosen, opened)
+  const full = Array.from({ length: Math.floor(indices.length / size) }, (_, i) =>
+    take(indices.slice(i * size, (i + 1) * size)),
+  )
+  const filler = new Array<number>(size).fill(indices[0]!)
+  const filled = rest === 0 ? undefined : take([...indices.slice(-rest), ...filler.slice(rest)])
+  const fillers = rest === 0 ? undefined : take(filler)
+
+  return async (
+    parameters: Float32Array,
+    options: { signal: AbortSignal },
+  ): Promise<{ loss: number; accuracy: number | null }> => {
+    const evaluate = (batches: Batch[]) => compute.evaluate(parameters, batches, options)
+    const parts: { result: EvaluationResult; weight: number }[] = []
+    if (full.length > 0) parts.push({ result: await evaluate(full), weight: full.length * size })
+    if (filled !== undefined && fillers !== undefined) {
+      parts.push({ result: await evaluate([filled]), weight: size })
+      parts.push({ result: await evaluate([fillers]), weight: rest - size })
+    }
+    const mean = (value: (result: EvaluationResult) => number) =>
+      parts.reduce((sum, { result, weight }) => sum + weight * value(result), 0) / indices.length
+    return {
+      loss: mean(({ loss }) => loss),
+      accuracy: opened.classes === null ? null : mean(({ accuracy }) => accuracy),
+    }
+  }
+}

@@ -1,0 +1,31 @@
+/**
+ * The log of a long-running process (`node start`, `coordinator start`): one line for each change. As JSON lines for
+ * programs, whose keys are snake_case, or as plain lines for people.
+ */
+
+import type { CliIo } from './cli/io.ts'
+
+/** One line. `event` names it; the other fields are data. */
+export interface LogLine {
+  event: string
+  [key: string]: unknown
+}
+
+/** Writes lines to stdout: JSON with `--json`, else the time, the event and its fields. */
+export function processLog(io: Pick<CliIo, 'stdout'>, { json }: { json: boolean }): (line: LogLine) => void {
+  return (line) => io.stdout.write(json ? `${JSON.stringify(line)}\n` : `${plainLine(line)}\n`)
+}
+
+function plainLine({ event, ...fields }: LogLine): string {
+  const time = new Date().toISOString().slice(11, 19)
+  const texts = Object.entries(fields)
+    .filter(([, value]) => value !== undefined && value !== null)
+    .map(([key, value]) => `${key}=${shown(value)}`)
+  return [time, event, ...texts].join(' ')
+}
+
+function shown(value: unknown): string {
+  if (typeof value === 'number') return Number.isInteger(value) ? String(value) : value.toPrecision(4)
+  const text = typeof value === 'string' ? value : JSON.stringify(value)
+  return /[\s"]/.test(text) && typeof value === 'string' ? JSON.stringify(text) : text
+}

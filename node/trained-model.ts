@@ -1,0 +1,67 @@
+/** The trained model as a file: the owner's ONNX graph with the weights of one agreed state. */
+
+import { mkdir, rename, writeFile } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import { CID } from 'multiformats/cid'
+import { outerOptimizer } from '../engine/job-settings.ts'
+import { withParameters } from '../engine/with-parameters.ts'
+import { systemClock } from '../protocols/core/clock.ts'
+import { SwarmError } from '../protocols/core/errors.ts'
+import type { ParameterSpec } from '../protocols/core/tensor.ts'
+import type { Manifest } from '../protocols/jobs/index.ts'
+import { stateBlocks } from '../protocols/run/blocks.ts'
+import { fetchState } from '../protocols/run/fetch-state.ts'
+import type { SwarmNode } from './swarm-node.ts'
+
+export interface TrainedModelInit {
+  node: SwarmNode
+  job: string
+  manifest: Manifest
+  /** The model's trainable tensors, in their order. */
+  parameters: readonly ParameterSpec[]
+  /** Root of the state. */
+  root: string
+  /** Peers that hold it: the coordinator. */
+  peers: readonly string[]
+}
+
+/**
+ * Fetches the state and puts its weights into the job's model. @returns the ONNX file.
+ * @throws {SwarmError} BLOCK_NOT_FOUND when nobody holds the state any more.
+ */
+export async function trainedModel(
+  { node, job, manifest, parameters, root, peers }: TrainedModelInit,
+  { signal }: { signal: AbortSignal },
+): Promise<Uint8Array> {
+  const { shards } = node.services
+  const model = await shards.fetchFile(CID.parse(manifest.model.cid), { signal, peers: () => peers })
+  const parameterCount = parameters.reduce((sum, { length }) => sum + length, 0)
+  const optimizer = outerOptimizer(manifest.train, manifest.swarm.outer, parameters)
+  const state = await fetchState(
+    {
+      blocks: stateBlocks(shards, systemClock),
+      root,
+      peers,
+      expected: { job, parameters: parameterCount, outer: optimizer.stateLength(parameterCount) },
+    },
+    { signal },
+  )
+  return withParameters(model, parameters, state.parameters)
+}
+
+/**
+ * Writes `bytes` to `path`, whole or not at all.
+ * @throws {SwarmError} STORAGE_FAILED.
+ */
+export async function writeModel(path: string, bytes: Uint8Array): Promise<void> {
+  try {
+    await mkdir(dirname(path), { recursive: true })
+    await writeFile(`${path}.new`, bytes)
+    await rename(`${path}.new`, path)
+  } catch (cause) {
+    throw new SwarmError('STORAGE_FAILED', `cannot write the model to ${path}`, {
+      cause,
+      hint: 'Choose another folder with --output.',
+    })
+  }
+}
