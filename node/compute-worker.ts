@@ -21,7 +21,8 @@ const port: ServerPort = {
   onRequest: (handler) => parent.on('message', (request: Request) => handler(request)),
   // Messages are delivered between two rounds of the event loop; an immediate runs after that.
   turn: () => new Promise((resolve) => setImmediate(resolve)),
-  close: () => parent.close(),
+  // Ends this thread, not the process. Idle threads of WebAssembly would keep it alive; what was posted still arrives.
+  close: () => process.exit(),
 }
 
 serveCompute(port, openBackend)
