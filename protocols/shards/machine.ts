@@ -11,7 +11,7 @@
  *                              peer sent it corrupt
  *
  * States of a peer: free slots ──Ask──▶ `depth` blocks in flight ──answer──▶ free slots; *excluded* for good once it sent
- * a corrupt block or one that was never asked of it; dropped (it may rejoin) when silent for `silentMs`.
+ * a corrupt block, or a flood that was never asked of it; dropped (it may rejoin) when silent for `silentMs`.
  *
  * Several peers are asked at once, each for other blocks. A block is asked of a second peer only when nothing
  * unasked is left for that one and the first has kept it for `takeOverMs`: so a slow peer holds up nothing but its own blocks, and at
@@ -42,6 +42,9 @@ const corruptGraceMs = 5_000
 /** How often time is looked at while anything is wanted. */
 const wakeMs = 500
 
+/** Good blocks that a peer may send unasked: an answer given twice is a slip, a flood is not. */
+const unaskedMax = 64
+
 /** Excluded peers remembered. */
 const excludedMax = 1_024
 
@@ -70,7 +73,7 @@ export type ShardEffect =
   | { kind: 'Drop'; peer: string; reason: DropReason }
   | { kind: 'Wake'; delayMs: number }
 
-export type DropReason = 'sent a corrupt block' | 'sent a block that nobody asked for' | 'was silent too long'
+export type DropReason = 'sent a corrupt block' | 'sent blocks that nobody asked for' | 'was silent too long'
 
 interface Wanted {
   /** Who was asked and has not answered, and when. */
@@ -87,6 +90,8 @@ interface Peer {
   /** Wanted blocks that it did not have, with the time it said so. */
   readonly lacks: Map<string, number>
   lastHeard: number
+  /** Good blocks that were not asked of it. */
+  unasked: number
 }
 
 export class ShardMachine {
@@ -181,7 +186,7 @@ export class ShardMachine {
 
   #join(id: string, now: number): void {
     if (this.#excluded.has(id) || this.#peers.has(id)) return
-    this.#peers.set(id, { id, inFlight: new Map(), lacks: new Map(), lastHeard: now })
+    this.#peers.set(id, { id, inFlight: new Map(), lacks: new Map(), lastHeard: now, unasked: 0 })
   }
 
   #leave(id: string): void {
@@ -196,13 +201,12 @@ export class ShardMachine {
     const { peer: id, cid, now } = event
     const peer = this.#peers.get(id)
     if (peer === undefined) return // its stream was dropped while this block was being hashed
-    if (!peer.inFlight.delete(cid)) {
-      this.#exclude(id, 'sent a block that nobody asked for', effects)
-      return
-    }
     peer.lastHeard = now
+    const wasAsked = peer.inFlight.delete(cid)
     const wanted = this.#wanted.get(cid)
-    if (!event.isValid) {
+    if (event.isValid && !wasAsked) {
+      if (++peer.unasked > unaskedMax) this.#exclude(id, 'sent blocks that nobody asked for', effects)
+    } else if (!event.isValid) {
       if (wanted !== undefined) wanted.corrupt ??= { peer: id, since: now }
       this.#release(cid, id)
       this.#exclude(id, 'sent a corrupt block', effects)

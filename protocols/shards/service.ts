@@ -76,7 +76,7 @@ interface OneFetch {
 
 const dropCodes: { [Reason in DropReason]: ErrorCode } = {
   'sent a corrupt block': 'BLOCK_CORRUPT',
-  'sent a block that nobody asked for': 'PROTOCOL_VIOLATION',
+  'sent blocks that nobody asked for': 'PROTOCOL_VIOLATION',
   'was silent too long': 'TIMEOUT',
 }
 
