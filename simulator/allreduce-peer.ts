@@ -44,6 +44,7 @@ export interface SimulatedRun {
   /** How long peer `id` trains in a round, drawn with `random`. */
   trainingMs(id: string, random: Random): number
   checker: AllreduceChecker
+  onCommitted?(outcome: CommittedRound): void
   /** States that `id` can fetch now: those of live peers that it has a link to. */
   states(id: string): { peer: string; base: RoundBase }[]
   /** Planted bugs: how the tests prove that the checkers see. */
@@ -63,8 +64,6 @@ export class AllreducePeer implements Process<Uint8Array> {
   readonly #random: Random
   readonly #incarnation: number
   readonly #machine: AllreduceMachine
-  /** Rounds committed by this life of the peer as one that took part. */
-  committedCount = 0
   /** Effects of a kind that tests ask about. */
   readonly seen = { behind: 0, quorumLost: 0, refused: [] as string[] }
   #state: RoundBase | undefined
@@ -172,10 +171,10 @@ export class AllreducePeer implements Process<Uint8Array> {
     const { checker, alterOutcome } = this.#run
     const seen = alterOutcome?.(this.id, outcome) ?? outcome
     checker.committed(this.id, seen)
+    this.#run.onCommitted?.(seen)
     if (this.#state === undefined) {
       this.#buffered.set(seen.round, seen)
     } else if (seen.round === this.#state.round && seen.root === this.#state.root) {
-      this.committedCount++
       this.#hold(this.#next(this.#state, seen))
     }
   }

@@ -36,6 +36,8 @@ export interface SeedReport {
   faults: [string, number][]
   /** Virtual milliseconds. */
   durationMs: number
+  /** The faults left too few voters: the swarm stands still, and says so. */
+  isQuorumLost: boolean
 }
 
 /** How long faults go on, in virtual time. */
@@ -80,7 +82,8 @@ export function runSeed(seed: number, overrides: Partial<SwarmOptions> = {}): Se
   letLoose(swarm)
   swarm.runFor(faultsMs)
   swarm.recover(recoveryRounds)
-  return { seed, rounds: swarm.round, faults: swarm.log.entries(), durationMs: swarm.clock.now() }
+  const { round: rounds, isQuorumLost } = swarm
+  return { seed, rounds, faults: swarm.log.entries(), durationMs: swarm.clock.now(), isQuorumLost }
 }
 
 function letLoose(swarm: AllreduceSwarm): void {

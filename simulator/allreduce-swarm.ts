@@ -9,6 +9,7 @@
  */
 
 import type { RoundBase } from '../protocols/allreduce/base.ts'
+import { isQuorum, leaderOrder } from '../protocols/allreduce/electorate.ts'
 import type { CommittedRound, Timing } from '../protocols/allreduce/events.ts'
 import { decodeMessage, type Message } from '../protocols/allreduce/messages.ts'
 import type { Partition } from '../protocols/allreduce/parts.ts'
@@ -40,9 +41,6 @@ export interface SwarmOptions {
   alterOutcome?: (id: string, outcome: CommittedRound) => CommittedRound
 }
 
-/** Rounds after a restart until a peer's vote is counted on again: one as a newcomer, one to be named by its plan. */
-const votingAfterRounds = 2
-
 /** Virtual time after which a recovery counts as stuck: ten times the longest wait of the protocol. */
 const recoveryMsMax = 600_000
 
@@ -61,6 +59,8 @@ export class AllreduceSwarm {
   readonly random: Random
   readonly peers = new Map<string, AllreducePeer>()
   readonly #lives = new Map<string, number>()
+  /** Who decides each round, with the life in which the peer was made a member: only that life has its promises in mind. */
+  readonly #voters = new Map<number, Map<string, number>>()
   readonly #faults: MessageFault<Uint8Array>[] = []
   #extraFaults: MessageFault<Uint8Array>[] = []
 
@@ -103,19 +103,22 @@ export class AllreduceSwarm {
     return true
   }
 
-  /** True when every electorate that a live peer knows keeps more than half of its voters without `ids`. */
+  /** True when every electorate that still has something to decide keeps more than half of its voters without `ids`. */
   canLose(ids: readonly string[]): boolean {
-    const voters = this.live().filter((peer) => !ids.includes(peer.id) && this.#isVoting(peer))
-    const bases = this.live().flatMap(({ base }) =>
-      base === undefined || base.electorate.length === 0 ? [] : [base],
-    )
-    return (
-      bases.length > 0 &&
-      bases.every(({ electorate }) => {
-        const left = voters.filter(({ id }) => electorate.includes(id)).length
-        return 2 * left > electorate.length
-      })
-    )
+    const recent = [...this.#voters].filter(([round]) => round >= this.round - 1)
+    return recent.every(([, voters]) => {
+      const left = [...voters].filter(([id, life]) => !ids.includes(id) && this.#isLiving(id, life))
+      return 2 * left.length > voters.size
+    })
+  }
+
+  /** True when so few of the newest electorate's voters are left, by the simulator's own knowledge, that nothing may move. */
+  get isQuorumLost(): boolean {
+    const voters = this.#voters.get(this.round)
+    if (voters === undefined) return false
+    const root = this.live().find(({ base }) => base?.round === this.round)?.base?.root ?? ''
+    const left = [...voters].filter(([id, life]) => this.#isLiving(id, life)).map(([id]) => id)
+    return !isQuorum(leaderOrder(root, [...voters.keys()]), left)
   }
 
   /** The peers that run, in order of their names. */
@@ -163,19 +166,28 @@ export class AllreduceSwarm {
     }
   }
 
-  /** Faults are over: every live peer must commit `rounds` more rounds. @throws {LivenessFailure} */
+  /**
+   * Faults are over: every live peer must commit `rounds` more rounds, unless the quorum is lost; then every peer must say so.
+   * @throws {LivenessFailure}
+   */
   recover(rounds: number): void {
     this.calm()
     this.network.heal()
     const target = this.round + rounds
-    this.runUntil(
-      () => this.live().every(({ base }) => base !== undefined && base.round >= target),
-      'recovery',
-    )
+    const isDone = (): boolean => this.live().every(({ base }) => base !== undefined && base.round >= target)
+    const isKnownLost = (): boolean =>
+      this.isQuorumLost && this.live().every((peer) => peer.pending().includes('waiting for a quorum of'))
+    this.runUntil(() => isDone() || isKnownLost(), 'recovery')
   }
 
-  #isVoting({ id, committedCount }: AllreducePeer): boolean {
-    return (this.#lives.get(id) === 1 && this.founders.includes(id)) || committedCount > votingAfterRounds
+  #isLiving(id: string, life: number): boolean {
+    return this.network.live().includes(id) && this.#lives.get(id) === life
+  }
+
+  /** The first commit of a round says who votes in the next: its members, each in the life that it has now. */
+  #noteElectorate({ round, electorate }: CommittedRound): void {
+    if (this.#voters.has(round + 1)) return
+    this.#voters.set(round + 1, new Map(electorate.map((id) => [id, this.#lives.get(id)!])))
   }
 
   #run(): SimulatedRun {
@@ -187,6 +199,7 @@ export class AllreduceSwarm {
       peersMin,
       timing,
       checker: this.checker,
+      onCommitted: (outcome) => this.#noteElectorate(outcome),
       trainingMs: (id, random) => trainingMs * (0.5 + random.next()) * (slow?.get(id) ?? 1),
       states: (id) =>
         this.live()

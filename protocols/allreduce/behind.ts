@@ -1,12 +1,12 @@
 /**
  * Where the other peers stand, and whether this one must fetch their state because it cannot follow by itself:
  *
- *     others are more rounds ahead than they keep results of       → at once
- *     others are ahead, and here nothing moves                     → after `behindMs`
+ *     most are more rounds ahead than they keep results of         → at once
+ *     somebody is ahead, and here nothing moves                    → after `behindMs`
  *     in the same round more peers hold another root (as many: the
  *     lesser root)                                                 → after `behindMs`
  *
- * One peer that says it is ahead does not count while more than half of the others are not: it may be lying, or ill.
+ * A peer that lies about its round can at most make others look for a state that nobody has.
  */
 
 import { roundsKept } from '../core/limits.ts'
@@ -36,9 +36,9 @@ export class Positions {
 
   /** What to fetch, if this peer, waiting in `base` where something last moved at `progressAtMs`, is behind. */
   judge(base: RoundBase, progressAtMs: number, nowMs: number, behindMs: number): Ahead | undefined {
-    const ahead = this.#majority((round) => round > base.round)
+    const ahead = this.#newestAfter(base.round)
     this.#laggingSinceMs = ahead && (this.#laggingSinceMs ?? nowMs)
-    if (ahead !== undefined && ahead.round > base.round + roundsKept) return ahead
+    if (ahead !== undefined && this.#isMostBeyond(base.round + roundsKept)) return ahead
     if (ahead !== undefined && nowMs - Math.max(this.#laggingSinceMs!, progressAtMs) >= behindMs) return ahead
     const rival = this.#rival(base)
     this.#strayingSinceMs = rival && (this.#strayingSinceMs ?? nowMs)
@@ -52,12 +52,15 @@ export class Positions {
     return Math.min(lagging, this.#strayingSinceMs ?? Number.POSITIVE_INFINITY) + behindMs
   }
 
-  /** The newest state among the peers whose round passes, if they are at least half of all. */
-  #majority(passes: (round: number) => boolean): Ahead | undefined {
-    const peers = [...this.#positions].filter(([, { round }]) => passes(round))
-    if (peers.length === 0 || 2 * peers.length < this.#positions.size) return undefined
-    const newest = Math.max(...peers.map(([, { round }]) => round))
-    return this.#mostHeld(newest)
+  /** The newest state after `round` that anybody holds. */
+  #newestAfter(round: number): Ahead | undefined {
+    const newest = Math.max(round, ...[...this.#positions.values()].map((position) => position.round))
+    return newest > round ? this.#mostHeld(newest) : undefined
+  }
+
+  #isMostBeyond(round: number): boolean {
+    const beyond = [...this.#positions.values()].filter((position) => position.round > round).length
+    return 2 * beyond >= this.#positions.size
   }
 
   #rival({ round, root }: RoundBase): Ahead | undefined {

@@ -7,9 +7,10 @@
 
 import { wantsInFlightMax } from '../core/limits.ts'
 import type { Lacking, SealValue, Want, WantSeal } from './messages.ts'
-import { partCount, sealIdentity } from './parts.ts'
+import { partCount } from './parts.ts'
 import { audienceOf, planFault, planIdentity } from './plan.ts'
 import type { Round, SealedValue } from './round.ts'
+import { type SealContent, sealFault, sealIdentity } from './seal.ts'
 import type { Role, Session } from './session.ts'
 import type { Voting } from './voting.ts'
 
@@ -84,20 +85,21 @@ export class Fetching implements Role {
   wantSeal(from: string, { sealDigest, round }: WantSeal): void {
     const value = this.#round.values.get(sealDigest)
     const plan = value && this.#round.planOf(value)
-    if (plan !== undefined)
-      this.#session.send(from, { kind: 'SealValue', round, plan, digests: value!.digests })
+    if (plan !== undefined) this.#session.send(from, { kind: 'SealValue', round, plan, ...contentOf(value!) })
   }
 
   /** A seal's content. Returns why it is refused, if it is. */
-  sealValue({ plan, digests }: SealValue): string | undefined {
+  sealValue({ plan, digests, members }: SealValue): string | undefined {
     const { hash, partition } = this.#session.init
-    const fault = planFault(plan, partCount(partition))
-    if (fault !== undefined) return `a seal whose plan has ${fault}`
-    if (digests.length !== partCount(partition)) return 'a seal that does not name every part'
+    const planProblem = planFault(plan, partCount(partition))
+    if (planProblem !== undefined) return `a seal whose plan has ${planProblem}`
+    const fault = sealFault(plan, { digests, members })
+    if (fault !== undefined) return `a seal that ${fault}`
     const planId = hash(planIdentity(plan))
-    if (!this.#round.votes.has(hash(sealIdentity(planId, digests)))) return 'a seal that nobody voted for'
+    if (!this.#round.votes.has(hash(sealIdentity(planId, { digests, members }))))
+      return 'a seal that nobody voted for'
     this.#round.plans.set(planId, plan)
-    this.#voting.know({ planId, digests })
+    this.#voting.know(planId, { digests, members })
     return undefined
   }
 
@@ -171,4 +173,8 @@ export class Fetching implements Role {
     if (peer !== undefined)
       this.#session.send(peer, { kind: 'WantSeal', round: this.#round.number, sealDigest })
   }
+}
+
+function contentOf({ digests, members }: SealContent): SealContent {
+  return { digests, members }
 }

@@ -12,13 +12,14 @@
  */
 
 import { attemptsMax } from '../core/limits.ts'
-import { type Ballot, compareBallots, isQuorum, leaderOrder } from './electorate.ts'
+import { type Ballot, compareBallots, compareText, isQuorum, leaderOrder } from './electorate.ts'
 import { canBeCounted, committers, freezeMs, isQuorumHere, makePlan, Waiting } from './freeze.ts'
-import type { PromiseMade } from './messages.ts'
+import type { PromiseMade, Seal } from './messages.ts'
 import { hasBit } from './parts.ts'
 import { type Plan, partCountOf, planIdentity } from './plan.ts'
 import { partTimeoutMs } from './reducing.ts'
 import type { BallotPlan, Round } from './round.ts'
+import type { SealContent } from './seal.ts'
 import type { Role, Session } from './session.ts'
 import type { Voting } from './voting.ts'
 
@@ -91,7 +92,7 @@ export class Leading implements Role {
     if (plan !== undefined && compareBallots(plan.ballot, ballot) === 0)
       this.#session.send(peer, { kind: 'Plan', round, ballot, plan: plan.plan })
     if (seal !== undefined && compareBallots(seal.ballot, ballot) === 0)
-      this.#session.send(peer, { kind: 'Seal', round, ballot, planId: seal.planId, digests: seal.digests })
+      this.#session.send(peer, sealMessage(round, ballot, seal))
   }
 
   /** This peer leads the current attempt. */
@@ -196,7 +197,7 @@ export class Leading implements Role {
     const accepted = highest(promises.map((promise) => promise.accepted))
     if (accepted !== undefined) {
       this.#propose(lead, accepted.plan)
-      this.#seal(lead, this.#round.plan!.planId, accepted.digests)
+      this.#seal(lead, this.#round.plan!.planId, accepted)
       return
     }
     const known = highest([this.#round.plan, ...promises.map((promise) => promise.plan)])
@@ -237,9 +238,23 @@ export class Leading implements Role {
     this.#session.emit({ kind: 'Progress', round, phase: 'reducing' })
   }
 
-  #seal(lead: Lead, planId: string, digests: readonly string[]): void {
+  #seal(lead: Lead, planId: string, { digests, members }: SealContent): void {
     lead.phase = 'sealed'
-    this.#session.broadcast({ kind: 'Seal', round: this.#round.number, ballot: lead.ballot, planId, digests })
+    this.#session.broadcast(sealMessage(this.#round.number, lead.ballot, { planId, digests, members }))
+  }
+
+  /** The plan's peers that are here in the life that the plan names. */
+  #members({ contributors, receivers }: Plan): string[] {
+    const { standings } = this.#round
+    const isHere = (peer: string): boolean => this.#session.isLive(peer) && !this.#session.isFollowing(peer)
+    return [
+      ...contributors.filter(
+        ({ peer, commit }) => isHere(peer) && standings.get(peer)?.commit?.digest === commit,
+      ),
+      ...receivers.filter((r) => isHere(r.peer) && standings.get(r.peer)?.incarnation === r.incarnation),
+    ]
+      .map(({ peer }) => peer)
+      .sort(compareText)
   }
 
   #watchReducers(lead: Lead): void {
@@ -248,11 +263,10 @@ export class Leading implements Role {
     const parts = Array.from({ length: partCountOf(current.plan) }, (_, part) => part)
     const count = results.count(current.planId)
     if (count === parts.length) {
-      this.#seal(
-        lead,
-        current.planId,
-        parts.map((part) => results.get(current.planId, part)!.digest),
-      )
+      const digests = parts.map((part) => results.get(current.planId, part)!.digest)
+      const members = this.#members(current.plan)
+      if (members.length > 0 && this.#isQuorumPossible())
+        this.#seal(lead, current.planId, { digests, members })
       return
     }
     if (count !== this.#resultCount) this.#resultAtMs = this.#session.nowMs
@@ -330,4 +344,9 @@ function highest<T extends { ballot: Ballot }>(entries: readonly (T | undefined)
 
 function isSamePlan(promise: PromiseMade, known: { ballot: Ballot }): boolean {
   return promise.plan !== undefined && compareBallots(promise.plan.ballot, known.ballot) === 0
+}
+
+function sealMessage(round: number, ballot: Ballot, seal: SealContent & { planId: string }): Seal {
+  const { planId, digests, members } = seal
+  return { kind: 'Seal', round, ballot, planId, digests, members }
 }

@@ -17,6 +17,7 @@ import {
   frameBytesMax,
   partElements,
   partsMax,
+  planPeersMax,
   roundsMax,
   roundWeightMax,
   rowPeersMax,
@@ -24,6 +25,7 @@ import {
 import type { Ballot } from './electorate.ts'
 import { Fields, fromHex } from './fields.ts'
 import { decodePlan, encodePlan, type Plan } from './plan.ts'
+import type { SealContent } from './seal.ts'
 
 /** "I hold this state; an update may follow." */
 export interface Hold {
@@ -116,19 +118,18 @@ export interface PromiseMade {
   kind: 'Promise'
   round: number
   ballot: Ballot
-  accepted: { ballot: Ballot; plan: Plan; digests: readonly string[] } | undefined
+  accepted: ({ ballot: Ballot; plan: Plan } & SealContent) | undefined
   plan: { ballot: Ballot; plan: Plan } | undefined
   /** Bit `p`: a result of part `p` of `plan` is here. */
   have: Uint8Array
 }
 
-/** Paxos phase 2, request: the digest of every part's result. */
-export interface Seal {
+/** Paxos phase 2, request: the results that count, and who goes on with them. */
+export interface Seal extends SealContent {
   kind: 'Seal'
   round: number
   ballot: Ballot
   planId: string
-  digests: readonly string[]
 }
 
 /** Paxos phase 2, answer, told to everyone: "I accepted this seal and hold all its bytes." */
@@ -164,11 +165,10 @@ export interface WantSeal {
 }
 
 /** A seal's content, which its digest vouches for. */
-export interface SealValue {
+export interface SealValue extends SealContent {
   kind: 'SealValue'
   round: number
   plan: Plan
-  digests: readonly string[]
 }
 
 export type Message =
@@ -309,13 +309,13 @@ const rows: { [Kind in Message['kind']]: Row<Extract<Message, { kind: Kind }>> }
       round: m.round,
       ballot: encodeBallot(m.ballot),
       plan: fromHex(m.planId),
-      digests: fromHex(...m.digests),
+      ...encodeSeal(m),
     }),
     decode: (f) => ({
       round: decodeRound(f),
       ballot: decodeBallot(f),
       planId: f.digest('plan'),
-      digests: f.digests('digests', partsMax),
+      ...decodeSeal(f),
     }),
   },
   Accepted: {
@@ -398,18 +398,20 @@ function decodePartName(f: Fields): { round: number; planId: string; part: numbe
   return { round: decodeRound(f), planId: f.digest('plan'), part: f.integer('part', partsMax - 1) }
 }
 
-function encodeSealed({
-  plan,
-  digests,
-}: {
-  plan: Plan
-  digests: readonly string[]
-}): Record<string, unknown> {
-  return { plan: encodePlan(plan), digests: fromHex(...digests) }
+function encodeSealed({ plan, ...seal }: { plan: Plan } & SealContent): Record<string, unknown> {
+  return { plan: encodePlan(plan), ...encodeSeal(seal) }
 }
 
-function decodeSealed(f: Fields): { plan: Plan; digests: string[] } {
-  return { plan: decodePlan(f.nested('plan')), digests: f.digests('digests', partsMax) }
+function decodeSealed(f: Fields): { plan: Plan } & SealContent {
+  return { plan: decodePlan(f.nested('plan')), ...decodeSeal(f) }
+}
+
+function encodeSeal({ digests, members }: SealContent): Record<string, unknown> {
+  return { digests: fromHex(...digests), members }
+}
+
+function decodeSeal(f: Fields): SealContent {
+  return { digests: f.digests('digests', partsMax), members: f.ids('members', planPeersMax) }
 }
 
 function encodeBallot({ attempt, leader }: Ballot): Record<string, unknown> {

@@ -1,9 +1,8 @@
 /**
- * Parts of a flat vector, bitmaps over contributors or parts, and the byte strings whose SHA-256 names a commit, a result
- * or a seal. Arithmetic only; hashing itself is the caller's.
+ * Parts of a flat vector, bitmaps over contributors or parts, and the byte strings whose SHA-256 names a commit or a
+ * result. Arithmetic only; hashing itself is the caller's.
  *
  *     result digest = SHA-256( planId 32 ‖ part u32 ‖ weight f64 ‖ bitmap length u8 ‖ bitmap ‖ encoded mean )
- *     seal digest   = SHA-256( planId 32 ‖ result digests 32 each )
  *     commit digest = SHA-256( incarnation f64 ‖ weight f64 ‖ part digests 32 each )        (numbers little-endian)
  */
 
@@ -89,11 +88,6 @@ export function resultIdentity(result: {
   identity.set(bitmap, 45)
   identity.set(bytes, 45 + bitmap.length)
   return identity
-}
-
-/** What the digest of a seal covers. */
-export function sealIdentity(planId: string, digests: readonly string[]): Uint8Array {
-  return fromHex(planId, ...digests)
 }
 
 /** What the digest of a commit covers. */

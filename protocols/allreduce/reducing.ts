@@ -115,20 +115,29 @@ export class Reducing implements Role {
     const { number: round } = this.#round
     const message: Result = { kind: 'Result', round, planId, part, bitmap, weight, bytes: outcome.bytes }
     inbox.parts.delete(part)
-    for (const peer of audienceOf(plan)) {
+    // A later leader need not be in the plan that it continues.
+    const leader = this.#round.plan?.planId === planId ? [this.#round.plan.ballot.leader] : []
+    for (const peer of new Set([...audienceOf(plan), ...leader])) {
       if (peer !== this.#session.self) this.#session.send(peer, message)
     }
     this.#round.results.add(message, outcome.digest)
     this.#round.progressAtMs = this.#session.nowMs
   }
 
-  /** Parts got another reducer: whoever has them sends them there. */
-  reassigned(message: Reassign): void {
+  /** Parts got another reducer: whoever has them sends them there. A reducer that has the result already hands it in. */
+  reassigned({ planId, parts, reducer, ballot }: Reassign): void {
     const current = this.#current()
-    if (current === undefined || current.planId !== message.planId) return
+    if (current === undefined || current.planId !== planId) return
     this.#heardMs = this.#session.nowMs
-    const parts = new Set(message.parts)
-    this.#sendParts(current, (part) => parts.has(part))
+    const given = new Set(parts)
+    this.#sendParts(current, (part) => given.has(part))
+    if (reducer !== this.#session.self) return
+    for (const part of parts) {
+      const held = this.#round.results.get(planId, part)
+      if (held === undefined) continue
+      this.#inbox(planId).closed.add(part)
+      this.#session.send(ballot.leader, held.message)
+    }
   }
 
   /** After a broken link: what `peer` may have missed. */
@@ -138,7 +147,7 @@ export class Reducing implements Role {
     const { results, committed } = this.#round
     if (committed === undefined)
       this.#sendParts(current, (part, reducer) => reducer === peer && !results.has(current.planId, part))
-    if (!audienceOf(current.plan).includes(peer)) return
+    if (!audienceOf(current.plan).includes(peer) && current.ballot.leader !== peer) return
     for (const part of this.#myParts(current.plan)) {
       const held = results.get(current.planId, part)
       if (held !== undefined) this.#session.send(peer, held.message)

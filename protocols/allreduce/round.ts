@@ -19,6 +19,7 @@ import type { CommittedRound } from './events.ts'
 import type { Commit, Hold } from './messages.ts'
 import { type Plan, reducerOf } from './plan.ts'
 import { Results } from './results.ts'
+import type { SealContent } from './seal.ts'
 
 /** A peer that said it holds the round's state. */
 export interface Standing {
@@ -47,9 +48,8 @@ export interface BallotPlan {
 }
 
 /** A seal: the value that the round's Paxos decides on. */
-export interface SealedValue {
+export interface SealedValue extends SealContent {
   planId: string
-  digests: readonly string[]
   sealDigest: string
 }
 

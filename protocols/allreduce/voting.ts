@@ -13,9 +13,10 @@
 import { compareBallots, isLegalBallot, leaderOrder } from './electorate.ts'
 import type { CommittedPart, CommittedRound } from './events.ts'
 import type { Accepted, Prepare, PromiseMade, Seal } from './messages.ts'
-import { hasBit, newBitmap, sealIdentity, setBit } from './parts.ts'
-import { type Contributor, type Plan, partCountOf } from './plan.ts'
+import { hasBit, newBitmap, setBit } from './parts.ts'
+import { type Plan, partCountOf } from './plan.ts'
 import type { Round, SealedValue } from './round.ts'
+import { type SealContent, sealFault, sealIdentity } from './seal.ts'
 import type { Role, Session } from './session.ts'
 
 /** Different seals that votes may name in one round. Every attempt adds at most one; the rest is a flood. */
@@ -65,15 +66,16 @@ export class Voting implements Role {
   /** Phase 2 request. Returns why it is refused, if it is. */
   seal(from: string, message: Seal): string | undefined {
     const round = this.#round
-    const { ballot, planId, digests } = message
+    const { ballot, planId } = message
     if (from !== ballot.leader) return 'a seal of another leader'
     const plan = round.plans.get(planId)
     if (plan === undefined) return 'a seal of an unknown plan'
     if (!isLegalBallot(ballot, leaderOrder(plan.root, plan.electorate))) return 'a seal of the wrong leader'
-    if (digests.length !== partCountOf(plan)) return 'a seal that does not name every part'
+    const fault = sealFault(plan, message)
+    if (fault !== undefined) return `a seal that ${fault}`
     if (compareBallots(ballot, round.promised) < 0) return undefined
     if (compareBallots(ballot, round.seal?.ballot) < 0) return undefined
-    const value = this.know({ planId, digests })
+    const value = this.know(planId, message)
     if (round.seal !== undefined && compareBallots(ballot, round.seal.ballot) === 0) {
       return value.sealDigest === round.seal.sealDigest ? undefined : 'two seals in one ballot'
     }
@@ -94,9 +96,9 @@ export class Voting implements Role {
   }
 
   /** Notes a seal and gives it its digest. */
-  know({ planId, digests }: { planId: string; digests: readonly string[] }): SealedValue {
-    const sealDigest = this.#session.init.hash(sealIdentity(planId, digests))
-    const value = this.#round.values.get(sealDigest) ?? { planId, digests, sealDigest }
+  know(planId: string, { digests, members }: SealContent): SealedValue {
+    const sealDigest = this.#session.init.hash(sealIdentity(planId, { digests, members }))
+    const value = this.#round.values.get(sealDigest) ?? { planId, digests, members, sealDigest }
     this.#round.values.set(sealDigest, value)
     return value
   }
@@ -144,6 +146,7 @@ export class Voting implements Role {
         ballot: accepted.ballot,
         plan: plans.get(accepted.planId)!,
         digests: accepted.digests,
+        members: accepted.members,
       },
       plan: plan && { ballot: plan.ballot, plan: plan.plan },
       have,
@@ -206,15 +209,8 @@ function outcomeOf(round: Round, value: SealedValue, plan: Plan): CommittedRound
     sealDigest,
     contributors: plan.contributors,
     parts,
-    electorate: nextElectorate(plan, complete),
+    electorate: value.members,
     complete,
     totalWeight: complete.reduce((sum, { weight }) => sum + weight, 0),
   }
-}
-
-/** Who holds the next state by agreement. Were nobody in every part, all contributors. */
-function nextElectorate(plan: Plan, complete: readonly Contributor[]): string[] {
-  const receivers = plan.receivers.map(({ peer }) => peer)
-  const contributors = complete.length + receivers.length > 0 ? complete : plan.contributors
-  return [...contributors.map(({ peer }) => peer), ...receivers].sort()
 }
