@@ -1,9 +1,9 @@
 /**
  * Trains one model on one backend: batch in, loss and update out.
  *
- * Two ways, after the job's local steps. `gradient` computes one batch's gradient at the loaded parameters and changes nothing:
- * peers average it and step together. `steps` runs the optimizer inside the graph, with parameters and its slots staying
- * where the backend computes; only the loss comes out of each step.
+ * Two ways, after the job's local steps. `gradient` computes one batch's gradient at the loaded parameters and changes
+ * nothing: peers average it and step together. `steps` runs the optimizer inside the graph, with parameters and its slots
+ * staying where the backend computes; only the loss comes out of each step.
  *
  * The parameters live in one of two homes: a flat array here, or the step graph's carried tensors. Whichever was written
  * last holds the truth, and the other is brought up to date when it is asked for. The three graphs are compiled on first

@@ -16,7 +16,7 @@ const symptoms: readonly Symptom[] = [
   {
     // The arena of the native build; C++ new; emscripten's heap; the engine's ArrayBuffers; wasm's 4 GiB check.
     pattern:
-      /failed to allocate memory|bad_alloc|out of memory|cannot enlarge memory|array buffer allocation failed|could not allocate memory|tensor shape is too large/i,
+      /(failed to|could not) allocate memory|bad_alloc|out of memory|cannot enlarge memory|buffer allocation failed|shape is too large/i,
     code: 'OUT_OF_MEMORY',
     hint: 'Use a smaller batch or a smaller model, or close other programs.',
   },

@@ -1,9 +1,9 @@
 /**
  * The worker's end of the compute boundary: one model, one trainer, one call at a time.
  *
- * Cancellation: a call's `AbortController` is found by its id. The thread is blocked while a graph runs, so the loop gives the port a
- * turn between steps; a cancelled call answers `cancelled` there. A `SwarmError` is an answer like any other; anything else
- * is a bug, is reported as `crashed`, and ends the worker.
+ * Cancellation: a call's `AbortController` is found by its id. The thread is blocked while a graph runs, so the loop gives
+ * the port a turn between steps; a cancelled call answers `cancelled` there. A `SwarmError` is an answer like any other;
+ * anything else is a bug, is reported as `crashed`, and ends the worker.
  */
 import { assert, unreachable } from '../../protocols/core/assert.ts'
 import { SwarmError } from '../../protocols/core/errors.ts'

@@ -45,8 +45,8 @@ export function learningRateAt(schedule: Schedule, step: number): number {
 }
 
 /**
- * cos(π·t) for t in [0, 1], absolute error below 1e-15 (a few roundings of 1.1e-16 each). Taylor's series on [0, π/2] and cos(π - x) = -cos x beyond; the last term,
- * (π/2)^24 / 24!, is 8e-20.
+ * cos(π·t) for t in [0, 1], absolute error below 1e-15 (a few roundings of 1.1e-16 each). Taylor's series on [0, π/2], and
+ * cos(π - x) = -cos x beyond; the last term, (π/2)^24 / 24!, is 8e-20.
  */
 export function cosineOfHalfTurns(t: number): number {
   if (t > 0.5) return -cosineOfHalfTurns(1 - t)
