@@ -193,7 +193,8 @@ export class Shards {
     await this.fetch(index.chunks, options)
     const bytes = new Uint8Array(index.size)
     for (const [place, cid] of index.chunks.entries()) {
-      const chunk = await this.fetchBlock(cid, options)
+      const chunk =
+        (await readChecked(options.into ?? this.#store, cid)) ?? (await this.fetchBlock(cid, options))
       const start = place * blockBytesMax
       if (chunk.byteLength !== Math.min(blockBytesMax, index.size - start)) {
         throw new SwarmError(
@@ -214,9 +215,8 @@ export class Shards {
     const store = options.into ?? this.#store
     for (let attempt = 0; attempt < 2; attempt++) {
       await this.fetch([cid], { ...options, onProgress: undefined })
-      const bytes = await store.get(cid)
-      if (bytes !== undefined && (await isBlock(cid, bytes))) return bytes
-      if (bytes !== undefined) await store.delete(cid)
+      const bytes = await readChecked(store, cid)
+      if (bytes !== undefined) return bytes
     }
     throw new SwarmError('CHECKSUM_MISMATCH', `the store does not keep block ${cid} as it was stored`, {
       hint: 'Check the disk, or choose another folder for the store.',
@@ -312,6 +312,14 @@ export class Shards {
       this.#down.duplicateBlocks++
     }
   }
+}
+
+/** The block as `store` has it. A spoiled one is deleted, and is then as good as never stored. */
+async function readChecked(store: BlockStore, cid: CID): Promise<Uint8Array | undefined> {
+  const bytes = await store.get(cid)
+  if (bytes === undefined || (await isBlock(cid, bytes))) return bytes
+  await store.delete(cid)
+  return undefined
 }
 
 function failure(cid: string, liar: string | undefined): SwarmError {
