@@ -6,7 +6,8 @@
  */
 
 import type { PeerComponents } from '../wire/components.ts'
-import { Shards, type ShardsInit } from './service.ts'
+import type { ShardsInit } from './options.ts'
+import { Shards } from './service.ts'
 
 export { cidOf, isBlock } from './block.ts'
 export { decodeFileIndex, type FileIndex, putFile } from './files.ts'

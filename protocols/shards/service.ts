@@ -10,7 +10,7 @@ import { CID } from 'multiformats/cid'
 import { type Clock, systemClock } from '../core/clock.ts'
 import { type ErrorCode, SwarmError } from '../core/errors.ts'
 import { blockBytesMax, wantedBlocksMax } from '../core/limits.ts'
-import { type Random, seededRandom, seedFrom } from '../core/random.ts'
+import { seededRandom, seedFrom } from '../core/random.ts'
 import type { PeerComponents } from '../wire/components.ts'
 import { isBlockCid } from '../wire/message.ts'
 import { FrameStream } from '../wire/stream.ts'
@@ -19,53 +19,11 @@ import { decodeFileIndex } from './files.ts'
 import { inParallel } from './in-parallel.ts'
 import { type DropReason, type ShardEffect, type ShardEvent, ShardMachine } from './machine.ts'
 import { decodeShardMessage, encodeShardMessage, shardKinds, shardsProtocol } from './messages.ts'
+import type { FetchOptions, ShardStats, ShardsInit } from './options.ts'
 import { BlockServer } from './serve.ts'
 import { Sessions } from './sessions.ts'
 import type { BlockSource, BlockStore } from './store.ts'
 import { type Cancel, WaitingBlocks } from './waiting.ts'
-
-export interface ShardsInit {
-  /** Where fetched blocks go, and the first place that blocks are served from. */
-  store: BlockStore
-  /** More places to serve from; `addSource` adds to them later. */
-  sources?: readonly BlockSource[]
-  /** Blocks in flight at one peer, 1 to 64. Default 4. */
-  depth?: number
-  clock?: Clock
-  /** Which block is asked next. Default: seeded from this peer's id, so that peers begin at different ends. */
-  random?: Random
-}
-
-export interface FetchOptions {
-  /** Peers that have it, if known: they are dialled when not connected. All other connected peers are asked as well. */
-  peers?: () => readonly string[]
-  /** Called after each block. */
-  onProgress?(progress: FetchProgress): void
-  /** Where the blocks go. Default: the service's store. */
-  into?: BlockStore
-  /** A block that no connected peer has after this long is given up. Default: never; the signal is the only deadline. */
-  patienceMs?: number
-  signal?: AbortSignal
-}
-
-export interface FetchProgress {
-  /** Blocks that are in the store now, those that were there before included. */
-  blocks: number
-  /** Blocks asked for; not known while they come from an async iterable. */
-  blocksTotal: number | undefined
-  /** Bytes that came over the network. */
-  bytes: number
-}
-
-export interface ShardStats {
-  blocksUp: number
-  bytesUp: number
-  blocksDown: number
-  bytesDown: number
-  /** Blocks that came a second time, because a slow peer's were asked of another. */
-  duplicateBlocks: number
-  corruptBlocks: number
-}
 
 interface OneFetch {
   into: BlockStore
