@@ -1,6 +1,6 @@
 /**
  * Puts trained weights back into the model file they came from: same graph, names and metadata, so that whatever ran the
- * original runs the result.
+ * original runs the result. Only tensors that the exporter had merged with equal ones come back as tensors of their own.
  */
 import { toBinary } from '@bufbuild/protobuf'
 import { SwarmError } from '../protocols/core/errors.ts'
@@ -21,16 +21,21 @@ export function withParameters(
   values: Float32Array,
 ): Uint8Array {
   const file = decodeModel(model)
-  const initializers = file.graph!.initializer
-  const positions = new Map(initializers.map(({ name }, index) => [name, index]))
+  const graph = file.graph!
   for (const { name, shape, offset, length } of parameters) {
-    const position = positions.get(name)
-    const slice = values.slice(offset, offset + length)
+    const tensor = writeTensor(name, float32Constant(values.slice(offset, offset + length), shape))
+    const position = graph.initializer.findIndex((initializer) => initializer.name === name)
+    const copy = graph.node.findIndex(({ opType, output }) => opType === 'Identity' && output[0] === name)
     if (
-      position === undefined ||
-      `${initializers[position]!.dims}` !== `${shape}` ||
-      slice.length !== length
+      position >= 0 &&
+      `${graph.initializer[position]!.dims}` === `${shape}` &&
+      offset + length <= values.length
     ) {
+      graph.initializer[position] = tensor
+    } else if (copy >= 0) {
+      graph.node.splice(copy, 1)
+      graph.initializer.push(tensor)
+    } else {
       throw new SwarmError(
         'STATE_MISMATCH',
         `the model file has no parameter '${name}' of shape [${shape}]`,
@@ -39,7 +44,6 @@ export function withParameters(
         },
       )
     }
-    initializers[position] = writeTensor(name, float32Constant(slice, shape))
   }
   return toBinary(ModelProtoSchema, file)
 }

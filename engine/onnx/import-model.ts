@@ -37,7 +37,7 @@ export interface ImportedModel extends ResolvedGraph {
 export interface PreparedModel {
   readonly model: Model
   readonly graph: Graph
-  /** In the order of the file. */
+  /** In the order of the file; those that the exporter had merged come last. */
   readonly parameters: ReadonlyMap<string, Constant>
 }
 
@@ -49,12 +49,11 @@ export type Flows = (opType: string, index: number) => boolean
  * @throws {SwarmError} MODEL_INVALID when the graph is inconsistent; MODEL_UNSUPPORTED when no output or several can be meant.
  */
 export function prepare(model: Model, flows: Flows, outputName?: string): PreparedModel {
-  const graph = normalise(
-    model.graph,
-    model.opset,
+  const { graph, merged } = normalise(
+    model,
     choose('output', model.graph.outputs, outputName, (name) => name),
   )
-  return { model, graph, parameters: parameterTensors(graph, model, flows) }
+  return { model, graph, parameters: parameterTensors(graph, model, [...merged.keys()], flows) }
 }
 
 /**
@@ -78,7 +77,12 @@ export async function importModel(
   return { ...resolved, opset, input, parameters, initial }
 }
 
-function parameterTensors(graph: Graph, model: Model, flows: Flows): Map<string, Constant> {
+function parameterTensors(
+  graph: Graph,
+  model: Model,
+  merged: readonly string[],
+  flows: Flows,
+): Map<string, Constant> {
   const reached = new Set(graph.outputs)
   for (const node of graph.nodes.toReversed()) {
     if (!node.outputs.some((name) => reached.has(name))) continue
@@ -90,7 +94,14 @@ function parameterTensors(graph: Graph, model: Model, flows: Flows): Map<string,
     (model.roles.get(name) ?? 'PARAMETER') === 'PARAMETER' &&
     (model.roles.has(name) || constant.shape.length > 0) &&
     (constant.data as Float32Array).every(Number.isFinite)
-  return new Map([...model.graph.constants].filter(([name, constant]) => isParameter(name, constant)))
+  const candidates = [...model.graph.constants.keys(), ...merged].map(
+    (name) => [name, graph.constants.get(name)] as const,
+  )
+  return new Map(
+    candidates.filter(
+      (entry): entry is [string, Constant] => entry[1] !== undefined && isParameter(entry[0], entry[1]),
+    ),
+  )
 }
 
 function layOut(tensors: ReadonlyMap<string, Constant>): {

@@ -7,24 +7,41 @@
  * Needs no types. What needs them is types.ts and fold.ts.
  */
 import { SwarmError } from '../../protocols/core/errors.ts'
-import { type Attribute, type Attributes, type Graph, int, intOf, intsOf, type Node } from './graph.ts'
+import {
+  type Attribute,
+  type Attributes,
+  type Graph,
+  int,
+  intOf,
+  intsOf,
+  type Model,
+  type Node,
+} from './graph.ts'
 import { type Constant, float32Constant, int64Constant } from './types.ts'
 
 /** Training graphs are written in this operator set, or in the model's own when that is newer. */
 export const opsetTarget = 18
 
 /**
- * `graph` of operator set `opset` in normal form, cut down to what `output` needs.
+ * `model`'s graph in normal form, cut down to what `output` needs. `merged`: tensors that the exporter had left out because
+ * they were equal to another one, to that one; they stand among the constants again, on their own.
  * @throws {SwarmError} MODEL_INVALID when nodes are not in execution order or a value has no origin.
  */
-export function normalise(graph: Graph, opset: number, output: string): Graph {
+export function normalise(
+  { graph, opset, roles }: Model,
+  output: string,
+): { graph: Graph; merged: ReadonlyMap<string, string> } {
   const constants = new Map(graph.constants)
+  const merged = new Map<string, string>()
   const aliases = new Map<string, string>()
   const nodes: Node[] = []
   for (const original of graph.nodes) {
     const node = { ...original, inputs: original.inputs.map((name) => aliases.get(name) ?? name) }
     if (node.domain === '' && node.opType === 'Constant') {
       constants.set(node.outputs[0]!, constantValue(node))
+    } else if (isMergedTensor(node, graph, roles)) {
+      merged.set(node.outputs[0]!, node.inputs[0]!)
+      constants.set(node.outputs[0]!, graph.constants.get(node.inputs[0]!)!)
     } else if (isPassThrough(node)) {
       aliases.set(node.outputs[0]!, node.inputs[0]!)
     } else {
@@ -33,11 +50,27 @@ export function normalise(graph: Graph, opset: number, output: string): Graph {
   }
   const result = { ...graph, nodes, constants, outputs: [aliases.get(output) ?? output] }
   checkOrder(result)
-  return prune(result)
+  return { graph: prune(result), merged }
+}
+
+/**
+ * Whether `node` stands for a tensor of the module that TorchScript's exporter found equal to another: it keeps one of
+ * the two and makes the other an Identity of it, under its own name in the module. Nodes of the traced code have names
+ * with a slash in front, and truly shared tensors have no Identity.
+ */
+function isMergedTensor(node: Node, { constants }: Graph, roles: Model['roles']): boolean {
+  const name = node.outputs[0]!
+  return (
+    node.opType === 'Identity' &&
+    constants.has(node.inputs[0]!) &&
+    roles.size === 0 &&
+    name.includes('.') &&
+    !name.startsWith('/')
+  )
 }
 
 /** `graph` without the nodes and constants that none of its outputs needs. */
-export function prune(graph: Graph): Graph {
+function prune(graph: Graph): Graph {
   const needed = new Set(graph.outputs)
   const nodes: Node[] = []
   for (const node of graph.nodes.toReversed()) {

@@ -1,14 +1,14 @@
 /**
  * Gives every value of a graph its type, and computes what does not depend on data or parameters.
  *
- * The runtime infers types and evaluates constants (`ShapeInference`); this file asks it again after each simplification
- * until nothing changes: shape arithmetic becomes constants, constants make reshapes known, known types allow the rewrites
- * of CastLike and of split sequences. Parameters stand as graph inputs while asking: no weight is copied, none is folded.
+ * Works from the inputs on, in rounds. Each round turns into constants what is known by now (shapes of typed values, and all that
+ * follows from constants alone), then lets the runtime infer the types of all nodes that can follow. A node whose shape depends on a
+ * value (Reshape, Slice, ...) waits until that value is a constant: asked too early, the runtime guesses ranks wrong. The
+ * runtime (`ShapeInference`) sees only the nodes of a round; no weight is copied and none is folded.
  */
 import { SwarmError } from '../../protocols/core/errors.ts'
 import { type Graph, int, intOf, type Node } from './graph.ts'
 import type { TypedNode, Value } from './graph-builder.ts'
-import { prune } from './normalise.ts'
 import {
   type Constant,
   type ElementArray,
@@ -16,6 +16,7 @@ import {
   int64Constant,
   isElementType,
   numbersOf,
+  sizeOf,
   type TensorType,
 } from './types.ts'
 import { writeModel } from './write.ts'
@@ -37,9 +38,6 @@ export interface ResolvedGraph {
   readonly constants: ReadonlyMap<string, Constant>
 }
 
-/** Rounds of asking. Each resolves at least one level of shapes that depend on shapes; exports have at most three. */
-const roundsMax = 16
-
 /**
  * Types and folds `graph` at operator set `opset`. `inputs`: types of what stays variable (data and parameters).
  * @throws {SwarmError} MODEL_UNSUPPORTED when a value's type cannot be told; whatever the runtime throws for a bad graph.
@@ -50,88 +48,107 @@ export async function resolve(
   inputs: ReadonlyMap<string, TensorType>,
   inference: ShapeInference,
 ): Promise<ResolvedGraph> {
-  let current = graph
-  for (let round = 0; round < roundsMax; round++) {
-    const types = await inferTypes(current, opset, inputs, inference)
-    const rewritten = rewrite(current, types)
-    const folded = await fold(rewritten, opset, types, inputs, inference)
-    if (folded === current && !hasOpenTypes(current, types)) return typed(current, types)
-    if (folded === current) throw openType(current, types)
-    current = folded
-  }
-  throw new SwarmError(
-    'MODEL_UNSUPPORTED',
-    `shapes of the model depend on each other through more than ${roundsMax} levels`,
-  )
-}
-
-type Types = ReadonlyMap<string, { readonly dtype: string; readonly shape: readonly number[] }>
-
-async function inferTypes(
-  graph: Graph,
-  opset: number,
-  inputs: ReadonlyMap<string, TensorType>,
-  inference: ShapeInference,
-): Promise<Types> {
-  const made = graph.nodes.flatMap(({ outputs }) => outputs.filter((name) => name !== ''))
-  const model = writeModel({
+  const state: State = {
     opset,
-    nodes: graph.nodes,
-    constants: graph.constants,
-    inputs,
-    outputs: new Map(made.map((name) => [name, null])),
-  })
-  return new Map<string, { dtype: string; shape: readonly number[] }>([
-    ...(await inference.inferTypes(model)),
-    ...inputs,
-    ...graph.constants,
-  ])
-}
-
-const isOpen = (type: Types extends ReadonlyMap<string, infer T> ? T | undefined : never): boolean =>
-  type === undefined || !isElementType(type.dtype) || type.shape.some((size) => size < 0)
-
-function hasOpenTypes(graph: Graph, types: Types): boolean {
-  return graph.nodes.some(({ outputs }) => outputs.some((name) => name !== '' && isOpen(types.get(name))))
-}
-
-function openType(graph: Graph, types: Types): SwarmError {
-  const node = graph.nodes.find(({ outputs }) =>
-    outputs.some((name) => name !== '' && isOpen(types.get(name))),
-  )!
-  return new SwarmError(
-    'MODEL_UNSUPPORTED',
-    `the shape of '${node.outputs[0]}' (${node.opType}, node '${node.name}') depends on more than the batch size`,
-    { hint: 'Export with every dimension fixed except the batch.' },
-  )
-}
-
-/** Rewrites the nodes whose form depends on types: CastLike to Cast, a split sequence to Split. Same graph when none. */
-function rewrite(graph: Graph, types: Types): Graph {
-  const splits = new Map<string, Node>()
-  const constants = new Map(graph.constants)
-  const nodes: Node[] = []
-  for (const node of graph.nodes) {
-    const castLike = node.opType === 'CastLike' ? types.get(node.inputs[1]!)?.dtype : undefined
-    const input = types.get(node.inputs[0]!)
-    if (castLike !== undefined && isElementType(castLike)) {
-      const to = int(elementTypes[castLike].code)
-      nodes.push({ ...node, opType: 'Cast', inputs: [node.inputs[0]!], attributes: { to } })
-    } else if (node.opType === 'SplitToSequence' && !isOpen(input)) {
-      const sizes = partSizes(node, input!.shape, graph.constants)
-      const split = splitInto(node, sizes.length)
-      constants.set(split.inputs[1]!, int64Constant(sizes))
-      splits.set(node.outputs[0]!, split)
-      nodes.push(split)
-    } else nodes.push(node)
+    inference,
+    constants: new Map(graph.constants),
+    types: new Map(inputs),
+    parts: new Map(),
+    aliases: new Map(),
+    typed: [],
   }
-  if (nodes.every((node, index) => node === graph.nodes[index])) return graph
-  return selectParts({ ...graph, nodes, constants }, splits)
+  let waiting = graph.nodes
+  while (waiting.length > 0) {
+    const left = await inferTypes(state, await foldConstants(state, waiting))
+    if (left.length === waiting.length) throw stuck(left[0]!)
+    waiting = left
+  }
+  const name = graph.outputs[0]!
+  return { nodes: state.typed, output: valueOf(state, name)!, constants: usedConstants(state) }
 }
 
-/** Sizes of the parts that SplitToSequence makes: listed, or chunks of one size with a smaller last one. */
-function partSizes(node: Node, shape: readonly number[], constants: Graph['constants']): number[] {
-  const split = constants.get(node.inputs[1] ?? '')
+/** What is known so far. */
+interface State {
+  readonly opset: number
+  readonly inference: ShapeInference
+  readonly constants: Map<string, Constant>
+  /** Of values that are not constants. */
+  readonly types: Map<string, TensorType>
+  /** Sequences that a split made: their parts. */
+  readonly parts: Map<string, readonly string[]>
+  /** Values that turned out to be another one. */
+  readonly aliases: Map<string, string>
+  readonly typed: TypedNode[]
+}
+
+/** Turns what can be into constants, and rewrites what only needs types. Returns the nodes that are left. */
+async function foldConstants(state: State, nodes: readonly Node[]): Promise<Node[]> {
+  const foldable: Node[] = []
+  const computed = new Set<string>()
+  const left: Node[] = []
+  const isConstant = (name: string) => name === '' || state.constants.has(name) || computed.has(name)
+  for (const original of nodes) {
+    const node = rewrite(state, original)
+    if (node === null) continue
+    if (node.inputs.every(isConstant)) {
+      foldable.push(node)
+      for (const output of node.outputs) if (output !== '') computed.add(output)
+    } else left.push(node)
+  }
+  if (foldable.length === 0) return left
+  const model = writeModel({
+    opset: state.opset,
+    nodes: foldable,
+    constants: readBy(foldable, state.constants),
+    inputs: new Map(),
+    outputs: new Map([...computed].map((name) => [name, null])),
+  })
+  for (const [name, { dtype, shape, data }] of await state.inference.evaluateConstants(model)) {
+    if (!isElementType(dtype)) throw unsupportedType(name, dtype)
+    state.constants.set(name, { dtype, shape, data: data as ElementArray })
+  }
+  return left
+}
+
+/**
+ * `node` in a form that the following stages know, or null when it has become part of `state`: Shape and Size of a typed
+ * value, a sequence made by splitting, a part taken from it.
+ */
+function rewrite(state: State, original: Node): Node | null {
+  const node = { ...original, inputs: original.inputs.map((name) => state.aliases.get(name) ?? name) }
+  const [first = '', second = ''] = node.inputs
+  const output = node.outputs[0]!
+  const type = state.types.get(first) ?? state.constants.get(first)
+  const like = state.types.get(second) ?? state.constants.get(second)
+  const index = state.constants.get(second)
+  if (node.opType === 'Shape' && type !== undefined) {
+    const [start, end] = [
+      intOf(node.attributes, 'start', 0),
+      intOf(node.attributes, 'end', type.shape.length),
+    ]
+    state.constants.set(output, int64Constant(type.shape.slice(start, end)))
+    return null
+  }
+  if (node.opType === 'Size' && type !== undefined) {
+    state.constants.set(output, { ...int64Constant([sizeOf(type.shape)]), shape: [] })
+    return null
+  }
+  if (node.opType === 'CastLike' && like !== undefined) {
+    const to = int(elementTypes[like.dtype].code)
+    return { ...node, opType: 'Cast', inputs: [first], attributes: { to } }
+  }
+  if (node.opType === 'SplitToSequence' && type !== undefined) return splitOf(state, node, type.shape)
+  if (node.opType === 'SequenceAt' && state.parts.has(first) && index !== undefined) {
+    state.aliases.set(output, state.parts.get(first)!.at(numbersOf(index)[0]!)!)
+    return null
+  }
+  return node
+}
+
+/** A sequence of parts as one Split. Sizes are listed, or chunks of one size with a smaller last one. */
+function splitOf(state: State, node: Node, shape: readonly number[]): Node {
+  const split = state.constants.get(node.inputs[1] ?? '')
+  const axis = intOf(node.attributes, 'axis', 0)
   if (split === undefined || intOf(node.attributes, 'keepdims', 1) === 0) {
     throw new SwarmError(
       'MODEL_UNSUPPORTED',
@@ -141,112 +158,104 @@ function partSizes(node: Node, shape: readonly number[], constants: Graph['const
       },
     )
   }
-  const listed = numbersOf(split)
-  if (split.shape.length > 0) return listed
-  const chunk = listed[0]!
-  const size = shape.at(intOf(node.attributes, 'axis', 0))!
-  return Array.from({ length: Math.ceil(size / chunk) }, (_, index) => Math.min(chunk, size - index * chunk))
-}
-
-function splitInto(node: Node, count: number): Node {
+  const [chunk] = numbersOf(split)
+  const size = shape.at(axis)!
+  const sizes =
+    split.shape.length > 0
+      ? numbersOf(split)
+      : Array.from({ length: Math.ceil(size / chunk!) }, (_, index) =>
+          Math.min(chunk!, size - index * chunk!),
+        )
   const name = node.outputs[0]!
-  return {
-    ...node,
-    opType: 'Split',
-    inputs: [node.inputs[0]!, `${name}/sizes`],
-    outputs: Array.from({ length: count }, (_, index) => `${name}/${index}`),
-    attributes: { axis: int(intOf(node.attributes, 'axis', 0)) },
-  }
+  const outputs = sizes.map((_, index) => `${name}/${index}`)
+  state.parts.set(name, outputs)
+  state.constants.set(`${name}/sizes`, int64Constant(sizes))
+  const inputs = [node.inputs[0]!, `${name}/sizes`]
+  return { ...node, opType: 'Split', inputs, outputs, attributes: { axis: int(axis) } }
 }
 
-/** Replaces `SequenceAt(split, i)` by the i-th output of the Split that took the sequence's place. */
-function selectParts(graph: Graph, splits: ReadonlyMap<string, Node>): Graph {
-  const aliases = new Map<string, string>()
-  const nodes = graph.nodes.flatMap((original) => {
-    const node = { ...original, inputs: original.inputs.map((name) => aliases.get(name) ?? name) }
-    const split = node.opType === 'SequenceAt' ? splits.get(node.inputs[0]!) : undefined
-    const index = graph.constants.get(node.inputs[1] ?? '')
-    if (split === undefined || index === undefined) return [node]
-    aliases.set(node.outputs[0]!, split.outputs.at(numbersOf(index)[0]!)!)
-    return []
+/** Operators whose result's shape depends on the values of the inputs after the first. */
+const shapedByValues =
+  /^(Reshape|Expand|Tile|Slice|Pad|Squeeze|Unsqueeze|Split|Resize|Upsample|TopK|Reduce\w+)$/
+
+/** Has the runtime infer the types of all nodes that can follow. Returns the nodes that have to wait. */
+async function inferTypes(state: State, nodes: readonly Node[]): Promise<Node[]> {
+  const ready: Node[] = []
+  const made = new Set<string>()
+  const waiting: Node[] = []
+  const isKnown = (name: string) =>
+    name === '' || state.types.has(name) || state.constants.has(name) || made.has(name)
+  const isFixed = (name: string) => name === '' || state.constants.has(name)
+  for (const node of nodes) {
+    const waits =
+      needsTypes.has(node.opType) ||
+      (shapedByValues.test(node.opType) && !node.inputs.slice(1).every(isFixed))
+    if (waits || !node.inputs.every(isKnown)) waiting.push(node)
+    else {
+      ready.push(node)
+      for (const output of node.outputs) if (output !== '') made.add(output)
+    }
+  }
+  if (ready.length === 0) return waiting
+  const model = writeModel({
+    opset: state.opset,
+    nodes: ready,
+    constants: readBy(ready, state.constants),
+    inputs: readBy(ready, state.types),
+    outputs: new Map([...made].map((name) => [name, null])),
   })
-  return { ...graph, nodes, outputs: graph.outputs.map((name) => aliases.get(name) ?? name) }
+  for (const [name, { dtype, shape }] of await state.inference.inferTypes(model)) {
+    if (shape.some((size) => size < 0)) throw stuck(ready.find(({ outputs }) => outputs.includes(name))!)
+    if (!isElementType(dtype)) throw unsupportedType(name, dtype)
+    state.types.set(name, { dtype, shape })
+  }
+  for (const node of ready) state.typed.push(typedNode(state, node))
+  return waiting
 }
 
-/** Replaces all that depends only on constants and known shapes by its value. Same graph when there is nothing. */
-async function fold(
-  graph: Graph,
-  opset: number,
-  types: Types,
-  inputs: ReadonlyMap<string, TensorType>,
-  inference: ShapeInference,
-): Promise<Graph> {
-  const constants = new Map(graph.constants)
-  const constantNodes: Node[] = []
-  const otherNodes: Node[] = []
-  const computed = new Set<string>()
-  for (const node of graph.nodes) {
-    const shape = shapeValue(node, types)
-    if (shape !== null) constants.set(node.outputs[0]!, shape)
-    else if (node.inputs.every((name) => name === '' || constants.has(name) || computed.has(name))) {
-      constantNodes.push(node)
-      for (const output of node.outputs) computed.add(output)
-    } else otherNodes.push(node)
-  }
-  if (otherNodes.length === graph.nodes.length) return graph
-  const read = new Set([...graph.outputs, ...otherNodes.flatMap((node) => node.inputs)])
-  const wanted = [...computed].filter((name) => name !== '' && read.has(name))
-  if (wanted.length > 0) {
-    const subgraph = prune({ nodes: constantNodes, constants, inputs: [], outputs: wanted })
-    const model = writeModel({
-      opset,
-      ...subgraph,
-      inputs: new Map(),
-      outputs: new Map(wanted.map((name) => [name, null])),
-    })
-    for (const [name, value] of await inference.evaluateConstants(model))
-      constants.set(name, constantOf(name, value))
-  }
-  const isRead = (name: string) => !inputs.has(name)
-  const kept = new Map([...constants].filter(([name]) => isRead(name)))
-  return prune({ ...graph, nodes: otherNodes, constants: kept })
+/** Operators that are rewritten as soon as their inputs have types. */
+const needsTypes: ReadonlySet<string> = new Set([
+  'Shape',
+  'Size',
+  'CastLike',
+  'SplitToSequence',
+  'SequenceAt',
+])
+
+function typedNode(state: State, { opType, name, inputs, outputs, attributes }: Node): TypedNode {
+  const value = (of: string) => valueOf(state, of)
+  return { opType, name, inputs: inputs.map(value), outputs: outputs.map(value), attributes }
 }
 
-/** The value of Shape and Size nodes whose input's type is known. */
-function shapeValue(node: Node, types: Types): Constant | null {
-  const input = types.get(node.inputs[0] ?? '')
-  if ((node.opType !== 'Shape' && node.opType !== 'Size') || input === undefined || isOpen(input)) return null
-  if (node.opType === 'Size') {
-    return { ...int64Constant([input.shape.reduce((product, size) => product * size, 1)]), shape: [] }
-  }
-  const rank = input.shape.length
-  return int64Constant(
-    input.shape.slice(intOf(node.attributes, 'start', 0), intOf(node.attributes, 'end', rank)),
+function valueOf({ types, constants, aliases }: State, original: string): Value | null {
+  if (original === '') return null
+  const name = aliases.get(original) ?? original
+  const { dtype, shape } = (types.get(name) ?? constants.get(name))!
+  return { name, dtype, shape }
+}
+
+function usedConstants({ constants, typed }: State): Map<string, Constant> {
+  const read = new Set(typed.flatMap(({ inputs }) => inputs.map((input) => input?.name)))
+  return new Map([...constants].filter(([name]) => read.has(name)))
+}
+
+function readBy<Item>(nodes: readonly Node[], items: ReadonlyMap<string, Item>): Map<string, Item> {
+  const names = new Set(nodes.flatMap(({ inputs }) => inputs))
+  return new Map([...names].flatMap((name) => (items.has(name) ? [[name, items.get(name)!]] : [])))
+}
+
+function stuck({ opType, name, outputs }: Node): SwarmError {
+  return new SwarmError(
+    'MODEL_UNSUPPORTED',
+    `the shape of '${outputs[0]}' (${opType}, node '${name}') is not fixed`,
+    {
+      hint: 'Export with every dimension fixed except the batch.',
+    },
   )
 }
 
-function constantOf(
-  name: string,
-  value: { dtype: string; shape: readonly number[]; data: ArrayBufferView },
-): Constant {
-  const { dtype, shape, data } = value
-  if (!isElementType(dtype))
-    throw new SwarmError('MODEL_UNSUPPORTED', `constant '${name}' has element type ${dtype}`)
-  return { dtype, shape, data: data as ElementArray }
-}
-
-function typed(graph: Graph, types: Types): ResolvedGraph {
-  const value = (name: string): Value | null => {
-    if (name === '') return null
-    const { dtype, shape } = types.get(name)!
-    return { name, dtype: dtype as Value['dtype'], shape }
-  }
-  const nodes = graph.nodes.map((node) => ({
-    opType: node.opType,
-    name: node.name,
-    inputs: node.inputs.map(value),
-    outputs: node.outputs.map(value),
-    attributes: node.attributes,
-  }))
-  return { nodes, output: value(graph.outputs[0]!)!, constants: graph.constants }
+function unsupportedType(name: string, dtype: string): SwarmError {
+  return new SwarmError('MODEL_UNSUPPORTED', `'${name}' has element type ${dtype}`, {
+    hint: 'Export the model in float32.',
+  })
 }

@@ -83,5 +83,12 @@ export function float32Constant(data: Float32Array, shape: readonly number[]): C
 
 /** An int64 constant of one dimension, as axes, shapes and pads are. */
 export function int64Constant(values: readonly number[]): Constant {
-  return { dtype: 'int64', shape: [values.length], data: BigInt64Array.from(values, BigInt) }
+  return { dtype: 'int64', shape: [values.length], data: BigInt64Array.from(values, toInt64) }
+}
+
+/** `value` as int64. Saturates: the largest int64, which exporters write for "to the end", is not a JavaScript number. */
+export function toInt64(value: number): bigint {
+  const bits = BigInt(value)
+  if (BigInt.asIntN(64, bits) === bits) return bits
+  return value > 0 ? (1n << 63n) - 1n : -(1n << 63n)
 }

@@ -24,7 +24,7 @@ import {
   ValueInfoProtoSchema,
 } from './generated/onnx_pb.ts'
 import type { Attribute, Node } from './graph.ts'
-import { type Constant, elementTypes, type TensorType } from './types.ts'
+import { type Constant, elementTypes, type TensorType, toInt64 } from './types.ts'
 
 /** A graph ready to be written. An output without a type is left to the runtime's shape inference. */
 export interface WritableGraph {
@@ -128,12 +128,6 @@ function writeValue(name: string, type: TensorType | null): ValueInfoProto {
     name,
     type: create(TypeProtoSchema, { value: { case: 'tensorType', value: tensorType } }),
   })
-}
-
-/** Saturates: the largest int64, which exporters write for "to the end", is not a JavaScript integer. */
-function toInt64(value: number): bigint {
-  const bits = BigInt(value)
-  return BigInt.asIntN(64, bits) === bits ? bits : (1n << 63n) - 1n
 }
 
 function encodeText(value: string): Uint8Array {

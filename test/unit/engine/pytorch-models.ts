@@ -1,0 +1,66 @@
+/** The models that test/fixtures/export_models.py exported, with what PyTorch computed for them. */
+import { readFileSync } from 'node:fs'
+import type { TrainingProgram } from '../../../engine/program.ts'
+import type { Tensor } from '../../../protocols/core/tensor.ts'
+
+export interface PyTorchModel {
+  file: string
+  loss_kind: 'softmax_cross_entropy' | 'mse'
+  x: { dtype: 'float32' | 'int32'; shape: number[]; data: number[] }
+  labels: { shape: number[]; data: number[] }
+  loss: number
+  correct: number
+  parameter_count: number
+  /** By parameter name; a tied parameter under each of its names. */
+  gradients: Record<string, number[]>
+}
+
+export interface OptimizerRun {
+  rates: number[]
+  losses: number[]
+  /** After the last step, by parameter name. */
+  parameters: Record<string, number[]>
+}
+
+const folder = new URL('../../fixtures/', import.meta.url)
+
+const document = JSON.parse(readFileSync(new URL('models.json', folder), 'utf8')) as {
+  models: Record<string, PyTorchModel>
+  steps: { model: string } & Record<'adamw' | 'adamw_clipped' | 'sgd' | 'sgd_clipped', OptimizerRun>
+}
+
+export const pytorchModels = document.models
+export const optimizerRuns = document.steps
+
+export function modelBytes(file: string): Uint8Array {
+  return new Uint8Array(readFileSync(new URL(`models/${file}`, folder)))
+}
+
+/** The batch of `model` and the parameters `flat`, as feeds of the graphs of `program`. */
+export function feedsOf(
+  model: PyTorchModel,
+  program: TrainingProgram,
+  flat: Float32Array = program.initial,
+): Record<string, Tensor> {
+  const feeds: Record<string, Tensor> = {
+    [program.input.name]: tensor(model.x.dtype, model.x.shape, model.x.data),
+    labels: tensor(program.labels.dtype, model.labels.shape, model.labels.data),
+  }
+  for (const { name, shape, offset, length } of program.parameters) {
+    feeds[name] = { dtype: 'float32', shape, data: flat.slice(offset, offset + length) }
+  }
+  return feeds
+}
+
+function tensor(dtype: 'float32' | 'int32', shape: readonly number[], data: readonly number[]): Tensor {
+  return { dtype, shape, data: dtype === 'float32' ? Float32Array.from(data) : Int32Array.from(data) }
+}
+
+/** Largest difference between `actual` and `expected`, relative to the largest magnitude in `expected`. */
+export function relativeError(actual: ArrayLike<number>, expected: readonly number[]): number {
+  if (actual.length !== expected.length) return Number.POSITIVE_INFINITY
+  const scale = expected.reduce((largest, value) => Math.max(largest, Math.abs(value)), 1e-6)
+  return (
+    expected.reduce((worst, value, index) => Math.max(worst, Math.abs(actual[index]! - value)), 0) / scale
+  )
+}
