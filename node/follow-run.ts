@@ -19,7 +19,8 @@ export interface FollowRunInit {
   client: SwarmClient
   job: string
   manifest: Manifest
-  opened: { parameters: readonly ParameterSpec[]; parameterCount: number }
+  /** The model's trainable tensors. */
+  parameters: readonly ParameterSpec[]
   /** Where the trained model goes; `undefined`: it is not fetched. */
   modelPath: string | undefined
   /** A better name for a peer than its id. */
@@ -41,7 +42,7 @@ export async function followRun(
   init: FollowRunInit,
   { signal }: { signal: AbortSignal },
 ): Promise<RunEnd | 'detached'> {
-  const { client, job, manifest, opened, emit, seconds } = init
+  const { client, job, manifest, parameters, emit, seconds } = init
   const { jobs, discovery } = client.node.services
   const { convergence, swarm } = manifest
   emit({
@@ -49,7 +50,7 @@ export async function followRun(
     seconds: seconds(),
     job,
     name: manifest.name,
-    parameters: opened.parameterCount,
+    parameters: parameters.reduce((sum, { length }) => sum + length, 0),
     metric: convergence.metric,
     target: convergence.target ?? null,
     max_rounds: convergence.maxRounds,
@@ -107,7 +108,7 @@ function outcomeOf(
 
 /** Path of the written model; `null` when there is no state to write or nobody holds it, which is told. */
 async function fetchModel(
-  { client, job, manifest, opened, modelPath, emit, seconds }: FollowRunInit,
+  { client, job, manifest, parameters, modelPath, emit, seconds }: FollowRunInit,
   verdict: Verdict | undefined,
   signal: AbortSignal,
 ): Promise<string | null> {
@@ -119,7 +120,7 @@ async function fetchModel(
         node: client.node,
         job,
         manifest,
-        parameters: opened.parameters,
+        parameters,
         root: state.root,
         peers: [client.coordinator],
       },

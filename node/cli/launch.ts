@@ -70,7 +70,7 @@ export async function runLaunch(options: LaunchOptions, io: CliIo): Promise<numb
     return await inSwarm(options, io, { say, emit, seconds }, async (client, swarm) => {
       const { manifest, envelope } = await seal(prepared, client, await ownerKey(io.env))
       await submit(client, envelope.envelope, io.signal)
-      const run = { client, job: envelope.job, manifest, opened: prepared.opened }
+      const run = { client, job: envelope.job, manifest, parameters: prepared.opened.parameters }
       const name = `${manifest.name}-${envelope.job.slice(-8)}`
       const folder = resolve(io.cwd, options.output ?? join('starling-runs', name))
       const end = await followRun(

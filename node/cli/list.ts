@@ -1,6 +1,31 @@
-import type { ListOptions } from './commands/list.ts'
-import type { CliIo } from './io.ts'
+/** The body of `starling list`: one line for each job that the coordinator knows. */
 
-export async function runList(_options: ListOptions, _io: CliIo): Promise<number> {
-  throw new Error('bug: the body of this command is not here yet')
+import type { JobSummary } from '../../protocols/jobs/index.ts'
+import { exitCodes } from '../exit-codes.ts'
+import { openSwarmClient } from '../swarm-client.ts'
+import type { ListOptions } from './commands/list.ts'
+import { type CliIo, writeJson } from './io.ts'
+import { table } from './table.ts'
+
+export async function runList(options: ListOptions, io: CliIo): Promise<number> {
+  const client = await openSwarmClient({ addresses: options.coordinator, env: io.env }, io)
+  try {
+    const jobs = await client.remote.list(io)
+    jobs.sort((a, b) => b.created - a.created)
+    if (options.json) writeJson(io, { success: true, jobs: jobs.map(asJson) })
+    else if (jobs.length === 0) io.stderr.write('No jobs. Launch one with `starling launch <job.yaml>`.\n')
+    else io.stdout.write(table(['NAME', 'STATUS', 'ROUND', 'PEERS', 'CREATED', 'JOB'], jobs.map(row)))
+    return exitCodes.ok.code
+  } finally {
+    await client.close()
+  }
+}
+
+function row({ name, status, round, peers, created, job }: JobSummary): string[] {
+  return [name, status, String(round), String(peers), new Date(created).toISOString().slice(0, 19), job]
+}
+
+function asJson({ job, name, owner, status, created, expires, round, peers }: JobSummary) {
+  const time = (ms: number) => new Date(ms).toISOString()
+  return { job, name, owner, status, round, peers, created: time(created), expires: time(expires) }
 }

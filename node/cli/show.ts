@@ -1,6 +1,103 @@
-import type { ShowOptions } from './commands/show.ts'
-import type { CliIo } from './io.ts'
+/** The body of `starling show`: everything that the coordinator knows about one job. */
 
-export async function runShow(_options: ShowOptions, _io: CliIo): Promise<number> {
-  throw new Error('bug: the body of this command is not here yet')
+import type { RemoteJob } from '../../protocols/jobs/index.ts'
+import { statementKind } from '../../protocols/jobs/index.ts'
+import { exitCodes } from '../exit-codes.ts'
+import { findJob, openSwarmClient } from '../swarm-client.ts'
+import { bytes, count, percent } from '../terminal/format.ts'
+import type { ShowOptions } from './commands/show.ts'
+import { type CliIo, writeJson } from './io.ts'
+import { table } from './table.ts'
+
+export async function runShow(options: ShowOptions, io: CliIo): Promise<number> {
+  const client = await openSwarmClient({ addresses: options.coordinator, env: io.env }, io)
+  try {
+    const { job, status } = await findJob(client.remote, options.job, io)
+    const details = await client.remote.show(job, io)
+    if (options.json) writeJson(io, { success: true, ...asJson(details, status) })
+    else io.stdout.write(`${lines(details, status).join('\n')}\n`)
+    return exitCodes.ok.code
+  } finally {
+    await client.close()
+  }
+}
+
+function lines(details: RemoteJob, status: string): string[] {
+  const { job, manifest, progress } = details
+  const { train, swarm, convergence, model, data } = manifest
+  const { evaluations, verdict } = statementsOf(details)
+  const best = evaluations.at(-1)
+  return [
+    `${manifest.name}  ${status}`,
+    ...(manifest.description === undefined ? [] : [manifest.description]),
+    '',
+    `job          ${job}`,
+    `owner        ${manifest.owner}`,
+    `coordinator  ${manifest.coordinators.join(', ')}`,
+    `model        ${model.cid}, ${bytes(model.bytes)}, loss ${model.loss}`,
+    `data         ${data.cid}, ${bytes(data.bytes)}: ${count(data.trainCount)} samples to train, ${count(data.validationCount)} to validate`,
+    `training     ${train.optimizer}, learning rate ${train.learningRate}, ${train.localSteps} local steps of ${train.batchSize} samples`,
+    `averaging    ${swarm.codec}, from ${count(swarm.minPeers)} peers on`,
+    `goal         ${convergence.metric} ${convergence.mode === 'max' ? '≥' : '≤'} ${convergence.target ?? 'as good as it gets'} within ${count(convergence.maxRounds)} rounds`,
+    ...(best === undefined
+      ? []
+      : [
+          `measured     loss ${best.loss ?? 'not finite'}${best.accuracy === null ? '' : `, accuracy ${percent(best.accuracy)}`} after ${count(best.round)} rounds`,
+        ]),
+    ...(verdict === undefined ? [] : [`verdict      ${verdict.verdict}: ${verdict.reason}`]),
+    '',
+    progress.length === 0
+      ? 'No peers report.'
+      : table(['PEER', 'PHASE', 'ROUND', 'SAMPLES/S', 'SENT', 'RECEIVED'], progress.map(peerRow)).trimEnd(),
+  ]
+}
+
+function peerRow(report: RemoteJob['progress'][number]): string[] {
+  const { peer, phase, round, samplesPerSecond, uploadedBytes, downloadedBytes } = report
+  return [
+    peer,
+    phase,
+    String(round),
+    count(Math.round(samplesPerSecond)),
+    bytes(uploadedBytes),
+    bytes(downloadedBytes),
+  ]
+}
+
+function asJson(details: RemoteJob, status: string) {
+  const { job, manifest, progress } = details
+  const { evaluations, verdict } = statementsOf(details)
+  return {
+    job,
+    name: manifest.name,
+    status,
+    description: manifest.description ?? null,
+    owner: manifest.owner,
+    coordinators: manifest.coordinators,
+    model: manifest.model,
+    data: manifest.data.cid,
+    evaluations: evaluations.map(({ round, root, loss, accuracy }) => ({ round, root, loss, accuracy })),
+    verdict:
+      verdict === undefined
+        ? null
+        : { verdict: verdict.verdict, reason: verdict.reason, value: verdict.value },
+    peers: progress.map((report) => ({
+      peer: report.peer,
+      phase: report.phase,
+      round: report.round,
+      root: report.root,
+      loss: report.loss,
+      samples_per_second: report.samplesPerSecond,
+      uploaded_bytes: report.uploadedBytes,
+      downloaded_bytes: report.downloadedBytes,
+    })),
+  }
+}
+
+function statementsOf({ statements }: RemoteJob) {
+  const all = statements.map(({ statement }) => statement)
+  return {
+    evaluations: all.filter((statement) => statement.kind === statementKind.evaluation),
+    verdict: all.filter((statement) => statement.kind === statementKind.verdict).at(-1),
+  }
 }

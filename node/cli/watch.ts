@@ -1,6 +1,53 @@
+/** The body of `starling watch`: follows a run that goes on without it. */
+
+import { systemClock } from '../../protocols/core/clock.ts'
+import { exitCodeOfRun } from '../exit-codes.ts'
+import { followRun } from '../follow-run.ts'
+import { modelParameters } from '../model-parameters.ts'
+import { findJob, openSwarmClient } from '../swarm-client.ts'
+import { createRenderer } from '../terminal/renderer.ts'
 import type { WatchOptions } from './commands/watch.ts'
 import type { CliIo } from './io.ts'
 
-export async function runWatch(_options: WatchOptions, _io: CliIo): Promise<number> {
-  throw new Error('bug: the body of this command is not here yet')
+export async function runWatch(options: WatchOptions, io: CliIo): Promise<number> {
+  const startedMs = systemClock.now()
+  const seconds = () => Math.round(systemClock.now() - startedMs) / 1000
+  const client = await openSwarmClient({ addresses: options.coordinator, env: io.env }, io)
+  try {
+    const { job } = await findJob(client.remote, options.job, io)
+    const { envelope, manifest, statements } = await client.remote.show(job, io)
+    await client.node.services.jobs.recall(
+      envelope,
+      statements.map((statement) => statement.envelope),
+    )
+    const parameters = await modelParameters(client, manifest, io)
+    const renderer = createRenderer({
+      mode: options.progress,
+      stream: io.stdout,
+      env: io.env,
+      clock: systemClock,
+      footer: 'Ctrl-C stops watching; the job goes on.',
+      nextCommands: () => [`npx starling export ${manifest.name}`],
+    })
+    try {
+      const end = await followRun(
+        {
+          client,
+          job,
+          manifest,
+          parameters,
+          modelPath: undefined,
+          isDetached: false,
+          seconds,
+          emit: (event) => renderer.event(event),
+        },
+        io,
+      )
+      return end === 'detached' ? 0 : exitCodeOfRun(end)
+    } finally {
+      renderer.close()
+    }
+  } finally {
+    await client.close()
+  }
 }

@@ -23,7 +23,7 @@ export type { JobNotice, JobRecord } from './record.ts'
 export { statusOf } from './record.ts'
 export type { RemoteJob, RemoteJobs } from './remote.ts'
 export type { JobListener, JobsComponents, JobsInit } from './service.ts'
-export { openManifest, type SignedJob, type SignedStatement, sealManifest } from './signed.ts'
+export { openManifest, type SignedJob, type SignedStatement, sealManifest, sealStatement } from './signed.ts'
 export type {
   ConvergenceSpec,
   Loss,

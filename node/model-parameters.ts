@@ -1,0 +1,26 @@
+/** The trainable tensors of a job's model, for who only watches or exports: fetched and compiled, never run. */
+
+import { CID } from 'multiformats/cid'
+import { trainingSpec } from '../engine/job-settings.ts'
+import type { ParameterSpec } from '../protocols/core/tensor.ts'
+import type { Manifest } from '../protocols/jobs/index.ts'
+import { openNodeCompute } from './compute.ts'
+import type { SwarmClient } from './swarm-client.ts'
+
+export async function modelParameters(
+  { node, coordinator }: SwarmClient,
+  { model, train }: Manifest,
+  { signal }: { signal: AbortSignal },
+): Promise<readonly ParameterSpec[]> {
+  const bytes = await node.services.shards.fetchFile(CID.parse(model.cid), {
+    signal,
+    peers: () => [coordinator],
+  })
+  const compute = openNodeCompute()
+  try {
+    const spec = trainingSpec(model.loss, train)
+    return (await compute.open(bytes, spec, { backend: 'auto', threads: 1 }, { signal })).parameters
+  } finally {
+    await compute.close()
+  }
+}
