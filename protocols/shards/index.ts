@@ -12,7 +12,8 @@ import { Shards } from './service.ts'
 export { cidOf, isBlock } from './block.ts'
 export { decodeFileIndex, type FileIndex, putFile } from './files.ts'
 export { shardsProtocol } from './messages.ts'
-export type { FetchOptions, FetchProgress, ShardStats, Shards, ShardsInit } from './service.ts'
+export type { FetchOptions, FetchProgress, ShardStats, ShardsInit } from './options.ts'
+export type { Shards } from './service.ts'
 export { type BlockSource, type BlockStore, blockStore, memoryStore } from './store.ts'
 
 /** The libp2p service. */
