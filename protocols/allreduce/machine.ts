@@ -18,7 +18,7 @@ import { Positions } from './behind.ts'
 import { Duties } from './duties.ts'
 import { compareText } from './electorate.ts'
 import type { Effect, Event, Inspection, MachineInit } from './events.ts'
-import type { Message, RoundMessage } from './messages.ts'
+import type { Commit, Hold, Message, RoundMessage } from './messages.ts'
 import { commitIdentity } from './parts.ts'
 import { pendingReason } from './pending.ts'
 import type { Session } from './session.ts'
@@ -243,19 +243,34 @@ export class AllreduceMachine implements Session {
     )
   }
 
+  /** This peer fetched the state of round `number`, and learns only now that it was made a member of it in this life. */
+  #reconsiderVote(number: number): void {
+    const round = this.#rounds.get(number)?.round
+    if (round?.base === undefined || round.isVoter || !this.#isVoterIn(round.base)) return
+    round.isVoter = true
+    const standing = this.#ownStanding(number)
+    if (standing !== undefined) this.broadcast(standing)
+  }
+
+  /** What this peer says about itself in a round. */
+  #ownStanding(number: number): Hold | Commit | undefined {
+    const round = this.#rounds.get(number)?.round
+    const own = round?.standings.get(this.self)
+    if (round === undefined || own === undefined) return undefined
+    const { root, incarnation, commit } = own
+    const { isVoter } = round
+    return commit
+      ? { ...commit.message, isVoter }
+      : { kind: 'Hold', round: number, root, incarnation, isVoter }
+  }
+
   #linkUp(peer: string): void {
     this.#up.add(peer)
     this.#left.delete(peer)
     if (this.#isFollowing) this.send(peer, { kind: 'Follow' })
-    for (const number of this.#numbers()) {
-      const { round } = this.#rounds.get(number)!
-      const own = round.standings.get(this.self)
-      if (own !== undefined && number === this.#place) {
-        const { root, incarnation, isVoter } = own
-        this.send(peer, own.commit?.message ?? { kind: 'Hold', round: number, root, incarnation, isVoter })
-      }
-      this.#rounds.get(number)!.repeatTo(peer)
-    }
+    const standing = this.#place === undefined ? undefined : this.#ownStanding(this.#place)
+    if (standing !== undefined) this.send(peer, standing)
+    for (const number of this.#numbers()) this.#rounds.get(number)!.repeatTo(peer)
   }
 
   #forget(peer: string): void {
@@ -307,8 +322,11 @@ export class AllreduceMachine implements Session {
   #advance(number: number): void {
     const duties = this.#rounds.get(number)
     if (duties === undefined || (this.#place !== undefined && number > this.#place)) return
+    const wasCommitted = duties.round.committed !== undefined
     duties.advance()
-    if (number !== this.#place || duties.round.committed === undefined) return
+    if (duties.round.committed === undefined) return
+    if (!wasCommitted) this.#reconsiderVote(number + 1)
+    if (number !== this.#place) return
     this.#place = number + 1
     this.#isWaiting = false
     duties.reducing.release()

@@ -158,6 +158,7 @@ export class Round {
       message.kind === 'Commit' && commitDigest !== undefined ? { message, digest: commitDigest } : undefined
     if (known?.commit !== undefined && isSameLife) {
       if (commit !== undefined && commit.digest !== known.commit.digest) return 'a second, different commit'
+      known.isVoter = isVoter
       return undefined
     }
     const isReborn = known !== undefined && (known.isReborn || !isSameLife)
