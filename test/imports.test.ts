@@ -23,7 +23,8 @@ const imports = files.flatMap(importsOf)
 const mayImport: readonly [RegExp, RegExp][] = [
   [/^protocols\/core\//, /^$/],
   [/^protocols\/wire\//, /^protocols\/core\//],
-  [/^protocols\/\w+\/(machine|messages)\.ts$/, /^protocols\/(core|wire\/codecs)\//],
+  [/^protocols\/\w+\/messages\.ts$/, /^protocols\/(core|wire)\//],
+  [/^protocols\/\w+\/machine\.ts$/, /^protocols\/(core|wire\/codecs)\//],
   [/^protocols\//, /^protocols\//],
   [/^engine\//, /^protocols\/core\//],
   [/^data\//, /^protocols\/core\//],
