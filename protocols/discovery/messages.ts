@@ -7,7 +7,7 @@
  * orders the records of one peer: the newest wins. A record that expires when it is issued is a goodbye.
  */
 
-import { z } from 'zod'
+import * as z from 'zod'
 import { gossipBytesMax, helloAddressesMax, helloExpiryMs } from '../core/limits.ts'
 import { decodeMessage, encodeMessage } from '../wire/message.ts'
 

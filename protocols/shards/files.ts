@@ -11,7 +11,7 @@
 import * as dagCbor from '@ipld/dag-cbor'
 import type { CID } from 'multiformats/cid'
 import * as raw from 'multiformats/codecs/raw'
-import { z } from 'zod'
+import * as z from 'zod'
 import { SwarmError } from '../core/errors.ts'
 import { blockBytesMax, fileBytesMax } from '../core/limits.ts'
 import { blockCidSchema, decodeMessage } from '../wire/message.ts'

@@ -10,7 +10,7 @@
  */
 
 import type { CID } from 'multiformats/cid'
-import { z } from 'zod'
+import * as z from 'zod'
 import { blockBytesMax, frameBytesMax, wantCidsMax } from '../core/limits.ts'
 import { blockCidSchema, decodeMessage } from '../wire/message.ts'
 

@@ -10,7 +10,7 @@ import * as dagCbor from '@ipld/dag-cbor'
 import { CID } from 'multiformats/cid'
 import * as raw from 'multiformats/codecs/raw'
 import { sha256 } from 'multiformats/hashes/sha2'
-import { z } from 'zod'
+import * as z from 'zod'
 import { SwarmError } from '../core/errors.ts'
 
 /** A CID of a Starling block: version 1, raw or dag-cbor, named by its SHA-256. Others are never asked for or served. */
