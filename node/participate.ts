@@ -145,7 +145,7 @@ async function train(
     outerOptimizer: optimizer,
     averaging,
     gossip,
-    blocks: stateBlocks(services.shards, systemClock),
+    blocks: stateBlocks(services.shards),
     archive,
     clock: systemClock,
     onEvent,

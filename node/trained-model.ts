@@ -5,7 +5,6 @@ import { dirname } from 'node:path'
 import { CID } from 'multiformats/cid'
 import { outerOptimizer } from '../engine/job-settings.ts'
 import { withParameters } from '../engine/with-parameters.ts'
-import { systemClock } from '../protocols/core/clock.ts'
 import { SwarmError } from '../protocols/core/errors.ts'
 import type { ParameterSpec } from '../protocols/core/tensor.ts'
 import type { Manifest } from '../protocols/jobs/index.ts'
@@ -39,7 +38,7 @@ export async function trainedModel(
   const optimizer = outerOptimizer(manifest.train, manifest.swarm.outer, parameters)
   const state = await fetchState(
     {
-      blocks: stateBlocks(shards, systemClock),
+      blocks: stateBlocks(shards),
       root,
       peers,
       expected: { job, parameters: parameterCount, outer: optimizer.stateLength(parameterCount) },

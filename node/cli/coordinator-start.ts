@@ -43,7 +43,7 @@ export async function runCoordinatorStart(options: CoordinatorStartOptions, io: 
   const coordinator = new Coordinator({
     self: node.self,
     jobs,
-    blocks: stateBlocks(shards, systemClock),
+    blocks: stateBlocks(shards),
     open: (signed, { signal }) => openJob(node, signed, signal),
     clock: systemClock,
     epochMs: () => Date.now(),

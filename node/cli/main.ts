@@ -1,6 +1,7 @@
 /**
  * Entry of the command line: joins the program to this process. The first Ctrl-C or SIGTERM asks the command to end, the
- * second ends the process at once. A reader that goes away (`starling list | head -1`) is no error.
+ * second ends the process at once. A reader that goes away (`starling list | head -1`) is no error. Started with a channel, as
+ * by `launch --local`, the command also ends when whoever holds the other end has gone, however that went.
  */
 
 import packageJson from '../../package.json' with { type: 'json' }
@@ -20,6 +21,9 @@ for (const name of ['SIGINT', 'SIGTERM'] as const) {
     controller.abort(new Interruption(name))
   })
 }
+
+process.once('disconnect', () => controller.abort(new Interruption('SIGTERM')))
+process.channel?.unref() // waiting for that keeps nothing alive
 
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code === 'EPIPE') process.exit(exitCodes.ok.code)
