@@ -32,7 +32,7 @@ export default defineConfig({
         test: {
           name: 'processes',
           setupFiles,
-          globalSetup,
+          globalSetup: ['./test/bundle-programs.mjs'],
           include: ['test/{integration,learning}/**/*.test.ts'],
           fileParallelism: false,
           testTimeout: 240_000,
