@@ -92,6 +92,15 @@ export function committers(round: Round, session: Session): string[] {
     .map(([peer]) => peer)
 }
 
+/** The contributors of `plan` that are here in the life that the plan names: a restarted one has forgotten its update. */
+export function contributorsHere(round: Round, session: Session, plan: Plan): string[] {
+  return plan.contributors
+    .filter(
+      ({ peer, commit }) => session.isLive(peer) && round.standings.get(peer)?.commit?.digest === commit,
+    )
+    .map(({ peer }) => peer)
+}
+
 /** True when the live voters of the electorate are a quorum of it. */
 export function isQuorumHere(round: Round, session: Session): boolean {
   const { order, survivors } = round

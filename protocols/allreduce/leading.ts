@@ -13,7 +13,15 @@
 
 import { attemptsMax } from '../core/limits.ts'
 import { type Ballot, compareBallots, compareText, isQuorum, leaderOrder } from './electorate.ts'
-import { canBeCounted, committers, freezeMs, isQuorumHere, makePlan, Waiting } from './freeze.ts'
+import {
+  canBeCounted,
+  committers,
+  contributorsHere,
+  freezeMs,
+  isQuorumHere,
+  makePlan,
+  Waiting,
+} from './freeze.ts'
 import type { PromiseMade, Seal } from './messages.ts'
 import { hasBit } from './parts.ts'
 import { type Plan, partCountOf, planIdentity } from './plan.ts'
@@ -118,7 +126,8 @@ export class Leading implements Role {
       return
     }
     const current = this.#current()
-    if (current !== undefined && !this.#isGone(current.leader)) return
+    const isLost = current?.leader === this.#session.self // it led, and gave up: it needs a new ballot
+    if (current !== undefined && !isLost && !this.#isGone(current.leader)) return
     const next = round.isFounding ? this.#nextFounder(current) : this.#nextInOrder(current!)
     if (next?.leader === this.#session.self && next.attempt <= attemptsMax) this.#begin(next, 'preparing')
   }
@@ -222,7 +231,7 @@ export class Leading implements Role {
   /** Somebody is left that contributes to `plan`, and in a founding round enough to decide on it. */
   #canContinue(plan: Plan): boolean {
     if (!this.#round.isOfBase(plan)) return false
-    const here = plan.contributors.map(({ peer }) => peer).filter((peer) => this.#session.isLive(peer))
+    const here = contributorsHere(this.#round, this.#session, plan)
     if (!this.#round.isFounding) return here.length > 0
     return this.#round.isDecidedBy(plan, new Set(here), this.#session.init.peersMin)
   }
@@ -244,17 +253,15 @@ export class Leading implements Role {
   }
 
   /** The plan's peers that are here in the life that the plan names. */
-  #members({ contributors, receivers }: Plan): string[] {
+  #members(plan: Plan): string[] {
+    const { receivers } = plan
     const { standings } = this.#round
     const isHere = (peer: string): boolean => this.#session.isLive(peer) && !this.#session.isFollowing(peer)
-    return [
-      ...contributors.filter(
-        ({ peer, commit }) => isHere(peer) && standings.get(peer)?.commit?.digest === commit,
-      ),
-      ...receivers.filter((r) => isHere(r.peer) && standings.get(r.peer)?.incarnation === r.incarnation),
-    ]
+    const receiving = receivers
+      .filter(({ peer, incarnation }) => isHere(peer) && standings.get(peer)?.incarnation === incarnation)
       .map(({ peer }) => peer)
-      .sort(compareText)
+    const contributing = contributorsHere(this.#round, this.#session, plan).filter(isHere)
+    return [...contributing, ...receiving].sort(compareText)
   }
 
   #watchReducers(lead: Lead): void {
@@ -273,14 +280,15 @@ export class Leading implements Role {
     this.#resultCount = count
     const isOverdue = this.#session.nowMs >= this.#reduceDueMs()
     const missing = parts.filter((part) => !results.has(current.planId, part))
-    const orphans = missing.filter((part) => isOverdue || !this.#session.isLive(this.#round.reducer(part)!))
+    const here = new Set(contributorsHere(this.#round, this.#session, current.plan))
+    const orphans = missing.filter((part) => isOverdue || !here.has(this.#round.reducer(part)!))
     if (orphans.length > 0) this.#reassign(lead, current, orphans)
   }
 
   /** Gives `parts` to live contributors, in turn, and not again to the reducer that failed. */
   #reassign(lead: Lead, { planId, plan }: BallotPlan, parts: readonly number[]): void {
     this.#resultAtMs = this.#session.nowMs
-    const live = plan.contributors.map(({ peer }) => peer).filter((peer) => this.#session.isLive(peer))
+    const live = contributorsHere(this.#round, this.#session, plan)
     const byReducer = new Map<string, number[]>()
     for (const part of parts) {
       const others = live.filter((peer) => peer !== this.#round.reducer(part))
@@ -309,8 +317,7 @@ export class Leading implements Role {
   /** When the leader has had its time; only while there is something that it should be doing. */
   #leaderDueMs(): number {
     const { plan, progressAtMs } = this.#round
-    const isItsTurn =
-      plan !== undefined || this.#session.nowMs >= this.#freezeMs || this.#round.promised !== undefined
+    const isItsTurn = plan !== undefined || this.#session.nowMs >= this.#freezeMs
     if (!isItsTurn || !this.#isQuorumPossible()) return Number.POSITIVE_INFINITY
     const { leaderMs } = this.#session.init.timing
     const attempts = Math.min(patienceAttemptsMax, this.#round.promised?.attempt ?? 0)

@@ -65,7 +65,8 @@ export interface AllreduceRunInit {
 }
 
 export type AllreduceEvent =
-  | { kind: 'phase'; round: number; phase: RoundPhase }
+  /** `offered`: this peer's update is encoded, and named to the others. */
+  | { kind: 'phase'; round: number; phase: RoundPhase | 'offered' }
   /** Too few of the peers that hold the state are here. */
   | { kind: 'quorum-lost'; round: number; live: readonly string[]; expiresInMs: number }
   /** A message was dropped. */
@@ -219,6 +220,7 @@ export class AllreduceRun {
     const digests: string[] = []
     for (const part of parts) digests.push(await hexDigest(part))
     const bandwidth = this.#init.isClientOnly === true ? 0 : undefined
+    this.#init.onEvent?.({ kind: 'phase', round: base.round, phase: 'offered' })
     return this.#outcome(
       { kind: 'UpdateReady', base, weight, norm, bandwidth, parts, digests },
       base.round,
