@@ -2,6 +2,7 @@
 
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
+import { systemClock } from '../../protocols/core/clock.ts'
 import { isAbort, SwarmError } from '../../protocols/core/errors.ts'
 import type { SignedJob } from '../../protocols/jobs/index.ts'
 import { statusOf } from '../../protocols/jobs/index.ts'
@@ -15,7 +16,7 @@ import type { NodeStartOptions } from './commands/node-start.ts'
 import type { CliIo } from './io.ts'
 
 export async function runNodeStart(options: NodeStartOptions, io: CliIo): Promise<number> {
-  const log = processLog(io, options)
+  const log = options.json ? processLog(io, options) : forPeople(processLog(io, options))
   const bootstrap = options.mdns
     ? options.coordinator
     : await coordinatorAddresses(options.coordinator, io.env)
@@ -35,6 +36,24 @@ export async function runNodeStart(options: NodeStartOptions, io: CliIo): Promis
   } finally {
     await node.close()
     log({ event: 'stopped' })
+  }
+}
+
+/** Rounds can be shorter than reading a line: people get one of them every so often, programs get them all. */
+const shownRoundMs = 5_000
+
+/** What people want to read of the log; the rest is for programs. */
+function forPeople(log: (line: LogLine) => void): (line: LogLine) => void {
+  const hidden = new Set(['phase', 'averaging', 'fetching', 'refused'])
+  let shownMs = Number.NEGATIVE_INFINITY
+  return (line) => {
+    if (hidden.has(line.event)) return
+    const { electorate, ...rest } = line
+    if (line.event === 'committed') {
+      if (systemClock.now() - shownMs < shownRoundMs) return
+      shownMs = systemClock.now()
+    }
+    log(Array.isArray(electorate) ? { ...rest, peers: electorate.length } : line)
   }
 }
 

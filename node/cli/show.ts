@@ -1,10 +1,10 @@
 /** The body of `starling show`: everything that the coordinator knows about one job. */
 
 import type { RemoteJob } from '../../protocols/jobs/index.ts'
-import { statementKind } from '../../protocols/jobs/index.ts'
+import { isFinal, statementKind } from '../../protocols/jobs/index.ts'
 import { exitCodes } from '../exit-codes.ts'
 import { findJob, openSwarmClient } from '../swarm-client.ts'
-import { bytes, count, percent } from '../terminal/format.ts'
+import { bytes, count, loss, percent } from '../terminal/format.ts'
 import type { ShowOptions } from './commands/show.ts'
 import { type CliIo, writeJson } from './io.ts'
 import { table } from './table.ts'
@@ -42,9 +42,11 @@ function lines(details: RemoteJob, status: string): string[] {
     ...(best === undefined
       ? []
       : [
-          `measured     loss ${best.loss ?? 'not finite'}${best.accuracy === null ? '' : `, accuracy ${percent(best.accuracy)}`} after ${count(best.round)} rounds`,
+          `measured     loss ${best.loss === null ? 'not finite' : loss(best.loss)}${best.accuracy === null ? '' : `, accuracy ${percent(best.accuracy)}`} after ${count(best.round)} rounds`,
         ]),
-    ...(verdict === undefined ? [] : [`verdict      ${verdict.verdict}: ${verdict.reason}`]),
+    ...(verdict === undefined || !isFinal(verdict)
+      ? []
+      : [`verdict      ${verdict.verdict}: ${verdict.reason}`]),
     '',
     progress.length === 0
       ? 'No peers report.'
