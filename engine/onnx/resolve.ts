@@ -64,7 +64,7 @@ export async function resolve(
     waiting = left
   }
   const name = graph.outputs[0]!
-  return { nodes: state.typed, output: valueOf(state, name)!, constants: usedConstants(state) }
+  return { nodes: state.typed, output: typedValue(state, name)!, constants: usedConstants(state) }
 }
 
 /** What is known so far. */
@@ -223,11 +223,11 @@ const needsTypes: ReadonlySet<string> = new Set([
 ])
 
 function typedNode(state: State, { opType, name, inputs, outputs, attributes }: Node): TypedNode {
-  const value = (of: string) => valueOf(state, of)
+  const value = (of: string) => typedValue(state, of)
   return { opType, name, inputs: inputs.map(value), outputs: outputs.map(value), attributes }
 }
 
-function valueOf({ types, constants, aliases }: State, original: string): Value | null {
+function typedValue({ types, constants, aliases }: State, original: string): Value | null {
   if (original === '') return null
   const name = aliases.get(original) ?? original
   const { dtype, shape } = (types.get(name) ?? constants.get(name))!
