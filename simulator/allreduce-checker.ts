@@ -26,6 +26,8 @@ export interface GivenUpdate {
   parts: readonly Uint8Array[]
   /** Digest of the commit: tells two lives of one peer apart. */
   commit: string
+  /** The life that gave it. */
+  incarnation: number
 }
 
 export class SafetyViolation extends Error {
@@ -60,6 +62,11 @@ export class AllreduceChecker {
       .reduce((sum, { peers }) => sum + peers.size, 0)
   }
 
+  /** The life of the peer that made `commit`. */
+  incarnationOf(commit: string): number | undefined {
+    return this.#given.find((given) => given.commit === commit)?.incarnation
+  }
+
   /** A peer is about to give an update. */
   gave(update: GivenUpdate): void {
     this.#given.push(update)
@@ -85,14 +92,16 @@ export class AllreduceChecker {
   }
 
   #checkOutcome(peer: string, outcome: CommittedRound): void {
-    const names = outcome.contributors.map((contributor) => contributor.peer)
+    const names = outcome.plan.contributors.map((contributor) => contributor.peer)
     if (new Set(names).size !== names.length) violated(peer, outcome, 'a contributor counts twice')
     for (const part of outcome.parts.keys()) this.#checkPart(peer, outcome, part)
   }
 
   #checkPart(peer: string, outcome: CommittedRound, part: number): void {
     const { bytes, bitmap, weight } = outcome.parts[part]!
-    const included = outcome.contributors.filter((_, index) => ((bitmap[index >> 3] ?? 0) >> (index & 7)) & 1)
+    const included = outcome.plan.contributors.filter(
+      (_, index) => ((bitmap[index >> 3] ?? 0) >> (index & 7)) & 1,
+    )
     if (included.length === 0) violated(peer, outcome, `part ${part} has no contributors`)
     const updates = included.map((contributor) => this.#updateOf(peer, outcome, contributor))
     const weights = updates.reduce((sum, update) => sum + update.weight, 0)

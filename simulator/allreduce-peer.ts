@@ -62,7 +62,8 @@ export class AllreducePeer implements Process<Uint8Array> {
   readonly #run: SimulatedRun
   readonly #host: Host<Uint8Array>
   readonly #random: Random
-  readonly #incarnation: number
+  /** Names this life of the peer. */
+  readonly incarnation: number
   readonly #machine: AllreduceMachine
   /** Effects of a kind that tests ask about. */
   readonly seen = { behind: 0, quorumLost: 0, refused: [] as string[] }
@@ -76,12 +77,12 @@ export class AllreducePeer implements Process<Uint8Array> {
     this.id = host.id
     this.#host = host
     this.#run = run
-    this.#incarnation = seedFrom(run.seed, host.id, options.life) >>> 0
-    this.#random = seededRandom(this.#incarnation)
+    this.incarnation = seedFrom(run.seed, host.id, options.life) >>> 0
+    this.#random = seededRandom(this.incarnation)
     const { partition, codec, peersMin } = run
     this.#machine = new AllreduceMachine({
       self: host.id,
-      incarnation: this.#incarnation,
+      incarnation: this.incarnation,
       partition,
       encodedBytes: (elements) => codec.encodedBytes(elements),
       peersMin,
@@ -134,8 +135,9 @@ export class AllreducePeer implements Process<Uint8Array> {
     const weight = 1 + this.#random.integer(64)
     const parts = encodeParts(update, partition, codec)
     const digests = parts.map(hash)
-    const commit = hash(commitIdentity({ incarnation: this.#incarnation, weight, digests }))
-    checker.gave({ peer: this.id, base, weight, parts, commit })
+    const { incarnation } = this
+    const commit = hash(commitIdentity({ incarnation, weight, digests }))
+    checker.gave({ peer: this.id, base, weight, parts, commit, incarnation })
     this.#step({ kind: 'UpdateReady', base, weight, norm: 0, bandwidth: undefined, parts, digests })
   }
 

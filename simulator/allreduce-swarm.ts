@@ -60,7 +60,7 @@ export class AllreduceSwarm {
   readonly peers = new Map<string, AllreducePeer>()
   readonly #lives = new Map<string, number>()
   /** Who decides each round, with the life in which the peer was made a member: only that life has its promises in mind. */
-  readonly #voters = new Map<number, Map<string, number>>()
+  readonly #voters = new Map<number, Map<string, number | undefined>>()
   readonly #faults: MessageFault<Uint8Array>[] = []
   #extraFaults: MessageFault<Uint8Array>[] = []
 
@@ -180,14 +180,18 @@ export class AllreduceSwarm {
     this.runUntil(() => isDone() || isKnownLost(), 'recovery')
   }
 
-  #isLiving(id: string, life: number): boolean {
-    return this.network.live().includes(id) && this.#lives.get(id) === life
+  #isLiving(id: string, incarnation: number | undefined): boolean {
+    return this.network.live().includes(id) && this.peers.get(id)!.incarnation === incarnation
   }
 
-  /** The first commit of a round says who votes in the next: its members, each in the life that it has now. */
-  #noteElectorate({ round, electorate }: CommittedRound): void {
+  /** The first commit of a round says who votes in the next: its members, each in the life that the plan names. */
+  #noteElectorate({ round, electorate, plan }: CommittedRound): void {
     if (this.#voters.has(round + 1)) return
-    this.#voters.set(round + 1, new Map(electorate.map((id) => [id, this.#lives.get(id)!])))
+    const lives = new Map([
+      ...plan.contributors.map(({ peer, commit }) => [peer, this.checker.incarnationOf(commit)] as const),
+      ...plan.receivers.map(({ peer, incarnation }) => [peer, incarnation] as const),
+    ])
+    this.#voters.set(round + 1, new Map(electorate.map((id) => [id, lives.get(id)])))
   }
 
   #run(): SimulatedRun {

@@ -77,6 +77,8 @@ export class Duties {
         return this.voting.prepare(from, message)
       case 'Promise':
         return this.leading.promise(from, message)
+      case 'Outbid':
+        return this.voting.outbid(message)
       case 'Accepted':
         return this.voting.accepted(from, message)
       case 'Want':
@@ -141,8 +143,7 @@ export class Duties {
     if (plan.round !== round.number) return 'a plan of another round'
     if (!isLegalBallot(ballot, leaderOrder(plan.root, plan.electorate))) return 'a plan of the wrong leader'
     if (round.base !== undefined && !round.isOfBase(plan)) return 'a plan from another state'
-    if (compareBallots(ballot, round.promised) < 0 || compareBallots(ballot, round.plan?.ballot) < 0)
-      return undefined
+    if (this.voting.isOutbid(ballot) || compareBallots(ballot, round.plan?.ballot) < 0) return undefined
     const planId = this.#session.init.hash(planIdentity(plan))
     if (compareBallots(ballot, round.plan?.ballot) === 0) {
       return planId === round.plan!.planId ? undefined : 'two plans in one ballot'

@@ -6,7 +6,7 @@
 import type { RoundBase } from './base.ts'
 import type { Message } from './messages.ts'
 import type { Partition } from './parts.ts'
-import type { Contributor } from './plan.ts'
+import type { Contributor, Plan } from './plan.ts'
 import type { ReductionInput } from './reduction.ts'
 
 /** Bounds of every wait, in milliseconds. */
@@ -113,8 +113,8 @@ export interface CommittedRound {
   root: string
   planId: string
   sealDigest: string
-  /** The plan's contributors; bit `i` of every bitmap is number `i`. */
-  contributors: readonly Contributor[]
+  /** Bit `i` of every bitmap is its contributor number `i`. */
+  plan: Plan
   parts: readonly CommittedPart[]
   /** The peers that hold the next state by agreement, sorted. */
   electorate: readonly string[]

@@ -128,8 +128,14 @@ export class Leading implements Role {
     const current = this.#current()
     const isLost = current?.leader === this.#session.self // it led, and gave up: it needs a new ballot
     if (current !== undefined && !isLost && !this.#isGone(current.leader)) return
-    const next = round.isFounding ? this.#nextFounder(current) : this.#nextInOrder(current!)
+    const next = this.#successor()
     if (next?.leader === this.#session.self && next.attempt <= attemptsMax) this.#begin(next, 'preparing')
+  }
+
+  /** The ballot that follows the current one, as far as this peer knows who is here. */
+  #successor(): Ballot | undefined {
+    const current = this.#current()
+    return this.#round.isFounding ? this.#nextFounder(current) : this.#nextInOrder(current!)
   }
 
   #nextInOrder(current: Ballot): Ballot | undefined {
@@ -334,7 +340,9 @@ export class Leading implements Role {
     const leader = this.leader
     if (leader === undefined) return
     if (leader === this.#session.self) this.#lead = undefined
-    this.#suspects.add(leader)
+    // When nothing moved although the leader was given up before, its successor is not moving either.
+    const successor = this.#suspects.has(leader) ? this.#successor()?.leader : undefined
+    this.#suspects.add(successor ?? leader)
     const rivals = this.#round.isFounding ? committers(this.#round, this.#session) : this.#round.order
     if (rivals.every((peer) => this.#isGone(peer))) this.#suspects.clear()
   }

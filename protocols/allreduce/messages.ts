@@ -3,7 +3,8 @@
  *
  *     Hold  Commit  Follow  Leave        where a peer stands, and what it gives          (to every linked peer)
  *     Plan  Part  Result  Reassign       who sums what, the update's parts, their means  (data)
- *     Prepare  Promise  Seal  Accepted   one Paxos decision on the list of result digests
+ *     Prepare  Promise  Seal  Accepted   one Paxos decision on the list of result digests; Outbid tells a leader
+ *     Outbid                             that its ballot is too low
  *     Want  Lacking  WantSeal  SealValue pulling what a peer missed, by digest
  *
  * On the wire a message is a dag-cbor map with the numeric tag `k`; digests are 32 raw bytes there and lower-case hex in
@@ -124,6 +125,13 @@ export interface PromiseMade {
   have: Uint8Array
 }
 
+/** Answer to a leader whose ballot is too low: this voter promised a higher one. */
+export interface Outbid {
+  kind: 'Outbid'
+  round: number
+  ballot: Ballot
+}
+
 /** Paxos phase 2, request: the results that count, and who goes on with them. */
 export interface Seal extends SealContent {
   kind: 'Seal'
@@ -182,6 +190,7 @@ export type Message =
   | Reassign
   | Prepare
   | PromiseMade
+  | Outbid
   | Seal
   | Accepted
   | Want
@@ -302,6 +311,11 @@ const rows: { [Kind in Message['kind']]: Row<Extract<Message, { kind: Kind }>> }
         : undefined,
       have: f.bytes('have', partsMax / 8),
     }),
+  },
+  Outbid: {
+    tag: 17,
+    encode: (m) => ({ round: m.round, ballot: encodeBallot(m.ballot) }),
+    decode: (f) => ({ round: decodeRound(f), ballot: decodeBallot(f) }),
   },
   Seal: {
     tag: 11,

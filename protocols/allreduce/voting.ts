@@ -10,9 +10,9 @@
  * its promises, so it does not vote until a plan names its new life.
  */
 
-import { compareBallots, isLegalBallot, leaderOrder } from './electorate.ts'
+import { type Ballot, compareBallots, isLegalBallot, leaderOrder } from './electorate.ts'
 import type { CommittedPart, CommittedRound } from './events.ts'
-import type { Accepted, Prepare, PromiseMade, Seal } from './messages.ts'
+import type { Accepted, Outbid, Prepare, PromiseMade, Seal } from './messages.ts'
 import { hasBit, newBitmap, setBit } from './parts.ts'
 import { type Plan, partCountOf } from './plan.ts'
 import type { Round, SealedValue } from './round.ts'
@@ -56,7 +56,7 @@ export class Voting implements Role {
     if (round.base === undefined) return undefined
     if (!isLegalBallot(ballot, round.order)) return `attempt ${ballot.attempt} is not led by ${from}`
     if (round.committed !== undefined) this.repeatTo(from)
-    if (compareBallots(ballot, round.promised) < 0) return undefined
+    if (this.isOutbid(ballot)) return undefined
     round.promised = ballot
     round.progressAtMs = this.#session.nowMs
     if (this.canVote()) this.#session.send(from, this.#promise(message))
@@ -73,7 +73,7 @@ export class Voting implements Role {
     if (!isLegalBallot(ballot, leaderOrder(plan.root, plan.electorate))) return 'a seal of the wrong leader'
     const fault = sealFault(plan, message)
     if (fault !== undefined) return `a seal that ${fault}`
-    if (compareBallots(ballot, round.promised) < 0) return undefined
+    if (this.isOutbid(ballot)) return undefined
     if (compareBallots(ballot, round.seal?.ballot) < 0) return undefined
     const value = this.know(planId, message)
     if (round.seal !== undefined && compareBallots(ballot, round.seal.ballot) === 0) {
@@ -84,6 +84,22 @@ export class Voting implements Role {
     round.progressAtMs = this.#session.nowMs
     if (round.base !== undefined)
       this.#session.emit({ kind: 'Progress', round: round.number, phase: 'sealing' })
+    return undefined
+  }
+
+  /** True when `ballot` is lower than what this peer promised; its leader is told. */
+  isOutbid(ballot: Ballot): boolean {
+    const { promised, number: round } = this.#round
+    if (compareBallots(ballot, promised) >= 0) return false
+    this.#session.send(ballot.leader, { kind: 'Outbid', round, ballot: promised! })
+    return true
+  }
+
+  /** A voter promised a higher ballot than this leader's. Returns why it is refused, if it is. */
+  outbid({ ballot }: Outbid): string | undefined {
+    const round = this.#round
+    if (!isLegalBallot(ballot, round.order)) return `attempt ${ballot.attempt} is not led by ${ballot.leader}`
+    if (round.base !== undefined && compareBallots(ballot, round.promised) > 0) round.promised = ballot
     return undefined
   }
 
@@ -207,7 +223,7 @@ function outcomeOf(round: Round, value: SealedValue, plan: Plan): CommittedRound
     root: plan.root,
     planId,
     sealDigest,
-    contributors: plan.contributors,
+    plan,
     parts,
     electorate: value.members,
     complete,
