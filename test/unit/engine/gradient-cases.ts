@@ -1,0 +1,297 @@
+/**
+ * One row for each way an operator is used: broadcasting, axes of size one, odd strides and uneven pads, negative axes.
+ * Every rule of the table must have a row; gradients.test.ts checks that too.
+ */
+import type { Plain } from './reference-array.ts'
+
+/** A parameter with random values between `low` and `high`, or a constant. */
+export type Input =
+  | { kind: 'parameter'; shape: readonly number[]; low: number; high: number }
+  | {
+      kind: 'constant'
+      dtype: 'int64' | 'int32' | 'bool' | 'float32'
+      shape: readonly number[]
+      data: readonly number[]
+    }
+
+export interface GradientCase {
+  name: string
+  op: string
+  inputs: readonly Input[]
+  attributes: Plain
+  opset: number
+  /** Outputs of the node, and which of them the loss reads. */
+  outputs: number
+  read: number
+}
+
+/** A parameter; values between -2 and 2 unless told. */
+const p = (shape: readonly number[], low = -2, high = 2): Input => ({ kind: 'parameter', shape, low, high })
+const positive = (...shape: number[]): Input => p(shape, 0.5, 2)
+const integers = (...data: number[]): Input => ({
+  kind: 'constant',
+  dtype: 'int64',
+  shape: [data.length],
+  data,
+})
+const ids = (shape: readonly number[], ...data: number[]): Input => ({
+  kind: 'constant',
+  dtype: 'int32',
+  shape,
+  data,
+})
+const flags = (shape: readonly number[], ...data: number[]): Input => ({
+  kind: 'constant',
+  dtype: 'bool',
+  shape,
+  data,
+})
+const floats = (...data: number[]): Input => ({
+  kind: 'constant',
+  dtype: 'float32',
+  shape: [data.length],
+  data,
+})
+const scalar = (value: number): Input => ({ kind: 'constant', dtype: 'float32', shape: [], data: [value] })
+
+const row = (
+  name: string,
+  op: string,
+  inputs: readonly Input[],
+  attributes: Plain = {},
+  opset = 18,
+): GradientCase => ({
+  name: `${op}: ${name}`,
+  op,
+  inputs,
+  attributes,
+  opset,
+  outputs: 1,
+  read: 0,
+})
+
+const binary = ['Add', 'Sub', 'Mul', 'Max', 'Min', 'Sum', 'Mean'].flatMap((op) => [
+  row('equal shapes', op, [p([2, 3]), p([2, 3])]),
+  row('the left broadcasts over a new and an old axis', op, [p([3, 1]), p([2, 3, 4])]),
+  row('the right is one element', op, [p([2, 3]), p([1])]),
+])
+
+const unary = [
+  ...[
+    'Neg',
+    'Identity',
+    'Abs',
+    'Exp',
+    'Reciprocal',
+    'Tanh',
+    'Sigmoid',
+    'Erf',
+    'Sin',
+    'Cos',
+    'Relu',
+    'LeakyRelu',
+    'Elu',
+  ],
+  ...['Selu', 'Celu', 'Softplus', 'Softsign', 'HardSigmoid', 'HardSwish', 'Mish'],
+].map((op) => row('a matrix', op, [op === 'Reciprocal' ? positive(3, 4) : p([3, 4], -3.5, 3.5)], {}, 22))
+
+const activations = [
+  row('a matrix', 'Log', [positive(3, 4)]),
+  row('a matrix', 'Sqrt', [positive(3, 4)]),
+  row('to float32', 'Cast', [p([3, 4])], { to: 1 }),
+  row('slope 0.3', 'LeakyRelu', [p([3, 4])], { alpha: 0.3 }),
+  row('alpha 0.7', 'Elu', [p([3, 4])], { alpha: 0.7 }),
+  row('alpha 0.7', 'Celu', [p([3, 4])], { alpha: 0.7 }),
+  row('its own slope', 'HardSigmoid', [p([3, 4])], { alpha: 0.4, beta: 0.3 }),
+  row('exact', 'Gelu', [p([3, 4], -3, 3)], {}, 20),
+  row('by tanh', 'Gelu', [p([3, 4], -3, 3)], { approximate: 'tanh' }, 20),
+  row('alpha 1.5', 'Swish', [p([3, 4], -3, 3)], { alpha: 1.5 }, 24),
+  row('a slope for each channel', 'PRelu', [p([2, 3, 4]), p([3, 1])]),
+  row('both bounds', 'Clip', [p([3, 4]), scalar(-0.7), scalar(0.9)]),
+  row('a lower bound', 'Clip', [p([3, 4]), scalar(-0.2)]),
+  row('a base and an exponent for each element', 'Pow', [positive(2, 3), p([2, 3])]),
+  row('one exponent', 'Pow', [p([2, 3]), scalar(3)]),
+  row('squares', 'Pow', [p([2, 3]), scalar(2)]),
+  row('a broadcast denominator', 'Div', [p([2, 3]), positive(3)]),
+  row('a broadcast numerator', 'Div', [p([3]), positive(2, 3)]),
+  row('three inputs', 'Max', [p([2, 3]), p([3]), p([2, 1])]),
+  row('three inputs', 'Mean', [p([2, 3]), p([3]), p([2, 1])]),
+  row('both sides broadcast', 'Where', [flags([2, 3], 1, 0, 1, 0, 0, 1), p([3]), p([2, 1])]),
+]
+
+const linear = [
+  row('matrices', 'MatMul', [p([3, 4]), p([4, 5])]),
+  row('a batch times a matrix', 'MatMul', [p([2, 3, 4]), p([4, 5])]),
+  row('batches of matrices', 'MatMul', [p([2, 2, 3, 4]), p([2, 2, 4, 2])]),
+  row('batches that broadcast', 'MatMul', [p([2, 1, 3, 4]), p([3, 4, 2])]),
+  row('a matrix times a batch', 'MatMul', [p([3, 4]), p([2, 4, 2])]),
+  row('a matrix times a vector', 'MatMul', [p([2, 3, 4]), p([4])]),
+  row('a vector times a batch', 'MatMul', [p([4]), p([2, 4, 3])]),
+  ...[0, 1].flatMap((transA) =>
+    [0, 1].map((transB) =>
+      row(
+        `transA ${transA}, transB ${transB}, alpha and beta`,
+        'Gemm',
+        [p(transA === 1 ? [4, 3] : [3, 4]), p(transB === 1 ? [5, 4] : [4, 5]), p([5])],
+        { transA, transB, alpha: 0.7, beta: 1.3 },
+      ),
+    ),
+  ),
+  row('a column as the third input', 'Gemm', [p([3, 4]), p([4, 5]), p([3, 1])]),
+]
+
+const convolutions = [
+  row('3x3 with pads and bias', 'Conv', [p([2, 2, 5, 4]), p([3, 2, 3, 3]), p([3])], { pads: [1, 1, 1, 1] }),
+  row('stride 2 and 3 with uneven pads', 'Conv', [p([2, 2, 7, 8]), p([3, 2, 3, 2])], {
+    strides: [2, 3],
+    pads: [1, 0, 2, 1],
+  }),
+  row('windows that end before the image', 'Conv', [p([1, 2, 6, 7]), p([2, 2, 2, 2])], { strides: [3, 3] }),
+  row('dilation', 'Conv', [p([1, 2, 7, 6]), p([2, 2, 3, 2])], { dilations: [2, 3], pads: [2, 1, 0, 2] }),
+  row('two groups', 'Conv', [p([2, 4, 4, 4]), p([6, 2, 3, 3]), p([6])], { group: 2, pads: [1, 1, 1, 1] }),
+  row('depthwise with stride', 'Conv', [p([2, 3, 5, 5]), p([6, 1, 3, 3])], {
+    group: 3,
+    strides: [2, 2],
+    pads: [1, 1, 1, 1],
+  }),
+  row('1x1', 'Conv', [p([2, 3, 3, 2]), p([4, 3, 1, 1])]),
+  row('padded to the same size, more at the end', 'Conv', [p([1, 2, 5, 4]), p([2, 2, 2, 2])], {
+    auto_pad: 'SAME_UPPER',
+    strides: [2, 1],
+  }),
+  row('padded to the same size, more at the start', 'Conv', [p([1, 2, 5, 4]), p([2, 2, 2, 2])], {
+    auto_pad: 'SAME_LOWER',
+  }),
+  row('one spatial axis', 'Conv', [p([2, 3, 8]), p([4, 3, 3]), p([4])], { strides: [2], pads: [1, 2] }),
+  row('three spatial axes', 'Conv', [p([1, 2, 3, 4, 3]), p([2, 2, 2, 2, 2])], { strides: [1, 2, 1] }),
+  row('stride 2 with pads', 'ConvTranspose', [p([2, 2, 3, 4]), p([2, 3, 3, 3]), p([3])], {
+    strides: [2, 2],
+    pads: [1, 1, 1, 1],
+  }),
+  row('output padding and dilation', 'ConvTranspose', [p([1, 2, 3, 3]), p([2, 2, 2, 3])], {
+    strides: [3, 2],
+    dilations: [2, 1],
+    output_padding: [1, 1],
+    pads: [0, 1, 1, 0],
+  }),
+  row('two groups', 'ConvTranspose', [p([1, 4, 3, 3]), p([4, 2, 2, 2])], { group: 2 }),
+]
+
+const poolings = [
+  row('tiles', 'MaxPool', [p([2, 2, 4, 6])], { kernel_shape: [2, 2], strides: [2, 2] }),
+  row('tiles that end before the image', 'MaxPool', [p([1, 2, 5, 7])], {
+    kernel_shape: [2, 3],
+    strides: [2, 3],
+  }),
+  row('overlapping windows with pads', 'MaxPool', [p([2, 2, 5, 6])], {
+    kernel_shape: [3, 3],
+    strides: [2, 2],
+    pads: [1, 1, 1, 1],
+  }),
+  row('dilation', 'MaxPool', [p([1, 1, 6, 6])], { kernel_shape: [2, 2], dilations: [2, 3] }),
+  row('ceil mode', 'MaxPool', [p([1, 2, 5, 6])], { kernel_shape: [2, 2], strides: [2, 2], ceil_mode: 1 }),
+  row('one spatial axis', 'MaxPool', [p([2, 2, 7])], { kernel_shape: [3], strides: [2] }),
+  row('tiles', 'AveragePool', [p([2, 2, 4, 6])], { kernel_shape: [2, 3], strides: [2, 3] }),
+  row('pads left out of the count', 'AveragePool', [p([1, 2, 5, 4])], {
+    kernel_shape: [3, 3],
+    strides: [2, 1],
+    pads: [1, 1, 1, 1],
+  }),
+  row('pads counted', 'AveragePool', [p([1, 2, 5, 4])], {
+    kernel_shape: [3, 2],
+    pads: [1, 1, 0, 1],
+    count_include_pad: 1,
+  }),
+  row('ceil mode', 'AveragePool', [p([1, 2, 5, 6])], { kernel_shape: [2, 2], strides: [2, 2], ceil_mode: 1 }),
+  row('an image', 'GlobalAveragePool', [p([2, 3, 3, 4])]),
+  row('an image', 'GlobalMaxPool', [p([2, 3, 3, 4])]),
+]
+
+const normalisations = [
+  row('the last axis', 'LayerNormalization', [p([2, 3, 5]), p([5]), p([5])]),
+  row('two axes, no bias', 'LayerNormalization', [p([2, 3, 4]), p([3, 4])], { axis: 1, epsilon: 0.01 }),
+  row('the last axis', 'RMSNormalization', [p([2, 3, 5]), p([5])], { epsilon: 0.01 }, 23),
+  row(
+    'frozen statistics',
+    'BatchNormalization',
+    [p([2, 3, 2, 2]), p([3]), p([3]), floats(0.1, -0.4, 1), floats(0.5, 1, 2)],
+    { epsilon: 0.01 },
+  ),
+  row('each image and channel', 'InstanceNormalization', [p([2, 3, 3, 2]), p([3]), p([3])]),
+  row('two groups of channels', 'GroupNormalization', [p([2, 4, 3]), p([4]), p([4])], { num_groups: 2 }, 21),
+  row('the last axis', 'Softmax', [p([2, 3, 4])]),
+  row('an inner axis', 'Softmax', [p([2, 3, 4])], { axis: 1 }),
+  row('an inner axis', 'LogSoftmax', [p([2, 3, 4])], { axis: -2 }),
+]
+
+const reductions = [
+  ...[
+    'ReduceSum',
+    'ReduceMean',
+    'ReduceSumSquare',
+    'ReduceL1',
+    'ReduceL2',
+    'ReduceLogSumExp',
+    'ReduceMax',
+    'ReduceMin',
+  ],
+  'ReduceLogSum',
+].flatMap((op) => {
+  const input = op === 'ReduceLogSum' ? positive(2, 3, 4) : p([2, 3, 4])
+  return [
+    row('one axis, dropped', op, [input, integers(-2)], { keepdims: 0 }),
+    row('two axes, kept', op, [input, integers(0, 2)], { keepdims: 1 }),
+    row('all axes', op, [input], { keepdims: 0 }),
+  ]
+})
+
+const movements = [
+  row('with a free size and a kept one', 'Reshape', [p([2, 3, 4]), integers(0, -1)]),
+  row('at axis 2', 'Flatten', [p([2, 3, 2, 2])], { axis: 2 }),
+  row('two axes', 'Squeeze', [p([1, 3, 1, 2]), integers(0, -2)]),
+  row('two axes', 'Unsqueeze', [p([3, 2]), integers(0, -1)]),
+  row('three axes', 'Transpose', [p([2, 3, 4])], { perm: [2, 0, 1] }),
+  row('reversed by default', 'Transpose', [p([2, 3, 4])]),
+  row('new and old axes', 'Expand', [p([3, 1]), integers(2, 3, 4)]),
+  row('every axis', 'Tile', [p([2, 3]), integers(2, 3)]),
+  row('three parts', 'Concat', [p([2, 1, 2]), p([2, 3, 2]), p([2, 2, 2])], { axis: -2 }),
+  row('from the middle of two axes', 'Slice', [
+    p([4, 5]),
+    integers(1, -3),
+    integers(3, 100),
+    integers(0, -1),
+  ]),
+  row('every second element', 'Slice', [p([5, 3]), integers(1), integers(5), integers(0), integers(2)]),
+  row('backwards', 'Slice', [p([5, 3]), integers(-1), integers(-100), integers(0), integers(-2)]),
+  row('all axes by default', 'Slice', [p([4, 5]), integers(1, 2), integers(3, 4)]),
+  row('uneven pads', 'Pad', [p([2, 3]), integers(1, 0, 2, 1)]),
+  row('one axis padded, one cut', 'Pad', [p([3, 4]), integers(1, -1, 0, -2)]),
+  row('a listed axis', 'Pad', [p([2, 3]), integers(2, 1), scalar(0.5), integers(-1)]),
+  row('repeated rows', 'Gather', [p([5, 3]), ids([2, 3], 0, 4, 4, 1, 0, 4)]),
+  row('an inner axis', 'Gather', [p([2, 5, 3]), ids([4], 3, 3, 0, 1)], { axis: 1 }),
+  row('one row, counted from the end', 'Gather', [p([2, 5, 3]), ids([], -1)], { axis: 1 }),
+  row('neighbouring rows', 'Gather', [p([6, 2]), ids([3], 2, 3, 4)]),
+  row('repeated elements', 'GatherElements', [p([2, 4]), ids([2, 3], 0, 3, 3, 1, 1, 0)], { axis: 1 }),
+  row('an outer axis, fewer columns', 'GatherElements', [p([4, 3]), ids([2, 2], 0, 3, 3, 1)]),
+  row('the lower triangle', 'Trilu', [p([2, 3, 4])], { upper: 0 }),
+  row('depth first', 'DepthToSpace', [p([2, 8, 2, 3])], { blocksize: 2, mode: 'DCR' }),
+  row('columns first', 'DepthToSpace', [p([1, 12, 2, 2])], { blocksize: 2, mode: 'CRD' }),
+  row('blocks of two', 'SpaceToDepth', [p([2, 3, 4, 2])], { blocksize: 2 }),
+  ...[0, 1, 2].map((read) => ({
+    ...row(`part ${read} of three unequal ones`, 'Split', [p([2, 6]), integers(1, 3, 2)], { axis: -1 }),
+    outputs: 3,
+    read,
+  })),
+]
+
+export const gradientCases: readonly GradientCase[] = [
+  ...binary,
+  ...unary,
+  ...activations,
+  ...linear,
+  ...convolutions,
+  ...poolings,
+  ...normalisations,
+  ...reductions,
+  ...movements,
+]

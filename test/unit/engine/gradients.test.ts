@@ -1,0 +1,129 @@
+/**
+ * Every gradient rule against central differences of a float64 interpreter: the model h(parameters) + x with a mean squared
+ * error is compiled, run, and compared parameter by parameter.
+ */
+import { beforeAll, expect, test } from 'vitest'
+import type { Backend } from '../../../engine/backends/backend.ts'
+import { openNativeBackend } from '../../../engine/backends/native.ts'
+import { rules } from '../../../engine/gradients/rules.ts'
+import type { Attribute } from '../../../engine/onnx/graph.ts'
+import { type Constant, elementTypes } from '../../../engine/onnx/types.ts'
+import { writeModel } from '../../../engine/onnx/write.ts'
+import { compileProgram } from '../../../engine/program.ts'
+import { type Random, seededRandom, seedFrom } from '../../../protocols/core/random.ts'
+import type { Tensor } from '../../../protocols/core/tensor.ts'
+import { type GradientCase, gradientCases, type Input } from './gradient-cases.ts'
+import { relativeError } from './pytorch-models.ts'
+import { differences, evaluate } from './reference.ts'
+import { type Nd, type Plain, sizeOf } from './reference-array.ts'
+
+/** float32 against float64; relative to the largest element of the gradient. */
+const tolerance = 1e-4
+
+let backend: Backend
+beforeAll(async () => {
+  backend = await openNativeBackend({ threads: 1 })
+})
+
+test.each(gradientCases)('the gradient of $name agrees with central differences', async (given) => {
+  const random = seededRandom(seedFrom(given.name))
+  const inputs = given.inputs.map((input) => valuesOf(input, random))
+  const reference = given.op === 'Split' ? { ...given.attributes, read: given.read } : given.attributes
+  const y = evaluate(given.op, inputs, reference)
+  const shape = y.shape.length === 0 ? [1] : y.shape
+  const target = { shape: y.shape, data: y.data.map(() => Math.fround(random.normal())) }
+
+  const program = await compileProgram(
+    modelOf(given, inputs, shape),
+    { batch: shape[0]!, loss: 'mse', optimizer: { kind: 'sgd', momentum: 0, weightDecay: 0 } },
+    backend,
+  )
+  const feeds: Record<string, Tensor> = {
+    x: { dtype: 'float32', shape, data: new Float32Array(y.data.length) },
+    labels: { dtype: 'float32', shape, data: Float32Array.from(target.data) },
+  }
+  for (const { name, shape: of, offset, length } of program.parameters) {
+    feeds[name] = { dtype: 'float32', shape: of, data: program.initial.slice(offset, offset + length) }
+  }
+  const graph = await backend.compile(program.gradientModel)
+  const { gradient } = await graph.run(feeds)
+  await graph.release()
+
+  const wanted = given.inputs.flatMap((input, index) => (input.kind === 'parameter' ? [index] : []))
+  expect(program.parameters.map(({ name }) => name)).toEqual(wanted.map((index) => `p${index}`))
+  for (const [position, { offset, length }] of program.parameters.entries()) {
+    const expected = differences(given.op, inputs, reference, target, wanted[position]!)
+    const actual = gradient!.data.subarray(offset, offset + length)
+    expect(relativeError(actual, [...expected]), `input ${wanted[position]}`).toBeLessThan(tolerance)
+  }
+})
+
+test('every rule of the table has a case', () => {
+  const covered = new Set(gradientCases.map(({ op }) => op))
+  const withFormula = Object.entries(rules).filter(
+    ([, { kind }]) => kind === 'gradient' || kind === 'variadic',
+  )
+  const uncovered = withFormula.filter(([op]) => !covered.has(op)).map(([op]) => op)
+  expect(uncovered).toEqual([])
+})
+
+/** Values of a parameter keep a distance from each other: differences across a maximum's tie would be half of the gradient. */
+function valuesOf(input: Input, random: Random): Nd {
+  const { shape } = input
+  if (input.kind === 'constant') return { shape, data: Float64Array.from(input.data, Math.fround) }
+  const step = (input.high - input.low) / sizeOf(shape)
+  const values = Array.from({ length: sizeOf(shape) }, (_, place) => place + 0.25 + 0.5 * random.next())
+  for (let last = values.length - 1; last > 0; last--) {
+    const other = random.integer(last + 1)
+    ;[values[last], values[other]] = [values[other]!, values[last]!]
+  }
+  return { shape, data: Float64Array.from(values, (value) => Math.fround(input.low + step * value)) }
+}
+
+/** h + x, where h is what the case says. `shape`: of the result. */
+function modelOf(
+  { op, inputs, attributes, opset, outputs, read }: GradientCase,
+  values: readonly Nd[],
+  shape: readonly number[],
+) {
+  const names = inputs.map((_, index) => `p${index}`)
+  const parts = Array.from({ length: outputs }, (_, index) => `h${index}`)
+  const none = { domain: '', attributes: {} }
+  return writeModel({
+    opset,
+    nodes: [
+      {
+        opType: op,
+        domain: '',
+        name: op,
+        inputs: names,
+        outputs: parts,
+        attributes: onnxAttributes(attributes),
+      },
+      { ...none, opType: 'Add', name: 'sum', inputs: [`h${read}`, 'x'], outputs: ['y'] },
+    ],
+    constants: new Map(names.map((name, index) => [name, constantOf(inputs[index]!, values[index]!)])),
+    inputs: new Map([['x', { dtype: 'float32', shape }]]),
+    outputs: new Map([['y', null]]),
+  })
+}
+
+function constantOf(input: Input, { shape, data }: Nd): Constant {
+  const dtype = input.kind === 'parameter' ? 'float32' : input.dtype
+  const elements = dtype === 'int64' ? BigInt64Array.from(data, BigInt) : elementTypes[dtype].array.from(data)
+  return { dtype, shape, data: elements as Constant['data'] }
+}
+
+const floatAttributes = new Set(['alpha', 'beta', 'gamma', 'epsilon'])
+
+function onnxAttributes(attributes: Plain): Record<string, Attribute> {
+  return Object.fromEntries(
+    Object.entries(attributes).map(([name, value]) => [name, onnxAttribute(name, value)]),
+  )
+}
+
+function onnxAttribute(name: string, value: Plain[string]): Attribute {
+  if (typeof value === 'string') return { kind: 'string', value }
+  if (typeof value !== 'number') return { kind: 'ints', value: value! }
+  return floatAttributes.has(name) ? { kind: 'float', value } : { kind: 'int', value }
+}

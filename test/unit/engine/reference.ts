@@ -1,0 +1,41 @@
+/**
+ * The reference interpreter: one operator at a time in float64, by the letter of the ONNX specification, so that central
+ * differences of it are an oracle for gradients which shares no code and no formula with the engine.
+ */
+import type { Nd, Plain } from './reference-array.ts'
+import { elementwise } from './reference-elementwise.ts'
+import { shapes } from './reference-shape.ts'
+import { windows } from './reference-windows.ts'
+
+const operators = { ...elementwise, ...windows, ...shapes }
+
+/** The first output of `opType`. */
+export function evaluate(opType: string, inputs: readonly Nd[], attributes: Plain): Nd {
+  const operator = operators[opType]
+  if (operator === undefined) throw new Error(`the reference has no ${opType}`)
+  return operator(inputs, attributes)
+}
+
+/**
+ * The gradient of Σ (y - target)² / n by every element of `inputs[index]`, by central differences. With h = 1e-5 in float64
+ * truncation and rounding both stay below 1e-8 of the gradient's scale.
+ */
+export function differences(
+  opType: string,
+  inputs: readonly Nd[],
+  attributes: Plain,
+  target: Nd,
+  index: number,
+): Float64Array {
+  const h = 1e-5
+  const input = inputs[index]!
+  const lossWith = (position: number, value: number) => {
+    const data = input.data.slice()
+    data[position] = value
+    const y = evaluate(opType, inputs.with(index, { ...input, data }), attributes)
+    return y.data.reduce((sum, element, flat) => sum + (element - target.data[flat]!) ** 2, 0) / y.data.length
+  }
+  return input.data.map(
+    (value, position) => (lossWith(position, value + h) - lossWith(position, value - h)) / (2 * h),
+  )
+}
