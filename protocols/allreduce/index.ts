@@ -13,14 +13,14 @@ import { Allreduce } from './service.ts'
 export type { RoundBase } from './base.ts'
 export type { RoundPhase, Timing } from './events.ts'
 export {
-  type Allreduce,
   type AllreduceEvent,
   type AllreduceRun,
   type AllreduceRunInit,
   allreduceProtocol,
   type RoundCommitted,
   type RoundOutcome,
-} from './service.ts'
+} from './run.ts'
+export type { Allreduce } from './service.ts'
 
 /** The libp2p service. */
 export function allreduce(init: { clock?: Clock } = {}): (components: PeerComponents) => Allreduce {

@@ -7,7 +7,7 @@
  *     Outbid                             that its ballot is too low
  *     Want  Lacking  WantSeal  SealValue pulling what a peer missed, by digest
  *
- * On the wire a message is a dag-cbor map with the numeric tag `k`; digests are 32 raw bytes there and lower-case hex in
+ * On the wire a message is a dag-cbor map with a numeric `kind`; digests are 32 raw bytes there and lower-case hex in
  * memory. `decode` checks every field against the limits; whether a message makes sense now is the machine's question.
  */
 
@@ -371,7 +371,7 @@ const kindOfTag = new Map(
 /** The bytes of `message`, without a frame. */
 export function encodeMessage<M extends Message>(message: M): Uint8Array {
   const row = rows[message.kind] as unknown as Row<M>
-  return encodeCbor({ k: row.tag, ...row.encode(message) })
+  return encodeCbor({ kind: row.tag, ...row.encode(message) })
 }
 
 /**
@@ -385,7 +385,7 @@ export function decodeMessage(bytes: Uint8Array): Message {
       `a message of ${bytes.byteLength} bytes passes ${frameBytesMax}`,
     )
   const fields = new Fields(decodeMap(bytes))
-  const tag = fields.integer('k', 255)
+  const tag = fields.integer('kind', 255)
   const kind = kindOfTag.get(tag)
   if (kind === undefined) throw new SwarmError('MESSAGE_INVALID', `unknown message tag ${tag}`)
   return { kind, ...rows[kind].decode(fields) } as Message

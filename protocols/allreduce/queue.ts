@@ -1,6 +1,8 @@
 /**
  * Messages on their way to each peer, in order. A link takes a frame only as fast as its peer reads; the machine decides
  * faster than that, so what it says waits here, as messages whose bytes exist anyway, and is encoded when its turn comes.
+ *
+ * A queue belongs to one link: `drop` forgets it, and what is put afterwards is for the next link.
  */
 
 import { SwarmError } from '../core/errors.ts'
@@ -33,23 +35,24 @@ export class Outgoing {
   put(peer: string, message: Message): void {
     const queue = this.#queues.get(peer)
     if (queue === undefined) {
-      this.#queues.set(peer, [message])
-      void this.#pump(peer)
+      const started = [message]
+      this.#queues.set(peer, started)
+      void this.#pump(peer, started)
     } else if (queue.length < queuedMax) {
       queue.push(message)
     } else {
       this.drop(peer)
-      this.#init.onError(
-        peer,
-        new SwarmError('LIMIT_EXCEEDED', `${queuedMax} messages wait for peer ${peer}`, { peer }),
-      )
+      const text = `${queuedMax} messages wait for peer ${peer}`
+      this.#init.onError(peer, new SwarmError('LIMIT_EXCEEDED', text, { peer }))
     }
   }
 
   /** Forgets what waits for `peer`: its link is gone. */
   drop(peer: string): void {
     const queue = this.#queues.get(peer)
-    if (queue !== undefined) queue.length = 0
+    if (queue === undefined) return
+    queue.length = 0
+    this.#forget(peer, queue)
   }
 
   /** Resolves when nothing waits. */
@@ -57,8 +60,7 @@ export class Outgoing {
     if (this.#queues.size > 0) await new Promise<void>((resolve) => this.#idle.push(resolve))
   }
 
-  async #pump(peer: string): Promise<void> {
-    const queue = this.#queues.get(peer)!
+  async #pump(peer: string, queue: Message[]): Promise<void> {
     for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
       try {
         await this.#init.send(peer, encodeMessage(next))
@@ -67,6 +69,11 @@ export class Outgoing {
         if (!(error instanceof SwarmError && error.code === 'PEER_GONE')) this.#init.onError(peer, error)
       }
     }
+    this.#forget(peer, queue)
+  }
+
+  #forget(peer: string, queue: Message[]): void {
+    if (this.#queues.get(peer) !== queue) return // the next link's queue has taken its place
     this.#queues.delete(peer)
     if (this.#queues.size === 0) for (const resolve of this.#idle.splice(0)) resolve()
   }

@@ -1,0 +1,351 @@
+/**
+ * One run's averaging over libp2p: a machine, its links, and the calls that wait for its answers.
+ *
+ *     links ──frames──▶ inspect (hash, decode) ──▶ machine ──effects──▶ queue ──▶ links
+ *                                                     │ ▲
+ *                                         reduce, hash ┘ └ timers, what the run asks for
+ *
+ * Everything that is decided is decided in the machine. Here bytes are hashed and summed, messages are queued under
+ * back-pressure, and the run's calls wait for the machine's answers. Frames of one peer are inspected one at a time, so
+ * they reach the machine in order.
+ */
+
+import { sha256 as sha256Sync } from '@noble/hashes/sha2.js'
+import { bytesToHex } from '@noble/hashes/utils.js'
+import { sha256 } from 'multiformats/hashes/sha2'
+import type { Clock } from '../core/clock.ts'
+import { SwarmError } from '../core/errors.ts'
+import type { Codec } from '../wire/codecs/codec.ts'
+import { type CodecName, codecFor } from '../wire/codecs/index.ts'
+import type { PeerComponents } from '../wire/components.ts'
+import { Links } from '../wire/link.ts'
+import type { RoundBase } from './base.ts'
+import {
+  type CommittedRound,
+  defaultTiming,
+  type Effect,
+  type Event,
+  type Inspection,
+  type RoundPhase,
+  type Timing,
+} from './events.ts'
+import { identityOf, isDecodable } from './inspection.ts'
+import { AllreduceMachine } from './machine.ts'
+import { decodeMessage, type Message } from './messages.ts'
+import { encodeParts, type Partition, partitionOf, partLength, partOf, resultIdentity } from './parts.ts'
+import { Outgoing } from './queue.ts'
+import { reducePart } from './reduction.ts'
+
+/** One for each run: a peer that is not in the run does not speak it. */
+export const allreduceProtocol = (job: string): string => `/starling/allreduce/1/${job}`
+
+/** A goodbye that has not gone out by then does not go out. */
+const leaveMsMax = 1_000
+
+export interface AllreduceRunInit {
+  /** CID of the job's manifest, as text. */
+  job: string
+  /** Elements of an update, > 0. */
+  parameterCount: number
+  codec: CodecName
+  /** Updates that the run's first round needs at least, >= 1. */
+  peersMin: number
+  /** Others cannot open connections to this peer, so it reduces nothing. Default false. */
+  isClientOnly?: boolean
+  timing?: Timing
+  onEvent?: (event: AllreduceEvent) => void
+}
+
+export type AllreduceEvent =
+  /** `offered`: this peer's update is encoded, and named to the others. */
+  | { kind: 'phase'; round: number; phase: RoundPhase | 'offered' }
+  /** Too few of the peers that hold the state are here. */
+  | { kind: 'quorum-lost'; round: number; live: readonly string[]; expiresInMs: number }
+  /** A message was dropped. */
+  | { kind: 'refused'; peer: string; reason: string }
+
+export type RoundOutcome =
+  | RoundCommitted
+  | { kind: 'behind'; round: number; root: string; peers: readonly string[] }
+
+export interface RoundCommitted {
+  kind: 'committed'
+  round: number
+  /** f32[parameterCount]: the weighted mean. The receiver's. */
+  average: Float32Array
+  /** The peers that hold the next state by agreement, sorted. */
+  electorate: readonly string[]
+  /** Those whose update is in it whole. */
+  contributors: readonly { peer: string; weight: number }[]
+  /** Sum of their weights. */
+  totalWeight: number
+}
+
+interface Waiter {
+  round: number
+  resolve(outcome: RoundOutcome): void
+}
+
+export class AllreduceRun {
+  readonly #init: AllreduceRunInit
+  readonly #clock: Clock
+  readonly #codec: Codec
+  readonly #partition: Partition
+  readonly #machine: AllreduceMachine
+  readonly #links: Links
+  readonly #outgoing: Outgoing
+  readonly #onLeft: () => void
+  #waiter: Waiter | undefined
+  #follower: ((outcome: RoundCommitted) => void) | undefined
+  #stopTimer: (() => void) | undefined
+  #hasLeft = false
+  /** Events that wait for the one being handled, which is the first. */
+  readonly #events: Event[] = []
+
+  constructor(components: PeerComponents, clock: Clock, init: AllreduceRunInit, onLeft: () => void) {
+    this.#init = init
+    this.#clock = clock
+    this.#onLeft = onLeft
+    this.#codec = codecFor(init.codec)
+    this.#partition = partitionOf(init.parameterCount)
+    this.#machine = new AllreduceMachine({
+      self: components.peerId.toString(),
+      incarnation: crypto.getRandomValues(new Uint32Array(1))[0]!,
+      partition: this.#partition,
+      encodedBytes: (elements) => this.#codec.encodedBytes(elements),
+      peersMin: init.peersMin,
+      timing: init.timing ?? defaultTiming,
+      hash: (bytes) => bytesToHex(sha256Sync(bytes)),
+    })
+    this.#links = new Links(components, {
+      protocol: allreduceProtocol(init.job),
+      onMessage: (peer, frame) => this.#receive(peer, frame),
+      onUp: (peer) => this.#step({ kind: 'LinkUp', peer }),
+      onDown: (peer) => {
+        this.#outgoing.drop(peer)
+        this.#step({ kind: 'LinkDown', peer })
+      },
+      clock,
+    })
+    this.#outgoing = new Outgoing({
+      send: (peer, frame) => this.#links.send(peer, frame),
+      onError: (peer, error) =>
+        init.onEvent?.({
+          kind: 'refused',
+          peer,
+          reason: error instanceof Error ? error.message : String(error),
+        }),
+    })
+  }
+
+  /** Called once by {@link Allreduce.open}. */
+  async start(): Promise<void> {
+    await this.#links.start()
+  }
+
+  /** Who takes part in this run, as far as is known; links to new peers are opened, those to others dropped. */
+  setPeers(peers: Iterable<string>): void {
+    this.#links.setPeers(peers)
+  }
+
+  /** Bytes exchanged for this run so far. */
+  get traffic(): { uploadedBytes: number; downloadedBytes: number } {
+    const total = { uploadedBytes: 0, downloadedBytes: 0 }
+    for (const { bytesUp, bytesDown } of this.#links.traffic().values()) {
+      total.uploadedBytes += bytesUp
+      total.downloadedBytes += bytesDown
+    }
+    return total
+  }
+
+  /** What this peer waits for, in words. */
+  pending(): string {
+    return this.#machine.pending()
+  }
+
+  /** Tells the others that this peer holds the round's state, before it has an update to give. */
+  hold(base: RoundBase): void {
+    this.#step({ kind: 'StateReady', base })
+  }
+
+  /**
+   * Gives `update` (f32[parameterCount], borrowed until the call returns its promise) with `weight` > 0 samples behind it, and
+   * waits for the outcome of the round.
+   * @throws {SwarmError} PART_INVALID when a value is not finite.
+   */
+  async average(
+    { update, weight, ...base }: RoundBase & { update: Float32Array; weight: number },
+    { signal }: { signal: AbortSignal },
+  ): Promise<RoundOutcome> {
+    signal.throwIfAborted()
+    const parts = encodeParts(update, this.#partition, this.#codec)
+    const norm = euclideanNorm(update)
+    const digests: string[] = []
+    for (const part of parts) digests.push(await hexDigest(part))
+    const bandwidth = this.#init.isClientOnly === true ? 0 : undefined
+    this.#init.onEvent?.({ kind: 'phase', round: base.round, phase: 'offered' })
+    return this.#outcome(
+      { kind: 'UpdateReady', base, weight, norm, bandwidth, parts, digests },
+      base.round,
+      signal,
+    )
+  }
+
+  /** Waits for the outcome of a round without giving anything to it. */
+  async receive(base: RoundBase, { signal }: { signal: AbortSignal }): Promise<RoundOutcome> {
+    return this.#outcome({ kind: 'JoinAsReceiver', base }, base.round, signal)
+  }
+
+  /** Reports every round's outcome while this peer has no state; ended by the returned function. */
+  follow(onCommitted: (outcome: RoundCommitted) => void): () => void {
+    this.#follower = onCommitted
+    this.#step({ kind: 'FollowStarted' })
+    return () => {
+      this.#follower = undefined
+    }
+  }
+
+  /** Says goodbye and drops the links. */
+  async leave(): Promise<void> {
+    if (this.#hasLeft) return
+    this.#hasLeft = true
+    this.#step({ kind: 'LeaveRequested' })
+    this.#stopTimer?.()
+    let stopWaiting = () => {}
+    const timeout = new Promise<void>((resolve) => {
+      stopWaiting = this.#clock.setTimer(leaveMsMax, resolve)
+    })
+    await Promise.race([this.#outgoing.flushed(), timeout])
+    stopWaiting()
+    await this.#links.stop()
+    this.#onLeft()
+  }
+
+  async #outcome(event: Event, round: number, signal: AbortSignal): Promise<RoundOutcome> {
+    signal.throwIfAborted()
+    let onAbort = () => {}
+    try {
+      return await new Promise<RoundOutcome>((resolve, reject) => {
+        onAbort = () => reject(signal.reason)
+        signal.addEventListener('abort', onAbort, { once: true })
+        this.#waiter = { round, resolve }
+        this.#step(event)
+      })
+    } finally {
+      signal.removeEventListener('abort', onAbort)
+      this.#waiter = undefined
+    }
+  }
+
+  /** One event at a time: an effect that leads to another event must not interrupt those after it. */
+  #step(event: Event): void {
+    this.#events.push(event)
+    if (this.#events.length > 1) return
+    for (let next = this.#events[0]; next !== undefined; next = this.#events[0]) {
+      for (const effect of this.#machine.step(next, this.#clock.now())) this.#carryOut(effect)
+      this.#events.shift()
+    }
+  }
+
+  #carryOut(effect: Effect): void {
+    switch (effect.kind) {
+      case 'Send':
+        this.#outgoing.put(effect.to, effect.message)
+        return
+      case 'SetTimer':
+        this.#stopTimer?.()
+        this.#stopTimer = this.#clock.setTimer(effect.delayMs, () => this.#step({ kind: 'TimerFired' }))
+        return
+      case 'Reduce':
+        void this.#reduce(effect)
+        return
+      case 'Committed':
+        this.#committed(effect.outcome)
+        return
+      case 'Behind':
+        this.#waiter?.resolve({ kind: 'behind', round: effect.round, root: effect.root, peers: effect.peers })
+        return
+      case 'Progress':
+        this.#init.onEvent?.({ kind: 'phase', round: effect.round, phase: effect.phase })
+        return
+      case 'QuorumLost': {
+        const { round, live, expiresInMs } = effect
+        this.#init.onEvent?.({ kind: 'quorum-lost', round, live, expiresInMs })
+        return
+      }
+      case 'Refused':
+        this.#init.onEvent?.({ kind: 'refused', peer: effect.peer, reason: effect.reason })
+    }
+  }
+
+  #committed(outcome: CommittedRound): void {
+    const isAwaited = this.#waiter?.round === outcome.round
+    if (!isAwaited && this.#follower === undefined) return
+    const committed: RoundCommitted = {
+      kind: 'committed',
+      round: outcome.round,
+      average: this.#decodeAverage(outcome),
+      electorate: outcome.electorate,
+      contributors: outcome.complete.map(({ peer, weight }) => ({ peer, weight })),
+      totalWeight: outcome.totalWeight,
+    }
+    if (isAwaited) this.#waiter?.resolve(committed)
+    else this.#follower?.(committed)
+  }
+
+  #decodeAverage({ parts }: CommittedRound): Float32Array {
+    const average = new Float32Array(this.#partition.elements)
+    for (const [part, { bytes }] of parts.entries())
+      this.#codec.decode(bytes, partOf(average, this.#partition, part))
+    return average
+  }
+
+  async #reduce({
+    round,
+    planId,
+    part,
+    inputs,
+    bitmap,
+    weight,
+  }: Extract<Effect, { kind: 'Reduce' }>): Promise<void> {
+    const reduction = reducePart(this.#codec, partLength(this.#partition, part), inputs)
+    const outcome =
+      reduction.kind === 'invalid'
+        ? reduction
+        : {
+            ...reduction,
+            digest: await hexDigest(resultIdentity({ planId, part, weight, bitmap, bytes: reduction.bytes })),
+          }
+    this.#step({ kind: 'PartReduced', round, planId, part, outcome })
+  }
+
+  async #receive(peer: string, frame: Uint8Array): Promise<void> {
+    let message: Message
+    try {
+      message = decodeMessage(frame)
+    } catch (error) {
+      if (!(error instanceof SwarmError)) throw error
+      this.#init.onEvent?.({ kind: 'refused', peer, reason: error.message })
+      return
+    }
+    const inspection = await this.#inspect(message)
+    this.#step({ kind: 'MessageReceived', from: peer, message, inspection })
+  }
+
+  async #inspect(message: Message): Promise<Inspection | undefined> {
+    const identity = identityOf(message)
+    if (identity === undefined) return undefined
+    const digest = await hexDigest(identity)
+    return { digest, isDecodable: isDecodable(message, { partition: this.#partition, codec: this.#codec }) }
+  }
+}
+
+async function hexDigest(bytes: Uint8Array): Promise<string> {
+  return bytesToHex((await sha256.digest(bytes)).digest)
+}
+
+function euclideanNorm(values: Float32Array): number {
+  let sum = 0
+  for (let i = 0; i < values.length; i++) sum += values[i]! * values[i]!
+  return Math.sqrt(sum)
+}
