@@ -89,6 +89,7 @@ export async function participate(
       { backend: init.backend, threads: init.threads },
       { signal },
     )
+    services.discovery.setSelf({ backend: opened.backend })
     onEvent?.({ kind: 'opened', model: opened, seconds: (systemClock.now() - startedMs) / 1000 })
     return await train({ ...init, opened, compute, split: dataSet.train }, signal)
   } catch (error) {
