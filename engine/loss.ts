@@ -25,7 +25,7 @@ export interface Loss {
 /** The labels that `kind` compares an output of `shape` with: classes of the last axis, or values of the same shape. */
 export function labelType(kind: LossKind, shape: readonly number[]): TensorType {
   if (kind === 'mse') return { dtype: 'float32', shape }
-  if (shape.length < 2) {
+  if (shape.length < 2 || shape.at(-1)! < 2) {
     throw new SwarmError(
       'MODEL_UNSUPPORTED',
       `softmax_cross_entropy needs logits [batch, ..., classes], not [${shape}]`,

@@ -1,0 +1,266 @@
+/** What a compiled program promises besides numbers: names, refusals, the file that trained weights go back into. */
+import { create, fromBinary, toBinary } from '@bufbuild/protobuf'
+import { beforeAll, describe, expect, test } from 'vitest'
+import type { Backend } from '../../../engine/backends/backend.ts'
+import { openNativeBackend } from '../../../engine/backends/native.ts'
+import { type ModelProto, ModelProtoSchema, NodeProtoSchema } from '../../../engine/onnx/generated/onnx_pb.ts'
+import { readModel } from '../../../engine/onnx/read.ts'
+import { compileProgram, type TrainingSpec, withParameters } from '../../../engine/program.ts'
+import { validate } from '../../../engine/validate.ts'
+import { exampleModel } from '../engine-run/example-models.ts'
+import { feedsOf, modelBytes, pytorchModels } from './pytorch-models.ts'
+
+const spec: TrainingSpec = {
+  batch: 3,
+  loss: 'softmax_cross_entropy',
+  optimizer: { kind: 'sgd', momentum: 0.9, weightDecay: 0 },
+}
+const ties = modelBytes('ties_first.onnx')
+
+let backend: Backend
+beforeAll(async () => {
+  backend = await openNativeBackend({ threads: 1 })
+})
+
+function changed(bytes: Uint8Array, change: (model: ModelProto) => void): Uint8Array {
+  const model = fromBinary(ModelProtoSchema, bytes)
+  change(model)
+  return toBinary(ModelProtoSchema, model)
+}
+
+const addNode = (opType: string, input: string, output: string) => (model: ModelProto) => {
+  const { graph } = model
+  graph!.node.push(create(NodeProtoSchema, { opType, name: 'odd one', input: [input], output: [output] }))
+  graph!.output[0]!.name = output
+}
+
+test('the same file and specification give the same bytes', async () => {
+  const [first, second] = [
+    await compileProgram(ties, spec, backend),
+    await compileProgram(ties, spec, backend),
+  ]
+  expect(second).toEqual(first)
+})
+
+test('every graph takes the batch and all parameters, and the step graph hands its state on by name', async () => {
+  const program = await compileProgram(ties, spec, backend)
+  const names = ['conv.weight', 'conv.bias', 'fc.weight', 'fc.bias']
+  const inputsOf = (model: Uint8Array) =>
+    readModel(model)
+      .graph.inputs.map(({ name }) => name)
+      .sort()
+  expect(program.parameters.map(({ name }) => name)).toEqual(names)
+  expect(inputsOf(program.gradientModel)).toEqual(['x', 'labels', ...names].sort())
+  expect(inputsOf(program.evaluationModel)).toEqual(['x', 'labels', ...names].sort())
+  expect(inputsOf(program.stepModel)).toEqual(
+    ['x', 'labels', 'learning_rate', 'step', ...names, ...program.slotNames].sort(),
+  )
+  expect(Object.values(program.carry).sort()).toEqual([...names, ...program.slotNames].sort())
+  expect([...readModel(program.stepModel).graph.outputs].sort()).toEqual(
+    ['loss', ...Object.keys(program.carry)].sort(),
+  )
+})
+
+test('no training graph holds a weight of the model', async () => {
+  const program = await compileProgram(exampleModel('shakespeare/gpt.onnx'), { ...spec, batch: 2 }, backend)
+  expect(program.parameterCount).toBe(804_096)
+  for (const model of [program.gradientModel, program.stepModel, program.evaluationModel]) {
+    expect(model.length).toBeLessThan(400_000)
+  }
+})
+
+test('training graphs use no operator that a backend computes in int64 or not at all', async () => {
+  const program = await compileProgram(exampleModel('shakespeare/gpt.onnx'), { ...spec, batch: 2 }, backend)
+  const { nodes } = readModel(program.stepModel).graph
+  const operators = new Set(nodes.map(({ opType }) => opType))
+  for (const forbidden of [
+    'OneHot',
+    'ScatterND',
+    'ScatterElements',
+    'ArgMax',
+    'LogSoftmax',
+    'CastLike',
+    'Range',
+    'Shape',
+  ]) {
+    expect(operators).not.toContain(forbidden)
+  }
+})
+
+describe('a model is refused', () => {
+  const refusal = (code: string, message: string) =>
+    expect.objectContaining({ code, message: expect.stringContaining(message), hint: expect.any(String) })
+
+  test.each([
+    [
+      'with the operator, the node and the remedy named',
+      addNode('CumSum', 'y', 'z'),
+      "CumSum (node 'odd one')",
+    ],
+    ['when it works with another operator set than ONNX has', addNode('FusedThing', 'y', 'z'), 'FusedThing'],
+    ['when its batch is fixed at another size', fixBatch, 'fixed batch of 5, not 3'],
+    ['when another dimension is open', openWidth, "('width') of input 'x' is open"],
+    ['when it has two inputs', twoInputs, "has 2 inputs ('x', 'extra')"],
+    ['when it uses a name of the training graphs', renameInput, "'labels'"],
+  ])('%s', async (_, change, message) => {
+    await expect(compileProgram(changed(ties, change), spec, backend)).rejects.toEqual(
+      refusal('MODEL_UNSUPPORTED', message),
+    )
+  })
+
+  test('when a node reads what nothing made', async () => {
+    const broken = changed(ties, (model) => {
+      model.graph!.node.at(-1)!.input[0] = 'ghost'
+    })
+    await expect(compileProgram(broken, spec, backend)).rejects.toEqual(refusal('MODEL_INVALID', "'ghost'"))
+  })
+
+  test('when its output has no axis for classes', async () => {
+    const loss = modelBytes('mlp_dynamo.onnx')
+    const scalar = changed(loss, addNode('ReduceMean', 'y', 'z'))
+    await expect(compileProgram(scalar, spec, backend)).rejects.toEqual(
+      refusal('MODEL_UNSUPPORTED', 'needs logits'),
+    )
+  })
+})
+
+function inputDimension(model: ModelProto, axis: number) {
+  const type = model.graph!.input[0]!.type!.value
+  if (type.case !== 'tensorType') throw new Error('the fixture has a tensor input')
+  return type.value.shape!.dim[axis]!
+}
+
+function fixBatch(model: ModelProto): void {
+  inputDimension(model, 0).value = { case: 'dimValue', value: 5n }
+}
+
+function openWidth(model: ModelProto): void {
+  inputDimension(model, 3).value = { case: 'dimParam', value: 'width' }
+}
+
+function twoInputs(model: ModelProto): void {
+  model.graph!.input.push({ ...model.graph!.input[0]!, name: 'extra' })
+}
+
+function renameInput(model: ModelProto): void {
+  model.graph!.input[0]!.name = 'labels'
+  for (const { input } of model.graph!.node) if (input[0] === 'x') input[0] = 'labels'
+}
+
+test('one of two outputs can be chosen to train by', async () => {
+  const two = changed(ties, (model) => {
+    model.graph!.output.push({ ...model.graph!.output[0]!, name: 'twice' })
+    model.graph!.node.push(
+      create(NodeProtoSchema, { opType: 'Add', name: 'add', input: ['y', 'y'], output: ['twice'] }),
+    )
+  })
+  await expect(compileProgram(two, spec, backend)).rejects.toThrow("has 2 outputs ('y', 'twice')")
+  const program = await compileProgram(two, { ...spec, outputName: 'y' }, backend)
+  expect(program.gradientModel).toEqual((await compileProgram(ties, spec, backend)).gradientModel)
+})
+
+test.each(['mlp_dynamo', 'gpt_torchscript'])(
+  '%s with new weights is the file that computes with them',
+  async (name) => {
+    const model = pytorchModels[name]!
+    const own: TrainingSpec = { ...spec, loss: model.loss_kind }
+    const program = await compileProgram(modelBytes(model.file), own, backend)
+    const trained = program.initial.map((value, index) => value + Math.sin(index) / 10)
+    const file = withParameters(modelBytes(model.file), program.parameters, trained)
+    const again = await compileProgram(file, own, backend)
+    const byName = (of: typeof program) =>
+      Object.fromEntries(
+        of.parameters.map(({ name: n, offset, length }) => [n, of.initial.slice(offset, offset + length)]),
+      )
+    expect(byName(again)).toEqual(byName({ ...program, initial: trained }))
+    const loss = async (of: typeof program, flat: Float32Array) => {
+      const graph = await backend.compile(of.gradientModel)
+      const outputs = await graph.run(feedsOf(model, of, flat))
+      await graph.release()
+      return outputs.loss!.data[0]
+    }
+    expect(await loss(again, again.initial)).toBe(await loss(program, trained))
+    expect(await loss(program, trained)).not.toBe(await loss(program, program.initial))
+  },
+)
+
+test('weights of another model are refused by name', () => {
+  const parameters = [{ name: 'conv.weight', shape: [4], offset: 0, length: 4 }]
+  expect(() => withParameters(ties, parameters, new Float32Array(4))).toThrow(
+    "no parameter 'conv.weight' of shape [4]",
+  )
+})
+
+describe('validate', () => {
+  test('counts parameters and operators of a model that trains', () => {
+    const report = validate(exampleModel('mnist/cnn.onnx'))
+    expect(report).toMatchObject({
+      opset: 20,
+      outputs: ['logits'],
+      parameterCount: 39_418,
+      unsupported: [],
+      warnings: [],
+    })
+    expect(report.operators).toMatchObject({ Conv: 2, Relu: 3, MaxPool: 2, Gemm: 2 })
+    expect(report.inputs).toEqual([{ name: 'image', dtype: 'float32', shape: ['batch', 1, 28, 28] }])
+    expect(report.losses).toEqual(['softmax_cross_entropy', 'mse'])
+  })
+
+  test('lists every node that stands in the way, not only the first', () => {
+    const file = changed(ties, (model) => {
+      addNode('CumSum', 'y', 'z')(model)
+      addNode('Det', 'z', 'w')(model)
+    })
+    const { unsupported } = validate(file)
+    expect(unsupported.map(({ operator, node }) => [operator, node])).toEqual([
+      ['CumSum', 'odd one'],
+      ['Det', 'odd one'],
+    ])
+  })
+
+  test('does not refuse an operator that no parameter moves', () => {
+    const file = changed(ties, (model) => {
+      model.graph!.node.unshift(
+        create(NodeProtoSchema, { opType: 'Tan', name: 'early', input: ['x'], output: ['tan'] }),
+      )
+      for (const node of model.graph!.node.slice(1))
+        node.input = node.input.map((name) => (name === 'x' ? 'tan' : name))
+    })
+    expect(validate(file).unsupported).toEqual([])
+  })
+
+  test('warns of tensors that an exporter merged or took apart', () => {
+    const gpt = changed(exampleModel('shakespeare/gpt.onnx'), (model) => {
+      const norms = model.graph!.node.filter(({ opType }) => opType === 'LayerNormalization')
+      for (const node of norms) node.input[1] = 'ln_f.weight'
+    })
+    expect(validate(gpt).warnings).toEqual([
+      expect.stringContaining("'ln_f.weight' is shared by 9 normalisations"),
+    ])
+  })
+
+  test('warns of a tied weight that an exporter wrote twice, once transposed', () => {
+    const untied = changed(exampleModel('shakespeare/gpt.onnx'), (model) => {
+      const { initializer, node } = model.graph!
+      const table = initializer.find(({ name }) => name === 'lm_head.weight')!
+      const [rows, columns] = table.dims.map(Number) as [number, number]
+      const values = new Float32Array(table.rawData.slice().buffer)
+      const turned = values.map((_, index) => values[(index % rows) * columns + Math.floor(index / rows)]!)
+      initializer.push({
+        ...table,
+        name: 'head',
+        dims: table.dims.toReversed(),
+        rawData: new Uint8Array(turned.buffer),
+      })
+      node.at(-1)!.input[1] = 'head'
+    })
+    expect(validate(untied).warnings).toEqual([
+      expect.stringContaining("'head' is 'lm_head.weight' transposed"),
+    ])
+  })
+
+  test('warns of batch statistics that stay as they are', () => {
+    const warnings = validate(modelBytes('cnn_dynamo.onnx')).warnings
+    expect(warnings).toEqual([expect.stringContaining('1 BatchNormalization')])
+  })
+})
