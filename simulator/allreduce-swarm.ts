@@ -55,6 +55,8 @@ export class AllreduceSwarm {
   readonly network: Network<Uint8Array>
   readonly checker: AllreduceChecker
   readonly log = new FaultLog()
+  /** The first commit of each round. */
+  readonly outcomes: CommittedRound[] = []
   /** For the scenario's own choices. */
   readonly random: Random
   readonly peers = new Map<string, AllreducePeer>()
@@ -185,8 +187,10 @@ export class AllreduceSwarm {
   }
 
   /** The first commit of a round says who votes in the next: its members, each in the life that the plan names. */
-  #noteElectorate({ round, electorate, plan }: CommittedRound): void {
+  #noteOutcome(outcome: CommittedRound): void {
+    const { round, electorate, plan } = outcome
     if (this.#voters.has(round + 1)) return
+    this.outcomes.push(outcome)
     const lives = new Map([
       ...plan.contributors.map(({ peer, commit }) => [peer, this.checker.incarnationOf(commit)] as const),
       ...plan.receivers.map(({ peer, incarnation }) => [peer, incarnation] as const),
@@ -203,7 +207,7 @@ export class AllreduceSwarm {
       peersMin,
       timing,
       checker: this.checker,
-      onCommitted: (outcome) => this.#noteElectorate(outcome),
+      onCommitted: (outcome) => this.#noteOutcome(outcome),
       trainingMs: (id, random) => trainingMs * (0.5 + random.next()) * (slow?.get(id) ?? 1),
       states: (id) =>
         this.live()

@@ -1,10 +1,10 @@
 /**
  * What happens when a quorum is gone for good: after `electorateExpiryMs` without one, the members that are left count as
  * the electorate. A deliberate trade: were the others merely cut off, two versions of the run go on, and the one with
- * less behind it is given up when they meet.
+ * less behind it is given up when they meet. When no member is left at all, the others wait for one to return: they hold
+ * the state, but gave no update that could carry the run on.
  */
 
-import { isFoundingQuorum } from './electorate.ts'
 import { canBeCounted, isQuorumHere } from './freeze.ts'
 import type { Round } from './round.ts'
 import type { Role, Session } from './session.ts'
@@ -20,24 +20,26 @@ export class Expiry implements Role {
   }
 
   advance(): void {
-    const { base, survivors, number: round } = this.#round
-    if (base === undefined || survivors !== undefined) return
+    const { base, number: round } = this.#round
+    if (base === undefined) return
     if (this.#isQuorumHere()) {
       this.#lostSinceMs = undefined
       return
     }
     const { nowMs, init } = this.#session
+    const live = [this.#session.self, ...this.#session.livePeers()].sort()
     if (this.#lostSinceMs === undefined) {
       this.#lostSinceMs = nowMs
-      const live = this.#live()
       this.#session.emit({ kind: 'QuorumLost', round, live, expiresInMs: init.timing.electorateExpiryMs })
     }
-    if (nowMs >= this.dueMs()) this.#expire()
+    if (nowMs < this.dueMs()) return
+    const members = this.#members()
+    if (live.some((peer) => members.includes(peer))) this.#round.survivors = new Set(live)
+    this.#lostSinceMs = this.#isQuorumHere() ? undefined : nowMs
   }
 
   dueMs(): number {
-    if (this.#lostSinceMs === undefined || this.#round.survivors !== undefined)
-      return Number.POSITIVE_INFINITY
+    if (this.#lostSinceMs === undefined) return Number.POSITIVE_INFINITY
     return this.#lostSinceMs + this.#session.init.timing.electorateExpiryMs
   }
 
@@ -51,20 +53,12 @@ export class Expiry implements Role {
     const { isFounding, plan } = this.#round
     if (!isFounding) return isQuorumHere(this.#round, this.#session)
     if (plan === undefined) return true
-    const contributors = plan.plan.contributors.map(({ peer }) => peer)
-    const here = contributors.filter((peer) => canBeCounted(this.#round, this.#session, peer))
-    return isFoundingQuorum(contributors, here, this.#session.init.peersMin)
+    const here = this.#members().filter((peer) => canBeCounted(this.#round, this.#session, peer))
+    return this.#round.isDecidedBy(plan.plan, new Set(here), this.#session.init.peersMin)
   }
 
-  #live(): string[] {
-    return [this.#session.self, ...this.#session.livePeers()].sort()
-  }
-
-  #expire(): void {
-    const live = this.#live()
-    const { electorate } = this.#round.base!
-    const isAnyoneLeft = electorate.some((peer) => live.includes(peer))
-    this.#round.survivors = new Set(live)
-    if (!this.#round.isFounding && !isAnyoneLeft) this.#round.refound()
+  #members(): readonly string[] {
+    const { isFounding, plan, base } = this.#round
+    return isFounding ? (plan?.plan.contributors ?? []).map(({ peer }) => peer) : base!.electorate
   }
 }

@@ -11,7 +11,7 @@ export function pendingReason(
   session: Session,
 ): string {
   const { peersMin } = session.init
-  if (expiry.isLost && round.survivors === undefined)
+  if (expiry.isLost)
     return `waiting for a quorum of ${round.base!.electorate.length || peersMin} peers; live: ${live(session)}`
   if (round.decided !== undefined) return `decided, fetching ${fetching.missingCount()} parts`
   if (round.seal !== undefined) {

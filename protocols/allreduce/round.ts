@@ -115,14 +115,6 @@ export class Round {
     return this.base?.electorate.length === 0
   }
 
-  /** Nobody of the electorate is left: whoever holds the state founds the run again. */
-  refound(): void {
-    this.base = { ...this.base!, electorate: [] }
-    this.order = []
-    this.plan = undefined
-    this.seal = undefined
-  }
-
   /** True when `plan` starts from this peer's state. */
   isOfBase(plan: Plan): boolean {
     const { base } = this
