@@ -1,5 +1,5 @@
 // @ts-check
-/** `npm run bench -- NAME`: bundles bench/main.ts and runs it; without a name it lists the measurements there are. */
+/** `npm run bench -- [NAME]`: bundles bench/main.ts and the processes that it starts, and runs it. */
 
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
@@ -8,5 +8,9 @@ import { installIfNeeded, root } from '../build/checkout.mjs'
 
 await installIfNeeded()
 await buildIfStale() // measurements start peers from the bundle
-await build({ bench: 'bench/main.ts' })
+await build({
+  bench: 'bench/main.ts',
+  'bench-reduce-peer': 'bench/reduce-peer.ts',
+  'bench-tcp-receiver': 'bench/tcp-receiver.ts',
+})
 await import(pathToFileURL(join(root, 'dist/bench.js')).href)

@@ -1,0 +1,76 @@
+/**
+ * A child process of a measurement, and the questions it is asked. Children are bundles beside this one in dist/; they end
+ * with their parent, because their channel to it closes.
+ */
+
+import { type ChildProcess, fork } from 'node:child_process'
+import { once } from 'node:events'
+import { setTimeout as delay } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+
+/** A child that has not answered by then hangs; the largest round takes a few seconds. */
+const answerMsMax = 30_000
+
+/** What a child can be asked, by name. */
+type CallsOf<Calls> = { [Name in keyof Calls]: { asks: unknown; answers: unknown } }
+
+/** Asks a child one thing at a time; `Calls` names each question's argument and answer. */
+export class Child<Calls extends CallsOf<Calls>> {
+  readonly #process: ChildProcess
+
+  /** Starts `dist/<name>.js`. */
+  constructor(name: string, args: readonly string[] = []) {
+    this.#process = fork(fileURLToPath(new URL(`./${name}.js`, import.meta.url)), args, {
+      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+      serialization: 'advanced',
+    })
+  }
+
+  /** @throws {Error} when the child fails, ends or hangs. */
+  async ask<Name extends keyof Calls & string>(
+    name: Name,
+    asked: Calls[Name]['asks'],
+  ): Promise<Calls[Name]['answers']> {
+    const settled = new AbortController()
+    const { signal } = settled
+    const fail = (how: string): never => {
+      throw new Error(`a child of the measurement ${how} when asked to ${name}`)
+    }
+    try {
+      this.#process.send({ name, asked })
+      return await Promise.race([
+        once(this.#process, 'message', { signal }).then(([{ answered }]) => answered),
+        once(this.#process, 'exit', { signal }).then(([code]) => fail(`ended with exit code ${code}`)),
+        delay(answerMsMax, undefined, { signal }).then(() =>
+          fail(`said nothing for ${answerMsMax / 1000} s`),
+        ),
+      ])
+    } finally {
+      settled.abort()
+    }
+  }
+
+  /** Ends the process. */
+  async close(): Promise<void> {
+    if (this.#process.exitCode !== null || this.#process.signalCode !== null) return
+    this.#process.kill('SIGKILL')
+    await once(this.#process, 'exit')
+  }
+}
+
+/** The child's side: answers each question by the function of its name. */
+export function answer<Calls extends CallsOf<Calls>>(
+  handlers: {
+    [Name in keyof Calls]: (asked: Calls[Name]['asks']) => Promise<Calls[Name]['answers']>
+  },
+): void {
+  process.on('message', async ({ name, asked }: { name: keyof Calls; asked: never }) => {
+    process.send!({ answered: await handlers[name](asked) })
+  })
+  process.on('disconnect', () => process.exit())
+}
+
+/** Milliseconds of a clock that all processes of one machine share. */
+export function sharedNowMs(): number {
+  return Number(process.hrtime.bigint()) / 1e6
+}

@@ -1,0 +1,100 @@
+/** One peer of the averaging measurement: a whole swarm node that averages one random vector, round after round. */
+
+import { createHash } from 'node:crypto'
+import { multiaddr } from '@multiformats/multiaddr'
+import { openSwarmNode, passingHome, type SwarmNode } from '../node/swarm-node.ts'
+import type { AllreduceRun } from '../protocols/allreduce/index.ts'
+import { seededRandom } from '../protocols/core/random.ts'
+import type { CodecName } from '../protocols/wire/codecs/index.ts'
+import { answer, sharedNowMs } from './child.ts'
+
+export interface ReducePeerCalls {
+  open: {
+    asks: { index: number; peers: number; parameters: number; codec: CodecName }
+    answers: { peer: string; addresses: string[] }
+  }
+  link: { asks: { peer: string; addresses: string[] }[]; answers: undefined }
+  round: { asks: { round: number; electorate: readonly string[] }; answers: PeerRound }
+}
+
+/** What one peer saw of one round; times by the shared clock, in milliseconds. */
+export interface PeerRound {
+  startedMs: number
+  /** The update is encoded and named to the others. */
+  offeredMs: number
+  /** The plan is known here. */
+  plannedMs: number
+  /** All parts are summed, the leader asks for votes. */
+  sealingMs: number
+  /** The average is in the caller's hands. */
+  endedMs: number
+  cpuMs: number
+  uploadedBytes: number
+  /** Most memory since the start, beyond what the idle peer used, in bytes. */
+  peakBytes: number
+  electorate: readonly string[]
+  /** SHA-256 of the average: the same on every peer. */
+  digest: string
+}
+
+let node: SwarmNode
+let run: AllreduceRun
+let update: Float32Array
+let idleBytes = 0
+let marks: Partial<Record<string, number>> = {}
+
+answer<ReducePeerCalls>({
+  open: async ({ index, peers, parameters, codec }) => {
+    node = await openSwarmNode({
+      ...(await passingHome()),
+      listen: ['/ip4/127.0.0.1/tcp/0'],
+      bootstrap: [],
+      self: { role: 'node', backend: 'none', threads: 1, clientOnly: false },
+    })
+    run = await node.services.allreduce.open({
+      job: 'bench',
+      parameterCount: parameters,
+      codec,
+      peersMin: peers,
+      onEvent: (event) => {
+        if (event.kind === 'phase') marks[event.phase] ??= sharedNowMs()
+        if (event.kind === 'refused') throw new Error(`a message was refused: ${event.reason}`)
+      },
+    })
+    idleBytes = process.memoryUsage.rss()
+    const random = seededRandom(index)
+    update = Float32Array.from({ length: parameters }, () => random.next() - 0.5)
+    return { peer: node.self, addresses: node.addresses() }
+  },
+
+  link: async (others) => {
+    for (const { peer, addresses } of others)
+      if (peer > node.self) await node.libp2p.dial(addresses.map((address) => multiaddr(address)))
+    run.setPeers(others.map(({ peer }) => peer))
+    return undefined
+  },
+
+  round: async ({ round, electorate }) => {
+    marks = {}
+    const cpu = process.cpuUsage()
+    const uploaded = run.traffic.uploadedBytes
+    const startedMs = sharedNowMs()
+    const base = { round, root: `round-${round}`, electorate }
+    const outcome = await run.average({ ...base, update, weight: 1 }, { signal: AbortSignal.timeout(25_000) })
+    const endedMs = sharedNowMs()
+    const { user, system } = process.cpuUsage(cpu)
+    if (outcome.kind !== 'committed') throw new Error(`round ${round} ended ${outcome.kind}`)
+    return {
+      startedMs,
+      offeredMs: marks.offered!,
+      plannedMs: marks.reducing!,
+      sealingMs: marks.sealing!,
+      endedMs,
+      cpuMs: (user + system) / 1000,
+      uploadedBytes: run.traffic.uploadedBytes - uploaded,
+      peakBytes: process.resourceUsage().maxRSS * 1024 - idleBytes,
+      electorate: outcome.electorate,
+      digest: createHash('sha256').update(outcome.average).digest('hex'),
+    }
+  },
+})

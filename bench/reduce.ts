@@ -1,0 +1,159 @@
+/**
+ * What one average costs: whole peers in processes of their own, on loopback, average random vectors; a raw TCP stream moves
+ * as many bytes as one of them sends, before each round. Encryption, framing, hashing, agreement and arithmetic are all in
+ * the difference, and the peers share this machine's cores, where the stream has them for itself.
+ *
+ * A round's time is from the first peer's call to the last peer's average. The first rounds warm up and are not counted.
+ */
+
+import { type CodecName, codecFor } from '../protocols/wire/codecs/index.ts'
+import { Child } from './child.ts'
+import type { PeerRound, ReducePeerCalls } from './reduce-peer.ts'
+import { type Spread, spreadOf, spreadText, tableText } from './statistics.ts'
+import { TcpStream } from './tcp-stream.ts'
+
+export interface ReduceOptions {
+  /** 2 to 8. */
+  peers: number
+  /** Elements of the vectors. */
+  parameters: number
+  /** Rounds that are counted. */
+  rounds: number
+}
+
+/** One line of the result. */
+export interface ReduceRow {
+  peers: number
+  parameters: number
+  codec: CodecName
+  rounds: number
+  round_ms: Spread
+  /** Of one peer in one round, for each parameter; mean of all peers and rounds. */
+  bytes_up_per_parameter: number
+  /** 2 (N − 1) / N · c: every part to its reducer, every mean to the others. */
+  bytes_up_per_parameter_formula: number
+  /** Raw TCP's time for what one peer sends, by the round's time. 1 would be a raw stream's speed in every peer. */
+  tcp_ratio: Spread
+  /** The same for what all peers send together: they share the machine. */
+  tcp_ratio_all_peers: Spread
+  /** From the last peer's offer to the first peer's plan. */
+  forming_ms: Spread
+  /** CPU time of one peer in one round. */
+  cpu_ms: Spread
+  /** Most memory of a peer beyond its idle state, in vectors (its own update is one). */
+  peak_vectors: number
+}
+
+interface Case {
+  parameters: number
+  codec: CodecName
+}
+
+/** A vector so small that only the fixed cost of a round is left. */
+const tinyParameters = 1_000
+
+const warmUpRounds = 3
+
+/** Measures f32 and int8 on the vector asked for, and f32 on a tiny one. Prints a table unless `json`. */
+export async function benchReduce(options: ReduceOptions & { json: boolean }): Promise<ReduceRow[]> {
+  const cases: Case[] = [
+    { parameters: options.parameters, codec: 'f32' },
+    { parameters: options.parameters, codec: 'int8' },
+    { parameters: tinyParameters, codec: 'f32' },
+  ]
+  const rows: ReduceRow[] = []
+  for (const each of cases) rows.push(await measure(each, options))
+  if (!options.json) process.stdout.write(tableText([heading, ...rows.map(cellsOf)]))
+  return rows
+}
+
+async function measure({ parameters, codec }: Case, { peers, rounds }: ReduceOptions): Promise<ReduceRow> {
+  const children = Array.from({ length: peers }, () => new Child<ReducePeerCalls>('bench-reduce-peer'))
+  const tcp = await TcpStream.open()
+  try {
+    const opened = await Promise.all(
+      children.map((child, index) => child.ask('open', { index, peers, parameters, codec })),
+    )
+    await Promise.all(children.map((child) => child.ask('link', opened)))
+    const bytesUp = Math.round(formula(codec, peers, parameters) * parameters)
+    const measured: Measured[] = []
+    let electorate: readonly string[] = []
+    for (let round = 0; round < warmUpRounds + rounds; round++) {
+      const tcpMs = await tcp.transferMs(bytesUp)
+      const seen = await Promise.all(children.map((child) => child.ask('round', { round, electorate })))
+      if (new Set(seen.map(({ digest }) => digest)).size > 1)
+        throw new Error(`the peers' averages of round ${round} differ`)
+      electorate = seen[0]!.electorate
+      measured.push({ tcpMs, seen })
+    }
+    return rowOf({ parameters, codec }, peers, measured.slice(warmUpRounds))
+  } finally {
+    await Promise.all([tcp.close(), ...children.map((child) => child.close())])
+  }
+}
+
+/** One round, by all its peers. */
+interface Measured {
+  tcpMs: number
+  seen: PeerRound[]
+}
+
+/** Bytes that one peer sends in one round for each parameter. */
+function formula(codec: CodecName, peers: number, parameters: number): number {
+  return (2 * (peers - 1) * codecFor(codec).encodedBytes(parameters)) / peers / parameters
+}
+
+function rowOf({ parameters, codec }: Case, peers: number, measured: readonly Measured[]): ReduceRow {
+  const roundMs = measured.map(
+    ({ seen }) =>
+      Math.max(...seen.map(({ endedMs }) => endedMs)) - Math.min(...seen.map(({ startedMs }) => startedMs)),
+  )
+  const ratios = measured.map(({ tcpMs }, index) => tcpMs / roundMs[index]!)
+  const all = measured.flatMap(({ seen }) => seen)
+  const bytesUp = all.reduce((sum, { uploadedBytes }) => sum + uploadedBytes, 0) / all.length
+  return {
+    peers,
+    parameters,
+    codec,
+    rounds: measured.length,
+    round_ms: spreadOf(roundMs),
+    bytes_up_per_parameter: bytesUp / parameters,
+    bytes_up_per_parameter_formula: formula(codec, peers, parameters),
+    tcp_ratio: spreadOf(ratios),
+    tcp_ratio_all_peers: spreadOf(ratios.map((ratio) => ratio * peers)),
+    forming_ms: spreadOf(
+      measured.map(
+        ({ seen }) =>
+          Math.min(...seen.map(({ plannedMs }) => plannedMs)) -
+          Math.max(...seen.map(({ offeredMs }) => offeredMs)),
+      ),
+    ),
+    cpu_ms: spreadOf(all.map(({ cpuMs }) => cpuMs)),
+    peak_vectors: Math.max(...all.map(({ peakBytes }) => peakBytes)) / (4 * parameters),
+  }
+}
+
+const heading = [
+  'average',
+  'ms a round',
+  'B up/param (formula)',
+  'of raw TCP, a peer',
+  'all peers',
+  'forming ms',
+  'CPU ms a peer',
+  'peak memory',
+]
+
+function cellsOf(row: ReduceRow): string[] {
+  const isTiny = row.parameters <= tinyParameters
+  return [
+    `${row.peers} × ${row.parameters.toLocaleString('en')} ${row.codec}`,
+    spreadText(row.round_ms, 1),
+    `${row.bytes_up_per_parameter.toFixed(2)} (${row.bytes_up_per_parameter_formula.toFixed(2)})`,
+    spreadText(row.tcp_ratio, 3),
+    spreadText(row.tcp_ratio_all_peers, 3),
+    spreadText(row.forming_ms, 1),
+    spreadText(row.cpu_ms, 1),
+    isTiny ? '' : `${row.peak_vectors.toFixed(1)} vectors`,
+  ]
+}
