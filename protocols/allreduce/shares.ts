@@ -35,7 +35,8 @@ export function balanceShares(
     throw new SwarmError('PEER_UNREACHABLE', `none of ${rates.length} peers can reduce a part`, {
       hint: 'Let at least one peer accept connections.',
     })
-  return roundShares(total, rates, waterFill(rates, Math.max(fractionMax, 1 / reducers)))
+  const cap = Math.max(fractionMax, 1 / reducers)
+  return roundShares(total, rates, waterFill(rates, cap), Math.ceil(cap * total))
 }
 
 /** Fractions that sum to 1, each at most `cap`. */
@@ -60,14 +61,19 @@ function waterFill(rates: readonly number[], cap: number): number[] {
 }
 
 /** Whole parts: each gets its floor, and every part left over goes where the finishing time stays least. */
-function roundShares(total: number, rates: readonly number[], fractions: readonly number[]): number[] {
+function roundShares(
+  total: number,
+  rates: readonly number[],
+  fractions: readonly number[],
+  countMax: number,
+): number[] {
   const counts = fractions.map((fraction) => Math.floor(fraction * total))
   const finish = (index: number): number =>
     (total + (rates.length - 2) * (counts[index]! + 1)) / rates[index]! - fractions[index]! * 1e-9
   for (let left = total - counts.reduce((sum, count) => sum + count, 0); left > 0; left--) {
     let best = -1
     for (let index = 0; index < rates.length; index++) {
-      if (rates[index] === 0) continue
+      if (rates[index] === 0 || counts[index]! >= countMax) continue
       if (best < 0 || finish(index) < finish(best)) best = index
     }
     counts[best]!++

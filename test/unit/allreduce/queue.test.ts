@@ -1,0 +1,62 @@
+import { expect, test } from 'vitest'
+import { decodeMessage, type Message } from '../../../protocols/allreduce/messages.ts'
+import { Outgoing } from '../../../protocols/allreduce/queue.ts'
+import { SwarmError } from '../../../protocols/core/errors.ts'
+
+/** A link whose sends end when the test says so. */
+function heldLink() {
+  const sends: { message: Message; take(): void; fail(error: unknown): void }[] = []
+  const errors: unknown[] = []
+  const outgoing = new Outgoing({
+    send: (_peer, frame) =>
+      new Promise((take, fail) => sends.push({ message: decodeMessage(frame), take: () => take(), fail })),
+    onError: (_peer, error) => errors.push(error),
+  })
+  return { outgoing, sends, errors }
+}
+
+const want = (part: number): Message => ({
+  kind: 'Want',
+  round: 0,
+  planId: '00'.repeat(32),
+  part,
+  digest: undefined,
+})
+
+/** Lets everything that was resolved run on. */
+const settled = () => new Promise<void>((resolve) => setImmediate(resolve))
+
+test('messages to a peer go one at a time, in order', async () => {
+  const { outgoing, sends } = heldLink()
+  for (const part of [1, 2, 3]) outgoing.put('a', want(part))
+  for (const part of [1, 2, 3]) {
+    expect(sends.length).toBe(part)
+    expect(sends.at(-1)!.message).toEqual(want(part))
+    sends.at(-1)!.take()
+    await settled()
+  }
+  await outgoing.flushed()
+})
+
+test('what is put after a link broke reaches the next link, although the old send fails only now', async () => {
+  const { outgoing, sends, errors } = heldLink()
+  outgoing.put('a', want(1))
+  outgoing.put('a', want(2))
+  outgoing.drop('a')
+  outgoing.put('a', want(3))
+  sends[0]!.fail(new SwarmError('PEER_GONE', 'the link closed'))
+  await settled()
+  outgoing.put('a', want(4))
+  sends[1]!.take()
+  await settled()
+  expect(sends.slice(1).map(({ message }) => message)).toEqual([want(3), want(4)])
+  expect(errors).toEqual([])
+})
+
+test('an error other than a lost peer is told', async () => {
+  const { outgoing, sends, errors } = heldLink()
+  outgoing.put('a', want(1))
+  sends[0]!.fail(new SwarmError('LIMIT_EXCEEDED', 'the link is full'))
+  await outgoing.flushed()
+  expect(errors).toHaveLength(1)
+})
