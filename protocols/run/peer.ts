@@ -180,7 +180,15 @@ export class RunPeer {
     this.#enter('averaging')
     if (training === undefined) return averaging.receive(base, { signal })
     const { batch, localSteps } = this.#init.plan
-    return averaging.average({ ...base, update: training.update, weight: batch * localSteps }, { signal })
+    const offer = { ...base, update: training.update, weight: batch * localSteps }
+    try {
+      return await averaging.average(offer, { signal })
+    } catch (error) {
+      if (!(error instanceof SwarmError) || error.code !== 'PART_INVALID') throw error
+      // Too large to be averaged, and nobody has seen it: this peer diverged within the round, though its losses are numbers.
+      await this.#sayDiverged(error, signal)
+      return averaging.receive(base, { signal })
+    }
   }
 
   /** In round 0 everybody is; later those that hold the state by agreement, so that no sample is leased twice. */
@@ -220,13 +228,17 @@ export class RunPeer {
       return training
     } catch (error) {
       if (!(error instanceof SwarmError) || error.code !== 'LOSS_NOT_FINITE') throw error
-      this.#isLossNotFinite = true
-      this.#loss = null
-      this.#init.onEvent?.({ kind: 'loss-not-finite', round, error })
-      this.#report()
-      await sleep(clock, notFinitePauseMs, { signal })
+      await this.#sayDiverged(error, signal)
       return undefined
     }
+  }
+
+  async #sayDiverged(error: SwarmError, signal: AbortSignal): Promise<void> {
+    this.#isLossNotFinite = true
+    this.#loss = null
+    this.#init.onEvent?.({ kind: 'loss-not-finite', round: this.#state.round, error })
+    this.#report()
+    await sleep(this.#init.clock, notFinitePauseMs, { signal })
   }
 
   /** Before the first round nobody has agreed on anything yet: then the peers that are here share the samples. */

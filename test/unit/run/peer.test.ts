@@ -3,6 +3,7 @@
 import { describe, expect, test } from 'vitest'
 import { systemClock } from '../../../protocols/core/clock.ts'
 import { SwarmError } from '../../../protocols/core/errors.ts'
+import { updateMagnitudeMax } from '../../../protocols/core/limits.ts'
 import type { Batch } from '../../../protocols/core/tensor.ts'
 import { StateArchive } from '../../../protocols/run/archive.ts'
 import { type RunEvent, RunPeer, type RunPlan } from '../../../protocols/run/peer.ts'
@@ -44,7 +45,12 @@ class Swarm {
       })
     return {
       hold: () => {},
-      average: (round) => give(round, round.update, round.weight),
+      average: async (round) => {
+        // as the allreduce protocol, which takes no update that has blown up
+        if (round.update.some((value) => !(Math.abs(value) <= updateMagnitudeMax)))
+          throw new SwarmError('PART_INVALID', 'the update is too large')
+        return give(round, round.update, round.weight)
+      },
       receive: (round) => give(round, undefined, 0),
       follow: (onCommitted) => {
         this.#followers.add(onCommitted)
@@ -77,7 +83,7 @@ class Swarm {
     for (const follower of this.#followers) follower(outcome)
   }
 
-  peer(self: string, { plan = {}, loss = () => 1, onEvent }: PeerOptions = {}): RunPeer {
+  peer(self: string, { plan = {}, loss = () => 1, updateScale = 1, onEvent }: PeerOptions = {}): RunPeer {
     const archive = new StateArchive(1)
     this.archives.set(self, archive)
     return new RunPeer({
@@ -91,7 +97,11 @@ class Swarm {
           for (const batch of task.batches) this.seenSamples.push(...(batch.labels.data as Int32Array))
           // The gradient of (parameters - sample)² / 2, averaged over the batch.
           const mean = average(task.batches.flatMap((batch) => [...batch.labels.data]))
-          return { update: task.start.map((value) => value - mean), loss: value, seconds: 0.01 }
+          return {
+            update: task.start.map((value) => updateScale * (value - mean)),
+            loss: value,
+            seconds: 0.01,
+          }
         },
       },
       samples: { batch: (positions) => labelled(positions) },
@@ -144,6 +154,8 @@ class Swarm {
 interface PeerOptions {
   plan?: Partial<RunPlan>
   loss?: (task: TrainingTask) => number
+  /** Times the gradient. */
+  updateScale?: number
   onEvent?: (event: RunEvent) => void
 }
 
@@ -207,6 +219,20 @@ describe('peers of one run', () => {
     const peers = [
       swarm.peer('a', { plan }),
       swarm.peer('b', { plan, loss: () => Number.NaN, onEvent: (event) => void events.push(event) }),
+    ]
+    await finish(peers)
+    expect(swarm.outcomes.map(({ totalWeight }) => totalWeight)).toEqual([2, 2])
+    expect(peers[0]!.root).toBe(peers[1]!.root)
+    expect(events.filter(({ kind }) => kind === 'loss-not-finite')).toHaveLength(2)
+  })
+
+  test('stay in the run when their update is too large to be averaged, and say that they diverged', async () => {
+    const swarm = new Swarm(['a', 'b'])
+    const events: RunEvent[] = []
+    const plan = { batch: 1, localSteps: 2, roundsMax: 2 }
+    const peers = [
+      swarm.peer('a', { plan }),
+      swarm.peer('b', { plan, updateScale: 1e27, onEvent: (event) => void events.push(event) }),
     ]
     await finish(peers)
     expect(swarm.outcomes.map(({ totalWeight }) => totalWeight)).toEqual([2, 2])
