@@ -57,22 +57,42 @@ export function validate(model: Uint8Array, { outputName }: { outputName?: strin
   }
 }
 
+/** Operators and nodes that one message names; a model that has more is of another kind altogether. */
+const namedMax = 8
+
 /**
- * Throws what `nodes` says first, with all operators named.
+ * Throws when there are `nodes`, naming every operator with its nodes, one on a line.
  * @throws {SwarmError} MODEL_UNSUPPORTED
  */
 export function refuse(nodes: readonly UnsupportedNode[]): void {
-  const [first] = nodes
-  if (first === undefined) return
-  const others = [...new Set(nodes.map(({ operator }) => operator))].slice(1)
-  const also = others.length === 0 ? '' : `; also ${others.join(', ')}`
+  if (nodes.length === 0) return
+  const byOperator = new Map<string, UnsupportedNode[]>()
+  for (const node of nodes) byOperator.set(node.operator, [...(byOperator.get(node.operator) ?? []), node])
+  const groups = [...byOperator.values()].map((group) => ({
+    ...group[0]!,
+    names: group.map(({ node }) => node),
+  }))
+  const lines = groups.map(({ operator, names, reason }) => `${operator} (${nodesText(names)}): ${reason}`)
+  const remedies = new Set(
+    groups.map(({ operator, remedy }) => (groups.length === 1 ? remedy : `${operator}: ${remedy}`)),
+  )
   throw new SwarmError(
     'MODEL_UNSUPPORTED',
-    `${first.operator} (node '${first.node}'): ${first.reason}${also}`,
-    {
-      hint: first.remedy,
-    },
+    groups.length === 1
+      ? lines[0]!
+      : `the model has ${groups.length} operators that cannot be trained:\n${atMost(lines, '\n')}`,
+    { hint: atMost([...remedies], ' ') },
   )
+}
+
+function nodesText(names: readonly string[]): string {
+  const quoted = names.map((name) => `'${name}'`)
+  return names.length === 1 ? `node ${quoted[0]}` : `nodes ${atMost(quoted, ', ')}`
+}
+
+function atMost(items: readonly string[], separator: string): string {
+  const rest = items.length - namedMax
+  return [...items.slice(0, namedMax), ...(rest > 0 ? [`and ${rest} more`] : [])].join(separator)
 }
 
 /** Nodes whose output moves with a parameter and whose gradient is missing. */
@@ -85,7 +105,7 @@ export function unsupportedNodes({ graph, parameters }: PreparedModel): Unsuppor
     for (const output of outputs) moving.add(output)
     const rule = ruleOf(operator)
     if (rule.kind === 'missing' && !rewritten.has(operator)) {
-      found.push({ node: name, operator, reason: rule.reason, remedy: rule.remedy })
+      found.push({ node: name || outputs[0]!, operator, reason: rule.reason, remedy: rule.remedy })
     }
   }
   return found

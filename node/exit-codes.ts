@@ -37,7 +37,7 @@ export type ExitName = keyof typeof exitCodes
 const exitOfError: { readonly [Code in ErrorCode]: ExitName } = {
   USAGE: 'usage',
   JOB_INVALID: 'usage',
-  DATA_MISSING: 'usage',
+  DATA_MISSING: 'notFound',
   DATA_INVALID: 'usage',
   DOWNLOAD_FAILED: 'unreachable',
   CHECKSUM_MISMATCH: 'refused',

@@ -36,7 +36,7 @@ const idxNames = {
 
 /**
  * The data set of a job.
- * @throws {SwarmError} DATA_MISSING when a file is not there; DATA_INVALID when it is not what the job says; and what
+ * @throws {SwarmError} DATA_MISSING when a file is not there; USAGE when none is named; DATA_INVALID when it is not what the job says; and what
  * {@link download} throws.
  */
 export async function openJobData(spec: DataSpec, options: DataOptions): Promise<DataSet> {
@@ -79,8 +79,8 @@ async function readSource(
   options: DataOptions,
 ): Promise<Uint8Array> {
   if (source === undefined) {
-    throw new SwarmError('DATA_MISSING', `the job file does not say where its data is: it has no ${key}`, {
-      hint: 'Give the data with --data.',
+    throw new SwarmError('USAGE', `the job file does not say where its data is: it has no ${key}`, {
+      hint: `Give the data with --data, or write ${key} into the job file.`,
     })
   }
   const { file, url, sha256 } = source
@@ -117,7 +117,7 @@ async function readLocal(path: string): Promise<Uint8Array> {
     return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   } catch (cause) {
     if (cause instanceof SwarmError) throw cause
-    throw new SwarmError('DATA_MISSING', `${path} cannot be read`, {
+    throw new SwarmError('DATA_MISSING', `the data file ${path} cannot be read`, {
       cause,
       hint: 'Give the data with --data, or correct the path in the job file.',
     })

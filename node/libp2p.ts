@@ -15,6 +15,7 @@ import { ping } from '@libp2p/ping'
 import { tcp } from '@libp2p/tcp'
 import { webSockets } from '@libp2p/websockets'
 import { yamux } from '@libp2p/yamux'
+import { multiaddr } from '@multiformats/multiaddr'
 import { createLibp2p, type ServiceFactoryMap } from 'libp2p'
 import { SwarmError } from '../protocols/core/errors.ts'
 import { gossipBytesMax } from '../protocols/core/limits.ts'
@@ -58,11 +59,12 @@ export type BaseServices = {
 
 /**
  * A started node.
- * @throws {SwarmError} PORT_IN_USE when an address is taken.
+ * @throws {SwarmError} PORT_IN_USE when an address is taken; USAGE when one is no address, or not this machine's.
  */
 export async function createNode<Services extends ServiceMap>(
   init: NodeInit<Services>,
 ): Promise<Libp2p<BaseServices & Services>> {
+  for (const address of [...init.listen, ...(init.announce ?? [])]) requireMultiaddr(address)
   const node = await createLibp2p<BaseServices & Services>({
     privateKey: init.identity,
     addresses: { listen: init.listen, announce: init.announce ?? [] },
@@ -118,9 +120,29 @@ function relayService(isRelay: boolean) {
   return { relay: circuitRelayServer({ reservations }) }
 }
 
+function requireMultiaddr(text: string): void {
+  try {
+    multiaddr(text)
+  } catch (cause) {
+    throw new SwarmError('USAGE', `"${text}" is no address to listen on or to announce`, {
+      cause,
+      hint: 'Give a multiaddr: /ip4/0.0.0.0/tcp/4001, with /ws at its end for browsers.',
+    })
+  }
+}
+
+/** libp2p names the cause of a failed listen only in its message. */
 function listenError(listen: readonly string[], error: unknown): unknown {
   const text = String(error instanceof Error ? error.message : error)
-  if (!text.includes('EADDRINUSE')) return error
+  const [, code] = /\b(EADDRINUSE|EADDRNOTAVAIL|EACCES)\b/.exec(text) ?? []
+  if (code === undefined) return error
+  if (code !== 'EADDRINUSE') {
+    const why = code === 'EACCES' ? 'is not allowed' : 'is not possible: this machine has no such address'
+    return new SwarmError('USAGE', `listening on ${listen.join(' and ')} ${why}`, {
+      cause: error,
+      hint: 'Listen on /ip4/0.0.0.0 with a port above 1023; --announce tells others a different address.',
+    })
+  }
   const taken = listen.filter((address) => text.includes(`:${portOf(address)}`))
   const ports = [...new Set(taken.map(portOf))].join(' and ')
   return new SwarmError('PORT_IN_USE', `port ${ports || 'to listen on'} is in use by another program`, {

@@ -6,23 +6,23 @@
 import { type ErrorCode, SwarmError } from '../../protocols/core/errors.ts'
 import { colorsFor } from '../terminal/colors.ts'
 import { printable } from '../terminal/format.ts'
-import { type CliIo, writeJson } from './io.ts'
+import type { CliIo } from './io.ts'
 
 /** Long enough for every problem of a job file, short enough for a screen. */
 const messageLengthMax = 4_000
 
-interface Failure {
+export interface Failure {
   /** `INTERNAL` for what is nobody's fault but ours. */
   code: ErrorCode | 'INTERNAL'
   message: string
   hint?: string
 }
 
-/** Writes `error` to stderr for people, or to stdout as `{"success":false,"error":{…}}`. */
+/** Writes `error` to stderr for people, or to stdout as `{"success":false,"error":{…}}`: one line, since it may follow others. */
 export function renderError(io: CliIo, error: unknown, options: { json: boolean }): void {
   const failure = failureOf(error)
   if (options.json) {
-    writeJson(io, { success: false, error: failure })
+    io.stdout.write(`${JSON.stringify({ success: false, error: failure })}\n`)
     return
   }
   const colors = colorsFor(io.stderr, io.env)
@@ -34,7 +34,8 @@ export function renderError(io: CliIo, error: unknown, options: { json: boolean 
   if (failure.code === 'INTERNAL' && error instanceof Error) io.stderr.write(`${error.stack}\n`)
 }
 
-function failureOf(error: unknown): Failure {
+/** What there is to say about `error`. */
+export function failureOf(error: unknown): Failure {
   if (error instanceof SwarmError) return { code: error.code, message: error.message, hint: error.hint }
   const message = error instanceof Error ? error.message : String(error)
   return {

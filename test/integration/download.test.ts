@@ -192,7 +192,7 @@ describe('the data of a job', () => {
   test('that nobody names is asked for', async () => {
     const options = { directory: folder, cacheDirectory }
     await expect(openJobData({ kind: 'idx' }, options)).rejects.toMatchObject({
-      code: 'DATA_MISSING',
+      code: 'USAGE',
       message: expect.stringContaining('data.sources.train_images'),
       hint: expect.stringContaining('--data'),
     })
