@@ -31,6 +31,7 @@ export const int8: Codec = {
     const blocks = Math.ceil(values.length / blockElements)
     const bytes = new Uint8Array(4 * blocks + values.length)
     const view = new DataView(bytes.buffer)
+    const quanta = new Int8Array(bytes.buffer, 4 * blocks)
     for (let block = 0; block < blocks; block++) {
       const start = block * blockElements
       const end = Math.min(start + blockElements, values.length)
@@ -38,8 +39,8 @@ export const int8: Codec = {
       view.setFloat32(4 * block, scale, true)
       const inverse = scale === 0 ? 0 : 1 / scale
       for (let i = start; i < end; i++) {
-        const quantum = values[i]! * inverse + roundingShift - roundingShift
-        bytes[4 * blocks + i] = Math.max(-quantumMax, Math.min(quantumMax, quantum))
+        // at most 127 · (1 + 2⁻²³) before rounding, so 127 after it: the scale is an f32 next to largest / 127
+        quanta[i] = values[i]! * inverse + roundingShift - roundingShift
       }
     }
     return bytes
@@ -50,11 +51,12 @@ export const int8: Codec = {
     if (bytes.length !== 4 * blocks + into.length)
       throw new SwarmError('PART_INVALID', `${bytes.length} bytes of int8 for ${into.length} elements`)
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+    const quanta = new Int8Array(bytes.buffer, bytes.byteOffset + 4 * blocks, into.length)
     for (let block = 0; block < blocks; block++) {
       const scale = view.getFloat32(4 * block, true)
       if (!isScale(scale)) throw new SwarmError('PART_INVALID', `the scale of block ${block} is ${scale}`)
       const end = Math.min((block + 1) * blockElements, into.length)
-      for (let i = block * blockElements; i < end; i++) into[i] = scale * view.getInt8(4 * blocks + i)
+      for (let i = block * blockElements; i < end; i++) into[i] = scale * quanta[i]!
     }
   },
 }
