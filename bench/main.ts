@@ -5,6 +5,7 @@
 
 import { parseArgs } from 'node:util'
 import { benchReduce } from './reduce.ts'
+import { benchStartUp } from './start-up.ts'
 import { machineNow, machineText } from './statistics.ts'
 import { benchStep } from './step.ts'
 
@@ -24,6 +25,11 @@ interface Measurement {
 const measurements: readonly Measurement[] = [
   { name: 'step', summary: 'a training step, by three forward passes of onnxruntime', run: benchStep },
   { name: 'reduce', summary: 'an average of real peers, by a raw TCP stream', run: benchReduce },
+  {
+    name: 'start-up',
+    summary: 'nodes from their spawn to their first round, by bare Node and onnxruntime',
+    run: benchStartUp,
+  },
 ]
 
 const usage = `Usage: npm run bench -- [NAME] [options]
