@@ -10,16 +10,28 @@ import { type Dirs, dirsFor } from './dirs.ts'
 
 const fileName = 'coordinator.json'
 
-/** Writes the file. The returned function takes it away, unless another coordinator has written its own meanwhile. */
+/**
+ * Writes the file. The returned function takes it away, unless another coordinator has written its own meanwhile.
+ * @throws {SwarmError} STORAGE_FAILED.
+ */
 export async function publishAddresses(
   dirs: Dirs,
   addresses: readonly string[],
 ): Promise<() => Promise<void>> {
   const path = join(dirs.state, fileName)
   const text = `${JSON.stringify({ addresses })}\n`
-  await mkdir(dirs.state, { recursive: true })
-  await writeFile(`${path}.${process.pid}`, text)
-  await rename(`${path}.${process.pid}`, path)
+  const temporary = `${path}.${process.pid}`
+  try {
+    await mkdir(dirs.state, { recursive: true })
+    await writeFile(temporary, text)
+    await rename(temporary, path)
+  } catch (cause) {
+    await rm(temporary, { force: true }).catch(() => {})
+    throw new SwarmError('STORAGE_FAILED', `cannot write ${path}`, {
+      cause,
+      hint: 'Free some space, or choose another place with STARLING_HOME.',
+    })
+  }
   return async () => {
     const current = await readFile(path, 'utf8').catch(() => undefined)
     if (current === text) await rm(path, { force: true })
@@ -37,7 +49,7 @@ export async function coordinatorAddresses(
   const addresses = given.length > 0 ? given : await publishedAddresses(dirsFor(env))
   if (addresses.length > 0) return addresses
   throw new SwarmError('NO_COORDINATOR', 'no coordinator was named, and none runs on this machine', {
-    hint: 'Give its address with --coordinator, or start one with `starling coordinator start`.',
+    hint: 'Give its address with --coordinator, start one with `starling coordinator start`, or train on this machine alone with `starling launch <job.yaml> --local 3`.',
   })
 }
 

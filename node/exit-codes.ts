@@ -75,6 +75,11 @@ const exitOfRunEnd: { readonly [End in RunEnd]: ExitName } = {
   stopped: 'jobStopped',
 }
 
+/** Whether `text`, which another process said, is a code of the list. */
+export function isErrorCode(text: unknown): text is ErrorCode {
+  return typeof text === 'string' && Object.hasOwn(exitOfError, text)
+}
+
 /** The exit code of a command that threw `error`. What is not a {@link SwarmError} is our bug: 1. */
 export function exitCodeOfError(error: unknown): number {
   return exitCodes[error instanceof SwarmError ? exitOfError[error.code] : 'failed'].code

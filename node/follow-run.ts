@@ -3,6 +3,7 @@
  * trained model.
  */
 
+import { systemClock } from '../protocols/core/clock.ts'
 import { SwarmError } from '../protocols/core/errors.ts'
 import type { ParameterSpec } from '../protocols/core/tensor.ts'
 import type { Manifest, Verdict } from '../protocols/jobs/index.ts'
@@ -11,6 +12,7 @@ import type { RunEnd, RunEvent } from './run-events.ts'
 import { RunNarrator } from './run-narrator.ts'
 import type { SwarmClient } from './swarm-client.ts'
 import { trainedModel, writeModel } from './trained-model.ts'
+import { tellWaiting } from './waiting-notice.ts'
 
 /** The coordinator keeps the best state, so it answers at once or not at all. */
 const modelMsMax = 60_000
@@ -27,6 +29,8 @@ export interface FollowRunInit {
   nameOf?(peer: string): string | undefined
   /** Return as soon as the coordinator needs this process no more. */
   isDetached: boolean
+  /** What to type elsewhere to give compute to this run; absent when that is not this command's to say. */
+  howToJoin?: string
   /** Since the command began. */
   seconds(): number
   emit(event: RunEvent): void
@@ -63,7 +67,18 @@ export async function followRun(
     seconds,
     emit,
   })
-  const stopDiscovery = discovery.on((effect) => narrator.takeDiscovery(effect))
+  const stopDiscovery = discovery.on((effect) => {
+    narrator.takeDiscovery(effect)
+    if (effect.kind === 'PeerGone' && effect.peer === client.coordinator) emit(coordinatorGone(seconds()))
+  })
+  const stopWaiting = tellWaiting({
+    count: () => narrator.peers.size,
+    wanted: swarm.minPeers,
+    hasBegun: () => narrator.hasBegun,
+    howToJoin: init.howToJoin,
+    clock: systemClock,
+    say: (sentence) => emit({ event: 'phase', seconds: seconds(), sentence }),
+  })
   const outcome = await new Promise<Outcome>((resolve, reject) => {
     const onAbort = () => reject(signal.reason)
     if (signal.aborted) onAbort()
@@ -76,7 +91,10 @@ export async function followRun(
       signal.removeEventListener('abort', onAbort)
       resolve(found)
     })
-  }).finally(stopDiscovery)
+  }).finally(() => {
+    stopWaiting()
+    stopDiscovery()
+  })
 
   if (outcome.kind === 'detached') return 'detached'
   const end = outcome.kind === 'verdict' ? (outcome.verdict.verdict as RunEnd) : 'stopped'
@@ -94,6 +112,15 @@ export async function followRun(
     model,
   })
   return end
+}
+
+function coordinatorGone(seconds: number): RunEvent {
+  return {
+    event: 'warning',
+    seconds,
+    message: 'The coordinator has gone. The peers go on, but nobody measures what they have learned.',
+    hint: 'Start it again where it ran; it takes the run up.',
+  }
 }
 
 function outcomeOf(

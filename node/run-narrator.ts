@@ -32,6 +32,11 @@ export class RunNarrator {
     return this.#peers
   }
 
+  /** True once a peer holds a later state than the first. */
+  get hasBegun(): boolean {
+    return [...this.#peers.values()].some(({ round }) => round > 0)
+  }
+
   /** Bytes that a peer has sent for the run so far, mean over the peers. */
   get uploadedBytesPerPeer(): number {
     const sum = [...this.#peers.values()].reduce((total, { uploadedBytes }) => total + uploadedBytes, 0)

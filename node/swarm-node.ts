@@ -91,16 +91,16 @@ export interface Home {
  * @throws {SwarmError} STORAGE_FAILED.
  */
 export async function openHome(home: string): Promise<Home> {
+  const blocks = new FsBlockstore(join(home, 'blocks'))
   try {
     await mkdir(home, { recursive: true })
+    await blocks.open()
   } catch (cause) {
     throw new SwarmError('STORAGE_FAILED', `cannot make the folder ${home}`, {
       cause,
-      hint: 'Check its permissions, or choose another place with STARLING_HOME.',
+      hint: 'Free some space, check the permissions, or choose another place with STARLING_HOME.',
     })
   }
-  const blocks = new FsBlockstore(join(home, 'blocks'))
-  await blocks.open()
   return { key: await loadOrCreateIdentity(join(home, 'identity.key')), store: blockStore(blocks) }
 }
 

@@ -21,6 +21,7 @@ import { type LogLine, processLog } from '../process-log.ts'
 import { openHome, openSwarmNode, type SwarmNode } from '../swarm-node.ts'
 import type { CoordinatorStartOptions } from './commands/coordinator-start.ts'
 import type { CliIo } from './io.ts'
+import { failureOf } from './render-error.ts'
 
 export async function runCoordinatorStart(options: CoordinatorStartOptions, io: CliIo): Promise<number> {
   const log = processLog(io, options)
@@ -49,8 +50,9 @@ export async function runCoordinatorStart(options: CoordinatorStartOptions, io: 
     epochMs: () => Date.now(),
     onEvent: (event) => logEvent(log, event),
   })
-  const retract = await publishAddresses(dirs, node.addresses())
+  let retract = async () => {}
   try {
+    retract = await publishAddresses(dirs, node.addresses())
     await new JobRecords(join(home, 'jobs'), jobs).restore()
     log({ event: 'ready', peer: node.self, addresses: node.addresses() })
     await new Promise((resolve) => io.signal.addEventListener('abort', resolve, { once: true }))
@@ -108,7 +110,7 @@ function logEvent(log: (line: LogLine) => void, event: CoordinatorEvent): void {
   const { job } = event
   if (event.kind === 'taken-up') log({ event: 'job', job, name: event.name })
   else if (event.kind === 'watching') log({ event: 'watching', job, seconds: event.seconds })
-  else if (event.kind === 'failed') log({ event: 'failed', job, message: String(event.error) })
+  else if (event.kind === 'failed') log({ event: 'failed', job, ...failureOf(event.error) })
   else logRun(log, job, event.event)
 }
 

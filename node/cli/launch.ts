@@ -7,22 +7,20 @@
  * Everything that can be wrong with the job is found before anything is started or published.
  */
 
-import { readFile } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import { join, resolve } from 'node:path'
 import type { PrivateKey } from '@libp2p/interface'
 import { peerIdFromPrivateKey } from '@libp2p/peer-id'
-import { batch } from '../../data/batch.ts'
 import type { DataSet } from '../../data/data-set.ts'
 import { type EncodedDataSet, encodeDataSet } from '../../data/shards.ts'
 import type { OpenedModel } from '../../engine/compute/compute.ts'
 import { trainingSpec } from '../../engine/job-settings.ts'
 import { systemClock } from '../../protocols/core/clock.ts'
-import { SwarmError } from '../../protocols/core/errors.ts'
 import { createManifest, type Manifest, sealManifest } from '../../protocols/jobs/index.ts'
 import { putFile } from '../../protocols/shards/index.ts'
 import { openNodeCompute } from '../compute.ts'
-import { publishAddresses } from '../coordinator-address.ts'
+import { coordinatorAddresses, publishAddresses } from '../coordinator-address.ts'
+import { requireFit } from '../data-fit.ts'
 import { dirsFor } from '../dirs.ts'
 import type { DownloadProgress } from '../download.ts'
 import { exitCodeOfRun, exitCodes } from '../exit-codes.ts'
@@ -30,6 +28,7 @@ import { followRun } from '../follow-run.ts'
 import { openJobData } from '../job-data.ts'
 import { type JobFile, readJobFile } from '../job-file.ts'
 import { type LocalSwarm, startLocalSwarm } from '../local-swarm.ts'
+import { namingModel, readModelFile } from '../model-file.ts'
 import type { RunEvent } from '../run-events.ts'
 import { openSwarmClient, ownerKey, type SwarmClient } from '../swarm-client.ts'
 import { createRenderer } from '../terminal/renderer.ts'
@@ -39,6 +38,9 @@ import { nextCommands } from './next-commands.ts'
 
 /** How long a job is offered, beyond the minutes that its run may take: for peers whose clocks are off, and late readers. */
 const expiryMarginMs = 24 * 3_600_000
+
+/** What to type elsewhere to help with a run. */
+const nodeStart = 'starling node start'
 
 /** A job that has passed every check that can be made without a swarm. */
 interface Prepared {
@@ -66,10 +68,12 @@ export async function runLaunch(options: LaunchOptions, io: CliIo): Promise<numb
   const emit = (event: RunEvent) => renderer.event(event)
   const say = (sentence: string) => emit({ event: 'phase', seconds: seconds(), sentence })
   try {
+    // before anything is downloaded for a job that has nowhere to go
+    if (options.local === undefined) await coordinatorAddresses(options.coordinator, io.env)
     const prepared = await prepare(options, io, say)
-    return await inSwarm(options, io, { say, emit, seconds }, async (client, swarm) => {
+    return await inSwarm(options, io, { say, emit, seconds }, async (client, swarm, signal) => {
       const { manifest, envelope } = await seal(prepared, client, await ownerKey(io.env))
-      await submit(client, envelope.envelope, io.signal)
+      await submit(client, envelope.envelope, signal)
       const run = { client, job: envelope.job, manifest, parameters: prepared.opened.parameters }
       const name = `${manifest.name}-${envelope.job.slice(-8)}`
       const folder = resolve(io.cwd, options.output ?? join('starling-runs', name))
@@ -81,8 +85,9 @@ export async function runLaunch(options: LaunchOptions, io: CliIo): Promise<numb
           isDetached: options.detach,
           seconds,
           emit,
+          howToJoin: swarm === undefined ? `${nodeStart} --coordinator <address>` : nodeStart,
         },
-        { signal: io.signal },
+        { signal },
       )
       if (end === 'detached') {
         say(`The job is in the swarm as ${envelope.job}. See \`starling watch ${manifest.name}\`.`)
@@ -113,20 +118,9 @@ async function prepare(
     signal,
   })
   say('Deriving the training graph from the model.')
-  const opened = await compile(model, file, signal)
-  batch(dataSet.train, [0], opened)
+  const opened = await namingModel(modelPath, () => compile(model, file, signal))
+  requireFit(dataSet, opened)
   return { file, model, opened, dataSet, data: await encodeDataSet(dataSet) }
-}
-
-async function readModelFile(path: string): Promise<Uint8Array> {
-  try {
-    return new Uint8Array(await readFile(path))
-  } catch (cause) {
-    throw new SwarmError('NOT_FOUND', `cannot read the model ${path}`, {
-      cause,
-      hint: 'Set model.file in the job file to an ONNX file; the path starts from the job file.',
-    })
-  }
 }
 
 /** Compiles what the peers will run: an unsupported operator is refused by name before anything starts. */
@@ -167,12 +161,12 @@ async function inSwarm(
   options: LaunchOptions,
   io: CliIo,
   { say, emit, seconds }: Told,
-  body: (client: SwarmClient, swarm: LocalSwarm | undefined) => Promise<number>,
+  body: (client: SwarmClient, swarm: LocalSwarm | undefined, signal: AbortSignal) => Promise<number>,
 ): Promise<number> {
   const { local } = options
   if (local === undefined) {
     say('Connecting to the coordinator.')
-    return withClient(options.coordinator, io, (client) => body(client, undefined))
+    return withClient(options.coordinator, io, (client) => body(client, undefined, io.signal))
   }
   const dirs = dirsFor(io.env)
   say(`Starting a coordinator and ${local === 1 ? '1 peer' : `${local} peers`} on this machine.`)
@@ -184,14 +178,15 @@ async function inSwarm(
       threads: Math.max(1, Math.floor(availableParallelism() / local)),
       backend: 'auto',
       env: io.env,
-      onLost: (name, logPath) =>
-        emit({ event: 'warning', seconds: seconds(), message: `${name} ended`, hint: `See ${logPath}.` }),
+      onLost: ({ message, hint }) => emit({ event: 'warning', seconds: seconds(), message, hint }),
     },
     { signal: io.signal },
   )
-  const retract = await publishAddresses(dirs, swarm.coordinator)
+  let retract = async () => {}
   try {
-    return await withClient(swarm.coordinator, io, (client) => body(client, swarm))
+    retract = await publishAddresses(dirs, swarm.coordinator)
+    const signal = AbortSignal.any([io.signal, swarm.broken])
+    return await withClient(swarm.coordinator, { ...io, signal }, (client) => body(client, swarm, signal))
   } finally {
     await retract()
     await swarm.close()

@@ -14,6 +14,7 @@ import { type LogLine, processLog } from '../process-log.ts'
 import { openHome, openSwarmNode, type SwarmNode } from '../swarm-node.ts'
 import type { NodeStartOptions } from './commands/node-start.ts'
 import type { CliIo } from './io.ts'
+import { failureOf } from './render-error.ts'
 
 export async function runNodeStart(options: NodeStartOptions, io: CliIo): Promise<number> {
   const log = options.json ? processLog(io, options) : forPeople(processLog(io, options))
@@ -138,9 +139,7 @@ function endOf(ended: Ended) {
 }
 
 function logFailure(log: (line: LogLine) => void, job: string, error: unknown): void {
-  const { code, message, hint } =
-    error instanceof SwarmError ? error : { code: 'BUG', message: String(error), hint: undefined }
-  log({ event: 'failed', job, code, message, hint, exit: exitCodes.jobFailed.code })
+  log({ event: 'failed', job, ...failureOf(error), exit: exitCodes.jobFailed.code })
 }
 
 function logEvent(log: (line: LogLine) => void, job: string, event: ParticipationEvent): void {

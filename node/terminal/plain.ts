@@ -53,8 +53,10 @@ export function plainLine(event: RunEvent): string | undefined {
     }
     case 'warning':
     case 'error': {
-      const hint = event.hint === undefined ? '' : ` ${printable(event.hint)}`
-      return `${event.event}: ${printable(event.message)}${hint}`
+      const message = printable(event.message)
+      const hint =
+        event.hint === undefined ? '' : `${message.endsWith('.') ? '' : '.'} ${printable(event.hint)}`
+      return `${event.event}: ${message}${hint}`
     }
     case 'verdict':
       return verdictLine(event)
