@@ -61,11 +61,15 @@ export function validate(model: Uint8Array, { outputName }: { outputName?: strin
 const namedMax = 8
 
 /**
- * Throws when there are `nodes`, naming every operator with its nodes, one on a line.
- * @throws {SwarmError} MODEL_UNSUPPORTED
+ * Throws when there are `nodes`.
+ * @throws {SwarmError} as {@link refusal} makes it.
  */
 export function refuse(nodes: readonly UnsupportedNode[]): void {
-  if (nodes.length === 0) return
+  if (nodes.length > 0) throw refusal(nodes)
+}
+
+/** MODEL_UNSUPPORTED for `nodes`, at least one: names every operator with its nodes, one on a line. */
+export function refusal(nodes: readonly UnsupportedNode[]): SwarmError {
   const byOperator = new Map<string, UnsupportedNode[]>()
   for (const node of nodes) byOperator.set(node.operator, [...(byOperator.get(node.operator) ?? []), node])
   const groups = [...byOperator.values()].map((group) => ({
@@ -73,15 +77,13 @@ export function refuse(nodes: readonly UnsupportedNode[]): void {
     names: group.map(({ node }) => node),
   }))
   const lines = groups.map(({ operator, names, reason }) => `${operator} (${nodesText(names)}): ${reason}`)
-  const remedies = new Set(
-    groups.map(({ operator, remedy }) => (groups.length === 1 ? remedy : `${operator}: ${remedy}`)),
-  )
-  throw new SwarmError(
+  const remedies = [...new Set(groups.map(({ remedy }) => remedy))]
+  return new SwarmError(
     'MODEL_UNSUPPORTED',
     groups.length === 1
       ? lines[0]!
       : `the model has ${groups.length} operators that cannot be trained:\n${atMost(lines, '\n')}`,
-    { hint: atMost([...remedies], ' ') },
+    { hint: atMost(remedies, ' ') },
   )
 }
 

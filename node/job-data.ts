@@ -73,6 +73,27 @@ export async function openJobData(spec: DataSpec, options: DataOptions): Promise
   }
 }
 
+/**
+ * Whether {@link openJobData} would find everything on this machine, or say what is missing, without a download. False also
+ * for a job whose data is named only when it is launched.
+ */
+export async function isDataHere(
+  spec: DataSpec,
+  { directory, dataPath, cacheDirectory }: Omit<DataOptions, 'signal' | 'onProgress'>,
+): Promise<boolean> {
+  if (spec.kind === 'glyphs' || dataPath !== undefined) return true
+  const sources = spec.kind === 'text' ? [spec.source] : Object.values(spec.sources ?? { none: undefined })
+  const here = sources.map(async (source) => {
+    if (source?.url === undefined) return source !== undefined
+    const { file, sha256 } = source
+    return (
+      (file !== undefined && (await exists(resolve(directory, file)))) ||
+      (await exists(join(cacheDirectory, sha256!)))
+    )
+  })
+  return (await Promise.all(here)).every(Boolean)
+}
+
 async function readSource(
   source: Source | undefined,
   key: string,

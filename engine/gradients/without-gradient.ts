@@ -33,7 +33,7 @@ const text = missing('it works on text or files', 'Do it before training, when t
 const lossInside = missing('the loss is added by Starling', 'Export the model up to its logits.')
 const unwritten = missing(
   'its gradient is not written',
-  'Express it with the operators that `starling validate` lists, or ask for it.',
+  'Replace it in the module by arithmetic, matrix products and reductions, and export again.',
 )
 const spectral = missing(
   'gradients of spectral operators are not written',

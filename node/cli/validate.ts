@@ -1,28 +1,31 @@
 /**
- * Body of `starling validate`: reads a job file, compiles its model as a peer would, and says what the job will cost. It
- * downloads nothing and opens no socket. The job's data is not read.
+ * Body of `starling validate`: reads a job file, compiles its model as a peer would, sees whether the data fits, and says
+ * what the job will cost. It downloads nothing and opens no socket; data that is not on this machine is not checked.
  */
 
-import { readFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import type { Backend } from '../../engine/backends/backend.ts'
 import { trainingSpec } from '../../engine/job-settings.ts'
-import { readModel } from '../../engine/onnx/read.ts'
 import { compileProgram, type TrainingProgram, type TrainingSpec } from '../../engine/program.ts'
+import { type ModelReport, refusal, type UnsupportedNode, validate } from '../../engine/validate.ts'
 import { SwarmError } from '../../protocols/core/errors.ts'
-import { exitCodes } from '../exit-codes.ts'
-import { readJobFile } from '../job-file.ts'
+import { requireFit } from '../data-fit.ts'
+import { dirsFor } from '../dirs.ts'
+import { exitCodeOfError, exitCodes } from '../exit-codes.ts'
+import { isDataHere, openJobData } from '../job-data.ts'
+import { type JobFile, readJobFile } from '../job-file.ts'
 import type { JobSpec } from '../job-spec.ts'
+import { namingModel, readModelFile } from '../model-file.ts'
 import { bytes, count, printable } from '../terminal/format.ts'
 import type { ValidateOptions } from './commands/validate.ts'
 import { type CliIo, writeJson } from './io.ts'
+import { failureOf } from './render-error.ts'
 
-/** How a model alone is tried, without a job: as a classifier, with a usual batch. */
-const specWithoutJob: TrainingSpec = {
+/** How a model alone is tried, without a job: with a usual batch, as a classifier if it can be one. */
+const specWithoutJob = {
   batch: 32,
-  loss: 'softmax_cross_entropy',
   optimizer: { kind: 'sgd', momentum: 0, weightDecay: 0 },
-}
+} as const
 
 /** Bytes of one parameter on the wire; int8 has a scale for each of its blocks. */
 const codecBytes = { f32: 4, int8: 1.02 } as const
@@ -34,6 +37,8 @@ interface ModelFacts {
   tensors: number
   /** How often each operator occurs, the most frequent first. */
   operators: Record<string, number>
+  /** What trains, and perhaps not as meant. */
+  warnings: readonly string[]
   input: { name: string; dtype: string; shape: readonly number[] }
   classes: number | null
 }
@@ -46,46 +51,95 @@ interface JobFacts {
   round_samples: number
 }
 
+interface Found {
+  model: ModelFacts
+  /** Of a job file only, as `data`. */
+  job?: JobFacts
+  data?: DataFacts
+}
+
+interface DataFacts {
+  kind: string
+  /** Whether it was on this machine to be looked at; data that does not fit is an error. */
+  status: 'fits' | 'not_checked'
+}
+
 /**
  * Prints what was found; 0 when a peer could train it.
  * @throws {SwarmError} naming everything that is wrong.
  */
-export async function runValidate({ path, json }: ValidateOptions, io: CliIo): Promise<number> {
-  const target = resolve(io.cwd, path)
-  const isModel = target.endsWith('.onnx')
-  const job = isModel ? undefined : await readJobFile(target)
-  const spec = job === undefined ? specWithoutJob : trainingSpec(job.spec.model.loss, job.spec.train)
-  const model = await inspectModel(job?.modelPath ?? target, spec)
-  const facts = job === undefined ? undefined : jobFacts(job.spec, model.parameters)
-  if (json) writeJson(io, { success: true, model, ...(facts === undefined ? {} : { job: facts }) })
-  else for (const line of report(model, facts, spec)) io.stdout.write(`${line}\n`)
+export async function runValidate(options: ValidateOptions, io: CliIo): Promise<number> {
+  const target = resolve(io.cwd, options.path)
+  const job = target.endsWith('.onnx') ? undefined : await readJobFile(target)
+  const path = job?.modelPath ?? target
+  const model = await readModelFile(path)
+  const seen = await namingModel(path, async () => validate(model))
+  if (seen.unsupported.length > 0) return refused(path, seen.unsupported, options, io)
+  const spec: TrainingSpec = job
+    ? trainingSpec(job.spec.model.loss, job.spec.train)
+    : { ...specWithoutJob, loss: seen.losses[0]! }
+  const backend = await openBackend()
+  const program = await namingModel(path, () => compileProgram(model, spec, backend))
+  const found: Found = { model: modelFacts(path, program, seen) }
+  if (job !== undefined) {
+    found.job = jobFacts(job.spec, program.parameterCount)
+    found.data = await dataFacts(job, program, options, io)
+  }
+  if (options.json) writeJson(io, { success: true, ...found })
+  else for (const line of report(found, spec)) io.stdout.write(`${line}\n`)
   return exitCodes.ok.code
 }
 
-/**
- * Compiles the model at `path` for `spec`.
- * @throws {SwarmError} DATA_MISSING; what {@link compileProgram} throws.
- */
-async function inspectModel(path: string, spec: TrainingSpec): Promise<ModelFacts> {
-  const file = await readFile(path).catch((cause: unknown) => {
-    throw new SwarmError('DATA_MISSING', `the model ${path} cannot be read`, {
-      cause,
-      hint: "A job file's model.file is taken from the job file's folder.",
-    })
-  })
-  // a copy, since Buffer.slice does not copy as Uint8Array.slice does, and the engine knows no Buffer
-  const model = new Uint8Array(file)
-  const { opset, graph } = readModel(model)
-  const program: TrainingProgram = await compileProgram(model, spec, await openBackend())
+/** The same message as everywhere; programs also get one entry for each node. */
+function refused(
+  path: string,
+  unsupported: readonly UnsupportedNode[],
+  { json }: ValidateOptions,
+  io: CliIo,
+): number {
+  const { code, message, hint } = refusal(unsupported)
+  const error = new SwarmError(code, `${path}: ${message}`, { hint })
+  if (!json) throw error
+  writeJson(io, { success: false, error: failureOf(error), unsupported })
+  return exitCodeOfError(error)
+}
+
+function modelFacts(
+  path: string,
+  { parameterCount, parameters, input, classes }: TrainingProgram,
+  { opset, operators, warnings }: ModelReport,
+): ModelFacts {
+  const frequent = Object.entries(operators).sort((a, b) => b[1] - a[1] || a[0].localeCompare(b[0]))
   return {
     path,
     opset,
-    parameters: program.parameterCount,
-    tensors: program.parameters.length,
-    operators: countOf(graph.nodes.map(({ opType }) => opType)),
-    input: program.input,
-    classes: program.classes,
+    parameters: parameterCount,
+    tensors: parameters.length,
+    operators: Object.fromEntries(frequent),
+    warnings,
+    input,
+    classes,
   }
+}
+
+/** @throws {SwarmError} as `openJobData` and `requireFit`. */
+async function dataFacts(
+  { spec, directory }: JobFile,
+  program: TrainingProgram,
+  options: ValidateOptions,
+  io: CliIo,
+): Promise<DataFacts> {
+  const { data } = spec
+  const where = {
+    directory,
+    dataPath: options.data === undefined ? undefined : resolve(io.cwd, options.data),
+    cacheDirectory: dirsFor(io.env).cache,
+  }
+  if (!(await isDataHere(data, where))) return { kind: data.kind, status: 'not_checked' }
+  // all glyphs are of one form, so one of each split stands for those that a run draws
+  const few = data.kind === 'glyphs' ? { ...data, train: 1, validation: 1 } : data
+  requireFit(await openJobData(few, { ...where, signal: io.signal }), program)
+  return { kind: data.kind, status: 'fits' }
 }
 
 /** Compiling asks the runtime for shapes, which any backend knows. */
@@ -100,12 +154,6 @@ async function openBackend(): Promise<Backend> {
   }
 }
 
-function countOf(words: readonly string[]): Record<string, number> {
-  const counts = new Map<string, number>()
-  for (const word of words) counts.set(word, (counts.get(word) ?? 0) + 1)
-  return Object.fromEntries([...counts].sort((a, b) => b[1] - a[1] || a[0].localeCompare(b[0])))
-}
-
 /** One row of N peers: each sends `2 · (N − 1)/N · c · P` bytes for P parameters of c bytes (butterfly all-reduce). */
 function jobFacts({ name, train, swarm }: JobSpec, parameters: number): JobFacts {
   const { minPeers, codec } = swarm
@@ -116,8 +164,8 @@ function jobFacts({ name, train, swarm }: JobSpec, parameters: number): JobFacts
   }
 }
 
-function report(model: ModelFacts, job: JobFacts | undefined, { loss }: TrainingSpec): string[] {
-  const { input, classes, operators } = model
+function report({ model, job, data }: Found, { loss }: TrainingSpec): string[] {
+  const { input, classes, operators, warnings } = model
   const of = classes === null ? '' : ` over ${count(classes)} classes`
   const used = Object.entries(operators).map(([operator, times]) => `${operator} ${times}`)
   const lines = [
@@ -125,11 +173,14 @@ function report(model: ModelFacts, job: JobFacts | undefined, { loss }: Training
     `operators  ${printable(used.join(', '), 1_000)}`,
     `input      ${printable(input.name)} ${input.dtype} [${input.shape.join(', ')}]`,
     `loss       ${loss}${of}`,
+    ...warnings.map((warning) => `warning    ${printable(warning, 1_000)}`),
   ]
-  if (job === undefined) return [...lines, 'The model can be trained.']
+  if (job === undefined || data === undefined) return [...lines, 'The model can be trained.']
+  const fit = data.status === 'fits' ? 'fits the model' : 'not checked, since it is not on this machine yet'
   return [
     `job        ${job.name}`,
     ...lines,
+    `data       ${data.kind}, ${fit}`,
     `round      ${count(job.round_samples)} samples; each peer sends ${bytes(job.round_bytes_per_peer)}`,
     'The job can be launched.',
   ]

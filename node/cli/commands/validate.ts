@@ -7,6 +7,8 @@ import { type CommonOptions, examples, withJson } from '../common-options.ts'
 export interface ValidateOptions extends CommonOptions {
   /** Path of a job file or of an ONNX model, as typed. */
   path: string
+  /** Data set on this machine, instead of the job file's download. */
+  data: string | undefined
 }
 
 export function addValidate(program: Command, perform: Perform): void {
@@ -14,10 +16,11 @@ export function addValidate(program: Command, perform: Perform): void {
     .command('validate')
     .summary('check a job file and its model without starting anything')
     .description(
-      'Reads the job file and its model, derives the backward pass, and reports every problem with its place. Given an ' +
-        'ONNX file, checks only that.',
+      'Reads the job file and its model, derives the backward pass, and reports every problem with its place. The data is ' +
+        'checked as far as it is on this machine; nothing is downloaded. Given an ONNX file, checks only that.',
     )
     .argument('<path>', 'a job file, or an ONNX model')
+    .option('--data <path>', 'check this data instead of what the job file names')
   withJson(command)
     .addHelpText('after', examples(['starling validate job.yaml', 'starling validate model.onnx --json']))
     .action((path: string, options: Omit<ValidateOptions, 'path'>) =>
