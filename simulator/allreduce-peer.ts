@@ -4,7 +4,7 @@
  *     round 0 ──▶ train (a seeded pause, a seeded update) ──▶ UpdateReady ──▶ Committed ──▶ next state ──▶ train …
  *     restarted, late or behind ──▶ follow ──▶ fetch a live peer's state ──▶ apply what was committed since ──▶ receive
  *
- * Messages go through the wire format, hashing and summing happen at once. A state is its round, its root (a hash over all
+ * Messages go through the wire format, hashing happens at once, summing a little later. A state is its round, its root (a hash over all
  * averages before it) and its electorate; no parameters are kept, since the root tells them apart.
  */
 
@@ -54,6 +54,9 @@ export interface SimulatedRun {
 
 /** How long the transfer of a state takes. */
 const fetchMs = 800
+
+/** How long the sum of one part takes: other events come in between. */
+const reduceMs = 3
 
 const hash = (bytes: Uint8Array): string => toHex(sha256(bytes))
 
@@ -213,7 +216,7 @@ export class AllreducePeer implements Process<Uint8Array> {
         )
         return
       case 'Reduce':
-        this.#reduce(effect)
+        this.#host.clock.setTimer(reduceMs, () => this.#reduce(effect))
         return
       case 'Committed':
         this.#committed(effect.outcome)

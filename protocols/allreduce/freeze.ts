@@ -92,12 +92,10 @@ export function committers(round: Round, session: Session): string[] {
     .map(([peer]) => peer)
 }
 
-/** The contributors of `plan` that are here in the life that the plan names: a restarted one has forgotten its update. */
+/** The contributors of `plan` that are here in the life that the plan names. */
 export function contributorsHere(round: Round, session: Session, plan: Plan): string[] {
   return plan.contributors
-    .filter(
-      ({ peer, commit }) => session.isLive(peer) && round.standings.get(peer)?.commit?.digest === commit,
-    )
+    .filter((contributor) => session.isLive(contributor.peer) && round.isPlannedLife(contributor))
     .map(({ peer }) => peer)
 }
 

@@ -241,9 +241,10 @@ export class Reducing implements Role {
 
   #waitingFor(plan: Plan, inbox: Inbox, part: number): string[] {
     const copies = inbox.parts.get(part)
-    const missing = plan.contributors.filter(({ peer, commit }) => {
+    const missing = plan.contributors.filter((contributor) => {
+      const { peer } = contributor
       if (copies?.has(peer) || inbox.slow.has(peer) || inbox.excluded.has(`${part} ${peer}`)) return false
-      return this.#session.isLive(peer) && this.#round.standings.get(peer)?.commit?.digest === commit
+      return this.#session.isLive(peer) && this.#round.isPlannedLife(contributor)
     })
     return missing.map(({ peer }) => peer)
   }

@@ -17,7 +17,7 @@ import {
 } from './electorate.ts'
 import type { CommittedRound } from './events.ts'
 import type { Commit, Hold } from './messages.ts'
-import { type Plan, reducerOf } from './plan.ts'
+import { type Contributor, type Plan, reducerOf } from './plan.ts'
 import { Results } from './results.ts'
 import type { SealContent } from './seal.ts'
 
@@ -148,7 +148,12 @@ export class Round {
     const isSameLife = known === undefined || known.incarnation === incarnation
     const commit =
       message.kind === 'Commit' && commitDigest !== undefined ? { message, digest: commitDigest } : undefined
-    if (known?.commit !== undefined && isSameLife) {
+    // Who said that it gives nothing may still change its mind; who named an update may not.
+    if (
+      known?.commit !== undefined &&
+      isSameLife &&
+      (commit === undefined || known.commit.message.weight > 0)
+    ) {
       if (commit !== undefined && commit.digest !== known.commit.digest) return 'a second, different commit'
       known.isVoter = isVoter
       return undefined
@@ -156,6 +161,16 @@ export class Round {
     const isReborn = known !== undefined && (known.isReborn || !isSameLife)
     this.standings.set(peer, { root, incarnation, isVoter, isReborn, commit })
     return undefined
+  }
+
+  /**
+   * False when the contributor is known to have restarted since it committed, for then it has forgotten its update. Its
+   * commit need not be here: the plan comes over another link, and can be faster.
+   */
+  isPlannedLife({ peer, commit }: Contributor): boolean {
+    const standing = this.standings.get(peer)
+    if (standing?.commit !== undefined) return standing.commit.digest === commit
+    return !standing?.isReborn
   }
 
   /** The peer that sums `part` of the current plan now. */

@@ -19,6 +19,18 @@ function onTable<Kind extends Message['kind']>(
   return table.cards.filter(isKind(kind)) as (Card & { message: Extract<Message, { kind: Kind }> })[]
 }
 
+/** What was sent first of one kind in a round. */
+function sentIn<Kind extends Message['kind']>(
+  table: Table,
+  round: number,
+  kind: Kind,
+): Extract<Message, { kind: Kind }> {
+  const messages = table.effects('Send').map(({ message }) => message)
+  return messages.find(
+    (message) => message.kind === kind && 'round' in message && message.round === round,
+  ) as Extract<Message, { kind: Kind }>
+}
+
 test('a round ends with the weighted mean, the same on every peer, and all of them decide on the next', () => {
   const table = new Table(['a', 'b', 'c'])
   table.update('a', genesis, 1, 1)
@@ -61,6 +73,19 @@ test('inputs are summed in the order of the plan, whatever the order of arrival'
     const firsts = inputs.map(({ bytes }) => new DataView(bytes.buffer, bytes.byteOffset).getFloat32(0, true))
     expect(firsts).toEqual([0, 1, 2])
   }
+})
+
+test('a reducer waits for the part of a peer whose commit is slower than the plan', () => {
+  const { table, base } = founded()
+  for (const peer of ['a', 'b', 'c']) table.update(peer, base, 1)
+  const leader = leaderOrder(base.root, base.electorate)[0]!
+  const [slow, reducer] = base.electorate.filter((peer) => peer !== leader) as [string, string]
+  const isHeld = ({ from, to }: Card) => from === slow && to === reducer
+  table.deal(isHeld)
+  expect(table.effects('Reduce', reducer).filter(({ round }) => round === 1)).toEqual([])
+  table.deal()
+  const outcome = table.effects('Committed', reducer).at(-1)!.outcome
+  expect(outcome.complete.map(({ peer }) => peer)).toEqual(['a', 'b', 'c'])
 })
 
 test('nobody commits before a quorum has accepted', () => {
@@ -141,15 +166,7 @@ test('a reducer that dies costs nothing but its unfinished part, and its own upd
   for (const [index, peer] of ['a', 'b', 'c', 'd'].entries()) table.update(peer, base, index)
   const leader = leaderOrder(base.root, base.electorate)[0]!
   table.deal(isKind('Part'))
-  const { plan } =
-    onTable(table, 'Plan')[0]?.message ??
-    (table
-      .effects('Send', leader)
-      .map(({ message }) => message)
-      .find((message) => message.kind === 'Plan' && message.round === 1) as Extract<
-      Message,
-      { kind: 'Plan' }
-    >)
+  const { plan } = sentIn(table, 1, 'Plan')
   const victim = plan.shares.map(({ reducer }) => reducer).find((peer) => peer !== leader)!
   const share = plan.shares.find(({ reducer }) => reducer === victim)!
   table.deal(({ message, to }) => message.kind === 'Part' && to === victim)
@@ -253,6 +270,78 @@ test('a peer that left is not waited for', () => {
   table.deal()
   expect(table.committed('a', 1)).toEqual(Array(6).fill(1))
   expect(table.effects('Committed', 'a').at(-1)!.outcome.electorate).toEqual(['a', 'b'])
+})
+
+test('a part that comes while its mean is being computed is not counted', () => {
+  const { table, base } = founded()
+  for (const peer of ['a', 'b', 'c']) table.update(peer, base, 1)
+  table.deal(isKind('Part'))
+  const { plan } = sentIn(table, 1, 'Plan')
+  const [victim, late] = plan.shares.map(({ reducer }) => reducer) as [string, string]
+  const lost = onTable(table, 'Part').filter(({ from, to }) => from === late && to === victim)
+  table.holdReductions = true
+  table.step(victim, { kind: 'LinkDown', peer: late })
+  table.deal(({ from, to }) => from === late && to === victim)
+  table.step(victim, { kind: 'LinkUp', peer: late })
+  for (const { message } of lost) table.hand(late, victim, message)
+  table.releaseReductions()
+  table.deal()
+  const outcome = table.effects('Committed', victim).at(-1)!.outcome
+  const index = plan.contributors.findIndex(({ peer }) => peer === late)
+  for (const { message } of lost) {
+    const { bitmap, weight } = outcome.parts[message.part]!
+    expect((bitmap[0]! >> index) & 1).toBe(0)
+    expect(weight).toBe(2)
+  }
+  expect(table.committed(late, 1)).toEqual(table.committed(victim, 1))
+})
+
+test('a member that fetched the state votes again once it learns that it was made a member', () => {
+  const { table, base } = founded()
+  for (const peer of ['a', 'b', 'c']) table.update(peer, base, 1)
+  table.deal(({ message, to }) => to === 'c' && (message.kind === 'Accepted' || message.kind === 'Seal'))
+  const withheld = table.cards.splice(0)
+  expect(table.committed('c', 1)).toBeUndefined()
+  const next = { round: 2, root: 'second', electorate: ['a', 'b', 'c'] }
+  for (const peer of ['a', 'b']) table.step(peer, { kind: 'StateReady', base: next })
+  table.step('c', { kind: 'JoinAsReceiver', base: next }) // it fetched state 2 from somebody
+  table.deal()
+  for (const { from, message } of withheld) table.hand(from, 'c', message)
+  table.deal()
+  expect(table.committed('c', 1)).toEqual(Array(6).fill(1))
+  for (const peer of ['a', 'b']) table.update(peer, next, 5)
+  table.deal()
+  expect(
+    table.effects('Send', 'c').some(({ message }) => message.kind === 'Accepted' && message.round === 2),
+  ).toBe(true)
+  expect(table.committed('c', 2)).toEqual(Array(6).fill(5))
+})
+
+test('a plan whose contributors all restarted is made anew', () => {
+  const { table, base } = founded()
+  const [leader, second, third] = leaderOrder(base.root, base.electorate) as [string, string, string]
+  // Only `third` is in the plan, which everyone knows; it restarts, and then the leader goes.
+  table.update(third, base, 1)
+  table.deal()
+  table.wait(60_000)
+  table.deal(isKind('Part', 'Result'))
+  expect(sentIn(table, 1, 'Plan').plan.contributors.map(({ peer }) => peer)).toEqual([third])
+  table.cards.length = 0
+  table.remove(third)
+  table.seat(third, 3, 2)
+  for (const peer of [leader, second]) {
+    table.step(third, { kind: 'LinkUp', peer })
+    table.step(peer, { kind: 'LinkUp', peer: third })
+  }
+  table.step(third, { kind: 'JoinAsReceiver', base })
+  table.deal()
+  for (const peer of [leader, second]) table.update(peer, base, 7)
+  table.deal()
+  for (let i = 0; i < 4; i++) {
+    table.wait(60_000)
+    table.deal()
+  }
+  expect(table.committed(second, 1)).toEqual(Array(6).fill(7))
 })
 
 describe('liars', () => {

@@ -29,7 +29,10 @@ export class Table {
   readonly machines = new Map<string, AllreduceMachine>()
   readonly cards: Card[] = []
   readonly #effects: { peer: string; effect: Effect }[] = []
+  readonly #held: (() => void)[] = []
   nowMs = 0
+  /** Reductions take their time: they end with `releaseReductions`. */
+  holdReductions = false
 
   constructor(peers: readonly string[], peersMin = peers.length) {
     for (const self of peers) this.seat(self, peersMin)
@@ -56,8 +59,13 @@ export class Table {
     for (const effect of this.machines.get(peer)!.step(event, this.nowMs)) {
       this.#effects.push({ peer, effect })
       if (effect.kind === 'Send') this.cards.push({ from: peer, to: effect.to, message: effect.message })
-      if (effect.kind === 'Reduce') this.#reduce(peer, effect)
+      if (effect.kind === 'Reduce') this.#held.push(() => this.#reduce(peer, effect))
     }
+    if (!this.holdReductions) this.releaseReductions()
+  }
+
+  releaseReductions(): void {
+    for (const reduce of this.#held.splice(0)) reduce()
   }
 
   /** Gives an update whose elements all are `value`. */
