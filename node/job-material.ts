@@ -4,12 +4,11 @@ import { CID } from 'multiformats/cid'
 import type { DataSet } from '../data/data-set.ts'
 import { chunksOf, decodeDataSet, readDataIndex } from '../data/shards.ts'
 import type { Manifest } from '../protocols/jobs/index.ts'
-import type { BlockStore, FetchProgress, Shards } from '../protocols/shards/index.ts'
+import type { FetchProgress, Shards } from '../protocols/shards/index.ts'
 
 export interface MaterialInit {
   manifest: Manifest
   shards: Shards
-  store: BlockStore
   onProgress?: (what: 'model' | 'data', progress: FetchProgress) => void
 }
 
@@ -20,11 +19,11 @@ export interface Material {
 }
 
 /**
- * Model and data of a job. What the store has already is not fetched again.
+ * Model and data of a job. What the store has already is not fetched again, unless the disk has spoiled it.
  * @throws {SwarmError} BLOCK_CORRUPT, DATA_INVALID, STORAGE_FAILED; waits for blocks that nobody has until `signal` aborts.
  */
 export async function fetchMaterial(
-  { manifest, shards, store, onProgress }: MaterialInit,
+  { manifest, shards, onProgress }: MaterialInit,
   { signal }: { signal: AbortSignal },
 ): Promise<Material> {
   const model = await shards.fetchFile(CID.parse(manifest.model.cid), {
@@ -36,8 +35,7 @@ export async function fetchMaterial(
   await shards.fetch(chunks, { signal, onProgress: (progress) => onProgress?.('data', progress) })
   const blocks = new Map<string, Uint8Array>()
   for (const cid of chunks) {
-    const bytes = await store.get(cid)
-    if (bytes !== undefined) blocks.set(cid.toString(), bytes)
+    blocks.set(cid.toString(), await shards.fetchBlock(cid, { signal }))
   }
   return { model, dataSet: decodeDataSet(index, (cid) => blocks.get(cid.toString())) }
 }

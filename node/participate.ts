@@ -72,12 +72,11 @@ export async function participate(
   const compute = openNodeCompute()
   try {
     const { manifest } = signed
-    const { services, store } = node
+    const { services } = node
     const { model, dataSet } = await fetchMaterial(
       {
         manifest,
         shards: services.shards,
-        store,
         onProgress: (what, progress) => onEvent?.({ kind: 'fetching', what, progress }),
       },
       { signal },

@@ -70,10 +70,7 @@ const threads = Math.max(1, Math.floor(availableParallelism() / 2))
 
 async function openJob(node: SwarmNode, signed: SignedJob, signal: AbortSignal): Promise<OpenJob> {
   const { manifest, job } = signed
-  const { model, dataSet } = await fetchMaterial(
-    { manifest, shards: node.services.shards, store: node.store },
-    { signal },
-  )
+  const { model, dataSet } = await fetchMaterial({ manifest, shards: node.services.shards }, { signal })
   const compute = openNodeCompute()
   try {
     const spec = trainingSpec(manifest.model.loss, manifest.train, evaluationBatch)

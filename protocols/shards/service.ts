@@ -282,8 +282,15 @@ async function readChecked(store: BlockStore, cid: CID): Promise<Uint8Array | un
 
 function failure(cid: string, liar: string | undefined): SwarmError {
   if (liar === undefined) {
-    return new SwarmError('BLOCK_NOT_FOUND', `no connected peer has block ${cid}`, { retry: 'other-peer' })
+    return new SwarmError('BLOCK_NOT_FOUND', `no connected peer has block ${cid}`, {
+      retry: 'other-peer',
+      hint: 'Wait until a peer that has it is back, or launch the job again: that brings a copy into the swarm.',
+    })
   }
   const message = `peer ${liar} sent block ${cid} corrupt, and no other peer has it`
-  return new SwarmError('BLOCK_CORRUPT', message, { peer: liar, retry: 'other-peer' })
+  return new SwarmError('BLOCK_CORRUPT', message, {
+    peer: liar,
+    retry: 'other-peer',
+    hint: 'Launch the job again: that brings a good copy into the swarm.',
+  })
 }

@@ -1,11 +1,12 @@
 /**
  * Where blocks are kept and served from. A *source* can be asked; a *store* also takes blocks in. Blocks in a store have
- * been checked on their way in; who reads one back from a disk checks it again (`files.ts`).
+ * been checked on their way in; a disk may spoil them later, so those that come from one are checked again.
  */
 
 import type { Blockstore } from 'interface-blockstore'
 import type { CID } from 'multiformats/cid'
 import { SwarmError } from '../core/errors.ts'
+import { isBlock } from './block.ts'
 
 export interface BlockSource {
   has(cid: CID): boolean | Promise<boolean>
@@ -18,23 +19,32 @@ export interface BlockStore extends BlockSource {
   delete(cid: CID): Promise<void>
 }
 
-/** A store on an IPFS blockstore: `blockstore-fs` in Node, `blockstore-idb` in a tab, `MemoryBlockstore` in tests. */
+/**
+ * A store on an IPFS blockstore: `blockstore-fs` in Node, `blockstore-idb` in a tab. A block that was spoiled there is
+ * deleted when it is read, and is as good as never stored; so a bad disk does not make a liar of its owner.
+ */
 export function blockStore(blockstore: Blockstore): BlockStore {
   return {
     has: async (cid) => blockstore.has(cid),
     async get(cid) {
       try {
-        return await collect(blockstore.get(cid))
+        const bytes = await collect(blockstore.get(cid))
+        if (await isBlock(cid, bytes)) return bytes
+        await blockstore.delete(cid)
+        return undefined
       } catch (error) {
         if (error instanceof Error && error.name === 'NotFoundError') return undefined
-        throw new SwarmError('STORAGE_FAILED', `cannot read block ${cid}`, { cause: error })
+        throw new SwarmError('STORAGE_FAILED', `cannot read block ${cid}${because(error)}`, {
+          cause: error,
+          hint: 'Check the disk and its permissions.',
+        })
       }
     },
     async put(cid, bytes) {
       try {
         await blockstore.put(cid, bytes)
       } catch (error) {
-        throw new SwarmError('STORAGE_FAILED', `cannot store block ${cid}`, {
+        throw new SwarmError('STORAGE_FAILED', `cannot store block ${cid}${because(error)}`, {
           cause: error,
           hint: 'Free some space, and check that the store can be written to.',
         })
@@ -53,6 +63,13 @@ export function memoryStore(): BlockStore {
     put: async (cid, bytes) => void blocks.set(cid.toString(), bytes),
     delete: async (cid) => void blocks.delete(cid.toString()),
   }
+}
+
+/** What the disk said, which names the folder: `: ENOSPC: no space left on device, open '…'`. */
+function because(error: unknown): string {
+  if (!(error instanceof Error)) return ''
+  const { message } = error.cause instanceof Error ? error.cause : error
+  return `: ${message}`
 }
 
 async function collect(chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>): Promise<Uint8Array> {
