@@ -99,6 +99,8 @@ export async function followRun(
   if (outcome.kind === 'detached') return 'detached'
   const end = outcome.kind === 'verdict' ? (outcome.verdict.verdict as RunEnd) : 'stopped'
   const verdict = outcome.kind === 'verdict' ? outcome.verdict : undefined
+  if (verdict !== undefined && end === 'diverged')
+    emit({ event: 'warning', seconds: seconds(), message: `The run has ended, since ${verdict.reason}.` })
   const model = await fetchModel(init, verdict, signal)
   emit({
     event: 'verdict',

@@ -45,7 +45,7 @@ export function plainLine(event: RunEvent): string | undefined {
     case 'round': {
       const { round, peers, samples_per_second } = event
       const text = event.loss === null ? 'not finite' : loss(event.loss)
-      return `Round ${round} done: loss ${text}, ${peers} peers, ${count(samples_per_second)} samples/s.`
+      return `Round ${round} done: loss ${text}, ${peers === 1 ? '1 peer' : `${peers} peers`}, ${count(samples_per_second)} samples/s.`
     }
     case 'evaluation': {
       const accuracy = event.val_accuracy === null ? '' : `, accuracy ${percent(event.val_accuracy)}`
