@@ -304,12 +304,13 @@ test('a member that fetched the state votes again once it learns that it was mad
   expect(table.committed('c', 1)).toBeUndefined()
   const next = { round: 2, root: 'second', electorate: ['a', 'b', 'c'] }
   for (const peer of ['a', 'b']) table.step(peer, { kind: 'StateReady', base: next })
-  table.step('c', { kind: 'JoinAsReceiver', base: next }) // it fetched state 2 from somebody
+  table.update('c', next, 5) // it fetched state 2 from somebody
   table.deal()
   for (const { from, message } of withheld) table.hand(from, 'c', message)
   table.deal()
   expect(table.committed('c', 1)).toEqual(Array(6).fill(1))
-  for (const peer of ['a', 'b']) table.update(peer, next, 5)
+  table.remove('a') // now nothing can be decided without the vote of c
+  table.update('b', next, 5)
   table.deal()
   expect(
     table.effects('Send', 'c').some(({ message }) => message.kind === 'Accepted' && message.round === 2),
