@@ -3,7 +3,8 @@
  * peer id is derived from it. The file holds the key in libp2p's protobuf form, as base64 on one line.
  */
 
-import { mkdir, readFile, stat, writeFile } from 'node:fs/promises'
+import { randomUUID } from 'node:crypto'
+import { link, mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { generateKeyPair, privateKeyFromProtobuf, privateKeyToProtobuf } from '@libp2p/crypto/keys'
 import type { PrivateKey } from '@libp2p/interface'
@@ -20,8 +21,8 @@ export async function loadOrCreateIdentity(path: string): Promise<PrivateKey> {
   const text = await readKeyFile(path)
   if (text !== undefined) return decodeKey(path, text)
   const key = await generateKeyPair('Ed25519')
-  await writeKeyFile(path, key)
-  return key
+  if (await writeKeyFile(path, key)) return key
+  return loadOrCreateIdentity(path) // another process was quicker, and its key counts
 }
 
 async function readKeyFile(path: string): Promise<string | undefined> {
@@ -54,16 +55,23 @@ function decodeKey(path: string, text: string): PrivateKey {
   throw corrupt(path, undefined)
 }
 
-async function writeKeyFile(path: string, key: PrivateKey): Promise<void> {
+/** False when the file is there already. It appears whole: another process may be about to read it. */
+async function writeKeyFile(path: string, key: PrivateKey): Promise<boolean> {
   const text = `${Buffer.from(privateKeyToProtobuf(key)).toString('base64')}\n`
+  const temporary = `${path}.${randomUUID()}`
   try {
     await mkdir(dirname(path), { recursive: true, mode: 0o700 })
-    await writeFile(path, text, { mode: privateMode, flag: 'wx' }) // wx: never over a key that another process just made
+    await writeFile(temporary, text, { mode: privateMode, flag: 'wx' })
+    await link(temporary, path) // fails where rename would replace
+    return true
   } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false
     throw new SwarmError('STORAGE_FAILED', `cannot write the key file ${path}`, {
       cause: error,
       hint: 'Check that the folder exists, is writable, and that the disk is not full.',
     })
+  } finally {
+    await rm(temporary, { force: true }).catch(() => {})
   }
 }
 

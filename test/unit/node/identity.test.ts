@@ -1,6 +1,6 @@
 /** The key file of a peer. */
 
-import { chmod, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { chmod, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
@@ -19,6 +19,13 @@ test('a key is made once, for its owner only, and is the same at the next start'
   const second = await loadOrCreateIdentity(path)
   expect(second.equals(first)).toBe(true)
   expect(second.type).toBe('Ed25519')
+})
+
+test('processes that start at the same time get the same key', async () => {
+  const path = join(folder, 'identity.key')
+  const keys = await Promise.all(Array.from({ length: 8 }, () => loadOrCreateIdentity(path)))
+  expect(keys.every((key) => key.equals(keys[0]!))).toBe(true)
+  expect(await readdir(folder)).toEqual(['identity.key'])
 })
 
 test.each([
