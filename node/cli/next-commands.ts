@@ -4,8 +4,9 @@ import type { VerdictEvent } from '../run-events.ts'
 import type { LaunchOptions } from './commands/launch.ts'
 
 export function nextCommands({ verdict, model }: VerdictEvent, { jobFile, local }: LaunchOptions): string[] {
-  const again = `npx starling launch ${jobFile} --local ${local === undefined ? 3 : local + 1}`
-  if (model === null || verdict === 'diverged') return [again, 'npx starling doctor']
+  const again = `npx starling launch ${jobFile}${local === undefined ? '' : ` --local ${local}`}`
+  if (verdict === 'diverged') return [again]
+  if (model === null) return [again, 'npx starling doctor']
   return [
     `npx starling validate ${model}`,
     'npx starling launch examples/mnist/job.yaml --local 3',

@@ -55,8 +55,9 @@ function createProgram(io: CliIo, perform: Perform, version: string): Command {
       getOutHasColors: () => false,
     })
     .configureHelp({
-      // that a switch is off unless it is given goes without saying
-      optionDescription: (option) => new Help().optionDescription(option).replace(/ ?\(default: false\)/, ''),
+      // that a switch is off, and a list empty, unless it is given goes without saying
+      optionDescription: (option) =>
+        new Help().optionDescription(option).replace(/ ?\(default: (false|\[\])\)/, ''),
     })
     .addHelpText('after', rootHelp)
   addLaunch(program, perform)

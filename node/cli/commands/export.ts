@@ -22,11 +22,11 @@ export function addExport(program: Command, perform: Perform): void {
     .command('export')
     .summary('write the trained model as an ONNX file')
     .description(
-      "Fetches the job's model and the newest state that its peers agree on, and writes them as one ONNX file: the " +
-        'graph you launched, with trained weights.',
+      "Fetches the job's model and the best of the states that were measured, and writes them as one ONNX file: the " +
+        'graph you launched, with trained weights. Works while the run goes on.',
     )
     .argument('<job>', 'job id, or a name that only one job has')
-    .option('-o, --output <file>', 'the file to write')
+    .option('-o, --output <file>', 'the file to write (default: <job name>.onnx)')
   withJson(withCoordinator(command))
     .addHelpText('after', examples(['starling export glyphs-cnn -o trained.onnx']))
     .action((job: string, options: Omit<ExportOptions, 'job'>) =>

@@ -36,7 +36,7 @@ export function addLaunch(program: Command, perform: Perform): void {
     .summary('train a model: publish a job and follow it to its verdict')
     .description(
       'Publishes the job, gives its model and data to the swarm, and shows how it goes until the verdict. ' +
-        'Ctrl-C detaches from a job in a swarm, and ends one started with --local.',
+        'Ctrl-C leaves a job in a swarm running, and ends one started with --local.',
     )
     .argument('<job.yaml>', 'the job file')
     .option(
@@ -45,8 +45,8 @@ export function addLaunch(program: Command, perform: Perform): void {
       wholeNumber(1, localPeersMax),
     )
     .option('--data <path>', 'use this data instead of downloading it')
-    .option('-o, --output <folder>', 'where the trained model goes')
-    .option('-d, --detach', 'do not follow the job', false)
+    .option('-o, --output <folder>', 'where the trained model goes (default: a folder in starling-runs)')
+    .option('-d, --detach', 'return once the coordinator has model and data', false)
   withJson(withProgress(withCoordinator(command)))
     .addHelpText(
       'after',

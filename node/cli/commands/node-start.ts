@@ -21,8 +21,6 @@ export interface NodeStartOptions extends CommonOptions, SwarmOptions {
   announce: string[]
   /** Look for peers on the local network. */
   mdns: boolean
-  /** What the peer calls itself to others; `undefined`: nothing. */
-  name: string | undefined
   /** Threads for training, 1 to 256; `undefined`: half of the cores. */
   threads: number | undefined
   backend: (typeof backends)[number]
@@ -42,7 +40,6 @@ export function addNodeStart(node: Command, perform: Perform): void {
     .option('--listen <multiaddr...>', 'addresses to listen on', ['/ip4/0.0.0.0/tcp/0'])
     .option('--announce <multiaddr...>', 'addresses to tell others, behind a NAT with a forwarded port', [])
     .option('--mdns', 'look for peers on the local network', false)
-    .option('--name <name>', 'what others see in their list of peers')
     .option('--threads <count>', 'threads for training (default: half of the cores)', wholeNumber(1, 256))
     .addOption(new Option('--backend <backend>', 'where kernels run').choices(backends).default('auto'))
     .option('--allow-owner <peer-id...>', 'run only jobs of these owners', [])

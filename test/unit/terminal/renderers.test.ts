@@ -99,7 +99,7 @@ test('plain writes one line an event without escape codes, and what to do next',
   expect(lines).toContain('[    6.0s] Round 1 done: loss 1.15, 3 peers, 1,503 samples/s.')
   expect(lines).toContain('[    8.0s] Held out, after 4 rounds: loss 0.5000, accuracy 77.5 %.')
   expect(lines.slice(-6)).toEqual([
-    '[   25.5s] warning: peer CCCCCC is slow Close other programs there.',
+    '[   25.5s] warning: peer CCCCCC is slow. Close other programs there.',
     '[   26.0s] Peer CCCCCC left: said goodbye.',
     '[   67.3s] The run converged after 20 rounds with 3 peers in 1m 07s: held-out accuracy 97.4 %, 3.4 MB sent by each peer.',
     'Model: runs/glyphs-cnn/model.onnx',
