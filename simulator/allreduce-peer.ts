@@ -20,7 +20,7 @@ import {
 import { toHex } from '../protocols/allreduce/fields.ts'
 import { inspect } from '../protocols/allreduce/inspection.ts'
 import { AllreduceMachine } from '../protocols/allreduce/machine.ts'
-import { decodeMessage, encodeMessage, type Message } from '../protocols/allreduce/messages.ts'
+import { decodeMessage, encodeMessage } from '../protocols/allreduce/messages.ts'
 import {
   commitIdentity,
   encodeParts,
@@ -29,6 +29,7 @@ import {
   resultIdentity,
 } from '../protocols/allreduce/parts.ts'
 import { reducePart } from '../protocols/allreduce/reduction.ts'
+import type { Message } from '../protocols/allreduce/vocabulary.ts'
 import { type Random, seededRandom, seedFrom } from '../protocols/core/random.ts'
 import type { Codec } from '../protocols/wire/codecs/codec.ts'
 import type { AllreduceChecker } from './allreduce-checker.ts'

@@ -9,12 +9,12 @@ import type { Inspection } from './events.ts'
 import { Expiry } from './expiry.ts'
 import { Fetching } from './fetching.ts'
 import { Leading } from './leading.ts'
-import type { Commit, Hold, PlanFrozen, Reassign, Result, RoundMessage } from './messages.ts'
 import { commitIdentity, hasBit, partCount, partLength } from './parts.ts'
 import { type Plan, planFault, planIdentity } from './plan.ts'
 import { Reducing } from './reducing.ts'
 import { Round } from './round.ts'
 import type { Role, Session } from './session.ts'
+import type { Commit, Hold, PlanFrozen, Reassign, Result, RoundMessage } from './vocabulary.ts'
 import { Voting } from './voting.ts'
 
 /** Early messages may hold twice what a reducer can be sent in a round, and a little for the small ones. */

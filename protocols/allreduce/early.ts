@@ -5,7 +5,7 @@
  */
 
 import type { Inspection } from './events.ts'
-import type { Part, Reassign, Result, Seal } from './messages.ts'
+import type { Part, Reassign, Result, Seal } from './vocabulary.ts'
 
 export interface EarlyMessage {
   from: string

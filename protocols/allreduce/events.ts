@@ -4,10 +4,10 @@
  */
 
 import type { RoundBase } from './base.ts'
-import type { Message } from './messages.ts'
 import type { Partition } from './parts.ts'
 import type { Contributor, Plan } from './plan.ts'
 import type { ReductionInput } from './reduction.ts'
+import type { Message } from './vocabulary.ts'
 
 /** Bounds of every wait, in milliseconds. */
 export interface Timing {

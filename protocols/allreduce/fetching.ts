@@ -6,12 +6,12 @@
  */
 
 import { wantsInFlightMax } from '../core/limits.ts'
-import type { Lacking, SealValue, Want, WantSeal } from './messages.ts'
 import { partCount } from './parts.ts'
 import { audienceOf, planFault, planIdentity } from './plan.ts'
 import type { Round, SealedValue } from './round.ts'
 import { type SealContent, sealFault, sealIdentity } from './seal.ts'
 import type { Role, Session } from './session.ts'
+import type { Lacking, SealValue, Want, WantSeal } from './vocabulary.ts'
 import type { Voting } from './voting.ts'
 
 interface Asked {

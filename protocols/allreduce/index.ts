@@ -14,12 +14,12 @@ export type { RoundBase } from './base.ts'
 export type { RoundPhase, Timing } from './events.ts'
 export {
   type AllreduceEvent,
-  type AllreduceRun,
   type AllreduceRunInit,
   allreduceProtocol,
   type RoundCommitted,
   type RoundOutcome,
-} from './run.ts'
+} from './options.ts'
+export type { AllreduceRun } from './run.ts'
 export type { Allreduce } from './service.ts'
 
 /** The libp2p service. */

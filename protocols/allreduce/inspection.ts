@@ -2,9 +2,9 @@
 
 import type { Codec } from '../wire/codecs/codec.ts'
 import type { Inspection } from './events.ts'
-import type { Message } from './messages.ts'
 import { type Partition, partCount, partLength, resultIdentity } from './parts.ts'
 import { decodePart } from './reduction.ts'
+import type { Message } from './vocabulary.ts'
 
 export interface InspectionInit<Digest> {
   partition: Partition

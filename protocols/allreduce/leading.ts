@@ -1,5 +1,5 @@
 /**
- * A peer as leader of an attempt, and the question of who leads.
+ * A peer as leader of an attempt; whose turn it is stands in `succession.ts`.
  *
  *     attempt 0 of an electorate ───────────────────────┐
  *     every other: preparing ──quorum of promises──┬────▶ gathering ──freeze──▶ reducing ──all results──▶ sealed
@@ -7,28 +7,19 @@
  *                                                  └─ a seal was accepted ──────────────────────────────────┘
  *
  * A leader proposes one seal in one ballot. A later one must propose the seal of the highest ballot that its promises tell
- * of, for that may be decided already. A leader that is gone, or under which nothing moves for `leaderMs`, is followed by
- * the next live voter in order. A reducer that is gone, or delivers nothing for `reduceMs`, loses its unfinished parts.
+ * of, for that may be decided already. A reducer that is gone, or delivers nothing for `reduceMs`, loses its unfinished parts.
  */
 
-import { attemptsMax } from '../core/limits.ts'
-import { type Ballot, compareBallots, compareText, isQuorum, leaderOrder } from './electorate.ts'
-import {
-  canBeCounted,
-  committers,
-  contributorsHere,
-  freezeMs,
-  isQuorumHere,
-  makePlan,
-  Waiting,
-} from './freeze.ts'
-import type { PromiseMade, Seal } from './messages.ts'
+import { type Ballot, compareBallots, compareText, isQuorum } from './electorate.ts'
+import { committers, contributorsHere, freezeMs, makePlan, Waiting } from './freeze.ts'
 import { hasBit } from './parts.ts'
 import { type Plan, partCountOf, planIdentity } from './plan.ts'
 import { partTimeoutMs } from './reducing.ts'
 import type { BallotPlan, Round } from './round.ts'
 import type { SealContent } from './seal.ts'
 import type { Role, Session } from './session.ts'
+import { Succession } from './succession.ts'
+import type { PromiseMade, Seal } from './vocabulary.ts'
 import type { Voting } from './voting.ts'
 
 interface Lead {
@@ -37,18 +28,13 @@ interface Lead {
   promises: Map<string, PromiseMade>
 }
 
-/** How many attempts' worth of extra patience a leader gets at most: rivals with different views come apart. */
-const patienceAttemptsMax = 6
-
 export class Leading implements Role {
   readonly #round: Round
   readonly #session: Session
   readonly #voting: Voting
+  readonly #succession: Succession
   readonly #waiting = new Waiting()
   #lead: Lead | undefined
-  /** Leaders under which nothing moved. */
-  readonly #suspects = new Set<string>()
-  #judgedAtMs = 0
   #resultCount = 0
   #resultAtMs = 0
   #freezeMs = Number.POSITIVE_INFINITY
@@ -57,6 +43,7 @@ export class Leading implements Role {
     this.#round = round
     this.#session = session
     this.#voting = voting
+    this.#succession = new Succession(round, session)
   }
 
   advance(): void {
@@ -64,17 +51,18 @@ export class Leading implements Role {
     if (round.base === undefined || round.committed !== undefined) return
     this.#freezeMs =
       round.plan === undefined ? freezeMs(round, this.#session, this.#waiting) : Number.POSITIVE_INFINITY
-    if (this.#session.nowMs >= this.#leaderDueMs()) this.#suspectLeader()
-    if (this.#lead !== undefined && compareBallots(this.#lead.ballot, round.promised) < 0)
-      this.#lead = undefined
-    if (this.#lead === undefined && this.#voting.canVote()) this.#considerLeading()
+    if (this.#session.nowMs >= this.#succession.dueMs(this.#freezeMs)) this.#giveUpOnLeader()
+    const isOutbid = this.#lead !== undefined && compareBallots(this.#lead.ballot, round.promised) < 0
+    if (isOutbid) this.#lead = undefined
+    const turn = this.#lead === undefined && this.#voting.canVote() ? this.#succession.ownTurn() : undefined
+    if (turn !== undefined) this.#begin(turn)
     if (this.#lead !== undefined) this.#act(this.#lead)
   }
 
   dueMs(): number {
     const { base, committed } = this.#round
     if (base === undefined || committed !== undefined) return Number.POSITIVE_INFINITY
-    return Math.min(this.#leaderDueMs(), this.#freezeDueMs(), this.#reduceDueMs())
+    return Math.min(this.#succession.dueMs(this.#freezeMs), this.#freezeDueMs(), this.#reduceDueMs())
   }
 
   /** Phase 1 answer. Returns why it is refused, if it is. */
@@ -103,73 +91,24 @@ export class Leading implements Role {
       this.#session.send(peer, sealMessage(round, ballot, seal))
   }
 
-  /** This peer leads the current attempt. */
-  get isLeading(): boolean {
-    return this.#lead !== undefined
-  }
-
   /** The peer that leads now, as far as this one knows. */
   get leader(): string | undefined {
-    return this.#lead?.ballot.leader ?? this.#current()?.leader
+    return this.#succession.current()?.leader
   }
 
-  #current(): Ballot | undefined {
-    const { promised, order } = this.#round
-    if (promised !== undefined || order.length === 0) return promised
-    return { attempt: 0, leader: order[0]! }
-  }
-
-  #considerLeading(): void {
-    const round = this.#round
-    if (round.promised === undefined && round.order[0] === this.#session.self) {
-      this.#begin({ attempt: 0, leader: this.#session.self }, 'gathering')
-      return
-    }
-    const current = this.#current()
-    const isLost = current?.leader === this.#session.self // it led, and gave up: it needs a new ballot
-    if (current !== undefined && !isLost && !this.#isGone(current.leader)) return
-    const next = this.#successor()
-    if (next?.leader === this.#session.self && next.attempt <= attemptsMax) this.#begin(next, 'preparing')
-  }
-
-  /** The ballot that follows the current one, as far as this peer knows who is here. */
-  #successor(): Ballot | undefined {
-    const current = this.#current()
-    return this.#round.isFounding ? this.#nextFounder(current) : this.#nextInOrder(current!)
-  }
-
-  #nextInOrder(current: Ballot): Ballot | undefined {
-    const { order } = this.#round
-    for (let attempt = current.attempt + 1; attempt <= current.attempt + order.length; attempt++) {
-      const leader = order[attempt % order.length]!
-      if (leader === this.#session.self || !this.#isGone(leader)) return { attempt, leader }
-    }
-    return undefined
-  }
-
-  /** Before any agreement the first in hash order of those that are here and committed leads. */
-  #nextFounder(current: Ballot | undefined): Ballot | undefined {
-    const round = this.#round
-    const here = committers(round, this.#session)
-    const isEnough = here.length >= this.#session.init.peersMin || round.survivors !== undefined
-    const [leader] = leaderOrder(
-      round.base!.root,
-      here.filter((peer) => peer === this.#session.self || !this.#isGone(peer)),
-    )
-    if (!isEnough || leader === undefined) return undefined
-    return { attempt: current === undefined ? 0 : current.attempt + 1, leader }
-  }
-
-  #isGone(peer: string): boolean {
-    return this.#suspects.has(peer) || !canBeCounted(this.#round, this.#session, peer)
-  }
-
-  #begin(ballot: Ballot, phase: Lead['phase']): void {
-    const { number: round } = this.#round
-    this.#lead = { ballot, phase, promises: new Map() }
+  /** Only the first ballot of an electorate needs no promises: nothing lower can have been accepted. */
+  #begin(ballot: Ballot): void {
+    const { number: round, isFounding } = this.#round
+    const isFirst = ballot.attempt === 0 && !isFounding
+    this.#lead = { ballot, phase: isFirst ? 'gathering' : 'preparing', promises: new Map() }
     this.#session.emit({ kind: 'Progress', round, phase: 'gathering' })
-    if (phase === 'preparing') this.#session.broadcast({ kind: 'Prepare', round, ballot })
-    else this.#round.promised = ballot
+    if (isFirst) this.#round.promised = ballot
+    else this.#session.broadcast({ kind: 'Prepare', round, ballot })
+  }
+
+  #giveUpOnLeader(): void {
+    if (this.leader === this.#session.self) this.#lead = undefined
+    this.#succession.suspectLeader()
   }
 
   #act(lead: Lead): void {
@@ -191,7 +130,7 @@ export class Leading implements Role {
     }
     const here = committers(this.#round, this.#session).filter((peer) => !this.#isReborn(peer))
     const isEnough = lead.promises.size >= this.#session.init.peersMin || survivors !== undefined
-    return isEnough && here.every((peer) => lead.promises.has(peer) || this.#suspects.has(peer))
+    return isEnough && here.every((peer) => lead.promises.has(peer) || this.#succession.isSuspect(peer))
   }
 
   /** In a founding round a new plan counts on its contributors' votes, so each must have promised. */
@@ -278,7 +217,7 @@ export class Leading implements Role {
     if (count === parts.length) {
       const digests = parts.map((part) => results.get(current.planId, part)!.digest)
       const members = this.#members(current.plan)
-      if (members.length > 0 && this.#isQuorumPossible())
+      if (members.length > 0 && this.#succession.isQuorumPossible())
         this.#seal(lead, current.planId, { digests, members })
       return
     }
@@ -318,33 +257,6 @@ export class Leading implements Role {
     if (this.#lead?.phase !== 'reducing' || plan === undefined) return Number.POSITIVE_INFINITY
     const { timing } = this.#session.init
     return this.#resultAtMs + timing.reduceMs + partTimeoutMs(this.#session, plan.plan)
-  }
-
-  /** When the leader has had its time; only while there is something that it should be doing. */
-  #leaderDueMs(): number {
-    const { plan, progressAtMs } = this.#round
-    const isItsTurn = plan !== undefined || this.#session.nowMs >= this.#freezeMs
-    if (!isItsTurn || !this.#isQuorumPossible()) return Number.POSITIVE_INFINITY
-    const { leaderMs } = this.#session.init.timing
-    const attempts = Math.min(patienceAttemptsMax, this.#round.promised?.attempt ?? 0)
-    const workMs = plan === undefined ? 0 : 2 * partTimeoutMs(this.#session, plan.plan)
-    return Math.max(progressAtMs, this.#judgedAtMs) + leaderMs * (1 + attempts / 2) + workMs
-  }
-
-  #isQuorumPossible(): boolean {
-    return this.#round.isFounding || isQuorumHere(this.#round, this.#session)
-  }
-
-  #suspectLeader(): void {
-    this.#judgedAtMs = this.#session.nowMs
-    const leader = this.leader
-    if (leader === undefined) return
-    if (leader === this.#session.self) this.#lead = undefined
-    // When nothing moved although the leader was given up before, its successor is not moving either.
-    const successor = this.#suspects.has(leader) ? this.#successor()?.leader : undefined
-    this.#suspects.add(successor ?? leader)
-    const rivals = this.#round.isFounding ? committers(this.#round, this.#session) : this.#round.order
-    if (rivals.every((peer) => this.#isGone(peer))) this.#suspects.clear()
   }
 }
 

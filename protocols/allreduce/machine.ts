@@ -18,10 +18,10 @@ import { Positions } from './behind.ts'
 import { Duties } from './duties.ts'
 import { compareText } from './electorate.ts'
 import type { Effect, Event, Inspection, MachineInit } from './events.ts'
-import type { Commit, Hold, Message, RoundMessage } from './messages.ts'
 import { commitIdentity } from './parts.ts'
 import { pendingReason } from './pending.ts'
 import type { Session } from './session.ts'
+import type { Commit, Hold, Message, RoundMessage } from './vocabulary.ts'
 
 /** Rounds that a peer without a state keeps, newest first: the ones that can still be committed while it looks. */
 const roundsFollowed = roundsKept + 2

@@ -7,7 +7,8 @@
 
 import { SwarmError } from '../core/errors.ts'
 import { partsMax } from '../core/limits.ts'
-import { encodeMessage, type Message } from './messages.ts'
+import { encodeMessage } from './messages.ts'
+import type { Message } from './vocabulary.ts'
 
 /**
  * Messages waiting for one peer: a round sends it every part and every result once, and a few words. A peer that lets more

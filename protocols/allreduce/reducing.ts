@@ -10,11 +10,11 @@
 
 import { rowPeersMax } from '../core/limits.ts'
 import type { Event, Inspection } from './events.ts'
-import type { Part, Reassign, Result } from './messages.ts'
 import { newBitmap, partCount, partLength, setBit } from './parts.ts'
 import { audienceOf, type Contributor, type Plan, reducerOf, sendingOrder } from './plan.ts'
 import type { BallotPlan, Round } from './round.ts'
 import type { Role, Session } from './session.ts'
+import type { Part, Reassign, Result } from './vocabulary.ts'
 
 /**
  * Bytes per second that a contributor's uplink is expected to carry at least (2 Mbit/s): it sends one part to each reducer

@@ -3,7 +3,7 @@
  * taken for dead can leave a second one, and the seal says which of them counts.
  */
 
-import type { Result } from './messages.ts'
+import type { Result } from './vocabulary.ts'
 
 export interface HeldResult {
   digest: string

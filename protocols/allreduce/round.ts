@@ -16,10 +16,10 @@ import {
   leaderOrder,
 } from './electorate.ts'
 import type { CommittedRound } from './events.ts'
-import type { Commit, Hold } from './messages.ts'
 import { type Contributor, type Plan, reducerOf } from './plan.ts'
 import { Results } from './results.ts'
 import type { SealContent } from './seal.ts'
+import type { Commit, Hold } from './vocabulary.ts'
 
 /** A peer that said it holds the round's state. */
 export interface Standing {

@@ -16,70 +16,27 @@ import { sha256 } from 'multiformats/hashes/sha2'
 import type { Clock } from '../core/clock.ts'
 import { SwarmError } from '../core/errors.ts'
 import type { Codec } from '../wire/codecs/codec.ts'
-import { type CodecName, codecFor } from '../wire/codecs/index.ts'
+import { codecFor } from '../wire/codecs/index.ts'
 import type { PeerComponents } from '../wire/components.ts'
 import { Links } from '../wire/link.ts'
 import type { RoundBase } from './base.ts'
-import {
-  type CommittedRound,
-  defaultTiming,
-  type Effect,
-  type Event,
-  type Inspection,
-  type RoundPhase,
-  type Timing,
-} from './events.ts'
+import { type CommittedRound, defaultTiming, type Effect, type Event, type Inspection } from './events.ts'
 import { identityOf, isDecodable } from './inspection.ts'
 import { AllreduceMachine } from './machine.ts'
-import { decodeMessage, type Message } from './messages.ts'
+import { decodeMessage } from './messages.ts'
+import {
+  type AllreduceRunInit,
+  allreduceProtocol,
+  type RoundCommitted,
+  type RoundOutcome,
+} from './options.ts'
 import { encodeParts, type Partition, partitionOf, partLength, partOf, resultIdentity } from './parts.ts'
 import { Outgoing } from './queue.ts'
 import { reducePart } from './reduction.ts'
-
-/** One for each run: a peer that is not in the run does not speak it. */
-export const allreduceProtocol = (job: string): string => `/starling/allreduce/1/${job}`
+import type { Message } from './vocabulary.ts'
 
 /** A goodbye that has not gone out by then does not go out. */
 const leaveMsMax = 1_000
-
-export interface AllreduceRunInit {
-  /** CID of the job's manifest, as text. */
-  job: string
-  /** Elements of an update, > 0. */
-  parameterCount: number
-  codec: CodecName
-  /** Updates that the run's first round needs at least, >= 1. */
-  peersMin: number
-  /** Others cannot open connections to this peer, so it reduces nothing. Default false. */
-  isClientOnly?: boolean
-  timing?: Timing
-  onEvent?: (event: AllreduceEvent) => void
-}
-
-export type AllreduceEvent =
-  /** `offered`: this peer's update is encoded, and named to the others. */
-  | { kind: 'phase'; round: number; phase: RoundPhase | 'offered' }
-  /** Too few of the peers that hold the state are here. */
-  | { kind: 'quorum-lost'; round: number; live: readonly string[]; expiresInMs: number }
-  /** A message was dropped. */
-  | { kind: 'refused'; peer: string; reason: string }
-
-export type RoundOutcome =
-  | RoundCommitted
-  | { kind: 'behind'; round: number; root: string; peers: readonly string[] }
-
-export interface RoundCommitted {
-  kind: 'committed'
-  round: number
-  /** f32[parameterCount]: the weighted mean. The receiver's. */
-  average: Float32Array
-  /** The peers that hold the next state by agreement, sorted. */
-  electorate: readonly string[]
-  /** Those whose update is in it whole. */
-  contributors: readonly { peer: string; weight: number }[]
-  /** Sum of their weights. */
-  totalWeight: number
-}
 
 interface Waiter {
   round: number

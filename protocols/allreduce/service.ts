@@ -3,7 +3,8 @@
 import type { Startable } from '@libp2p/interface'
 import { type Clock, systemClock } from '../core/clock.ts'
 import type { PeerComponents } from '../wire/components.ts'
-import { AllreduceRun, type AllreduceRunInit } from './run.ts'
+import type { AllreduceRunInit } from './options.ts'
+import { AllreduceRun } from './run.ts'
 
 /** The libp2p service. */
 export class Allreduce implements Startable {

@@ -1,7 +1,7 @@
 /** What the roles of a round may see of the peer around them, and do. The machine is the one implementation. */
 
 import type { Effect, MachineInit } from './events.ts'
-import type { Message } from './messages.ts'
+import type { Message } from './vocabulary.ts'
 
 export interface Session {
   readonly self: string

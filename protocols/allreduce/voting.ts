@@ -12,12 +12,12 @@
 
 import { type Ballot, compareBallots, isLegalBallot, leaderOrder } from './electorate.ts'
 import type { CommittedPart, CommittedRound } from './events.ts'
-import type { Accepted, Outbid, Prepare, PromiseMade, Seal } from './messages.ts'
 import { hasBit, newBitmap, setBit } from './parts.ts'
 import { type Plan, partCountOf } from './plan.ts'
 import type { Round, SealedValue } from './round.ts'
 import { type SealContent, sealFault, sealIdentity } from './seal.ts'
 import type { Role, Session } from './session.ts'
+import type { Accepted, Outbid, Prepare, PromiseMade, Seal } from './vocabulary.ts'
 
 /** Different seals that votes may name in one round. Every attempt adds at most one; the rest is a flood. */
 const sealsMax = 64

@@ -2,10 +2,11 @@
 
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { decodeMessage, encodeMessage, type Message } from '../../protocols/allreduce/messages.ts'
+import { decodeMessage, encodeMessage } from '../../protocols/allreduce/messages.ts'
 import { resultIdentity } from '../../protocols/allreduce/parts.ts'
 import type { Plan } from '../../protocols/allreduce/plan.ts'
 import { sealIdentity } from '../../protocols/allreduce/seal.ts'
+import type { Message } from '../../protocols/allreduce/vocabulary.ts'
 import { SwarmError } from '../../protocols/core/errors.ts'
 import { frameBytesMax, partsMax } from '../../protocols/core/limits.ts'
 import { seededRandom } from '../../protocols/core/random.ts'

@@ -2,7 +2,7 @@
 
 import { describe, expect, test } from 'vitest'
 import { leaderOrder } from '../../../protocols/allreduce/electorate.ts'
-import type { Message } from '../../../protocols/allreduce/messages.ts'
+import type { Message } from '../../../protocols/allreduce/vocabulary.ts'
 import { f32 } from '../../../protocols/wire/codecs/f32.ts'
 import { type Card, founded, genesis, hash, Table } from './table.ts'
 

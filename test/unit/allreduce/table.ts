@@ -8,9 +8,9 @@ import { defaultTiming, type Effect, type Event } from '../../../protocols/allre
 import { toHex } from '../../../protocols/allreduce/fields.ts'
 import { inspect } from '../../../protocols/allreduce/inspection.ts'
 import { AllreduceMachine } from '../../../protocols/allreduce/machine.ts'
-import type { Message } from '../../../protocols/allreduce/messages.ts'
 import { encodeParts, partLength, resultIdentity } from '../../../protocols/allreduce/parts.ts'
 import { reducePart } from '../../../protocols/allreduce/reduction.ts'
+import type { Message } from '../../../protocols/allreduce/vocabulary.ts'
 import { f32 } from '../../../protocols/wire/codecs/f32.ts'
 
 export const partition = { elements: 6, partElements: 2 }

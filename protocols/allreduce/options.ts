@@ -1,0 +1,46 @@
+/** What a run of the allreduce is opened with, what it tells, and what its rounds come to. */
+
+import type { CodecName } from '../wire/codecs/codec.ts'
+import type { RoundPhase, Timing } from './events.ts'
+
+/** One for each run: a peer that is not in the run does not speak it. */
+export const allreduceProtocol = (job: string): string => `/starling/allreduce/1/${job}`
+
+export interface AllreduceRunInit {
+  /** CID of the job's manifest, as text. */
+  job: string
+  /** Elements of an update, > 0. */
+  parameterCount: number
+  codec: CodecName
+  /** Updates that the run's first round needs at least, >= 1. */
+  peersMin: number
+  /** Others cannot open connections to this peer, so it reduces nothing. Default false. */
+  isClientOnly?: boolean
+  timing?: Timing
+  onEvent?: (event: AllreduceEvent) => void
+}
+
+export type AllreduceEvent =
+  /** `offered`: this peer's update is encoded, and named to the others. */
+  | { kind: 'phase'; round: number; phase: RoundPhase | 'offered' }
+  /** Too few of the peers that hold the state are here. */
+  | { kind: 'quorum-lost'; round: number; live: readonly string[]; expiresInMs: number }
+  /** A message was dropped. */
+  | { kind: 'refused'; peer: string; reason: string }
+
+export type RoundOutcome =
+  | RoundCommitted
+  | { kind: 'behind'; round: number; root: string; peers: readonly string[] }
+
+export interface RoundCommitted {
+  kind: 'committed'
+  round: number
+  /** f32[parameterCount]: the weighted mean. The receiver's. */
+  average: Float32Array
+  /** The peers that hold the next state by agreement, sorted. */
+  electorate: readonly string[]
+  /** Those whose update is in it whole. */
+  contributors: readonly { peer: string; weight: number }[]
+  /** Sum of their weights. */
+  totalWeight: number
+}

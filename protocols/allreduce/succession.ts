@@ -1,0 +1,109 @@
+/**
+ * Whose turn it is to lead a round.
+ *
+ * Attempt 0 is led by the first of the electorate. A leader that is gone, that cannot vote, or under which nothing moves for
+ * `leaderMs`, is followed by the next voter in order that is here; in a founding round by the first of those that have
+ * committed. Peers may see this differently for a while: then two prepare, and the higher ballot wins.
+ */
+
+import { attemptsMax } from '../core/limits.ts'
+import { type Ballot, leaderOrder } from './electorate.ts'
+import { canBeCounted, committers, isQuorumHere } from './freeze.ts'
+import { partTimeoutMs } from './reducing.ts'
+import type { Round } from './round.ts'
+import type { Session } from './session.ts'
+
+/** How many attempts' worth of extra patience a leader gets at most: rivals with different views come apart. */
+const patienceAttemptsMax = 6
+
+export class Succession {
+  readonly #round: Round
+  readonly #session: Session
+  /** Leaders under which nothing moved. */
+  readonly #suspects = new Set<string>()
+  #judgedAtMs = 0
+
+  constructor(round: Round, session: Session) {
+    this.#round = round
+    this.#session = session
+  }
+
+  /** The ballot that counts now, as far as this peer knows. */
+  current(): Ballot | undefined {
+    const { promised, order } = this.#round
+    if (promised !== undefined || order.length === 0) return promised
+    return { attempt: 0, leader: order[0]! }
+  }
+
+  /** The ballot that this peer should begin, while it leads none; undefined when it is another's turn. */
+  ownTurn(): Ballot | undefined {
+    const { promised, order } = this.#round
+    const { self } = this.#session
+    if (promised === undefined && order[0] === self) return { attempt: 0, leader: self }
+    const current = this.current()
+    const hasGivenUp = current?.leader === self
+    if (current !== undefined && !hasGivenUp && !this.#isGone(current.leader)) return undefined
+    const next = this.#successor()
+    return next?.leader === self && next.attempt <= attemptsMax ? next : undefined
+  }
+
+  /** When the leader has had its time; only while there is something that it should be doing. `freezeMs`: since when it could plan. */
+  dueMs(freezeMs: number): number {
+    const { plan, progressAtMs, promised } = this.#round
+    const isItsTurn = plan !== undefined || this.#session.nowMs >= freezeMs
+    if (!isItsTurn || !this.isQuorumPossible()) return Number.POSITIVE_INFINITY
+    const { leaderMs } = this.#session.init.timing
+    const attempts = Math.min(patienceAttemptsMax, promised?.attempt ?? 0)
+    const workMs = plan === undefined ? 0 : 2 * partTimeoutMs(this.#session, plan.plan)
+    return Math.max(progressAtMs, this.#judgedAtMs) + leaderMs * (1 + attempts / 2) + workMs
+  }
+
+  /** Enough of the electorate are here to decide anything. */
+  isQuorumPossible(): boolean {
+    return this.#round.isFounding || isQuorumHere(this.#round, this.#session)
+  }
+
+  /** Nothing moved under the leader: it is passed over. When it was before, its successor is not moving either. */
+  suspectLeader(): void {
+    this.#judgedAtMs = this.#session.nowMs
+    const leader = this.current()?.leader
+    if (leader === undefined) return
+    const successor = this.#suspects.has(leader) ? this.#successor()?.leader : undefined
+    this.#suspects.add(successor ?? leader)
+    const rivals = this.#round.isFounding ? committers(this.#round, this.#session) : this.#round.order
+    if (rivals.every((peer) => this.#isGone(peer))) this.#suspects.clear()
+  }
+
+  isSuspect(peer: string): boolean {
+    return this.#suspects.has(peer)
+  }
+
+  /** The ballot that follows the current one, as far as this peer knows who is here. */
+  #successor(): Ballot | undefined {
+    const current = this.current()
+    return this.#round.isFounding ? this.#nextFounder(current) : this.#nextInOrder(current!)
+  }
+
+  #nextInOrder(current: Ballot): Ballot | undefined {
+    const { order } = this.#round
+    for (let attempt = current.attempt + 1; attempt <= current.attempt + order.length; attempt++) {
+      const leader = order[attempt % order.length]!
+      if (leader === this.#session.self || !this.#isGone(leader)) return { attempt, leader }
+    }
+    return undefined
+  }
+
+  #nextFounder(current: Ballot | undefined): Ballot | undefined {
+    const round = this.#round
+    const here = committers(round, this.#session)
+    const isEnough = here.length >= this.#session.init.peersMin || round.survivors !== undefined
+    const candidates = here.filter((peer) => peer === this.#session.self || !this.#isGone(peer))
+    const [leader] = leaderOrder(round.base!.root, candidates)
+    if (!isEnough || leader === undefined) return undefined
+    return { attempt: current === undefined ? 0 : current.attempt + 1, leader }
+  }
+
+  #isGone(peer: string): boolean {
+    return this.#suspects.has(peer) || !canBeCounted(this.#round, this.#session, peer)
+  }
+}
