@@ -25,6 +25,8 @@ export interface CatchUp {
   expected: ExpectedState
   /** State `r + 1` from state `r` and the outcome of round `r`. */
   advance(from: State, outcome: Committed): State
+  /** Makes `state` this peer's own: hashes it and serves it, which takes a while. */
+  settle(state: State): Promise<void>
   signal: AbortSignal
 }
 
@@ -37,9 +39,12 @@ const bufferBytesMax = 256 << 20
 /** One attempt at one state: past this the peers have probably forgotten it, and a newer one is tried. */
 const fetchMsMax = 30_000
 
-/** The newest state of the run that can be reached from what the peers serve. */
+/**
+ * The newest state of the run that can be reached from what the peers serve, made this peer's own by `settle`. Following
+ * ends only when nothing more was committed while it settled; so the caller can take its place in the round at once.
+ */
 export async function catchUp(init: CatchUp): Promise<State> {
-  const { averaging, gossip, advance, signal } = init
+  const { averaging, gossip, settle, signal } = init
   const averages = new Map<number, Committed>()
   const stopFollowing = averaging.follow((outcome) => {
     averages.set(outcome.round, outcome)
@@ -50,18 +55,26 @@ export async function catchUp(init: CatchUp): Promise<State> {
     while (true) {
       signal.throwIfAborted()
       let state = await fetchNewest(init)
-      if (state === undefined) {
-        await gossip.changed({ signal })
-        continue
+      if (state === undefined) await gossip.changed({ signal })
+      while (state !== undefined) {
+        state = applyAll(state, averages, init)
+        if (isLeftBehind(state, averages)) break
+        await settle(state)
+        if (!averages.has(state.round)) return state
       }
-      for (let next = averages.get(state.round); next !== undefined; next = averages.get(state.round)) {
-        state = advance(state, next)
-      }
-      if (!isLeftBehind(state, averages)) return state
     }
   } finally {
     stopFollowing()
   }
+}
+
+/** `state` after all rounds whose averages are here, as far as they follow one another. */
+function applyAll(from: State, averages: ReadonlyMap<number, Committed>, { advance }: CatchUp): State {
+  let state = from
+  for (let next = averages.get(state.round); next !== undefined; next = averages.get(state.round)) {
+    state = advance(state, next)
+  }
+  return state
 }
 
 /** A later round was committed than the averages reach from here. */

@@ -164,9 +164,9 @@ export class RunPeer {
       clock,
       expected: { job: plan.job, parameters: this.#state.parameters.length, outer: this.#state.outer.length },
       advance: (from, outcome) => this.#advance(from, outcome),
+      settle: (state) => this.#hold(state),
       signal,
     })
-    await this.#hold(state)
     this.#init.onEvent?.({ kind: 'synced', round: state.round, root: this.#root })
   }
 
