@@ -12,7 +12,6 @@
  * peers that missed their end, the current one, and the next), the links, and the clock of the waits.
  */
 
-import { roundsKept } from '../core/limits.ts'
 import type { RoundBase } from './base.ts'
 import { Positions } from './behind.ts'
 import { Duties } from './duties.ts'
@@ -20,11 +19,9 @@ import { compareText } from './electorate.ts'
 import type { Effect, Event, Inspection, MachineInit } from './events.ts'
 import { commitIdentity } from './parts.ts'
 import { pendingReason } from './pending.ts'
+import { Rounds } from './rounds.ts'
 import type { Session } from './session.ts'
 import type { Commit, Hold, Message, RoundMessage } from './vocabulary.ts'
-
-/** Rounds that a peer without a state keeps, newest first: the ones that can still be committed while it looks. */
-const roundsFollowed = roundsKept + 2
 
 interface LocalMessage {
   message: Message
@@ -34,13 +31,12 @@ interface LocalMessage {
 export class AllreduceMachine implements Session {
   readonly self: string
   readonly init: MachineInit
-  readonly #rounds = new Map<number, Duties>()
+  readonly #rounds = new Rounds((number) => new Duties(number, this))
   readonly #up = new Set<string>()
   readonly #left = new Set<string>()
   readonly #following = new Set<string>()
   readonly #positions = new Positions()
-  /** The round that this peer is in, or will be in next; undefined while it has no state. */
-  #place: number | undefined
+  /** The run holds the state of its place, so it is told when it falls behind. */
   #isWaiting = false
   #isFollowing = false
   #isGone = false
@@ -68,7 +64,7 @@ export class AllreduceMachine implements Session {
       for (let next = this.#local.shift(); next !== undefined; next = this.#local.shift()) {
         this.#receive(this.self, next.message, next.inspection)
       }
-      for (const number of this.#numbers()) this.#advance(number)
+      for (const duties of this.#rounds.active()) this.#advance(duties)
     } while (this.#local.length > 0)
     this.#judge()
     this.#setTimer()
@@ -77,12 +73,11 @@ export class AllreduceMachine implements Session {
 
   /** What the peer waits for, in words, for people and for the simulator's liveness check. */
   pending(): string {
-    const duties = this.#place === undefined ? undefined : this.#rounds.get(this.#place)
+    const { place, current } = this.#rounds
     if (this.#isGone) return 'gone'
-    if (this.#place === undefined)
-      return this.#isFollowing ? 'following until the state is here' : 'no state yet'
-    if (duties?.round.base === undefined) return `round ${this.#place}: the state is not here yet`
-    return `round ${this.#place}: ${pendingReason(duties, this)}`
+    if (place === undefined) return this.#isFollowing ? 'following until the state is here' : 'no state yet'
+    if (current?.round.base === undefined) return `round ${place}: the state is not here yet`
+    return `round ${place}: ${pendingReason(current, this)}`
   }
 
   isLive(peer: string): boolean {
@@ -127,7 +122,7 @@ export class AllreduceMachine implements Session {
         this.#joinAsReceiver(event.base)
         return
       case 'FollowStarted':
-        this.#place = undefined
+        this.#rounds.place = undefined
         this.#isWaiting = false
         this.#isFollowing = true
         this.broadcast({ kind: 'Follow' })
@@ -155,44 +150,42 @@ export class AllreduceMachine implements Session {
     }
   }
 
-  /** Begins the round of `base`; undefined when that is over already and the answer was given. */
+  /** Comes to the round of `base`; undefined when it is over already, and then the answer was given. */
   #enter(base: RoundBase): Duties | undefined {
-    if (this.#place !== undefined && base.round < this.#place) {
+    const { place } = this.#rounds
+    if (place !== undefined && base.round < place) {
       this.#answerLate(base)
       return undefined
     }
-    let duties = this.#rounds.get(base.round)
-    const known = duties?.round.base
-    if (known !== undefined && known.root === base.root) return this.#resume(duties!)
-    if (duties === undefined || known !== undefined) duties = this.#startOver(base.round, duties)
     this.#isFollowing = false
     this.#isWaiting = true
-    this.#place = base.round
-    this.#rounds.set(base.round, duties)
-    this.#prune()
-    duties.round.begin(base, this.#nowMs, this.#isVoterIn(base))
-    const { isVoter } = duties.round
-    const { round, root } = base
-    this.broadcast({ kind: 'Hold', round, root, incarnation: this.init.incarnation, isVoter })
-    return duties
+    this.#rounds.place = base.round
+    const duties = this.#recordOf(base)
+    if (duties.round.base === undefined) this.#begin(duties, base)
+    if (duties.round.committed === undefined) return duties
+    this.emit({ kind: 'Committed', outcome: duties.round.committed })
+    return undefined
   }
 
-  /** A record for another state of the same round: what the others said about themselves stays true. */
-  #startOver(number: number, before: Duties | undefined): Duties {
+  /** The record of the round, or a new one when it is about another state: what the others said of themselves stays true. */
+  #recordOf({ round: number, root }: RoundBase): Duties {
+    const known = this.#rounds.open(number)!
+    const knownRoot = known.round.base?.root ?? known.round.committed?.root ?? root
+    if (knownRoot === root) return known
     const duties = new Duties(number, this)
-    for (const [peer, standing] of before?.round.standings ?? []) {
+    for (const [peer, standing] of known.round.standings) {
       if (peer !== this.self) duties.round.standings.set(peer, standing)
     }
+    duties.round.isDisowned = known.round.base !== undefined
+    this.#rounds.replace(duties)
     return duties
   }
 
-  #resume(duties: Duties): Duties {
-    this.#isFollowing = false
-    this.#isWaiting = true
-    this.#place = duties.round.number
-    if (duties.round.committed !== undefined)
-      this.emit({ kind: 'Committed', outcome: duties.round.committed })
-    return duties
+  #begin({ round }: Duties, base: RoundBase): void {
+    round.begin(base, this.#nowMs, this.#isVoterIn(base) && !round.isDisowned)
+    const { isVoter } = round
+    const { incarnation } = this.init
+    this.broadcast({ kind: 'Hold', round: base.round, root: base.root, incarnation, isVoter })
   }
 
   /** The run asks for a round that this machine has left behind: it may still know the outcome. */
@@ -202,15 +195,13 @@ export class AllreduceMachine implements Session {
       this.emit({ kind: 'Committed', outcome: committed })
       return
     }
-    this.#place = base.round
-    this.#isWaiting = true
     const ahead = this.#positions.judge(base, this.#nowMs, this.#nowMs, 0)
     this.#becomeBehind(ahead ?? { round: base.round, root: base.root, peers: [] })
   }
 
   #update(event: Extract<Event, { kind: 'UpdateReady' }>): void {
     const duties = this.#enter(event.base)
-    if (duties === undefined || duties.round.committed !== undefined || duties.round.own !== undefined) return
+    if (duties === undefined || duties.round.own !== undefined) return
     const { weight, norm, bandwidth, parts, digests } = event
     const { incarnation } = this.init
     const commit = this.init.hash(commitIdentity({ incarnation, weight, digests }))
@@ -222,7 +213,7 @@ export class AllreduceMachine implements Session {
 
   #joinAsReceiver(base: RoundBase): void {
     const duties = this.#enter(base)
-    if (duties === undefined || duties.round.committed !== undefined) return
+    if (duties === undefined || duties.round.own !== undefined) return
     const { incarnation } = this.init
     const { round, root } = base
     const { isVoter } = duties.round
@@ -246,7 +237,7 @@ export class AllreduceMachine implements Session {
   /** This peer fetched the state of round `number`, and learns only now that it was made a member of it in this life. */
   #reconsiderVote(number: number): void {
     const round = this.#rounds.get(number)?.round
-    if (round?.base === undefined || round.isVoter || !this.#isVoterIn(round.base)) return
+    if (round?.base === undefined || round.isVoter || round.isDisowned || !this.#isVoterIn(round.base)) return
     round.isVoter = true
     const standing = this.#ownStanding(number)
     if (standing !== undefined) this.broadcast(standing)
@@ -268,9 +259,10 @@ export class AllreduceMachine implements Session {
     this.#up.add(peer)
     this.#left.delete(peer)
     if (this.#isFollowing) this.send(peer, { kind: 'Follow' })
-    const standing = this.#place === undefined ? undefined : this.#ownStanding(this.#place)
+    const { place } = this.#rounds
+    const standing = place === undefined ? undefined : this.#ownStanding(place)
     if (standing !== undefined) this.send(peer, standing)
-    for (const number of this.#numbers()) this.#rounds.get(number)!.repeatTo(peer)
+    for (const number of this.#rounds.numbers()) this.#rounds.get(number)!.repeatTo(peer)
   }
 
   #forget(peer: string): void {
@@ -287,7 +279,7 @@ export class AllreduceMachine implements Session {
       this.#positions.forget(from)
     } else {
       this.#notePosition(from, message)
-      const reason = this.#roundFor(message.round)?.receive(from, message, inspection)
+      const reason = this.#rounds.open(message.round)?.receive(from, message, inspection)
       if (reason !== undefined) this.refuse(from, `${message.kind} of round ${message.round}: ${reason}`)
     }
   }
@@ -298,39 +290,17 @@ export class AllreduceMachine implements Session {
     if (from !== this.self) this.#positions.note(from, message.round, message.root)
   }
 
-  /** The round's record, begun if the round is one that matters. */
-  #roundFor(number: number): Duties | undefined {
-    const known = this.#rounds.get(number)
-    if (known !== undefined) return known
-    if (this.#place !== undefined && (number < this.#place || number > this.#place + 1)) return undefined
-    const duties = new Duties(number, this)
-    this.#rounds.set(number, duties)
-    this.#prune()
-    return this.#rounds.get(number)
-  }
-
-  #prune(): void {
-    const numbers = this.#numbers()
-    const oldest = this.#place === undefined ? numbers.at(-roundsFollowed) : this.#place - roundsKept
-    for (const number of numbers) {
-      const isFuture = this.#place !== undefined && number > this.#place + 1
-      if (number < (oldest ?? 0) || isFuture) this.#rounds.delete(number)
-    }
-  }
-
-  /** Lets the round's roles act, and moves on when it is committed. Later rounds wait for this one. */
-  #advance(number: number): void {
-    const duties = this.#rounds.get(number)
-    if (duties === undefined || (this.#place !== undefined && number > this.#place)) return
-    const wasCommitted = duties.round.committed !== undefined
+  /** Lets the round's roles act, and moves on when it is committed. */
+  #advance(duties: Duties): void {
+    const { round } = duties
+    const wasCommitted = round.committed !== undefined
     duties.advance()
-    if (duties.round.committed === undefined) return
-    if (!wasCommitted) this.#reconsiderVote(number + 1)
-    if (number !== this.#place) return
-    this.#place = number + 1
+    if (round.committed === undefined) return
+    if (!wasCommitted) this.#reconsiderVote(round.number + 1)
+    if (round.number !== this.#rounds.place) return
+    this.#rounds.place = round.number + 1
     this.#isWaiting = false
     duties.reducing.release()
-    this.#prune()
   }
 
   #judge(): void {
@@ -342,22 +312,19 @@ export class AllreduceMachine implements Session {
   }
 
   #becomeBehind(ahead: { round: number; root: string; peers: string[] }): void {
-    this.#place = undefined
+    this.#rounds.place = undefined
     this.#isWaiting = false
     this.emit({ kind: 'Behind', ...ahead })
   }
 
   /** The base of the round that this peer waits in. */
   #waitingBase(): RoundBase | undefined {
-    if (!this.#isWaiting || this.#place === undefined) return undefined
-    return this.#rounds.get(this.#place)?.round.base
+    return this.#isWaiting ? this.#rounds.current?.round.base : undefined
   }
 
   #setTimer(): void {
     let dueMs = Number.POSITIVE_INFINITY
-    for (const [number, duties] of this.#rounds) {
-      if (this.#place === undefined || number <= this.#place) dueMs = Math.min(dueMs, duties.dueMs())
-    }
+    for (const duties of this.#rounds.active()) dueMs = Math.min(dueMs, duties.dueMs())
     const base = this.#waitingBase()
     if (base !== undefined) {
       const { progressAtMs } = this.#rounds.get(base.round)!.round
@@ -366,10 +333,6 @@ export class AllreduceMachine implements Session {
     if (dueMs === this.#wakeMs || dueMs === Number.POSITIVE_INFINITY) return
     this.#wakeMs = dueMs
     this.#effects.push({ kind: 'SetTimer', delayMs: Math.max(1, Math.ceil(dueMs - this.#nowMs)) })
-  }
-
-  #numbers(): number[] {
-    return [...this.#rounds.keys()].sort((a, b) => a - b)
   }
 
   /** What an executor would find out about a message of this peer to itself. */

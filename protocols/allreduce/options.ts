@@ -35,6 +35,8 @@ export type RoundOutcome =
 export interface RoundCommitted {
   kind: 'committed'
   round: number
+  /** Root of the state that the average belongs on. */
+  root: string
   /** f32[parameterCount]: the weighted mean. The receiver's. */
   average: Float32Array
   /** The peers that hold the next state by agreement, sorted. */

@@ -69,6 +69,8 @@ export class Round {
   progressAtMs = 0
   /** By the electorate's agreement this peer may vote; always so in a founding round. */
   isVoter = false
+  /** This peer took part in the round from another state before: what it promised then, it cannot keep now. */
+  isDisowned = false
   /** Set when the electorate expired: the peers that were left. */
   survivors: ReadonlySet<string> | undefined
 

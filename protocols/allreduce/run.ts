@@ -241,6 +241,7 @@ export class AllreduceRun {
     const committed: RoundCommitted = {
       kind: 'committed',
       round: outcome.round,
+      root: outcome.root,
       average: this.#decodeAverage(outcome),
       electorate: outcome.electorate,
       contributors: outcome.complete.map(({ peer, weight }) => ({ peer, weight })),

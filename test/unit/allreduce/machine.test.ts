@@ -242,6 +242,33 @@ test('a follower learns every round without having a state', () => {
   expect(table.effects('Committed', 'a').at(-1)!.outcome.electorate).toEqual(['a', 'b', 'c'])
 })
 
+test('a round that was decided before this peer came to it is answered at once', () => {
+  const { table, base } = founded()
+  table.seat('f', 3)
+  for (const peer of ['a', 'b', 'c']) {
+    table.step('f', { kind: 'LinkUp', peer })
+    table.step(peer, { kind: 'LinkUp', peer: 'f' })
+  }
+  table.step('f', { kind: 'FollowStarted' })
+  table.deal()
+  for (const peer of ['a', 'b', 'c']) table.update(peer, base, 4)
+  table.deal()
+  const before = table.effects('Committed', 'f').length
+  table.step('f', { kind: 'JoinAsReceiver', base })
+  expect(table.effects('Committed', 'f')).toHaveLength(before + 1)
+  expect(table.machines.get('f')!.pending()).toBe('round 2: the state is not here yet')
+})
+
+test('a peer that gave an update and asks again only to receive keeps its update in the round', () => {
+  const { table, base } = founded()
+  table.update('a', base, 4)
+  table.step('a', { kind: 'JoinAsReceiver', base })
+  for (const peer of ['b', 'c']) table.update(peer, base, 1)
+  table.deal()
+  expect(table.committed('a', 1)).toEqual(Array(6).fill(2))
+  expect(table.effects('Refused')).toEqual([])
+})
+
 test('results of the last two rounds are served, older ones are not', () => {
   const { table, base } = founded()
   let next = base

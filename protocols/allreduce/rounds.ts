@@ -1,0 +1,73 @@
+/**
+ * The rounds that a peer keeps records of: the one it is in or will be in next (its *place*), two committed ones before
+ * it, whose ends others may have missed, and the one after it, which faster peers have begun. A peer without a place
+ * keeps the newest that it hears of.
+ */
+
+import { roundsKept } from '../core/limits.ts'
+import type { Duties } from './duties.ts'
+
+/** Rounds that a peer without a state keeps: the ones that can still be committed while it looks. */
+const roundsFollowed = roundsKept + 2
+
+export class Rounds {
+  readonly #create: (number: number) => Duties
+  readonly #duties = new Map<number, Duties>()
+  #place: number | undefined
+
+  constructor(create: (number: number) => Duties) {
+    this.#create = create
+  }
+
+  /** The round that this peer is in, or will be in next; undefined while it has no state. */
+  get place(): number | undefined {
+    return this.#place
+  }
+
+  set place(number: number | undefined) {
+    this.#place = number
+    this.#prune()
+  }
+
+  /** The record of the peer's place, if it was begun. */
+  get current(): Duties | undefined {
+    return this.#place === undefined ? undefined : this.#duties.get(this.#place)
+  }
+
+  get(number: number): Duties | undefined {
+    return this.#duties.get(number)
+  }
+
+  /** The record of a round, begun if the round is one that matters. */
+  open(number: number): Duties | undefined {
+    const known = this.#duties.get(number)
+    if (known !== undefined) return known
+    if (this.#place !== undefined && (number < this.#place || number > this.#place + 1)) return undefined
+    this.#duties.set(number, this.#create(number))
+    this.#prune()
+    return this.#duties.get(number)
+  }
+
+  /** Puts `duties` in the place of the record there was. */
+  replace(duties: Duties): void {
+    this.#duties.set(duties.round.number, duties)
+  }
+
+  /** Numbers of the rounds kept, ascending. */
+  numbers(): number[] {
+    return [...this.#duties.keys()].sort((a, b) => a - b)
+  }
+
+  /** The rounds whose roles may act: later ones wait until this peer has come to them. */
+  active(): Duties[] {
+    const numbers = this.numbers().filter((number) => this.#place === undefined || number <= this.#place)
+    return numbers.map((number) => this.#duties.get(number)!)
+  }
+
+  #prune(): void {
+    const numbers = this.numbers()
+    const oldest = this.#place === undefined ? numbers.at(-roundsFollowed) : this.#place - roundsKept
+    const newest = this.#place === undefined ? Number.POSITIVE_INFINITY : this.#place + 1
+    for (const number of numbers) if (number < (oldest ?? 0) || number > newest) this.#duties.delete(number)
+  }
+}
