@@ -15,7 +15,7 @@ import { isFinal } from '../protocols/jobs/index.ts'
 import { StateArchive } from '../protocols/run/archive.ts'
 import { stateBlocks } from '../protocols/run/blocks.ts'
 import { runGossip } from '../protocols/run/gossip.ts'
-import { type RunEvent, RunPeer } from '../protocols/run/peer.ts'
+import { RunPeer, type RunPeerEvent } from '../protocols/run/peer.ts'
 import type { Samples } from '../protocols/run/ports.ts'
 import type { FetchProgress } from '../protocols/shards/index.ts'
 import { openNodeCompute } from './compute.ts'
@@ -32,7 +32,7 @@ export interface ParticipationInit {
 
 /** One line of the node's log. */
 export type ParticipationEvent =
-  | RunEvent
+  | RunPeerEvent
   | { kind: 'fetching'; what: 'model' | 'data'; progress: FetchProgress }
   | { kind: 'opened'; model: OpenedModel; seconds: number }
   | { kind: 'averaging'; event: AllreduceEvent }

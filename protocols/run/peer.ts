@@ -64,11 +64,11 @@ export interface RunInit {
   blocks: BlockFetch
   archive: StateArchive
   clock: Clock
-  onEvent?: (event: RunEvent) => void
+  onEvent?: (event: RunPeerEvent) => void
 }
 
 /** One line of the peer's log. */
-export type RunEvent =
+export type RunPeerEvent =
   | { kind: 'phase'; phase: RunPhase; round: number }
   | {
       kind: 'committed'

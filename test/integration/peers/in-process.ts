@@ -9,7 +9,7 @@ import { encodeDataSet } from '../../../data/shards.ts'
 import { participate } from '../../../node/participate.ts'
 import { openSwarmNode, passingHome, type SwarmNode } from '../../../node/swarm-node.ts'
 import { createManifest, type Manifest, type SignedJob, sealManifest } from '../../../protocols/jobs/index.ts'
-import type { RunEvent } from '../../../protocols/run/peer.ts'
+import type { RunPeerEvent } from '../../../protocols/run/peer.ts'
 import { putFile } from '../../../protocols/shards/index.ts'
 
 /** What a run is made of. */
@@ -23,7 +23,7 @@ export interface Task {
   rounds: number
 }
 
-export type Committed = Extract<RunEvent, { kind: 'committed' }>
+export type Committed = Extract<RunPeerEvent, { kind: 'committed' }>
 
 /** A peer that knows those at `bootstrap`; with none it is the swarm's first. */
 export async function startPeer(bootstrap: readonly string[]): Promise<SwarmNode> {

@@ -6,7 +6,7 @@ import { SwarmError } from '../../../protocols/core/errors.ts'
 import { updateMagnitudeMax } from '../../../protocols/core/limits.ts'
 import type { Batch } from '../../../protocols/core/tensor.ts'
 import { StateArchive } from '../../../protocols/run/archive.ts'
-import { type RunEvent, RunPeer, type RunPlan } from '../../../protocols/run/peer.ts'
+import { RunPeer, type RunPeerEvent, type RunPlan } from '../../../protocols/run/peer.ts'
 import type {
   Averaging,
   RoundBase,
@@ -156,7 +156,7 @@ interface PeerOptions {
   loss?: (task: TrainingTask) => number
   /** Times the gradient. */
   updateScale?: number
-  onEvent?: (event: RunEvent) => void
+  onEvent?: (event: RunPeerEvent) => void
 }
 
 const examplePlan: RunPlan = {
@@ -189,7 +189,7 @@ describe('peers of one run', () => {
   test('take in a newcomer, who fetches a state, catches up and then trains on samples of its own', async () => {
     const swarm = new Swarm(['a', 'b'])
     const plan = { roundsMax: 12 }
-    const events: RunEvent[] = []
+    const events: RunPeerEvent[] = []
     let late: RunPeer | undefined
     const lateDone = Promise.withResolvers<void>()
     const early = ['a', 'b'].map((name) =>
@@ -214,7 +214,7 @@ describe('peers of one run', () => {
 
   test('go on without the update of a peer whose loss is not finite', async () => {
     const swarm = new Swarm(['a', 'b'])
-    const events: RunEvent[] = []
+    const events: RunPeerEvent[] = []
     const plan = { roundsMax: 2 }
     const peers = [
       swarm.peer('a', { plan }),
@@ -228,7 +228,7 @@ describe('peers of one run', () => {
 
   test('stay in the run when their update is too large to be averaged, and say that they diverged', async () => {
     const swarm = new Swarm(['a', 'b'])
-    const events: RunEvent[] = []
+    const events: RunPeerEvent[] = []
     const plan = { batch: 1, localSteps: 2, roundsMax: 2 }
     const peers = [
       swarm.peer('a', { plan }),
