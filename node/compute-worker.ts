@@ -30,7 +30,7 @@ serveCompute(port, openBackend)
 async function openBackend({ backend, threads }: OpenOptions): ReturnType<BackendFactory> {
   if (backend === 'webgpu') {
     throw new SwarmError('BACKEND_FAILED', 'webgpu backend is not available in a headless node', {
-      hint: 'Use --backend native or --backend wasm, or open the donor page in a browser.',
+      hint: 'Use --backend native or --backend wasm.',
     })
   }
   if (backend === 'wasm') return { backend: openWasmBackend(onnxruntimeWeb, { threads }) }

@@ -43,7 +43,7 @@ const otherNames: Readonly<Record<string, string>> = {
 }
 
 /** The keys, in snake_case, that the section at `path` of `value` may have. Empty where no section is known. */
-export function keysAt(path: readonly (string | number)[], value: unknown): string[] {
+function keysAt(path: readonly (string | number)[], value: unknown): string[] {
   let schema: z.core.$ZodType | undefined = jobSpecSchema
   let here = value
   for (const key of path) {

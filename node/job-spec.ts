@@ -36,7 +36,7 @@ const sourceSchema = z
   )
 
 /** Section `data`. */
-export const dataSpecSchema = z.discriminatedUnion('kind', [
+const dataSpecSchema = z.discriminatedUnion('kind', [
   z.strictObject({
     kind: z.literal('glyphs'),
     seed: integer(0, 2 ** 32 - 1).default(1),

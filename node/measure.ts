@@ -15,7 +15,7 @@ export const evaluationBatch = 256
  * The samples of a validation split that are measured. Windows of a text overlap; every token is predicted once, so only
  * windows that do not overlap are taken.
  */
-export function validationIndices({ count, fields: { x } }: Split): number[] {
+function validationIndices({ count, fields: { x } }: Split): number[] {
   const step = Math.max(1, sampleLength(x) / x.stride)
   return Array.from({ length: Math.ceil(count / step) }, (_, i) => i * step)
 }

@@ -3,7 +3,7 @@
  *
  * Encoded as dag-cbor, whose bytes are canonical; the job's id is the CID of those bytes. Everything in it is data with a
  * limit: no code, no addresses, no unknown fields. A decoded manifest has passed every check that needs neither a
- * signature nor a clock; those two are in envelope.ts.
+ * signature nor a clock; those two are in signed.ts.
  */
 
 import * as dagCbor from '@ipld/dag-cbor'
