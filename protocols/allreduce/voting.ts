@@ -194,7 +194,8 @@ export class Voting implements Role {
     for (const [sealDigest, ballots] of round.votes) {
       const value = round.values.get(sealDigest)
       const plan = value && round.planOf(value)
-      if (plan === undefined) continue
+      // A vote of another branch's electorate decides nothing about this peer's state.
+      if (plan === undefined || (round.base !== undefined && !round.isOfBase(plan))) continue
       const { peersMin } = this.#session.init
       if (![...ballots.values()].some((voters) => round.isDecidedBy(plan, voters, peersMin))) continue
       round.decided = value

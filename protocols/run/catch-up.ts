@@ -6,7 +6,9 @@
  *     newcomer   follow ┬─ average ─── average ─── average …
  *                       └─ fetch state r+1 … ──▶ apply r+1, r+2, r+3: caught up
  *
- * If the averages collected do not reach back to the state that was fetched, a newer state is fetched.
+ * If the averages collected do not reach back to the state that was fetched, or belong to another branch, another state is
+ * fetched. Which one is chosen by the rule by which allreduce judges who is behind: the latest round, of its states the one
+ * that most peers hold, of equals the lesser root.
  */
 
 import type { Clock } from '../core/clock.ts'
@@ -25,8 +27,8 @@ export interface CatchUp {
   expected: ExpectedState
   /** State `r + 1` from state `r` and the outcome of round `r`. */
   advance(from: State, outcome: Committed): State
-  /** Makes `state` this peer's own: hashes it and serves it, which takes a while. */
-  settle(state: State): Promise<void>
+  /** Makes `state` this peer's own: hashes it and serves it, which takes a while. @returns its root. */
+  settle(state: State): Promise<string>
   signal: AbortSignal
 }
 
@@ -44,47 +46,54 @@ const fetchMsMax = 30_000
  * ends only when nothing more was committed while it settled; so the caller can take its place in the round at once.
  */
 export async function catchUp(init: CatchUp): Promise<State> {
-  const { averaging, gossip, settle, signal } = init
+  const { averaging, gossip, signal } = init
   const averages = new Map<number, Committed>()
   const stopFollowing = averaging.follow((outcome) => {
     averages.set(outcome.round, outcome)
     const countMax = Math.max(1, Math.floor(bufferBytesMax / outcome.average.byteLength))
     for (const round of averages.keys()) if (averages.size > countMax) averages.delete(round)
   })
+  /** Roots that could not be had: somebody claims a state that nobody serves. Tried again when nothing else is left. */
+  const failed = new Set<string>()
   try {
     while (true) {
       signal.throwIfAborted()
-      let state = await fetchNewest(init)
-      if (state === undefined) await gossip.changed({ signal })
-      while (state !== undefined) {
-        state = applyAll(state, averages, init)
-        if (isLeftBehind(state, averages)) break
-        await settle(state)
-        if (!averages.has(state.round)) return state
-      }
+      const target = newestState(gossip.standings(), failed)
+      const state = target && (await fetchClaimed(target, init))
+      const reached = state && (await followFrom(state, averages, init))
+      if (reached !== undefined) return reached
+      if (target === undefined) failed.clear()
+      else if (state === undefined) failed.add(target.root)
+      if (target === undefined || state !== undefined) await gossip.changed({ signal })
     }
   } finally {
     stopFollowing()
   }
 }
 
-/** `state` after all rounds whose averages are here, as far as they follow one another. */
-function applyAll(from: State, averages: ReadonlyMap<number, Committed>, { advance }: CatchUp): State {
+/** `from` after all rounds that follow it; undefined when the averages do not lead on from there. */
+async function followFrom(
+  from: State,
+  averages: Map<number, Committed>,
+  { advance, settle }: CatchUp,
+): Promise<State | undefined> {
   let state = from
+  let root = await settle(state)
   for (let next = averages.get(state.round); next !== undefined; next = averages.get(state.round)) {
+    averages.delete(state.round)
+    if (next.root !== root) return undefined
     state = advance(state, next)
+    root = await settle(state)
   }
-  return state
+  const isLeftBehind = [...averages.keys()].some((round) => round > state.round)
+  return isLeftBehind ? undefined : state
 }
 
-/** A later round was committed than the averages reach from here. */
-function isLeftBehind(state: State, averages: ReadonlyMap<number, Committed>): boolean {
-  return [...averages.keys()].some((round) => round > state.round)
-}
-
-async function fetchNewest({ gossip, blocks, clock, expected, signal }: CatchUp): Promise<State | undefined> {
-  const target = newestState(gossip.standings())
-  if (target === undefined) return undefined
+/** The state that `target` claims to be; undefined when it cannot be had, or is another than was claimed. */
+async function fetchClaimed(
+  target: Target,
+  { blocks, clock, expected, signal }: CatchUp,
+): Promise<State | undefined> {
   const deadline = new AbortController()
   const stopTimer = clock.setTimer(fetchMsMax, () =>
     deadline.abort(
@@ -92,10 +101,11 @@ async function fetchNewest({ gossip, blocks, clock, expected, signal }: CatchUp)
     ),
   )
   try {
-    return await fetchState(
+    const state = await fetchState(
       { blocks, root: target.root, peers: target.peers, expected },
       { signal: AbortSignal.any([signal, deadline.signal]) },
     )
+    return state.round === target.round ? state : undefined
   } catch (error) {
     signal.throwIfAborted()
     if (error instanceof SwarmError || isAbort(error)) return undefined
@@ -105,22 +115,26 @@ async function fetchNewest({ gossip, blocks, clock, expected, signal }: CatchUp)
   }
 }
 
-/** The state to fetch: of the latest round, the one held by the most weight, then by the most peers. */
+/** A state that peers say they hold. */
+interface Target {
+  round: number
+  root: string
+  peers: string[]
+}
+
 function newestState(
   standings: ReadonlyMap<string, Standing>,
-): { round: number; root: string; peers: string[] } | undefined {
-  const holders = new Map<string, { standing: Standing; peers: string[] }>()
-  for (const [peer, standing] of standings) {
-    const known = holders.get(standing.root) ?? { standing, peers: [] }
-    known.peers.push(peer)
-    holders.set(standing.root, known)
+  failed: ReadonlySet<string>,
+): Target | undefined {
+  const targets = new Map<string, Target>()
+  for (const [peer, { round, root }] of standings) {
+    if (failed.has(root)) continue
+    const target = targets.get(root) ?? { round, root, peers: [] }
+    target.peers.push(peer)
+    targets.set(root, target)
   }
-  const [best] = [...holders.values()].sort(
-    (a, b) =>
-      b.standing.weight - a.standing.weight ||
-      b.standing.round - a.standing.round ||
-      b.peers.length - a.peers.length ||
-      (a.standing.root < b.standing.root ? -1 : 1),
+  const [best] = [...targets.values()].sort(
+    (a, b) => b.round - a.round || b.peers.length - a.peers.length || (a.root < b.root ? -1 : 1),
   )
-  return best && { round: best.standing.round, root: best.standing.root, peers: best.peers }
+  return best
 }

@@ -132,7 +132,8 @@ export class RunPeer {
     if (await this.#isRunAhead(signal)) await this.#sync(signal)
     while (this.#state.round < this.#init.plan.roundsMax) {
       const outcome = await this.#takeRound(signal)
-      if (outcome.kind === 'behind') await this.#sync(signal)
+      // A round that started from another state is over for its branch, not for this peer: it has to change over.
+      if (outcome.kind === 'behind' || outcome.root !== this.#root) await this.#sync(signal)
       else await this.#apply(outcome)
     }
     this.#enter('finished')
@@ -164,7 +165,10 @@ export class RunPeer {
       clock,
       expected: { job: plan.job, parameters: this.#state.parameters.length, outer: this.#state.outer.length },
       advance: (from, outcome) => this.#advance(from, outcome),
-      settle: (state) => this.#hold(state),
+      settle: async (state) => {
+        await this.#hold(state)
+        return this.#root
+      },
       signal,
     })
     this.#init.onEvent?.({ kind: 'synced', round: state.round, root: this.#root })

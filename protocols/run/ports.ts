@@ -55,6 +55,8 @@ export type RoundOutcome =
   | {
       kind: 'committed'
       round: number
+      /** Root of the state that the round started from: the average is of use to that state only. */
+      root: string
       /** f32[parameterCount]: the weighted mean of what was delivered. Owned by the receiver. */
       average: Float32Array
       /** The peers that hold the next state by agreement, sorted. */

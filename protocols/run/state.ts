@@ -17,7 +17,7 @@ import * as raw from 'multiformats/codecs/raw'
 import { sha256 } from 'multiformats/hashes/sha2'
 import { assert } from '../core/assert.ts'
 import { SwarmError } from '../core/errors.ts'
-import { blockBytesMax, parametersMax, rowPeersMax } from '../core/limits.ts'
+import { blockBytesMax, parametersMax, planPeersMax } from '../core/limits.ts'
 
 /** The state as a training peer holds it. Both arrays belong to the holder. */
 export interface State {
@@ -26,7 +26,7 @@ export interface State {
   round: number
   /** Samples leased in all earlier rounds: where this round's leases start. */
   cursor: number
-  /** Samples behind all committed updates so far; of two histories, the heavier one is continued. */
+  /** Samples behind all committed updates so far. */
   weight: number
   /** Ids of the peers that hold this state by agreement, sorted; empty before the first round. */
   electorate: readonly string[]
@@ -171,7 +171,7 @@ function isStateIndex(value: unknown): value is StateIndex {
     isCount(index.outer) &&
     index.parameters + index.outer <= 4 * parametersMax &&
     Array.isArray(index.electorate) &&
-    index.electorate.length <= rowPeersMax &&
+    index.electorate.length <= planPeersMax &&
     index.electorate.every((peer) => typeof peer === 'string') &&
     Array.isArray(index.chunks) &&
     index.chunks.every((chunk) => CID.asCID(chunk) !== null)

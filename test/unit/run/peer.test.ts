@@ -24,10 +24,12 @@ class Swarm {
   readonly outcomes: Committed[] = []
   readonly seenSamples: number[] = []
   #given = new Map<string, { update: Float32Array | undefined; weight: number; root: string }>()
-  #waiting: ((outcome: RoundOutcome) => void)[] = []
+  #waiting: { peer: string; resolve(outcome: RoundOutcome): void }[] = []
   #followers = new Set<(outcome: Committed) => void>()
   #changed: (() => void)[] = []
   members: string[]
+  /** Another outcome than the others', for one peer. */
+  misled?: (peer: string, outcome: Committed) => RoundOutcome | undefined
 
   constructor(members: string[]) {
     this.members = members
@@ -40,7 +42,7 @@ class Swarm {
         if (known !== undefined) return resolve(known)
         if (base.round !== this.outcomes.length) throw new Error(`${self} is at round ${base.round}`)
         this.#given.set(self, { update: update?.slice(), weight, root: base.root })
-        this.#waiting.push(resolve)
+        this.#waiting.push({ peer: self, resolve })
         this.#closeWhenComplete()
       })
     return {
@@ -71,6 +73,7 @@ class Swarm {
     const outcome: Committed = {
       kind: 'committed',
       round: this.outcomes.length,
+      root: given[0]![1].root,
       average,
       electorate: given.map(([peer]) => peer),
       totalWeight,
@@ -79,7 +82,7 @@ class Swarm {
     this.#given = new Map()
     const waiting = this.#waiting
     this.#waiting = []
-    for (const resolve of waiting) resolve(outcome)
+    for (const { peer, resolve } of waiting) resolve(this.misled?.(peer, outcome) ?? outcome)
     for (const follower of this.#followers) follower(outcome)
   }
 
@@ -144,12 +147,15 @@ class Swarm {
   async #find(cid: string, peers: readonly string[]): Promise<Uint8Array> {
     const { CID } = await import('multiformats/cid')
     for (const peer of peers) {
-      const block = await this.archives.get(peer)!.get(CID.parse(cid))
+      const block = await this.archives.get(peer)?.get(CID.parse(cid))
       if (block !== undefined) return block
     }
     throw new SwarmError('BLOCK_NOT_FOUND', `nobody has ${cid}`)
   }
 }
+
+/** A root that nobody serves. */
+const unheldRoot = 'bafyreib4pff766vhpbxbhjbqqnsh5emeznvujayjj4z2iu533cprgbz23m'
 
 interface PeerOptions {
   plan?: Partial<RunPlan>
@@ -197,6 +203,7 @@ describe('peers of one run', () => {
         plan,
         onEvent: (event) => {
           if (late !== undefined || event.kind !== 'committed' || event.round < 3) return
+          swarm.standings.set('liar', { round: 99, root: unheldRoot, weight: 1e9 })
           late = swarm.peer('c', { plan, onEvent: (event) => void events.push(event) })
           swarm.members = ['a', 'b', 'c']
           finish([late]).then(lateDone.resolve, lateDone.reject)
@@ -210,6 +217,19 @@ describe('peers of one run', () => {
     expect(events.find(({ kind }) => kind === 'synced')).toBeDefined()
     expect(new Set(swarm.seenSamples).size, 'no sample twice').toBe(swarm.seenSamples.length)
     expect(swarm.outcomes.at(-1)!.totalWeight).toBe(6)
+  })
+
+  test('take no average that belongs to another branch, but fetch the state of the others', async () => {
+    const swarm = new Swarm(['a', 'b'])
+    const events: RunPeerEvent[] = []
+    swarm.misled = (peer, outcome) =>
+      peer === 'b' && outcome.round === 2
+        ? { ...outcome, root: unheldRoot, average: Float32Array.from([9, 9, 9]) }
+        : undefined
+    const peers = [swarm.peer('a'), swarm.peer('b', { onEvent: (event) => void events.push(event) })]
+    await finish(peers)
+    expect(events.filter(({ kind }) => kind === 'synced')).toHaveLength(1)
+    expect(peers[1]!.state).toEqual(peers[0]!.state)
   })
 
   test('go on without the update of a peer whose loss is not finite', async () => {

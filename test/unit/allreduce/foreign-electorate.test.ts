@@ -1,0 +1,70 @@
+/** A round of this peer's state is decided by the electorate of this peer's state, whatever plan a stranger invents. */
+
+import { createHash } from 'node:crypto'
+import { expect, test } from 'vitest'
+import { defaultTiming, type Effect, type Event } from '../../../protocols/allreduce/events.ts'
+import { AllreduceMachine } from '../../../protocols/allreduce/machine.ts'
+import { resultIdentity } from '../../../protocols/allreduce/parts.ts'
+import { type Plan, planIdentity } from '../../../protocols/allreduce/plan.ts'
+import { sealIdentity } from '../../../protocols/allreduce/seal.ts'
+import { f32 } from '../../../protocols/wire/codecs/f32.ts'
+
+const hash = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex')
+
+test('a linked peer that invents plan, electorate, vote and result decides nothing', () => {
+  const machine = new AllreduceMachine({
+    self: 'a',
+    incarnation: 1,
+    partition: { elements: 4, partElements: 4 },
+    encodedBytes: (elements) => 4 * elements,
+    peersMin: 1,
+    timing: defaultTiming,
+    hash,
+  })
+  const effects: Effect[] = []
+  const take = (event: Event, nowMs: number) => effects.push(...machine.step(event, nowMs))
+  const say = (
+    message: Extract<Event, { kind: 'MessageReceived' }>['message'],
+    nowMs: number,
+    digest?: string,
+  ) =>
+    take(
+      {
+        kind: 'MessageReceived',
+        from: 'liar',
+        message,
+        inspection: digest === undefined ? undefined : { digest, isDecodable: true },
+      },
+      nowMs,
+    )
+  for (const peer of ['b', 'c', 'liar']) take({ kind: 'LinkUp', peer }, 0)
+  take({ kind: 'StateReady', base: { round: 5, root: 'ours', electorate: ['a', 'b', 'c'] } }, 1)
+
+  const plan: Plan = {
+    round: 5,
+    root: 'invented',
+    electorate: ['liar'],
+    contributors: [{ peer: 'liar', weight: 1, commit: '00'.repeat(32) }],
+    receivers: [],
+    followers: [],
+    shares: [{ reducer: 'liar', firstPart: 0, partCount: 1 }],
+  }
+  const planId = hash(planIdentity(plan))
+  const result = {
+    kind: 'Result',
+    round: 5,
+    planId,
+    part: 0,
+    bitmap: Uint8Array.from([1]),
+    weight: 1,
+    bytes: f32.encode(Float32Array.from([9, 9, 9, 9])),
+  } as const
+  const digest = hash(resultIdentity(result))
+  const seal = { digests: [digest], members: ['liar'] }
+  const ballot = { attempt: 0, leader: 'liar' }
+  say({ kind: 'Accepted', round: 5, ballot, sealDigest: hash(sealIdentity(planId, seal)) }, 2)
+  say({ kind: 'SealValue', round: 5, plan, ...seal }, 3)
+  for (let nowMs = 10; nowMs < 6_000; nowMs += 500) take({ kind: 'TimerFired' }, nowMs)
+  say(result, 6_001, digest)
+  expect(effects.filter(({ kind }) => kind === 'Committed')).toEqual([])
+})
