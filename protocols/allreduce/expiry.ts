@@ -1,7 +1,7 @@
 /**
  * What happens when a quorum is gone for good: after `electorateExpiryMs` without one, the members that are left count as
- * the electorate. A deliberate trade: were the others merely cut off, two versions of the run go on, and the one with
- * less behind it is given up when they meet. When no member is left at all, the others wait for one to return: they hold
+ * the electorate. A deliberate trade: were the others merely cut off, two branches of the run go on until they meet
+ * (`behind.ts` says which continues). When no member is left at all, the others wait for one to return: they hold
  * the state, but gave no update that could carry the run on.
  */
 
