@@ -78,7 +78,7 @@ export class Duties {
       case 'Promise':
         return this.leading.promise(from, message)
       case 'Outbid':
-        return this.voting.outbid(message)
+        return this.voting.outbid(from, message)
       case 'Accepted':
         return this.voting.accepted(from, message)
       case 'Want':

@@ -202,8 +202,9 @@ export class Reducing implements Role {
     if (own === undefined || plan.contributors[index]?.commit !== own.commit) return
     for (const { part } of sendingOrder(plan, index)) {
       const reducer = this.#round.reducer(part)!
-      if (!isWanted(part, reducer)) continue
-      this.#session.send(reducer, { kind: 'Part', round, planId, part, bytes: own.parts[part]! })
+      const bytes = own.parts[part] // none once the round is over: a reassignment may come after that
+      if (bytes === undefined || !isWanted(part, reducer)) continue
+      this.#session.send(reducer, { kind: 'Part', round, planId, part, bytes })
     }
   }
 

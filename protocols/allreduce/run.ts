@@ -198,9 +198,13 @@ export class AllreduceRun {
   #step(event: Event): void {
     this.#events.push(event)
     if (this.#events.length > 1) return
-    for (let next = this.#events[0]; next !== undefined; next = this.#events[0]) {
-      for (const effect of this.#machine.step(next, this.#clock.now())) this.#carryOut(effect)
-      this.#events.shift()
+    try {
+      for (let next = this.#events[0]; next !== undefined; next = this.#events[0]) {
+        for (const effect of this.#machine.step(next, this.#clock.now())) this.#carryOut(effect)
+        this.#events.shift()
+      }
+    } finally {
+      this.#events.length = 0 // a bug must be heard, not turn every later event into one that waits
     }
   }
 

@@ -22,6 +22,9 @@ import type { Accepted, Outbid, Prepare, PromiseMade, Seal } from './vocabulary.
 /** Different seals that votes may name in one round. Every attempt adds at most one; the rest is a flood. */
 const sealsMax = 64
 
+/** Different ballots in which one seal may be accepted: a later leader proposes again what may have been decided. */
+const ballotsMax = 256
+
 export class Voting implements Role {
   readonly #round: Round
   readonly #session: Session
@@ -96,8 +99,10 @@ export class Voting implements Role {
   }
 
   /** A voter promised a higher ballot than this leader's. Returns why it is refused, if it is. */
-  outbid({ ballot }: Outbid): string | undefined {
+  outbid(from: string, { ballot }: Outbid): string | undefined {
     const round = this.#round
+    const voters = round.base?.electorate ?? []
+    if (voters.length > 0 && !voters.includes(from)) return 'a ballot from outside the electorate'
     if (!isLegalBallot(ballot, round.order)) return `attempt ${ballot.attempt} is not led by ${ballot.leader}`
     if (round.base !== undefined && compareBallots(ballot, round.promised) > 0) round.promised = ballot
     return undefined
@@ -107,6 +112,7 @@ export class Voting implements Role {
   accepted(from: string, { ballot, sealDigest }: Accepted): string | undefined {
     const { votes } = this.#round
     if (!votes.has(sealDigest) && votes.size >= sealsMax) return 'too many seals in one round'
+    if ((votes.get(sealDigest)?.size ?? 0) >= ballotsMax) return 'too many ballots for one seal'
     if (this.#round.vote(from, ballot, sealDigest)) this.#round.progressAtMs = this.#session.nowMs
     return undefined
   }
