@@ -81,6 +81,7 @@ export class Coordinator {
       await new RunWatch({
         job,
         rules: manifest.convergence,
+        classes: manifest.data.classes,
         ...opened,
         jobs,
         blocks,

@@ -27,7 +27,7 @@ const divergenceFactor = 1.5
 
 /**
  * And at least this share of all that the run had gained must be lost again: close to a loss of 0, 1.5 times the best is
- * the noise of a few samples, or a classifier that grows surer of its mistakes while its accuracy still rises.
+ * the noise of a few samples. The same share of what was learned must be lost in accuracy, where the job asks for that.
  */
 const divergenceShare = 0.1
 
@@ -66,17 +66,36 @@ function heldOutLossNotFinite(record: RunRecord): string | undefined {
 
 /**
  * `L_e > max(1.5 · L_best, L_best + 0.1 · (L_first − L_best))` for the last two evaluations, with L_best the least loss
- * before them.
+ * before them; and not where the job asks for accuracy and that holds: a classifier that overfits grows surer of its
+ * mistakes, so that its loss rises without end while it answers as well as before (Guo et al. 2017, "On calibration of
+ * modern neural networks", section 3).
  */
 function heldOutLossRising(record: RunRecord): string | undefined {
   const earlier = record.evaluations.slice(0, -2)
   const lastTwo = record.evaluations.slice(-2)
-  if (earlier.length === 0) return undefined
+  if (earlier.length === 0 || accuracyHolds(record, earlier, lastTwo)) return undefined
   const best = Math.min(...earlier.map(({ loss }) => loss))
   const gained = earlier[0]!.loss - best
   const limit = Math.max(divergenceFactor * best, best + divergenceShare * gained)
   if (!lastTwo.every(({ loss }) => loss > limit)) return undefined
   return `the held-out loss rose to ${shown(lastTwo[1]!.loss)} from ${shown(best)}, twice running`
+}
+
+/**
+ * The job asks for accuracy, and `x_e − c ≥ 0.9 · (x_best − c)` for an e of `last`, with c the accuracy of guessing: less
+ * than a tenth of what was learned is lost. A model that had learned next to nothing, `x_best − c < 0.1 · (1 − c)`, has
+ * nothing to hold: its loss alone tells that it blew up.
+ */
+function accuracyHolds(
+  { rules: { metric }, classes }: RunRecord,
+  earlier: readonly Evaluation[],
+  last: readonly Evaluation[],
+): boolean {
+  if (metric !== 'val_accuracy') return false
+  const aboveGuessing = ({ accuracy }: Evaluation) => (accuracy ?? 0) - 1 / classes
+  const learned = Math.max(...earlier.map(aboveGuessing))
+  if (learned < divergenceShare * (1 - 1 / classes)) return false
+  return last.some((evaluation) => aboveGuessing(evaluation) >= (1 - divergenceShare) * learned)
 }
 
 /**

@@ -49,12 +49,15 @@ export class RunRecord {
   readonly rules: ConvergenceSpec
   /** When the run began, on the clock that `now` is read from. */
   readonly startedMs: number
+  /** Answers there are to choose from: a guess is right once in so many times. */
+  readonly classes: number
   readonly #reporters = new Map<string, Reporter>()
   readonly #evaluations: Evaluation[] = []
 
-  constructor(rules: ConvergenceSpec, startedMs: number) {
+  constructor(rules: ConvergenceSpec, startedMs: number, classes: number) {
     this.rules = rules
     this.startedMs = startedMs
+    this.classes = classes
   }
 
   /** The newest report of each live peer. */

@@ -44,6 +44,8 @@ export interface JobsFace {
 export interface WatchInit {
   job: string
   rules: ConvergenceSpec
+  /** Of the job's data set. */
+  classes: number
   expected: ExpectedState
   jobs: JobsFace
   blocks: BlockFetch
@@ -76,7 +78,8 @@ export class RunWatch {
 
   constructor(init: WatchInit) {
     this.#init = init
-    this.#record = new RunRecord(init.rules, init.clock.now() - (init.epochMs() - init.createdMs))
+    const startedMs = init.clock.now() - (init.epochMs() - init.createdMs)
+    this.#record = new RunRecord(init.rules, startedMs, init.classes)
   }
 
   /**

@@ -19,13 +19,15 @@ const accuracyRules: ConvergenceSpec = {
 }
 const lossRules: ConvergenceSpec = { ...accuracyRules, metric: 'val_loss', mode: 'min', target: 0.1 }
 
+const classes = 10
+
 /** A record with one evaluation each 2 rounds; `accuracies` and `losses` in order. */
 function measured(
   values: { losses?: number[]; accuracies?: number[] },
   rules: Partial<ConvergenceSpec> = {},
 ): RunRecord {
   const base = values.losses === undefined ? accuracyRules : lossRules
-  const record = new RunRecord({ ...base, ...rules }, 0)
+  const record = new RunRecord({ ...base, ...rules }, 0, classes)
   const count = (values.losses ?? values.accuracies ?? []).length
   for (let index = 0; index < count; index++) {
     const round = index * 2
@@ -40,7 +42,7 @@ function report(peer: string, round: number, more: Partial<PeerReport> = {}): Pe
 }
 
 function reported(reports: PeerReport[], rules: ConvergenceSpec = accuracyRules): RunRecord {
-  const record = new RunRecord(rules, 0)
+  const record = new RunRecord(rules, 0, classes)
   for (const item of reports) record.observe(item, 0)
   return record
 }
@@ -116,6 +118,22 @@ describe('diverged', () => {
   test('near a loss of zero, losing less than a tenth of what was gained is no divergence', () => {
     expect(verdictOf(measured({ losses: [2.2, 0.2, 0.39, 0.39] }))).toBe('continue')
     expect(verdictOf(measured({ losses: [2.2, 0.2, 0.41, 0.41] }))).toBe('diverged')
+  })
+
+  test('where accuracy is asked for, a rising loss diverges once a tenth of what was learned is lost, twice', () => {
+    const losses = [2.3, 0.2, 1.2, 1.4]
+    const judged = (accuracies: number[], rules: Partial<ConvergenceSpec> = {}) =>
+      verdictOf(measured({ losses, accuracies }, { ...accuracyRules, target: 0.99, ...rules }))
+    expect(judged([0.1, 0.94, 0.93, 0.93])).toBe('continue')
+    expect(judged([0.1, 0.9, 0.81, 0.83])).toBe('continue')
+    expect(judged([0.1, 0.9, 0.83, 0.81])).toBe('continue')
+    expect(judged([0.1, 0.9, 0.81, 0.81])).toBe('diverged')
+    expect(judged([0.1, 0.94, 0.93, 0.93], lossRules)).toBe('diverged')
+  })
+
+  test('a rising loss diverges while the accuracy is that of guessing', () => {
+    const record = measured({ losses: [2.3, 4, 1e6], accuracies: [0.1, 0.11, 0.1] }, accuracyRules)
+    expect(verdictOf(record)).toBe('diverged')
   })
 
   test('a training loss that is not finite diverges at a majority of the reporting peers', () => {
@@ -209,7 +227,7 @@ test('peers with different roots of one round are reported, the larger branch fi
 })
 
 test('the record is bounded in peers and in milestones of each', () => {
-  const record = new RunRecord(accuracyRules, 0)
+  const record = new RunRecord(accuracyRules, 0, classes)
   for (let round = 0; round <= 2 * milestonesPerPeerMax; round += 2) record.observe(report('a', round), 0)
   expect(record.supporters().size).toBe(milestonesPerPeerMax)
   for (let index = 0; index <= peerReportsMax; index++) record.observe(report(`peer-${index}`, 1), 0)
@@ -247,7 +265,7 @@ test('whatever happens, a final verdict is never taken back, and only agreed new
   const seen = new Set<string>()
   fc.assert(
     fc.property(fc.array(happenings, { maxLength: 80, size: 'max' }), (list) => {
-      const record = new RunRecord(quickRules, 0)
+      const record = new RunRecord(quickRules, 0, classes)
       let now = 0
       let last: Verdict | undefined
       for (const happening of list) {
