@@ -10,8 +10,7 @@ import type { BackendChoice, OpenedModel } from '../engine/compute/compute.ts'
 import { learningRate, outerOptimizer, trainingSpec } from '../engine/job-settings.ts'
 import type { AllreduceEvent } from '../protocols/allreduce/index.ts'
 import { systemClock } from '../protocols/core/clock.ts'
-import type { Manifest, SignedJob, Verdict } from '../protocols/jobs/index.ts'
-import { isFinal } from '../protocols/jobs/index.ts'
+import type { Manifest, SignedJob } from '../protocols/jobs/index.ts'
 import { StateArchive } from '../protocols/run/archive.ts'
 import { stateBlocks } from '../protocols/run/blocks.ts'
 import { runGossip } from '../protocols/run/gossip.ts'
@@ -20,6 +19,7 @@ import type { Samples } from '../protocols/run/ports.ts'
 import type { FetchProgress } from '../protocols/shards/index.ts'
 import { openNodeCompute } from './compute.ts'
 import { fetchMaterial } from './job-material.ts'
+import { type Ended, listenForEnd } from './run-end.ts'
 import type { SwarmNode } from './swarm-node.ts'
 
 export interface ParticipationInit {
@@ -37,20 +37,6 @@ export type ParticipationEvent =
   | { kind: 'opened'; model: OpenedModel; seconds: number }
   | { kind: 'averaging'; event: AllreduceEvent }
 
-/** How the run ended for this peer. */
-export type Ended = { kind: 'verdict'; verdict: Verdict } | { kind: 'stopped'; reason: string }
-
-/** Carries the end of the run through the abort signal. */
-class RunOver extends Error {
-  override readonly name = 'AbortError'
-  readonly ended: Ended
-
-  constructor(ended: Ended) {
-    super('the run is over')
-    this.ended = ended
-  }
-}
-
 /**
  * Takes part until the run ends or `signal` aborts.
  * @throws {SwarmError} when this machine cannot run the job: MODEL_UNSUPPORTED, OUT_OF_MEMORY, BACKEND_FAILED, DATA_INVALID.
@@ -61,14 +47,8 @@ export async function participate(
   { signal: stop }: { signal: AbortSignal },
 ): Promise<Ended> {
   const { node, signed, onEvent } = init
-  const over = new AbortController()
-  const signal = AbortSignal.any([stop, over.signal])
-  const unfollow = node.services.jobs.follow(signed.job, (notice) => {
-    if (notice.kind === 'verdict' && isFinal(notice.verdict))
-      over.abort(new RunOver({ kind: 'verdict', verdict: notice.verdict }))
-    else if (notice.kind === 'stopped')
-      over.abort(new RunOver({ kind: 'stopped', reason: notice.stop.reason }))
-  })
+  const end = listenForEnd({ signed, jobs: node.services.jobs, clock: systemClock, epochMs: Date.now })
+  const signal = AbortSignal.any([stop, end.signal])
   const compute = openNodeCompute()
   try {
     const { manifest } = signed
@@ -92,11 +72,10 @@ export async function participate(
     onEvent?.({ kind: 'opened', model: opened, seconds: (systemClock.now() - startedMs) / 1000 })
     return await train({ ...init, opened, compute, split: dataSet.train }, signal)
   } catch (error) {
-    if (over.signal.aborted && over.signal.reason instanceof RunOver && !stop.aborted)
-      return over.signal.reason.ended
+    if (end.ended !== undefined && !stop.aborted) return end.ended
     throw error
   } finally {
-    unfollow()
+    end.close()
     await compute.close()
   }
 }
