@@ -2,16 +2,19 @@
 
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
+import { assert } from '../../protocols/core/assert.ts'
 import { systemClock } from '../../protocols/core/clock.ts'
-import { isAbort, SwarmError } from '../../protocols/core/errors.ts'
-import type { SignedJob } from '../../protocols/jobs/index.ts'
-import { statusOf } from '../../protocols/jobs/index.ts'
+import { SwarmError } from '../../protocols/core/errors.ts'
+import type { Jobs, SignedJob } from '../../protocols/jobs/index.ts'
 import { coordinatorAddresses } from '../coordinator-address.ts'
 import { dirsFor } from '../dirs.ts'
 import { exitCodeOfError, exitCodeOfRun, exitCodes } from '../exit-codes.ts'
-import { type Ended, type ParticipationEvent, participate } from '../participate.ts'
+import { type ParticipationEvent, participate } from '../participate.ts'
 import { type LogLine, processLog } from '../process-log.ts'
+import type { Ended } from '../run-end.ts'
+import type { RunEnd } from '../run-events.ts'
 import { openHome, openSwarmNode, type SwarmNode } from '../swarm-node.ts'
+import { TriedJobs } from '../tried-jobs.ts'
 import type { NodeStartOptions } from './commands/node-start.ts'
 import type { CliIo } from './io.ts'
 import { failureOf } from './render-error.ts'
@@ -64,10 +67,11 @@ async function takeJobs(
   log: (line: LogLine) => void,
   signal: AbortSignal,
 ): Promise<number> {
-  const failed = new Set<string>()
+  const tried = new TriedJobs()
   while (true) {
-    const signed = await nextJob(node, failed, signal)
-    log({ event: 'job', job: signed.job, name: signed.manifest.name, owner: signed.manifest.owner })
+    const signed = await nextJob(node, tried, signal)
+    const { job, manifest } = signed
+    log({ event: 'job', job, name: manifest.name, owner: manifest.owner })
     try {
       const ended = await participate(
         {
@@ -75,52 +79,67 @@ async function takeJobs(
           signed,
           backend: options.backend,
           threads: options.threads,
-          onEvent: (event) => logEvent(log, signed.job, event),
+          onEvent: (event) => logEvent(log, job, event),
         },
         { signal },
       )
-      const end = endOf(ended)
-      log({ event: 'ended', job: signed.job, end })
+      const { end, reason } = endOf(ended)
+      tried.end(job)
+      log({ event: 'ended', job, end, reason })
       if (options.job !== undefined) return exitCodeOfRun(end)
     } catch (error) {
-      if (signal.aborted || isAbort(error)) throw error
-      failed.add(signed.job)
-      logFailure(log, signed.job, error)
-      if (options.job !== undefined) return exitCodeOfError(error)
+      if (signal.aborted) throw error
+      const waitMs = tried.fail(job, error, systemClock.now())
+      if (waitMs !== undefined) {
+        log({ event: 'retrying', job, ...failureOf(error), retry_in_seconds: waitMs / 1000 })
+      } else {
+        log({ event: 'failed', job, ...failureOf(error), exit: exitCodes.jobFailed.code })
+        if (options.job !== undefined) return exitCodeOfError(error)
+      }
     }
   }
 }
 
-/** The first open job that this peer has not failed at; waits for one. */
-function nextJob(node: SwarmNode, failed: ReadonlySet<string>, signal: AbortSignal): Promise<SignedJob> {
+/** The first open job that this peer may run; waits for one. */
+async function nextJob(node: SwarmNode, tried: TriedJobs, signal: AbortSignal): Promise<SignedJob> {
   const { jobs } = node.services
-  const find = () =>
-    jobs
-      .list()
-      .filter(({ job, status }) => status === 'open' && !failed.has(job))
-      .map(({ job }) => jobs.get(job))
-      .find((record) => record !== undefined && statusOf(record) === 'open')
+  while (true) {
+    const known = jobs.list()
+    tried.keepOnly(known.map(({ job }) => job))
+    const nowMs = systemClock.now()
+    const open = known
+      .filter(({ status }) => status === 'open')
+      .map(({ job }) => ({ job, waitMs: tried.waitMs(job, nowMs) }))
+      .sort((a, b) => a.waitMs - b.waitMs)
+    const [next] = open
+    const record = next?.waitMs === 0 ? jobs.get(next.job) : undefined
+    if (record !== undefined) return record
+    await waitForJob(jobs, next?.waitMs ?? Number.POSITIVE_INFINITY, signal)
+  }
+}
+
+/** Resolves when a job is added, or after `waitMs`. @throws {unknown} `signal.reason`. */
+function waitForJob(jobs: Jobs, waitMs: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
-    const look = () => {
-      const found = find()
-      if (found === undefined) return
+    const stop = () => {
+      off()
+      stopTimer()
+      signal.removeEventListener('abort', onAbort)
+    }
+    const onChange = () => {
       stop()
-      resolve(found)
+      resolve()
     }
     const onAbort = () => {
       stop()
       reject(signal.reason)
     }
     const off = jobs.on((notice) => {
-      if (notice.kind === 'added') look()
+      if (notice.kind === 'added') onChange()
     })
-    const stop = () => {
-      off()
-      signal.removeEventListener('abort', onAbort)
-    }
-    if (signal.aborted) return onAbort()
-    signal.addEventListener('abort', onAbort, { once: true })
-    look()
+    const stopTimer = Number.isFinite(waitMs) ? systemClock.setTimer(waitMs, onChange) : () => {}
+    if (signal.aborted) onAbort()
+    else signal.addEventListener('abort', onAbort, { once: true })
   })
 }
 
@@ -133,13 +152,11 @@ function admitOnly({ allowOwner, job }: NodeStartOptions): (signed: SignedJob) =
   }
 }
 
-function endOf(ended: Ended) {
-  if (ended.kind === 'stopped' || ended.verdict.verdict === 'continue') return 'stopped'
-  return ended.verdict.verdict
-}
-
-function logFailure(log: (line: LogLine) => void, job: string, error: unknown): void {
-  log({ event: 'failed', job, ...failureOf(error), exit: exitCodes.jobFailed.code })
+function endOf(ended: Ended): { end: RunEnd; reason: string } {
+  if (ended.kind !== 'verdict') return { end: ended.kind, reason: ended.reason }
+  const { verdict, reason } = ended.verdict
+  assert(verdict !== 'continue', 'only a final verdict ends a run')
+  return { end: verdict, reason }
 }
 
 function logEvent(log: (line: LogLine) => void, job: string, event: ParticipationEvent): void {
