@@ -167,7 +167,8 @@ export function readDataIndex(bytes: Uint8Array): DataIndex {
     throw new SwarmError('DATA_INVALID', `the index of the data set is malformed at ${where}`)
   }
   const index = parsed.data
-  const bytesTotal = arraysOf(index).reduce((sum, { array, count }) => sum + checkArray(array, count), 0)
+  for (const { array, count } of arraysOf(index)) checkArray(array, count)
+  const bytesTotal = chunkBytesOf(index)
   if (bytesTotal > jobBytesMax) {
     throw new SwarmError(
       'DATA_INVALID',
@@ -175,6 +176,11 @@ export function readDataIndex(bytes: Uint8Array): DataIndex {
     )
   }
   return index
+}
+
+/** Bytes of the raw blocks that `index` names; the index block is not among them. */
+export function chunkBytesOf(index: DataIndex): number {
+  return arraysOf(index).reduce((sum, { array, count }) => sum + count * sampleBytesOf(array), 0)
 }
 
 /** The raw blocks that `index` names, in the order in which they are read. */
@@ -222,7 +228,9 @@ function arraysOf(index: DataIndex): { array: ArrayIndex; count: number }[] {
       const isText =
         y === undefined && x.sampleShape.length === 0 && index.vocabulary.length === index.classes
       if (!isText) throw new SwarmError('DATA_INVALID', 'the index of the text names arrays that no text has')
-      return [{ array: x, count: count + index.context }]
+      if (count <= index.context)
+        throw new SwarmError('DATA_INVALID', `the text has ${count} tokens for windows of ${index.context}`)
+      return [{ array: x, count }]
     }
     const isImages =
       y !== undefined && x.dtype === 'uint8' && y.dtype === 'uint8' && y.sampleShape.length === 0
@@ -235,9 +243,13 @@ function arraysOf(index: DataIndex): { array: ArrayIndex; count: number }[] {
   })
 }
 
-/** Returns the bytes of the array. @throws {SwarmError} DATA_INVALID, LIMIT_EXCEEDED */
-function checkArray(array: ArrayIndex, count: number): number {
-  const sampleBytes = sampleLength(array) * (array.dtype === 'uint8' ? 1 : 4)
+function sampleBytesOf(array: ArrayIndex): number {
+  return sampleLength(array) * (array.dtype === 'uint8' ? 1 : 4)
+}
+
+/** @throws {SwarmError} DATA_INVALID, LIMIT_EXCEEDED */
+function checkArray(array: ArrayIndex, count: number): void {
+  const sampleBytes = sampleBytesOf(array)
   const chunkCount = Math.ceil((count * sampleBytes) / chunkBytes(sampleBytes))
   if (array.chunks.length !== chunkCount) {
     throw new SwarmError(
@@ -245,7 +257,6 @@ function checkArray(array: ArrayIndex, count: number): number {
       `the index of the data set lists ${array.chunks.length} chunks for ${count} samples instead of ${chunkCount}`,
     )
   }
-  return count * sampleBytes
 }
 
 function join(

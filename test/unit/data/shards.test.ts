@@ -6,6 +6,7 @@ import { describe, expect, test } from 'vitest'
 import { type DataSet, imageSplit, type Split } from '../../../data/data-set.ts'
 import { glyphs } from '../../../data/glyphs.ts'
 import {
+  chunkBytesOf,
   chunksOf,
   decodeDataSet,
   type EncodedDataSet,
@@ -53,6 +54,17 @@ describe('a data set as blocks', () => {
     for (const dataSet of [images, text]) {
       expect(digested(decode(await encodeDataSet(dataSet)))).toEqual(digested(dataSet))
     }
+  })
+
+  test('comes back when a text just fills its last block', async () => {
+    // 0.5 of it trains: one whole block, fewer tokens from the next than a window has
+    const bytes = new Uint8Array(2 * blockBytesMax).fill(97)
+    const encoded = await encodeDataSet(textDataSet(bytes, { context: 16, split: 0.5 }))
+    expect(encoded.blocks).toHaveLength(3)
+    expect(decode(encoded).train.count).toBe(blockBytesMax - 16)
+    expect(chunkBytesOf(readDataIndex(encoded.blocks[0]!.bytes)) + encoded.blocks[0]!.bytes.length).toBe(
+      encoded.bytes,
+    )
   })
 
   test('has a name that only its content decides', async () => {
