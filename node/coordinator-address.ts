@@ -1,30 +1,34 @@
 /**
  * Where the coordinator of this machine is. One that runs here writes its addresses into a file, so that `starling list`
  * in another terminal needs no option; the file goes when the coordinator goes.
+ *
+ *     <state>/coordinator-<pid>.json     one for each process, since several may run: the one started last is found
+ *
+ * What a process that was killed has left behind counts no more, and the next coordinator removes it.
  */
 
-import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { SwarmError } from '../protocols/core/errors.ts'
 import { type Dirs, dirsFor } from './dirs.ts'
-
-const fileName = 'coordinator.json'
+import { isRunning } from './is-running.ts'
 
 /**
- * Writes the file. The returned function takes it away, unless another coordinator has written its own meanwhile.
+ * Writes the file. The returned function takes it away.
  * @throws {SwarmError} STORAGE_FAILED.
  */
 export async function publishAddresses(
   dirs: Dirs,
   addresses: readonly string[],
 ): Promise<() => Promise<void>> {
-  const path = join(dirs.state, fileName)
-  const text = `${JSON.stringify({ addresses })}\n`
-  const temporary = `${path}.${process.pid}`
+  const path = join(dirs.state, `coordinator-${process.pid}.json`)
+  const temporary = `${path}.new`
   try {
     await mkdir(dirs.state, { recursive: true })
-    await writeFile(temporary, text)
+    await writeFile(temporary, `${JSON.stringify({ addresses })}\n`)
     await rename(temporary, path)
+    for (const left of await addressFiles(dirs.state))
+      if (!isRunning(left.pid)) await rm(left.path, { force: true })
   } catch (cause) {
     await rm(temporary, { force: true }).catch(() => {})
     throw new SwarmError('STORAGE_FAILED', `cannot write ${path}`, {
@@ -32,10 +36,7 @@ export async function publishAddresses(
       hint: 'Free some space, or choose another place with STARLING_HOME.',
     })
   }
-  return async () => {
-    const current = await readFile(path, 'utf8').catch(() => undefined)
-    if (current === text) await rm(path, { force: true })
-  }
+  return () => rm(path, { force: true })
 }
 
 /**
@@ -53,11 +54,36 @@ export async function coordinatorAddresses(
   })
 }
 
-async function publishedAddresses(dirs: Dirs): Promise<string[]> {
-  const text = await readFile(join(dirs.state, fileName), 'utf8').catch(() => undefined)
-  if (text === undefined) return []
+/** Those of the newest file whose process runs. */
+async function publishedAddresses({ state }: Dirs): Promise<string[]> {
+  const running = (await addressFiles(state)).filter(({ pid }) => isRunning(pid))
+  const dated = await Promise.all(
+    running.map(async ({ path }) => {
+      const writtenMs = await stat(path).then(
+        ({ mtimeMs }) => mtimeMs,
+        () => 0, // gone meanwhile, and so without addresses
+      )
+      return { path, writtenMs }
+    }),
+  )
+  for (const { path } of dated.sort((a, b) => b.writtenMs - a.writtenMs)) {
+    const addresses = await readAddresses(path)
+    if (addresses.length > 0) return addresses
+  }
+  return []
+}
+
+async function addressFiles(state: string): Promise<{ path: string; pid: number }[]> {
+  const names = await readdir(state).catch(() => [])
+  return names.flatMap((name) => {
+    const pid = /^coordinator-(\d+)\.json$/.exec(name)?.[1]
+    return pid === undefined ? [] : [{ path: join(state, name), pid: Number(pid) }]
+  })
+}
+
+async function readAddresses(path: string): Promise<string[]> {
   try {
-    const { addresses } = JSON.parse(text) as { addresses: unknown }
+    const { addresses } = JSON.parse(await readFile(path, 'utf8')) as { addresses: unknown }
     return Array.isArray(addresses) ? addresses.filter((address) => typeof address === 'string') : []
   } catch {
     return [] // half a file, from a disk that was full: the same as none

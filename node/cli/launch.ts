@@ -30,6 +30,7 @@ import { type JobFile, readJobFile } from '../job-file.ts'
 import { type LocalSwarm, startLocalSwarm } from '../local-swarm.ts'
 import { namingModel, readModelFile } from '../model-file.ts'
 import type { RunEvent } from '../run-events.ts'
+import { pruneRunFolders, runFolder } from '../run-folders.ts'
 import { openSwarmClient, ownerKey, type SwarmClient } from '../swarm-client.ts'
 import { createRenderer } from '../terminal/renderer.ts'
 import type { LaunchOptions } from './commands/launch.ts'
@@ -170,10 +171,10 @@ async function inSwarm(
   }
   const dirs = dirsFor(io.env)
   say(`Starting a coordinator and ${local === 1 ? '1 peer' : `${local} peers`} on this machine.`)
-  const folder = join(dirs.state, 'runs', `${new Date().toISOString().replaceAll(':', '')}-${process.pid}`)
+  await pruneRunFolders(dirs.state)
   const swarm = await startLocalSwarm(
     {
-      folder,
+      folder: runFolder(dirs.state, Date.now()),
       peers: local,
       threads: Math.max(1, Math.floor(availableParallelism() / local)),
       backend: 'auto',
