@@ -1,7 +1,7 @@
 /**
  * Test projects, from the fastest to the slowest. `unit` opens no socket and starts no process; `simulation` runs the
  * protocol machines on a virtual clock; `processes` starts real peers on loopback and runs one file at a time, because
- * each file already keeps both cores of a small machine busy.
+ * each file already keeps both cores of a small machine busy; it starts when the others are done.
  */
 import { defineConfig } from 'vitest/config'
 
@@ -19,6 +19,7 @@ export default defineConfig({
           globalSetup,
           include: ['test/{unit,compliance,wire}/**/*.test.ts', 'test/*.test.ts'],
           testTimeout: 30_000,
+          sequence: { groupOrder: 0 },
         },
       },
       {
@@ -26,6 +27,7 @@ export default defineConfig({
           name: 'simulation',
           include: ['test/simulation/**/*.test.ts'],
           testTimeout: 120_000,
+          sequence: { groupOrder: 1 },
         },
       },
       {
@@ -37,6 +39,7 @@ export default defineConfig({
           fileParallelism: false,
           testTimeout: 240_000,
           hookTimeout: 60_000,
+          sequence: { groupOrder: 2 },
         },
       },
     ],
