@@ -1,6 +1,7 @@
 /**
  * What a coordinator must not forget when it is restarted: the signed manifests, and everything that was signed about each
- * run. One dag-cbor file a job, `{ envelope, statements }`, written to a temporary name and renamed.
+ * run. One dag-cbor file a job, `{ envelope, statements }`, written to a temporary name and renamed. A file that cannot be
+ * read or written is told, and costs nothing but itself.
  */
 
 import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
@@ -9,6 +10,9 @@ import * as dagCbor from '@ipld/dag-cbor'
 import { SwarmError } from '../protocols/core/errors.ts'
 import type { Jobs } from '../protocols/jobs/index.ts'
 
+/** What is asked of the jobs protocol. */
+export type RecordedJobs = Pick<Jobs, 'recall' | 'on' | 'get'>
+
 interface StoredJob {
   envelope: Uint8Array
   statements: Uint8Array[]
@@ -16,28 +20,28 @@ interface StoredJob {
 
 export class JobRecords {
   readonly #folder: string
-  readonly #jobs: Jobs
+  readonly #jobs: RecordedJobs
+  readonly #onFailure: (path: string, error: unknown) => void
   /** Writes of one job follow each other. */
   readonly #writing = new Map<string, Promise<void>>()
 
-  constructor(folder: string, jobs: Jobs) {
+  /** `onFailure` is told of each file that could not be read or written. */
+  constructor(folder: string, jobs: RecordedJobs, onFailure: (path: string, error: unknown) => void) {
     this.#folder = folder
     this.#jobs = jobs
+    this.#onFailure = onFailure
   }
 
-  /** Takes up the jobs of an earlier life again, and from now on writes down what changes. Expired ones are deleted. */
-  async restore(): Promise<void> {
+  /**
+   * Takes up the jobs of an earlier life again, and from now on writes down what changes. Expired ones are deleted.
+   * @throws {unknown} `signal.reason`; what the file system says when there can be no folder.
+   */
+  async restore({ signal }: { signal: AbortSignal }): Promise<void> {
     await mkdir(this.#folder, { recursive: true })
     const names = await readdir(this.#folder)
     for (const name of names.filter((name) => name.endsWith('.cbor'))) {
-      const path = join(this.#folder, name)
-      const { envelope, statements } = decode(await readFile(path))
-      try {
-        await this.#jobs.recall(envelope, statements)
-      } catch (error) {
-        if (!(error instanceof SwarmError)) throw error
-        await rm(path)
-      }
+      signal.throwIfAborted()
+      await this.#recall(join(this.#folder, name))
     }
     this.#jobs.on((notice) => {
       if (notice.kind === 'refused' || notice.kind === 'progress') return
@@ -45,20 +49,30 @@ export class JobRecords {
     })
   }
 
+  async #recall(path: string): Promise<void> {
+    try {
+      const { envelope, statements } = decode(await readFile(path))
+      await this.#jobs.recall(envelope, statements)
+    } catch (error) {
+      if (error instanceof SwarmError && error.code === 'EXPIRED') await rm(path, { force: true })
+      else this.#onFailure(path, error)
+    }
+  }
+
   #write(job: string): void {
+    const path = join(this.#folder, `${job}.cbor`)
     const last = this.#writing.get(job) ?? Promise.resolve()
     this.#writing.set(
       job,
-      last.then(() => this.#writeNow(job)),
+      last.then(() => this.#writeNow(job, path)).catch((error: unknown) => this.#onFailure(path, error)),
     )
   }
 
-  async #writeNow(job: string): Promise<void> {
+  async #writeNow(job: string, path: string): Promise<void> {
     const record = this.#jobs.get(job)
     if (record === undefined) return
     const { envelope, evaluations, verdict, stop } = record
     const signed = [...evaluations, verdict, stop].filter((statement) => statement !== undefined)
-    const path = join(this.#folder, `${job}.cbor`)
     await writeFile(
       `${path}.new`,
       dagCbor.encode({ envelope, statements: signed.map((statement) => statement.envelope) }),

@@ -135,13 +135,22 @@ export class JobsService implements Startable {
   }
 
   /**
-   * Takes up a job of an earlier life of this peer, with what had been signed about it.
+   * Takes up a job of an earlier life of this peer, with what had been signed about it. Whoever hears of the job finds it
+   * as it stood, so that one that had ended is not begun again.
    * @throws {SwarmError} when it no longer holds: EXPIRED, and whatever else {@link announce} throws.
    */
   async recall(envelope: Uint8Array, statements: readonly Uint8Array[]): Promise<void> {
-    this.#takeUp(await openManifest(envelope), this.#self)
-    for (const statement of statements)
-      this.#step({ kind: 'StatementOpened', signed: await openStatement(statement), from: this.#self })
+    const signed = await openManifest(envelope)
+    const said = await Promise.all(statements.map((statement) => openStatement(statement)))
+    if (!this.#state.has(signed.job)) this.#admit(signed)
+    const from = this.#self
+    const inputs: JobsInput[] = [
+      { kind: 'ManifestOpened', signed, from, nowMs: this.#epochMs() },
+      ...said.map((signed) => ({ kind: 'StatementOpened', signed, from }) as const),
+    ]
+    const notices = inputs.flatMap((input) => step(this.#state, input))
+    for (const notice of notices) this.#tell(notice)
+    if (!this.#state.has(signed.job)) orThrow(notices)
   }
 
   /** The jobs known here, ended ones included. */

@@ -1,0 +1,79 @@
+/** A coordinator's records of its jobs, on a disk that does not always do as it should. */
+
+import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { expect, onTestFinished, test } from 'vitest'
+import { JobRecords } from '../../../node/job-records.ts'
+import { createManifest, type Jobs, type ManifestInit, sealManifest } from '../../../protocols/jobs/index.ts'
+import { manifestInit, ownerKey } from '../jobs/example.ts'
+import { loneService } from '../jobs/lone-service.ts'
+
+const { signal } = new AbortController()
+
+const sealed = (changes: Partial<ManifestInit> = {}) =>
+  sealManifest(createManifest(manifestInit(changes)), ownerKey)
+
+async function freshFolder(): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'starling-records-'))
+  onTestFinished(() => rm(folder, { recursive: true, force: true }))
+  return join(folder, 'jobs')
+}
+
+/** Records of `jobs`; `told` settles with the next path that failed. */
+function recordsOf(folder: string, jobs: Jobs) {
+  let tell = (_: string) => {}
+  const records = new JobRecords(folder, jobs, (path) => tell(path))
+  const told = () =>
+    new Promise<string>((resolve) => {
+      tell = resolve
+    })
+  return { records, told }
+}
+
+/** Settles when `folder` holds a file named `name`. */
+async function written(folder: string, name: string): Promise<void> {
+  await expect.poll(async () => readdir(folder).catch(() => [])).toContain(name)
+}
+
+test('a file that cannot be read is told, and the other jobs are taken up', async () => {
+  const folder = await freshFolder()
+  const jobs = loneService()
+  await recordsOf(folder, jobs).records.restore({ signal })
+  const { job, envelope } = await sealed()
+  await jobs.announce(envelope)
+  await written(folder, `${job}.cbor`)
+  await writeFile(join(folder, 'a.cbor'), 'half a fi')
+
+  const again = loneService()
+  const { records, told } = recordsOf(folder, again)
+  const broken = told()
+  await records.restore({ signal })
+  expect(await broken).toBe(join(folder, 'a.cbor'))
+  expect(again.list().map((summary) => summary.job)).toEqual([job])
+})
+
+test('a write that fails is told, and the next one is made', async () => {
+  const folder = await freshFolder()
+  const jobs = loneService()
+  const { records, told } = recordsOf(folder, jobs)
+  await records.restore({ signal })
+  await rm(folder, { recursive: true })
+  const failed = told()
+  const { job, envelope } = await sealed()
+  await jobs.announce(envelope)
+  expect(await failed).toBe(join(folder, `${job}.cbor`))
+
+  await mkdir(folder)
+  await jobs.publishStatement({
+    kind: 2,
+    job,
+    at: 1,
+    verdict: 'continue',
+    reason: 'on we go',
+    state: null,
+    value: null,
+    rounds: 0,
+  })
+  await written(folder, `${job}.cbor`)
+})
