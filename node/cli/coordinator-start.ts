@@ -13,7 +13,6 @@ import { encodeState, type State } from '../../protocols/run/state.ts'
 import { openNodeCompute } from '../compute.ts'
 import { publishAddresses } from '../coordinator-address.ts'
 import { dirsFor } from '../dirs.ts'
-import { exitCodes } from '../exit-codes.ts'
 import { fetchMaterial } from '../job-material.ts'
 import { JobRecords } from '../job-records.ts'
 import { evaluationBatch, measureOn } from '../measure.ts'
@@ -23,7 +22,12 @@ import type { CoordinatorStartOptions } from './commands/coordinator-start.ts'
 import type { CliIo } from './io.ts'
 import { failureOf } from './render-error.ts'
 
-export async function runCoordinatorStart(options: CoordinatorStartOptions, io: CliIo): Promise<number> {
+/**
+ * Runs until it is interrupted.
+ * @throws {unknown} `io.signal.reason`, once everything is closed; {@link openSwarmNode}'s and {@link publishAddresses}'s
+ * errors.
+ */
+export async function runCoordinatorStart(options: CoordinatorStartOptions, io: CliIo): Promise<never> {
   const log = processLog(io, options)
   const dirs = dirsFor(io.env)
   const home = join(dirs.data, 'coordinator')
@@ -50,19 +54,31 @@ export async function runCoordinatorStart(options: CoordinatorStartOptions, io: 
     epochMs: () => Date.now(),
     onEvent: (event) => logEvent(log, event),
   })
+  const records = new JobRecords(join(home, 'jobs'), jobs, (path, error) =>
+    log({ event: 'record_failed', path, message: failureOf(error).message }),
+  )
   let retract = async () => {}
   try {
+    io.signal.throwIfAborted()
     retract = await publishAddresses(dirs, node.addresses())
-    await new JobRecords(join(home, 'jobs'), jobs).restore()
+    await records.restore(io)
+    io.signal.throwIfAborted()
     log({ event: 'ready', peer: node.self, addresses: node.addresses() })
-    await new Promise((resolve) => io.signal.addEventListener('abort', resolve, { once: true }))
-    return exitCodes.ok.code
+    return await interruptionOf(io.signal)
   } finally {
     await retract()
     await coordinator.close()
     await node.close()
     log({ event: 'stopped' })
   }
+}
+
+/** Rejects with the reason of `signal` once that is aborted. */
+function interruptionOf(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    if (signal.aborted) reject(signal.reason)
+    else signal.addEventListener('abort', () => reject(signal.reason), { once: true })
+  })
 }
 
 /** Threads that measure: half of the cores, since on a small machine the peers have the same ones. */
