@@ -15,15 +15,21 @@ export interface CoordinatorStartOptions extends CommonOptions {
   allowOwner: string[]
 }
 
+/** Fixed, so that its addresses can be written down; reachable from other machines, and from tabs over WebSockets. */
+const defaultListen = ['/ip4/0.0.0.0/tcp/4001', '/ip4/0.0.0.0/tcp/4002/ws']
+
 export function addCoordinatorStart(coordinator: Command, perform: Perform): void {
   const command = coordinator
     .command('start')
     .summary('watch runs and judge whether they converge')
     .description(
       'Runs a coordinator: it introduces peers to each other, keeps the list of jobs, measures the agreed state of each ' +
-        'run on held-out samples, and signs verdicts. Runs go on without it.',
+        'run on held-out samples, and signs verdicts. Runs go on without it.\n\n' +
+        'It listens on every network interface. Whoever reaches its ports can hand in jobs, learn of peers and jobs, ' +
+        'fetch the blocks that it holds, and reach other peers through it. Name the owners whose jobs it takes with ' +
+        '--allow-owner, or listen on /ip4/127.0.0.1 to keep it to this machine.',
     )
-    .option('--listen <multiaddr...>', 'addresses to listen on', ['/ip4/127.0.0.1/tcp/4001'])
+    .option('--listen <multiaddr...>', 'addresses to listen on', defaultListen)
     .option('--announce <multiaddr...>', 'addresses to tell others, behind a NAT with a forwarded port', [])
     .option('--mdns', 'let peers on the local network find it', false)
     .option('--allow-owner <peer-id...>', 'take only jobs of these owners', [])
@@ -32,7 +38,7 @@ export function addCoordinatorStart(coordinator: Command, perform: Perform): voi
       'after',
       examples([
         'starling coordinator start',
-        'starling coordinator start --listen /ip4/0.0.0.0/tcp/4001 /ip4/0.0.0.0/tcp/4002/ws',
+        'starling coordinator start --listen /ip4/127.0.0.1/tcp/4001    this machine alone',
       ]),
     )
     .action((options: CoordinatorStartOptions) =>
