@@ -14,16 +14,18 @@ export interface CliIo {
   env: Readonly<Record<string, string | undefined>>
   /** What relative paths on the command line start from. Absolute. */
   cwd: string
-  /** Aborts at the first Ctrl-C or SIGTERM, with an {@link Interruption} as its reason. */
+  /** Aborts at the first Ctrl-C or SIGTERM, or when the reader of stdout goes away, with an {@link Interruption} as its reason. */
   signal: AbortSignal
 }
 
-/** Which signal ended a command. */
+/** Which signal ended a command; `SIGPIPE`: nobody reads its stdout any more. */
+export type InterruptionCause = 'SIGINT' | 'SIGTERM' | 'SIGPIPE'
+
 export class Interruption extends Error {
   override readonly name = 'AbortError'
-  override readonly cause: 'SIGINT' | 'SIGTERM'
+  override readonly cause: InterruptionCause
 
-  constructor(cause: 'SIGINT' | 'SIGTERM') {
+  constructor(cause: InterruptionCause) {
     super(`interrupted by ${cause}`)
     this.cause = cause
   }

@@ -1,7 +1,8 @@
 /**
  * Entry of the command line: joins the program to this process. The first Ctrl-C or SIGTERM asks the command to end, the
- * second ends the process at once. A reader that goes away (`starling list | head -1`) is no error. Started with a channel, as
- * by `launch --local`, the command also ends when whoever holds the other end has gone, however that went.
+ * second ends the process at once. A reader that goes away (`starling watch | head -1`) ends the command too, and is no error.
+ * Started with a channel, as by `launch --local`, the command also ends when whoever holds the other end has gone, however
+ * that went.
  */
 
 import packageJson from '../../package.json' with { type: 'json' }
@@ -25,9 +26,15 @@ for (const name of ['SIGINT', 'SIGTERM'] as const) {
 process.once('disconnect', () => controller.abort(new Interruption('SIGTERM')))
 process.channel?.unref() // waiting for that keeps nothing alive
 
+// Every write after the first that failed fails as well, and is passed over while the command ends.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code === 'EPIPE') process.exit(exitCodes.ok.code)
-  throw error
+  if (error.code !== 'EPIPE') throw error
+  controller.abort(new Interruption('SIGPIPE'))
+})
+
+// Hints that nobody reads are no reason to end what stdout is still read from.
+process.stderr.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error
 })
 
 process.exitCode = await runProgram(

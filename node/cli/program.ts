@@ -84,12 +84,12 @@ const rootExamples = examples([
 
 const rootHelp = `${rootExamples}\nExit codes:\n${exitCodeLines().join('\n')}\n`
 
+const exitOfInterruption = { SIGINT: 'interrupted', SIGTERM: 'terminated', SIGPIPE: 'ok' } as const
+
 /** Tells the person and gives the exit code. */
 function failed(error: unknown, io: CliIo, json: boolean): number {
   const cause = isAbort(error) && io.signal.aborted ? io.signal.reason : error
-  if (cause instanceof Interruption) {
-    return exitCodes[cause.cause === 'SIGINT' ? 'interrupted' : 'terminated'].code
-  }
+  if (cause instanceof Interruption) return exitCodes[exitOfInterruption[cause.cause]].code
   renderError(io, cause, { json })
   return exitCodeOfError(cause)
 }

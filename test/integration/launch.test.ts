@@ -97,6 +97,15 @@ test.each([
   expect(program.all('verdict')).toEqual([])
 })
 
+test('a reader that goes away ends the run, which is no error, and nothing is left', async () => {
+  const { folder, program } = await launch()
+  await program.said('peer_joined')
+  program.stopReading()
+  expect(await program.ended).toEqual({ exitCode: 0, signal: null })
+  expect(program.isGroupAlive).toBe(false)
+  expect(await leftovers(folder)).toEqual([])
+})
+
 test('a command that is killed takes its processes with it', async () => {
   const { program } = await launch()
   await program.line('a round', ({ event }) => event === 'round')

@@ -95,6 +95,11 @@ export class Program {
     process.kill(group ? -this.pid : this.pid, signal)
   }
 
+  /** Stops reading what it says, as `head -1` does after a line. */
+  stopReading(): void {
+    this.#process.stdout!.destroy()
+  }
+
   /** The lines named `event`, oldest first. */
   all(event: string): Line[] {
     return this.lines.filter((line) => line.event === event)

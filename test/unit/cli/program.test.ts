@@ -90,6 +90,7 @@ test('with --json an error is one JSON document on stdout', async () => {
 test.each([
   ['SIGINT', 130],
   ['SIGTERM', 143],
+  ['SIGPIPE', 0],
 ] as const)('a command ended by %s exits with %i and says nothing', async (name, code) => {
   const controller = new AbortController()
   controller.abort(new Interruption(name))
