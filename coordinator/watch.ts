@@ -72,7 +72,8 @@ export class RunWatch {
   readonly #init: WatchInit
   readonly #record: RunRecord
   #ended: Verdict | 'stopped' | undefined
-  #isEvaluating = false
+  /** The measurement under way; `done` never rejects. */
+  #evaluation: { cancel: AbortController; done: Promise<void> } | undefined
   #keptRoot: string | undefined
   #forkRound = -1
 
@@ -96,6 +97,7 @@ export class RunWatch {
       return this.#ended
     } finally {
       unfollow()
+      await this.#cancelEvaluation()
     }
   }
 
@@ -121,13 +123,27 @@ export class RunWatch {
       this.#forkRound = fork.round
       this.#init.onEvent?.({ kind: 'fork', round: fork.round, branches: fork.branches.length })
     }
-    if (isFinal(verdict)) await this.#end(verdict, signal)
-    else if (evaluate !== undefined && !this.#isEvaluating) void this.#evaluate(evaluate, signal)
+    // one that went on would put its state in the place of the verdict's; the next look sees whether it had come to an end
+    if (isFinal(verdict) && this.#evaluation !== undefined) await this.#cancelEvaluation()
+    else if (isFinal(verdict)) await this.#end(verdict, signal)
+    else if (evaluate !== undefined && this.#evaluation === undefined) this.#beginEvaluation(evaluate, signal)
+  }
+
+  #beginEvaluation(name: StateName, signal: AbortSignal): void {
+    const cancel = new AbortController()
+    const done = this.#evaluate(name, AbortSignal.any([signal, cancel.signal])).finally(() => {
+      this.#evaluation = undefined
+    })
+    this.#evaluation = { cancel, done }
+  }
+
+  async #cancelEvaluation(): Promise<void> {
+    this.#evaluation?.cancel.abort()
+    await this.#evaluation?.done
   }
 
   async #evaluate(name: StateName, signal: AbortSignal): Promise<void> {
     const { measure, jobs, job, clock, epochMs, onEvent } = this.#init
-    this.#isEvaluating = true
     try {
       const startedMs = clock.now()
       const state = await this.#fetch(name, signal)
@@ -146,8 +162,6 @@ export class RunWatch {
       onEvent?.({ kind: 'evaluated', state: name, measurement, seconds: (clock.now() - startedMs) / 1000 })
     } catch (error) {
       if (!signal.aborted) onEvent?.({ kind: 'evaluation-failed', state: name, error })
-    } finally {
-      this.#isEvaluating = false
     }
   }
 

@@ -1,0 +1,105 @@
+/** The watch over one run on virtual time: what it keeps is what its verdict names. */
+
+import { expect, test } from 'vitest'
+import { type Measurement, RunWatch, type WatchInit } from '../../../coordinator/watch.ts'
+import type { JobNotice } from '../../../protocols/jobs/record.ts'
+import type { Statement } from '../../../protocols/jobs/statement.ts'
+import { encodeState, type State } from '../../../protocols/run/state.ts'
+import { root as job } from '../jobs/example.ts'
+import { VirtualTime } from './virtual-time.ts'
+
+const state = (round: number): State => ({
+  job,
+  round,
+  cursor: 0,
+  weight: round,
+  electorate: [],
+  parameters: Float32Array.of(round),
+  outer: new Float32Array(0),
+})
+const [second, fourth] = [await encodeState(state(2)), await encodeState(state(4))]
+
+const progress = (round: number, root: string): JobNotice => ({
+  kind: 'progress',
+  job,
+  peer: 'a',
+  progress: {
+    round,
+    root,
+    weight: 1,
+    phase: 'training',
+    loss: 1,
+    isLossNotFinite: false,
+    samplesTrained: 1,
+    samplesPerSecond: 1,
+    uploadedBytes: 0,
+    downloadedBytes: 0,
+    at: 0,
+  },
+})
+
+/** A run of a minute that is watched on `time`; `measure` by the parameter, which is the state's round. */
+function watched(time: VirtualTime, measure: (round: number) => Promise<Measurement>) {
+  const said: Statement[] = []
+  const kept: string[] = []
+  let hear: (notice: JobNotice) => void = () => {}
+  const init: WatchInit = {
+    job,
+    rules: {
+      metric: 'val_accuracy',
+      mode: 'max',
+      patience: 3,
+      minDelta: 0,
+      evaluateEvery: 2,
+      maxRounds: 20,
+      maxMinutes: 1,
+    },
+    classes: 10,
+    expected: { job, parameters: 1, outer: 0 },
+    jobs: {
+      follow: (_, listener) => {
+        hear = listener
+        return () => {}
+      },
+      publishStatement: async (statement) => {
+        said.push(statement)
+      },
+    },
+    blocks: {
+      fetchBlocks: async (cids) => cids.map((cid) => (second.blocks.get(cid) ?? fourth.blocks.get(cid))!),
+    },
+    measure: (parameters) => measure(parameters[0]!),
+    keep: async (root) => {
+      kept.push(root)
+    },
+    clock: time.clock,
+    epochMs: () => time.clock.now(),
+    createdMs: 0,
+  }
+  const ended = new RunWatch(init).run({ signal: new AbortController().signal })
+  return { said, kept, ended, hear: (notice: JobNotice) => hear(notice) }
+}
+
+test('a measurement that is under way when the time is up does not replace the state that the verdict names', async () => {
+  const time = new VirtualTime()
+  let finish: (measurement: Measurement) => void = () => {}
+  const better = new Promise<Measurement>((resolve) => {
+    finish = resolve
+  })
+  let begun = 0
+  const run = watched(time, (round) => {
+    begun++
+    return round === 2 ? Promise.resolve({ loss: 1, accuracy: 0.5 }) : better
+  })
+  run.hear(progress(2, second.root.toString()))
+  await time.until(() => run.kept.length === 1)
+  run.hear(progress(4, fourth.root.toString()))
+  await time.until(() => begun === 2)
+  await time.pass(59_000)
+  await time.pass(1_000)
+  finish({ loss: 0.5, accuracy: 0.9 })
+  await time.until(() => run.said.some((statement) => 'verdict' in statement))
+  const verdict = await run.ended
+  expect(verdict).toMatchObject({ verdict: 'out-of-budget', state: { root: run.kept.at(-1) } })
+  expect(run.said.at(-1)).toBe(verdict)
+})
