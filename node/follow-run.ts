@@ -36,7 +36,10 @@ export interface FollowRunInit {
   emit(event: RunEvent): void
 }
 
-type Outcome = { kind: 'verdict'; verdict: Verdict } | { kind: 'stopped' } | { kind: 'detached' }
+type Outcome =
+  | { kind: 'verdict'; verdict: Verdict }
+  | { kind: 'stopped'; reason: string }
+  | { kind: 'detached' }
 
 /**
  * @returns how the run ended, or `detached` once the coordinator holds model and data.
@@ -99,8 +102,9 @@ export async function followRun(
   if (outcome.kind === 'detached') return 'detached'
   const end = outcome.kind === 'verdict' ? (outcome.verdict.verdict as RunEnd) : 'stopped'
   const verdict = outcome.kind === 'verdict' ? outcome.verdict : undefined
-  if (verdict !== undefined && end === 'diverged')
-    emit({ event: 'warning', seconds: seconds(), message: `The run has ended, since ${verdict.reason}.` })
+  const { reason } = outcome.kind === 'verdict' ? outcome.verdict : outcome
+  if (end !== 'converged')
+    emit({ event: 'warning', seconds: seconds(), message: `The run has ended, since ${reason}.` })
   const model = await fetchModel(init, verdict, signal)
   emit({
     event: 'verdict',
@@ -129,7 +133,8 @@ function outcomeOf(
   notice: Parameters<RunNarrator['takeNotice']>[0],
   isDetached: boolean,
 ): Outcome | undefined {
-  if (notice.kind === 'stopped') return { kind: 'stopped' }
+  if (notice.kind === 'stopped') return { kind: 'stopped', reason: notice.stop.reason }
+  if (notice.kind === 'forgotten') return { kind: 'stopped', reason: 'the job has expired' }
   if (notice.kind !== 'verdict') return undefined
   if (isFinal(notice.verdict)) return { kind: 'verdict', verdict: notice.verdict }
   return isDetached ? { kind: 'detached' } : undefined
