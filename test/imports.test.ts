@@ -19,6 +19,10 @@ interface Import {
 const files = rooms.flatMap((room) => sources(join(root, room)))
 const imports = files.flatMap(importsOf)
 
+/** What each file loads when it is loaded. */
+const valueImports = new Map<string, string[]>(files.map((file) => [file, []]))
+for (const { from, to, isTypeOnly } of imports) if (!isTypeOnly) valueImports.get(from)?.push(to)
+
 /** Who may import whom: `[files, what they may import besides themselves]`. The first row that matches counts. */
 const mayImport: readonly [RegExp, RegExp][] = [
   [/^protocols\/core\//, /^$/],
@@ -44,16 +48,28 @@ test('imports run one way', () => {
   expect(wrong.map(({ from, to }) => `${from} -> ${to}`)).toEqual([])
 })
 
-test('a machine imports only its own folder, the ground floor and the codecs', () => {
-  const machines = imports.filter(({ from }) => /^protocols\/\w+\/machine\.ts$/.test(from))
+test('a machine, and all that it reaches, imports only its own folder, the ground floor and the codecs', () => {
+  const machines = files.filter((file) => /^protocols\/\w+\/machine\.ts$/.test(file))
   expect(machines.length).toBeGreaterThan(0)
-  expect(machines.filter(({ to }) => /\/(service|index)\.ts$/.test(to))).toEqual([])
+  const wrong = machines.flatMap((machine) => {
+    const folder = dirname(machine)
+    return reachable(machine, folder).flatMap((file) => {
+      const isMessages = file === `${folder}/messages.ts`
+      return (valueImports.get(file) ?? [])
+        .filter(
+          (to) =>
+            /\/(service|index)\.ts$/.test(to) ||
+            (!(dirname(to) === folder || /^protocols\/(core|wire\/codecs)\//.test(to)) &&
+              !(isMessages && /^protocols\/wire\//.test(to))),
+        )
+        .map((to) => `${file} -> ${to}`)
+    })
+  })
+  expect(wrong).toEqual([])
 })
 
 test('no values are imported in a circle', () => {
-  const edges = new Map<string, string[]>(files.map((file) => [file, []]))
-  for (const { from, to, isTypeOnly } of imports) if (!isTypeOnly) edges.get(from)?.push(to)
-  expect(findCycle(edges)).toBeUndefined()
+  expect(findCycle(valueImports)).toBeUndefined()
 })
 
 test('rooms that run in a browser tab import nothing of Node', () => {
@@ -62,7 +78,7 @@ test('rooms that run in a browser tab import nothing of Node', () => {
   const exempt = new Set(['engine/backends/native.ts'])
   const wrong = shared
     .filter((file) => !exempt.has(file))
-    .filter((file) => /from '(node:|onnxruntime-node)/.test(readFileSync(join(root, file), 'utf8')))
+    .filter((file) => /(from|import) '(node:|onnxruntime-node)/.test(readFileSync(join(root, file), 'utf8')))
   expect(wrong).toEqual([])
 })
 
@@ -74,7 +90,9 @@ function sources(folder: string): string[] {
 
 function importsOf(file: string): Import[] {
   const text = readFileSync(join(root, file), 'utf8')
-  const pattern = /(?:^|\n)\s*(?:import|export)\s+(type\s)?[^'"]*?from\s+'(\.[^']+)'|import\('(\.[^']+)'\)/g
+  // `import … from`, `export … from`, `import '…'` for its effect, and `import('…')`
+  const pattern =
+    /(?:^|\n)\s*(?:import|export)\s+(type\s)?(?:[^'"]*?from\s+)?'(\.[^']+)'|import\('(\.[^']+)'\)/g
   return [...text.matchAll(pattern)].map((match) => ({
     from: file,
     to: relative(root, join(root, dirname(file), (match[2] ?? match[3])!)),
@@ -86,6 +104,14 @@ function sameRoom(from: string, to: string): boolean {
   return dirname(from) === dirname(to) || dirname(to).startsWith(`${dirname(from)}/`)
     ? true
     : !from.startsWith('protocols/') && from.split('/')[0] === to.split('/')[0]
+}
+
+/** The files of `folder` that `file` loads, itself among them. */
+function reachable(file: string, folder: string): string[] {
+  const found = new Set([file])
+  for (const one of found)
+    for (const to of valueImports.get(one) ?? []) if (dirname(to) === folder) found.add(to)
+  return [...found]
 }
 
 function findCycle(edges: ReadonlyMap<string, readonly string[]>): string[] | undefined {
