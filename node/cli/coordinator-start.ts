@@ -123,7 +123,7 @@ function logEvent(log: (line: LogLine) => void, event: CoordinatorEvent): void {
   const { job } = event
   if (event.kind === 'taken-up') log({ event: 'job', job, name: event.name })
   else if (event.kind === 'watching') log({ event: 'watching', job, seconds: event.seconds })
-  else if (event.kind === 'failed') log({ event: 'failed', job, ...failureOf(event.error) })
+  else if (event.kind !== 'run') log({ event: event.kind, job, ...failureOf(event.error) })
   else logRun(log, job, event.event)
 }
 

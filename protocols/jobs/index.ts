@@ -39,4 +39,5 @@ export {
   type Stop,
   statementKind,
   type Verdict,
+  watchingReason,
 } from './statement.ts'

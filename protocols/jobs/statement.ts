@@ -56,6 +56,12 @@ export type Verdict = z.infer<typeof verdictSchema>
 export type Stop = z.infer<typeof stopSchema>
 export type Statement = Evaluation | Verdict | Stop
 
+/**
+ * The reason of the `continue` by which a coordinator says that the owner may go. The reason of any other `continue` is what
+ * keeps the coordinator from measuring.
+ */
+export const watchingReason = 'the coordinator holds the model and the data, and watches the run'
+
 /** True for a verdict that ends the run. */
 export function isFinal({ verdict }: Pick<Verdict, 'verdict'>): boolean {
   return verdict !== 'continue'
