@@ -2,19 +2,18 @@
 
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
-import { CID } from 'multiformats/cid'
 import { Coordinator, type CoordinatorEvent, type OpenJob } from '../../coordinator/index.ts'
 import { outerOptimizer, trainingSpec } from '../../engine/job-settings.ts'
 import { systemClock } from '../../protocols/core/clock.ts'
 import { SwarmError } from '../../protocols/core/errors.ts'
-import type { SignedJob } from '../../protocols/jobs/index.ts'
+import type { JobRecord } from '../../protocols/jobs/index.ts'
 import { stateBlocks } from '../../protocols/run/blocks.ts'
-import { encodeState, type State } from '../../protocols/run/state.ts'
 import { openNodeCompute } from '../compute.ts'
 import { publishAddresses } from '../coordinator-address.ts'
 import { dirsFor } from '../dirs.ts'
 import { fetchMaterial } from '../job-material.ts'
 import { JobRecords } from '../job-records.ts'
+import { keepOne } from '../kept-state.ts'
 import { evaluationBatch, measureOn } from '../measure.ts'
 import { type LogLine, processLog } from '../process-log.ts'
 import { openHome, openSwarmNode, type SwarmNode } from '../swarm-node.ts'
@@ -49,7 +48,7 @@ export async function runCoordinatorStart(options: CoordinatorStartOptions, io: 
     self: node.self,
     jobs,
     blocks: stateBlocks(shards),
-    open: (signed, { signal }) => openJob(node, signed, signal),
+    open: (record, { signal }) => openJob(node, record, signal),
     clock: systemClock,
     epochMs: () => Date.now(),
     onEvent: (event) => logEvent(log, event),
@@ -84,38 +83,26 @@ function interruptionOf(signal: AbortSignal): Promise<never> {
 /** Threads that measure: half of the cores, since on a small machine the peers have the same ones. */
 const threads = Math.max(1, Math.floor(availableParallelism() / 2))
 
-async function openJob(node: SwarmNode, signed: SignedJob, signal: AbortSignal): Promise<OpenJob> {
-  const { manifest, job } = signed
+async function openJob(node: SwarmNode, record: JobRecord, signal: AbortSignal): Promise<OpenJob> {
+  const { manifest, job, evaluations } = record
   const { model, dataSet } = await fetchMaterial({ manifest, shards: node.services.shards }, { signal })
   const compute = openNodeCompute()
   try {
     const spec = trainingSpec(manifest.model.loss, manifest.train, evaluationBatch)
     const opened = await compute.open(model, spec, { backend: 'auto', threads }, { signal })
     const optimizer = outerOptimizer(manifest.train, manifest.swarm.outer, opened.parameters)
+    const parameters = opened.parameterCount
+    const expected = { job, parameters, outer: optimizer.stateLength(parameters) }
+    const evaluated = evaluations.map(({ statement }) => statement.root)
     return {
-      expected: {
-        job,
-        parameters: opened.parameterCount,
-        outer: optimizer.stateLength(opened.parameterCount),
-      },
+      expected,
       measure: measureOn(compute, opened, dataSet.validation),
-      keep: keepOne(node),
+      keep: await keepOne(node.store, expected, evaluated),
       close: () => compute.close(),
     }
   } catch (error) {
     await compute.close()
     throw error
-  }
-}
-
-/** Stores a state's blocks, then drops those of the one kept before. */
-function keepOne({ store }: SwarmNode): (root: string, state: State) => Promise<void> {
-  let kept: string[] = []
-  return async (_, state) => {
-    const { blocks } = await encodeState(state)
-    for (const [cid, bytes] of blocks) await store.put(CID.parse(cid), bytes)
-    for (const cid of kept) if (!blocks.has(cid)) await store.delete(CID.parse(cid))
-    kept = [...blocks.keys()]
   }
 }
 
