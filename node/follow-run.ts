@@ -7,7 +7,7 @@ import { systemClock } from '../protocols/core/clock.ts'
 import { SwarmError } from '../protocols/core/errors.ts'
 import type { ParameterSpec } from '../protocols/core/tensor.ts'
 import type { Manifest, Verdict } from '../protocols/jobs/index.ts'
-import { isFinal } from '../protocols/jobs/index.ts'
+import { isFinal, watchingReason } from '../protocols/jobs/index.ts'
 import type { RunEnd, RunEvent } from './run-events.ts'
 import { RunNarrator } from './run-narrator.ts'
 import type { SwarmClient } from './swarm-client.ts'
@@ -88,6 +88,7 @@ export async function followRun(
     signal.addEventListener('abort', onAbort, { once: true })
     const unfollow = jobs.follow(job, (notice) => {
       narrator.takeNotice(notice)
+      if (notice.kind === 'verdict' && isTrouble(notice.verdict)) emit(notMeasured(seconds(), notice.verdict))
       const found = outcomeOf(notice, init.isDetached)
       if (found === undefined) return
       queueMicrotask(() => unfollow())
@@ -129,6 +130,20 @@ function coordinatorGone(seconds: number): RunEvent {
   }
 }
 
+/** The run goes on, but something keeps the coordinator from measuring it. */
+function isTrouble(verdict: Verdict): boolean {
+  return !isFinal(verdict) && verdict.reason !== watchingReason
+}
+
+function notMeasured(seconds: number, { reason }: Verdict): RunEvent {
+  return {
+    event: 'warning',
+    seconds,
+    message: `${reason.charAt(0).toUpperCase()}${reason.slice(1)}.`,
+    hint: 'It tries again until the job has used up its minutes; `starling stop` ends the job now.',
+  }
+}
+
 function outcomeOf(
   notice: Parameters<RunNarrator['takeNotice']>[0],
   isDetached: boolean,
@@ -137,7 +152,7 @@ function outcomeOf(
   if (notice.kind === 'forgotten') return { kind: 'stopped', reason: 'the job has expired' }
   if (notice.kind !== 'verdict') return undefined
   if (isFinal(notice.verdict)) return { kind: 'verdict', verdict: notice.verdict }
-  return isDetached ? { kind: 'detached' } : undefined
+  return isDetached && !isTrouble(notice.verdict) ? { kind: 'detached' } : undefined
 }
 
 /** Path of the written model; `null` when there is no state to write or nobody holds it, which is told. */

@@ -6,18 +6,18 @@ import type { RunEvent } from '../../../node/run-events.ts'
 import type { SwarmClient } from '../../../node/swarm-client.ts'
 import type { JobNotice } from '../../../protocols/jobs/index.ts'
 import { createManifest } from '../../../protocols/jobs/manifest.ts'
-import { statementKind, type Verdict } from '../../../protocols/jobs/statement.ts'
+import { statementKind, type Verdict, watchingReason } from '../../../protocols/jobs/statement.ts'
 import { coordinatorId, manifestInit } from '../jobs/example.ts'
 
 const job = 'the-job'
 
-/** The events of a run about which only `notice` is heard. */
-async function told(notice: JobNotice): Promise<RunEvent[]> {
+/** The events of a run about which only `notices` are heard. */
+async function told(notices: JobNotice[], isDetached = false): Promise<RunEvent[]> {
   const events: RunEvent[] = []
   const services = {
     jobs: {
       follow: (_: string, listener: (notice: JobNotice) => void) => {
-        listener(notice)
+        for (const notice of notices) listener(notice)
         return () => {}
       },
     },
@@ -30,7 +30,7 @@ async function told(notice: JobNotice): Promise<RunEvent[]> {
       manifest: createManifest(manifestInit()),
       parameters: [],
       modelPath: undefined,
-      isDetached: false,
+      isDetached,
       seconds: () => 0,
       emit: (event) => events.push(event),
     },
@@ -56,13 +56,22 @@ test.each<[string, JobNotice, string]>([
     'the owner stopped it',
   ],
 ])('why a run ended without convergence is told before its end: %s', async (end, notice, reason) => {
-  expect((await told(notice)).slice(-2)).toMatchObject([
+  expect((await told([notice])).slice(-2)).toMatchObject([
     { event: 'warning', message: `The run has ended, since ${reason}.` },
     { event: 'verdict', verdict: end },
   ])
 })
 
 test('of a run that converged only the verdict is told', async () => {
-  const events = await told(verdict('converged', 'val_accuracy reached 0.97'))
+  const events = await told([verdict('converged', 'val_accuracy reached 0.97')])
   expect(events.map(({ event }) => event)).toEqual(['started', 'verdict'])
+})
+
+test('what keeps the coordinator from measuring is told, and nobody is sent away on its word', async () => {
+  const trouble = verdict('continue', 'the coordinator cannot measure the run: the disk is full')
+  const isTold = { event: 'warning', message: 'The coordinator cannot measure the run: the disk is full.' }
+  const waited = await told([trouble, verdict('converged', 'on target')], true)
+  expect(waited).toMatchObject([{ event: 'started' }, isTold, { event: 'verdict', verdict: 'converged' }])
+  const went = await told([trouble, verdict('continue', watchingReason)], true)
+  expect(went).toMatchObject([{ event: 'started' }, isTold])
 })
