@@ -38,7 +38,10 @@ const handshakesMax = 128
 export interface NodeInit<Services extends ServiceMap> {
   /** From `loadOrCreateIdentity`. */
   identity: PrivateKey
-  /** Multiaddrs to listen on (TCP, or WebSockets with `/ws`). None: the peer only dials. */
+  /**
+   * Multiaddrs to listen on: TCP, WebSockets with `/ws`, or `/p2p-circuit`, the relays that it is connected to. None: the peer
+   * only dials.
+   */
   listen: string[]
   /** Multiaddrs under which others reach this peer, when they differ from those it listens on. */
   announce?: string[]
@@ -93,7 +96,7 @@ export async function createNode<Services extends ServiceMap>(
   try {
     await node.start()
   } catch (error) {
-    throw listenError(init.listen, error)
+    throw listenError(init.listen.filter(portOf), error)
   }
   return node
 }
@@ -131,7 +134,7 @@ function requireMultiaddr(text: string): void {
   }
 }
 
-/** libp2p names the cause of a failed listen only in its message. */
+/** libp2p names the cause of a failed listen only in its message. `listen`: addresses with a port. */
 function listenError(listen: readonly string[], error: unknown): unknown {
   const text = String(error instanceof Error ? error.message : error)
   const [, code] = /\b(EADDRINUSE|EADDRNOTAVAIL|EACCES)\b/.exec(text) ?? []

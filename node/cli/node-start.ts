@@ -19,6 +19,9 @@ import type { NodeStartOptions } from './commands/node-start.ts'
 import type { CliIo } from './io.ts'
 import { failureOf } from './render-error.ts'
 
+/** Whoever cannot reach this peer, because a router or a firewall is between them, comes over the coordinator's relay. */
+const relayed = '/p2p-circuit'
+
 export async function runNodeStart(options: NodeStartOptions, io: CliIo): Promise<number> {
   const log = options.json ? processLog(io, options) : forPeople(processLog(io, options))
   const bootstrap = options.mdns
@@ -27,11 +30,11 @@ export async function runNodeStart(options: NodeStartOptions, io: CliIo): Promis
   const threads = options.threads ?? Math.max(1, Math.floor(availableParallelism() / 2))
   const node = await openSwarmNode({
     ...(await openHome(join(dirsFor(io.env).data, 'node'))),
-    listen: options.listen,
+    listen: [...new Set([...options.listen, relayed])],
     announce: options.announce,
     bootstrap,
     mdns: options.mdns,
-    self: { role: 'node', backend: options.backend, threads, clientOnly: options.listen.length === 0 },
+    self: { role: 'node', backend: options.backend, threads, clientOnly: false },
     admit: admitOnly(options),
   })
   log({ event: 'ready', peer: node.self, addresses: node.addresses() })

@@ -35,7 +35,7 @@ export function addNodeStart(node: Command, perform: Perform): void {
     .command('start')
     .summary('give compute to a swarm')
     .description(
-      'Runs a peer that trains the jobs of a swarm until it is interrupted. It needs no open port.',
+      'Runs a peer that trains the jobs of a swarm until it is interrupted. It needs no open port: peers that cannot reach it come over the relay of the coordinator.',
     )
     .option('--listen <multiaddr...>', 'addresses to listen on', ['/ip4/0.0.0.0/tcp/0'])
     .option('--announce <multiaddr...>', 'addresses to tell others, behind a NAT with a forwarded port', [])
