@@ -62,6 +62,8 @@ export interface PeerProgressEvent {
   round: number
   /** `waiting`, `syncing`, `training`, `averaging` or `finished`. */
   phase: string
+  /** As in `peer_joined`; a peer that was still choosing says it later. */
+  backend?: string
   samples_per_second: number
   /** Since the peer joined the run. */
   uploaded_bytes: number

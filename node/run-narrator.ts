@@ -69,8 +69,9 @@ export class RunNarrator {
 
   #takeProgress(peer: string, progress: Progress): void {
     const { seconds, emit, record, nameOf } = this.#init
+    const said = record(peer)?.backend
+    const backend = said === 'auto' ? undefined : said // not chosen yet
     if (!this.#peers.has(peer)) {
-      const backend = record(peer)?.backend
       emit({ event: 'peer_joined', seconds: seconds(), peer, name: nameOf?.(peer), backend })
     }
     this.#peers.set(peer, progress)
@@ -80,6 +81,7 @@ export class RunNarrator {
       peer,
       round: progress.round,
       phase: progress.phase,
+      backend,
       samples_per_second: progress.samplesPerSecond,
       uploaded_bytes: progress.uploadedBytes,
       downloaded_bytes: progress.downloadedBytes,

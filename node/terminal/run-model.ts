@@ -93,6 +93,7 @@ function change(run: RunModel, event: RunEvent): Partial<RunModel> {
       return {
         peers: withPeer(run.peers, event.peer, {
           phase: event.phase,
+          ...(event.backend === undefined ? {} : { backend: event.backend }),
           round: event.round,
           samplesPerSecond: event.samples_per_second,
           uploadedBytes: event.uploaded_bytes,
