@@ -17,9 +17,20 @@ import { keepOne } from '../kept-state.ts'
 import { evaluationBatch, measureOn } from '../measure.ts'
 import { type LogLine, processLog } from '../process-log.ts'
 import { openHome, openSwarmNode, type SwarmNode } from '../swarm-node.ts'
-import type { CoordinatorStartOptions } from './commands/coordinator-start.ts'
+import type { CommonOptions } from './common-options.ts'
 import type { CliIo } from './io.ts'
 import { failureOf } from './render-error.ts'
+
+export interface CoordinatorStartOptions extends CommonOptions {
+  /** Multiaddrs to listen on. */
+  listen: string[]
+  /** Multiaddrs that others are told, when they differ from those listened on. */
+  announce: string[]
+  /** Let peers on the local network find this coordinator. */
+  mdns: boolean
+  /** Peer ids of owners whose jobs are taken; empty: anybody's. */
+  allowOwner: string[]
+}
 
 /**
  * Runs until it is interrupted.

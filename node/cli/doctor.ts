@@ -2,9 +2,14 @@
 
 import { exitCodes } from '../exit-codes.ts'
 import { colorsFor } from '../terminal/colors.ts'
-import type { DoctorOptions } from './commands/doctor.ts'
+import type { CommonOptions } from './common-options.ts'
 import { type Check, checks, type Finding } from './doctor-checks.ts'
 import { type CliIo, writeJson } from './io.ts'
+
+export interface DoctorOptions extends CommonOptions {
+  /** TCP port to try to listen on; 0: any. */
+  port: number
+}
 
 const marks = { ok: '✓', warn: '!', fail: '✗' } as const
 

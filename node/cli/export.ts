@@ -7,8 +7,15 @@ import { exitCodes } from '../exit-codes.ts'
 import { modelParameters } from '../model-parameters.ts'
 import { findJob, openSwarmClient } from '../swarm-client.ts'
 import { trainedModel, writeModel } from '../trained-model.ts'
-import type { ExportOptions } from './commands/export.ts'
+import type { CommonOptions, SwarmOptions } from './common-options.ts'
 import { type CliIo, writeJson } from './io.ts'
+
+export interface ExportOptions extends CommonOptions, SwarmOptions {
+  /** Job id, or the name of one job. */
+  job: string
+  /** File to write; `undefined`: the job's name with `.onnx`, in the current folder. */
+  output: string | undefined
+}
 
 export async function runExport(options: ExportOptions, io: CliIo): Promise<number> {
   const client = await openSwarmClient({ addresses: options.coordinator, env: io.env }, io)

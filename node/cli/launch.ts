@@ -33,9 +33,22 @@ import type { RunEvent } from '../run-events.ts'
 import { pruneRunFolders, runFolder } from '../run-folders.ts'
 import { openSwarmClient, ownerKey, type SwarmClient } from '../swarm-client.ts'
 import { createRenderer } from '../terminal/renderer.ts'
-import type { LaunchOptions } from './commands/launch.ts'
+import type { CommonOptions, ProgressOptions, SwarmOptions } from './common-options.ts'
 import type { CliIo } from './io.ts'
 import { nextCommands } from './next-commands.ts'
+
+export interface LaunchOptions extends CommonOptions, ProgressOptions, SwarmOptions {
+  /** Path of the job file, as typed. */
+  jobFile: string
+  /** Nodes to start on this machine, with a coordinator; `undefined`: use the swarm of `coordinator`. */
+  local: number | undefined
+  /** Data set on this machine, instead of the job file's download. */
+  data: string | undefined
+  /** Folder for the trained model; `undefined`: one named after the job, in the current folder. */
+  output: string | undefined
+  /** Return when the job is published. */
+  detach: boolean
+}
 
 /** How long a job is offered, beyond the minutes that its run may take: for peers whose clocks are off, and late readers. */
 const expiryMarginMs = 24 * 3_600_000

@@ -3,9 +3,11 @@
 import type { JobSummary } from '../../protocols/jobs/index.ts'
 import { exitCodes } from '../exit-codes.ts'
 import { openSwarmClient } from '../swarm-client.ts'
-import type { ListOptions } from './commands/list.ts'
+import type { CommonOptions, SwarmOptions } from './common-options.ts'
 import { type CliIo, writeJson } from './io.ts'
 import { table } from './table.ts'
+
+export interface ListOptions extends CommonOptions, SwarmOptions {}
 
 export async function runList(options: ListOptions, io: CliIo): Promise<number> {
   const client = await openSwarmClient({ addresses: options.coordinator, env: io.env }, io)

@@ -1,9 +1,17 @@
 /** What is worth trying after a run, for people: commands that work as they stand. */
 
 import type { VerdictEvent } from '../run-events.ts'
-import type { LaunchOptions } from './commands/launch.ts'
 
-export function nextCommands({ verdict, model }: VerdictEvent, { jobFile, local }: LaunchOptions): string[] {
+/** How the run was launched. */
+export interface Launched {
+  /** Path of the job file, as typed. */
+  jobFile: string
+  /** Nodes that were started on this machine, if any. */
+  local: number | undefined
+}
+
+/** Commands for somebody who has just read `verdict`. */
+export function nextCommands({ verdict, model }: VerdictEvent, { jobFile, local }: Launched): string[] {
   const again = `npx starling launch ${jobFile}${local === undefined ? '' : ` --local ${local}`}`
   if (verdict === 'diverged') return [again]
   if (model === null) return [again, 'npx starling doctor']

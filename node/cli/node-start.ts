@@ -15,9 +15,25 @@ import type { Ended } from '../run-end.ts'
 import type { RunEnd } from '../run-events.ts'
 import { openHome, openSwarmNode, type SwarmNode } from '../swarm-node.ts'
 import { TriedJobs } from '../tried-jobs.ts'
-import type { NodeStartOptions } from './commands/node-start.ts'
+import type { CommonOptions, SwarmOptions } from './common-options.ts'
 import type { CliIo } from './io.ts'
 import { failureOf } from './render-error.ts'
+
+export interface NodeStartOptions extends CommonOptions, SwarmOptions {
+  /** Multiaddrs to listen on. */
+  listen: string[]
+  /** Multiaddrs that others are told, when they differ from those listened on. */
+  announce: string[]
+  /** Look for peers on the local network. */
+  mdns: boolean
+  /** Threads for training, 1 to 256; `undefined`: half of the cores. */
+  threads: number | undefined
+  backend: 'auto' | 'native' | 'wasm'
+  /** Peer ids of owners whose jobs are run; empty: anybody's. */
+  allowOwner: string[]
+  /** Run only this job, and end with it. */
+  job: string | undefined
+}
 
 /** Whoever cannot reach this peer, because a router or a firewall is between them, comes over the coordinator's relay. */
 const relayed = '/p2p-circuit'

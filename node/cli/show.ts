@@ -5,9 +5,14 @@ import { isFinal, statementKind } from '../../protocols/jobs/index.ts'
 import { exitCodes } from '../exit-codes.ts'
 import { findJob, openSwarmClient } from '../swarm-client.ts'
 import { bytes, count, loss, percent } from '../terminal/format.ts'
-import type { ShowOptions } from './commands/show.ts'
+import type { CommonOptions, SwarmOptions } from './common-options.ts'
 import { type CliIo, writeJson } from './io.ts'
 import { table } from './table.ts'
+
+export interface ShowOptions extends CommonOptions, SwarmOptions {
+  /** Job id, or the name of one job. */
+  job: string
+}
 
 export async function runShow(options: ShowOptions, io: CliIo): Promise<number> {
   const client = await openSwarmClient({ addresses: options.coordinator, env: io.env }, io)

@@ -5,8 +5,13 @@ import { SwarmError } from '../../protocols/core/errors.ts'
 import { sealStatement, statementKind } from '../../protocols/jobs/index.ts'
 import { exitCodes } from '../exit-codes.ts'
 import { findJob, openSwarmClient, ownerKey } from '../swarm-client.ts'
-import type { StopOptions } from './commands/stop.ts'
+import type { CommonOptions, SwarmOptions } from './common-options.ts'
 import { type CliIo, writeJson } from './io.ts'
+
+export interface StopOptions extends CommonOptions, SwarmOptions {
+  /** Job id, or the name of one job. */
+  job: string
+}
 
 export async function runStop(options: StopOptions, io: CliIo): Promise<number> {
   const client = await openSwarmClient({ addresses: options.coordinator, env: io.env }, io)

@@ -17,9 +17,16 @@ import { type JobFile, readJobFile } from '../job-file.ts'
 import type { JobSpec } from '../job-spec.ts'
 import { namingModel, readModelFile } from '../model-file.ts'
 import { bytes, count, printable } from '../terminal/format.ts'
-import type { ValidateOptions } from './commands/validate.ts'
+import type { CommonOptions } from './common-options.ts'
 import { type CliIo, writeJson } from './io.ts'
 import { failureOf } from './render-error.ts'
+
+export interface ValidateOptions extends CommonOptions {
+  /** Path of a job file or of an ONNX model, as typed. */
+  path: string
+  /** Data set on this machine, instead of the job file's download. */
+  data: string | undefined
+}
 
 /** How a model alone is tried, without a job: with a usual batch, as a classifier if it can be one. */
 const specWithoutJob = {

@@ -6,8 +6,13 @@ import { followRun } from '../follow-run.ts'
 import { modelParameters } from '../model-parameters.ts'
 import { findJob, openSwarmClient } from '../swarm-client.ts'
 import { createRenderer } from '../terminal/renderer.ts'
-import type { WatchOptions } from './commands/watch.ts'
+import type { CommonOptions, ProgressOptions, SwarmOptions } from './common-options.ts'
 import type { CliIo } from './io.ts'
+
+export interface WatchOptions extends CommonOptions, ProgressOptions, SwarmOptions {
+  /** Job id, or the name of one job. */
+  job: string
+}
 
 export async function runWatch(options: WatchOptions, io: CliIo): Promise<number> {
   const startedMs = systemClock.now()

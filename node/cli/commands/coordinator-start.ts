@@ -2,18 +2,8 @@
 
 import type { Command } from 'commander'
 import type { Perform } from '../action.ts'
-import { type CommonOptions, examples, withJson } from '../common-options.ts'
-
-export interface CoordinatorStartOptions extends CommonOptions {
-  /** Multiaddrs to listen on. */
-  listen: string[]
-  /** Multiaddrs that others are told, when they differ from those listened on. */
-  announce: string[]
-  /** Let peers on the local network find this coordinator. */
-  mdns: boolean
-  /** Peer ids of owners whose jobs are taken; empty: anybody's. */
-  allowOwner: string[]
-}
+import { examples, withJson } from '../common-options.ts'
+import type { CoordinatorStartOptions } from '../coordinator-start.ts'
 
 /** Fixed, so that its addresses can be written down; reachable from other machines, and from tabs over WebSockets. */
 const defaultListen = ['/ip4/0.0.0.0/tcp/4001', '/ip4/0.0.0.0/tcp/4002/ws']

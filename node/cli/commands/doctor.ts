@@ -2,12 +2,8 @@
 
 import type { Command } from 'commander'
 import type { Perform } from '../action.ts'
-import { type CommonOptions, examples, wholeNumber, withJson } from '../common-options.ts'
-
-export interface DoctorOptions extends CommonOptions {
-  /** TCP port to try to listen on; 0: any. */
-  port: number
-}
+import { examples, wholeNumber, withJson } from '../common-options.ts'
+import type { DoctorOptions } from '../doctor.ts'
 
 export function addDoctor(program: Command, perform: Perform): void {
   const command = program

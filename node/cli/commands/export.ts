@@ -2,20 +2,8 @@
 
 import type { Command } from 'commander'
 import type { Perform } from '../action.ts'
-import {
-  type CommonOptions,
-  examples,
-  type SwarmOptions,
-  withCoordinator,
-  withJson,
-} from '../common-options.ts'
-
-export interface ExportOptions extends CommonOptions, SwarmOptions {
-  /** Job id, or the name of one job. */
-  job: string
-  /** File to write; `undefined`: the job's name with `.onnx`, in the current folder. */
-  output: string | undefined
-}
+import { examples, withCoordinator, withJson } from '../common-options.ts'
+import type { ExportOptions } from '../export.ts'
 
 export function addExport(program: Command, perform: Perform): void {
   const command = program

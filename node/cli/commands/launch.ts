@@ -3,29 +3,14 @@
 import type { Command } from 'commander'
 import type { Perform } from '../action.ts'
 import {
-  type CommonOptions,
   examples,
-  type ProgressOptions,
   progressOf,
-  type SwarmOptions,
   wholeNumber,
   withCoordinator,
   withJson,
   withProgress,
 } from '../common-options.ts'
-
-export interface LaunchOptions extends CommonOptions, ProgressOptions, SwarmOptions {
-  /** Path of the job file, as typed. */
-  jobFile: string
-  /** Nodes to start on this machine, with a coordinator; `undefined`: use the swarm of `coordinator`. */
-  local: number | undefined
-  /** Data set on this machine, instead of the job file's download. */
-  data: string | undefined
-  /** Folder for the trained model; `undefined`: one named after the job, in the current folder. */
-  output: string | undefined
-  /** Return when the job is published. */
-  detach: boolean
-}
+import type { LaunchOptions } from '../launch.ts'
 
 /** More processes than this on one machine only wait for each other. */
 const localPeersMax = 32

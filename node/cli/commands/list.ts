@@ -2,15 +2,8 @@
 
 import type { Command } from 'commander'
 import type { Perform } from '../action.ts'
-import {
-  type CommonOptions,
-  examples,
-  type SwarmOptions,
-  withCoordinator,
-  withJson,
-} from '../common-options.ts'
-
-export interface ListOptions extends CommonOptions, SwarmOptions {}
+import { examples, withCoordinator, withJson } from '../common-options.ts'
+import type { ListOptions } from '../list.ts'
 
 export function addList(program: Command, perform: Perform): void {
   const command = program

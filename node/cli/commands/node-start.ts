@@ -2,33 +2,11 @@
 
 import { type Command, Option } from 'commander'
 import type { Perform } from '../action.ts'
-import {
-  type CommonOptions,
-  examples,
-  type SwarmOptions,
-  wholeNumber,
-  withCoordinator,
-  withJson,
-} from '../common-options.ts'
+import { examples, wholeNumber, withCoordinator, withJson } from '../common-options.ts'
+import type { NodeStartOptions } from '../node-start.ts'
 
 /** Where kernels run; `auto` takes native when it loads. */
 const backends = ['auto', 'native', 'wasm'] as const
-
-export interface NodeStartOptions extends CommonOptions, SwarmOptions {
-  /** Multiaddrs to listen on. */
-  listen: string[]
-  /** Multiaddrs that others are told, when they differ from those listened on. */
-  announce: string[]
-  /** Look for peers on the local network. */
-  mdns: boolean
-  /** Threads for training, 1 to 256; `undefined`: half of the cores. */
-  threads: number | undefined
-  backend: (typeof backends)[number]
-  /** Peer ids of owners whose jobs are run; empty: anybody's. */
-  allowOwner: string[]
-  /** Run only this job, and end with it. */
-  job: string | undefined
-}
 
 export function addNodeStart(node: Command, perform: Perform): void {
   const command = node

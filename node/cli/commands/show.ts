@@ -2,18 +2,8 @@
 
 import type { Command } from 'commander'
 import type { Perform } from '../action.ts'
-import {
-  type CommonOptions,
-  examples,
-  type SwarmOptions,
-  withCoordinator,
-  withJson,
-} from '../common-options.ts'
-
-export interface ShowOptions extends CommonOptions, SwarmOptions {
-  /** Job id, or the name of one job. */
-  job: string
-}
+import { examples, withCoordinator, withJson } from '../common-options.ts'
+import type { ShowOptions } from '../show.ts'
 
 export function addShow(program: Command, perform: Perform): void {
   const command = program

@@ -2,14 +2,8 @@
 
 import type { Command } from 'commander'
 import type { Perform } from '../action.ts'
-import { type CommonOptions, examples, withJson } from '../common-options.ts'
-
-export interface ValidateOptions extends CommonOptions {
-  /** Path of a job file or of an ONNX model, as typed. */
-  path: string
-  /** Data set on this machine, instead of the job file's download. */
-  data: string | undefined
-}
+import { examples, withJson } from '../common-options.ts'
+import type { ValidateOptions } from '../validate.ts'
 
 export function addValidate(program: Command, perform: Perform): void {
   const command = program

@@ -2,21 +2,8 @@
 
 import type { Command } from 'commander'
 import type { Perform } from '../action.ts'
-import {
-  type CommonOptions,
-  examples,
-  type ProgressOptions,
-  progressOf,
-  type SwarmOptions,
-  withCoordinator,
-  withJson,
-  withProgress,
-} from '../common-options.ts'
-
-export interface WatchOptions extends CommonOptions, ProgressOptions, SwarmOptions {
-  /** Job id, or the name of one job. */
-  job: string
-}
+import { examples, progressOf, withCoordinator, withJson, withProgress } from '../common-options.ts'
+import type { WatchOptions } from '../watch.ts'
 
 export function addWatch(program: Command, perform: Perform): void {
   const command = program
