@@ -32,7 +32,7 @@ import { type JobNotice, type JobRecord, recalled, summaryOf } from './record.ts
 import { type RemoteJobs, remoteJobs } from './remote.ts'
 import { RunTopics, readableBy } from './run-topics.ts'
 import { openManifest, openStatement, type SignedJob, type SignedStatement, sealStatement } from './signed.ts'
-import { type Statement, statementKind } from './statement.ts'
+import type { Statement } from './statement.ts'
 
 export interface JobsComponents extends PeerComponents {
   pubsub: GossipSub
@@ -200,14 +200,6 @@ export class JobsService implements Startable {
    */
   async publishStatement(statement: Statement): Promise<void> {
     await this.#passOn(await sealStatement(statement, this.#components.privateKey))
-  }
-
-  /** Ends a job that this node owns. @throws {SwarmError} NOT_FOUND; REFUSED when another owns it. */
-  async stopJob(job: string, reason: string): Promise<SignedStatement> {
-    const stop = { kind: statementKind.stop, job, at: this.#epochMs(), reason }
-    const signed = await sealStatement(stop, this.#components.privateKey)
-    await this.#passOn(signed)
-    return signed
   }
 
   /** Questions to one peer, which is dialed if need be. */

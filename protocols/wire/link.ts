@@ -110,11 +110,6 @@ export class Links {
     return this.#slots.get(peer)?.link !== undefined
   }
 
-  /** Ids of the peers whose links are up. */
-  upPeers(): string[] {
-    return [...this.#slots.values()].filter((slot) => slot.link !== undefined).map((slot) => slot.peer)
-  }
-
   /**
    * Resolves when the transport took `frame`; until then the frame must not change. Does not wait for a link to come up.
    * @throws {SwarmError} PEER_GONE when there is no link or it breaks; LIMIT_EXCEEDED when the queue is full, and then

@@ -155,3 +155,29 @@ export function founded(peers: string[] = ['a', 'b', 'c']): {
   table.deal()
   return { table, base }
 }
+
+/** Cards of these kinds, for `deal`. */
+export const isKind =
+  (...kinds: Message['kind'][]) =>
+  ({ message }: Card) =>
+    kinds.includes(message.kind)
+
+/** The messages of one kind that lie on the table. */
+export function onTable<Kind extends Message['kind']>(
+  table: Table,
+  kind: Kind,
+): (Card & { message: Extract<Message, { kind: Kind }> })[] {
+  return table.cards.filter(isKind(kind)) as (Card & { message: Extract<Message, { kind: Kind }> })[]
+}
+
+/** What was sent first of one kind in a round. */
+export function sentIn<Kind extends Message['kind']>(
+  table: Table,
+  round: number,
+  kind: Kind,
+): Extract<Message, { kind: Kind }> {
+  const messages = table.effects('Send').map(({ message }) => message)
+  return messages.find(
+    (message) => message.kind === kind && 'round' in message && message.round === round,
+  ) as Extract<Message, { kind: Kind }>
+}

@@ -1,0 +1,193 @@
+/** The machine, card by card: what a round comes to, and for whom, whoever is slow, late or gone. */
+
+import { expect, test } from 'vitest'
+import { leaderOrder } from '../../../protocols/allreduce/electorate.ts'
+import { type Card, founded, genesis, hash, isKind, onTable, sentIn, Table } from './table.ts'
+
+test('a round ends with the weighted mean, the same on every peer, and all of them decide on the next', () => {
+  const table = new Table(['a', 'b', 'c'])
+  table.update('a', genesis, 1, 1)
+  table.update('b', genesis, 2, 2)
+  table.update('c', genesis, 6, 5)
+  table.deal()
+  for (const peer of ['a', 'b', 'c']) expect(table.committed(peer, 0)).toEqual(Array(6).fill(35 / 8))
+  const { electorate, totalWeight } = table.effects('Committed', 'a')[0]!.outcome
+  expect(electorate).toEqual(['a', 'b', 'c'])
+  expect(totalWeight).toBe(8)
+  expect(table.effects('Refused')).toEqual([])
+})
+
+test('a run of one peer commits its own update', () => {
+  const table = new Table(['a'])
+  table.update('a', genesis, 3)
+  expect(table.committed('a', 0)).toEqual(Array(6).fill(3))
+})
+
+test('the first round waits for as many updates as the run asks for, and says so', () => {
+  const table = new Table(['a', 'b', 'c'])
+  table.update('a', genesis, 1)
+  table.update('b', genesis, 1)
+  table.deal()
+  table.wait(600_000)
+  table.deal()
+  expect(table.committed('a', 0)).toBeUndefined()
+  expect(table.machines.get('a')!.pending()).toBe('round 0: waiting for peers: 2 of 3 are ready')
+})
+
+test('inputs are summed in the order of the plan, whatever the order of arrival', () => {
+  const { table, base } = founded()
+  for (const [index, peer] of ['a', 'b', 'c'].entries()) table.update(peer, base, index)
+  table.deal(isKind('Part'))
+  table.cards.reverse()
+  table.deal()
+  const reductions = table.effects('Reduce').filter(({ round }) => round === 1)
+  expect(reductions).toHaveLength(3)
+  for (const { inputs } of reductions) {
+    const firsts = inputs.map(({ bytes }) => new DataView(bytes.buffer, bytes.byteOffset).getFloat32(0, true))
+    expect(firsts).toEqual([0, 1, 2])
+  }
+})
+
+test('a reducer waits for the part of a peer whose commit is slower than the plan', () => {
+  const { table, base } = founded()
+  for (const peer of ['a', 'b', 'c']) table.update(peer, base, 1)
+  const leader = leaderOrder(base.root, base.electorate)[0]!
+  const [slow, reducer] = base.electorate.filter((peer) => peer !== leader) as [string, string]
+  const isHeld = ({ from, to }: Card) => from === slow && to === reducer
+  table.deal(isHeld)
+  expect(table.effects('Reduce', reducer).filter(({ round }) => round === 1)).toEqual([])
+  table.deal()
+  const outcome = table.effects('Committed', reducer).at(-1)!.outcome
+  expect(outcome.complete.map(({ peer }) => peer)).toEqual(['a', 'b', 'c'])
+})
+
+test('a reducer that dies costs nothing but its unfinished part, and its own update counts where it was delivered', () => {
+  const { table, base } = founded(['a', 'b', 'c', 'd'])
+  for (const [index, peer] of ['a', 'b', 'c', 'd'].entries()) table.update(peer, base, index)
+  const leader = leaderOrder(base.root, base.electorate)[0]!
+  table.deal(isKind('Part'))
+  const { plan } = sentIn(table, 1, 'Plan')
+  const victim = plan.shares.map(({ reducer }) => reducer).find((peer) => peer !== leader)!
+  const share = plan.shares.find(({ reducer }) => reducer === victim)!
+  table.deal(({ message, to }) => message.kind === 'Part' && to === victim)
+  table.cards.length = 0
+  table.remove(victim)
+  table.deal()
+  const outcome = table.effects('Committed', leader).find(({ outcome }) => outcome.round === 1)!.outcome
+  const index = plan.contributors.findIndex(({ peer }) => peer === victim)
+  for (const [part, { bitmap }] of outcome.parts.entries()) {
+    expect((bitmap[0]! >> index) & 1, `part ${part}`).toBe(part === share.firstPart ? 0 : 1)
+  }
+  expect(outcome.electorate).toEqual(['a', 'b', 'c', 'd'].filter((peer) => peer !== victim))
+  expect(outcome.complete.map(({ peer }) => peer)).not.toContain(victim)
+})
+
+test('a slow peer gets the result, stays a member, and its call is answered when it comes', () => {
+  const { table, base } = founded()
+  for (const peer of ['a', 'b']) table.update(peer, base, 1)
+  table.deal()
+  expect(table.committed('a', 1)).toBeUndefined()
+  table.wait(3_000)
+  table.deal()
+  expect(table.committed('a', 1)).toEqual(Array(6).fill(1))
+  const before = table.effects('Committed', 'c').length
+  table.update('c', base, 100)
+  expect(table.effects('Committed', 'c')).toHaveLength(before + 1)
+  expect(table.effects('Committed', 'c').at(-1)!.outcome.electorate).toEqual(['a', 'b', 'c'])
+})
+
+test('a follower learns every round without having a state', () => {
+  const { table, base } = founded()
+  table.seat('f', 3)
+  for (const peer of ['a', 'b', 'c']) {
+    table.step('f', { kind: 'LinkUp', peer })
+    table.step(peer, { kind: 'LinkUp', peer: 'f' })
+  }
+  table.step('f', { kind: 'FollowStarted' })
+  table.deal()
+  for (const peer of ['a', 'b', 'c']) table.update(peer, base, 4)
+  table.deal()
+  expect(table.committed('f', 1)).toEqual(Array(6).fill(4))
+  expect(table.effects('Committed', 'a').at(-1)!.outcome.electorate).toEqual(['a', 'b', 'c'])
+})
+
+test('a round that was decided before this peer came to it is answered at once', () => {
+  const { table, base } = founded()
+  table.seat('f', 3)
+  for (const peer of ['a', 'b', 'c']) {
+    table.step('f', { kind: 'LinkUp', peer })
+    table.step(peer, { kind: 'LinkUp', peer: 'f' })
+  }
+  table.step('f', { kind: 'FollowStarted' })
+  table.deal()
+  for (const peer of ['a', 'b', 'c']) table.update(peer, base, 4)
+  table.deal()
+  const before = table.effects('Committed', 'f').length
+  table.step('f', { kind: 'JoinAsReceiver', base })
+  expect(table.effects('Committed', 'f')).toHaveLength(before + 1)
+  expect(table.machines.get('f')!.pending()).toBe('round 2: the state is not here yet')
+})
+
+test('a peer that gave an update and asks again only to receive keeps its update in the round', () => {
+  const { table, base } = founded()
+  table.update('a', base, 4)
+  table.step('a', { kind: 'JoinAsReceiver', base })
+  for (const peer of ['b', 'c']) table.update(peer, base, 1)
+  table.deal()
+  expect(table.committed('a', 1)).toEqual(Array(6).fill(2))
+  expect(table.effects('Refused')).toEqual([])
+})
+
+test('results of the last two rounds are served, older ones are not', () => {
+  const { table, base } = founded()
+  let next = base
+  for (const root of ['second', 'third', 'fourth']) {
+    for (const peer of ['a', 'b', 'c']) table.update(peer, next, 1)
+    table.deal()
+    next = { round: next.round + 1, root, electorate: ['a', 'b', 'c'] }
+    for (const peer of ['a', 'b', 'c']) table.step(peer, { kind: 'StateReady', base: next })
+    table.deal()
+  }
+  const planOf = (round: number) =>
+    table.effects('Committed', 'a').find(({ outcome }) => outcome.round === round)!.outcome.planId
+  const answers = [1, 2, 3].map((round) => {
+    table.hand('b', 'a', { kind: 'Want', round, planId: planOf(round), part: 0, digest: undefined })
+    return table.cards.splice(0).map(({ message }) => message.kind)
+  })
+  expect(answers).toEqual([[], ['Result'], ['Result']])
+  table.hand('b', 'a', { kind: 'Want', round: 3, planId: hash(new Uint8Array()), part: 0, digest: undefined })
+  expect(table.cards.map(({ message }) => message.kind)).toEqual(['Lacking'])
+})
+
+test('a peer that left is not waited for', () => {
+  const { table, base } = founded()
+  for (const peer of ['a', 'b']) table.update(peer, base, 1)
+  table.step('c', { kind: 'LeaveRequested' })
+  table.deal()
+  expect(table.committed('a', 1)).toEqual(Array(6).fill(1))
+  expect(table.effects('Committed', 'a').at(-1)!.outcome.electorate).toEqual(['a', 'b'])
+})
+
+test('a part that comes while its mean is being computed is not counted', () => {
+  const { table, base } = founded()
+  for (const peer of ['a', 'b', 'c']) table.update(peer, base, 1)
+  table.deal(isKind('Part'))
+  const { plan } = sentIn(table, 1, 'Plan')
+  const [victim, late] = plan.shares.map(({ reducer }) => reducer) as [string, string]
+  const lost = onTable(table, 'Part').filter(({ from, to }) => from === late && to === victim)
+  table.holdReductions = true
+  table.step(victim, { kind: 'LinkDown', peer: late })
+  table.deal(({ from, to }) => from === late && to === victim)
+  table.step(victim, { kind: 'LinkUp', peer: late })
+  for (const { message } of lost) table.hand(late, victim, message)
+  table.releaseReductions()
+  table.deal()
+  const outcome = table.effects('Committed', victim).at(-1)!.outcome
+  const index = plan.contributors.findIndex(({ peer }) => peer === late)
+  for (const { message } of lost) {
+    const { bitmap, weight } = outcome.parts[message.part]!
+    expect((bitmap[0]! >> index) & 1).toBe(0)
+    expect(weight).toBe(2)
+  }
+  expect(table.committed(late, 1)).toEqual(table.committed(victim, 1))
+})
