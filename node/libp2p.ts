@@ -1,33 +1,19 @@
 /**
- * Composes the libp2p node of a headless peer: transports, encryption, muxing, gossip, identify, and the services that
- * the program adds. No protocol logic lives here, only choices; each one that differs from libp2p's default says why.
+ * Composes the libp2p node of a headless peer: transports, limits on connections, the relay, and the services that the
+ * program adds; peer/network.ts has what tabs share. Only choices; each one that differs from libp2p's default says why.
  *
  * Import `node/platform.ts` before this file.
  */
 
-import { noise } from '@chainsafe/libp2p-noise'
 import { circuitRelayServer, circuitRelayTransport } from '@libp2p/circuit-relay-v2'
-import { gossipsub, StrictSign } from '@libp2p/gossipsub'
-import { identify } from '@libp2p/identify'
 import type { Libp2p, PrivateKey, ServiceMap } from '@libp2p/interface'
 import { mdns } from '@libp2p/mdns'
-import { ping } from '@libp2p/ping'
 import { tcp } from '@libp2p/tcp'
 import { webSockets } from '@libp2p/websockets'
-import { yamux } from '@libp2p/yamux'
 import { multiaddr } from '@multiformats/multiaddr'
 import { createLibp2p, type ServiceFactoryMap } from 'libp2p'
+import { type BaseServices, baseServices, sharedOptions } from '../peer/network.ts'
 import { SwarmError } from '../protocols/core/errors.ts'
-import { gossipBytesMax } from '../protocols/core/limits.ts'
-
-/**
- * Receive window of one stream. 4 MiB fill 300 Mbit/s at 100 ms; libp2p's default of 16 MiB is no faster and lets a paused
- * stream receive more than it may buffer. The initial window stays at its default: it must be equal on all peers.
- */
-const streamWindowBytesMax = 4 << 20
-
-/** A paused stream receives at most one window more; twice that is never reached, and less would abort the stream. */
-const readBufferBytesMax = 2 * streamWindowBytesMax
 
 /** Peers that a relay holds a place for: a class, a lab. libp2p's 15 would turn the sixteenth tab away. */
 const relayReservationsMax = 256
@@ -53,13 +39,6 @@ export interface NodeInit<Services extends ServiceMap> {
   services: Pick<ServiceFactoryMap<BaseServices & Services>, keyof Services>
 }
 
-/** The services that every node has. */
-export type BaseServices = {
-  identify: ReturnType<ReturnType<typeof identify>>
-  ping: ReturnType<ReturnType<typeof ping>>
-  pubsub: ReturnType<ReturnType<typeof gossipsub>>
-}
-
 /**
  * A started node.
  * @throws {SwarmError} PORT_IN_USE when an address is taken; USAGE when one is no address, or not this machine's.
@@ -73,19 +52,12 @@ export async function createNode<Services extends ServiceMap>(
     addresses: { listen: init.listen, announce: init.announce ?? [] },
     start: false,
     transports: [tcp(), webSockets(), circuitRelayTransport()],
-    connectionEncrypters: [noise()],
-    streamMuxers: [
-      yamux({
-        streamOptions: { maxStreamWindowSize: streamWindowBytesMax, maxReadBufferLength: readBufferBytesMax },
-      }),
-    ],
+    ...sharedOptions(),
     connectionManager: {
       // libp2p lets five connections a second in from one address; a school or a lab sits behind one.
       inboundConnectionThreshold: Number.POSITIVE_INFINITY,
       maxIncomingPendingConnections: handshakesMax,
     },
-    // A dead peer is noticed within 15 s. Less would cut off peers whose only core is busy training.
-    connectionMonitor: { pingInterval: 5_000, pingTimeout: { minTimeout: 5_000, maxTimeout: 10_000 } },
     peerDiscovery: init.mdns === true ? [mdns()] : [],
     services: {
       ...baseServices(),
@@ -99,21 +71,6 @@ export async function createNode<Services extends ServiceMap>(
     throw listenError(init.listen.filter(portOf), error)
   }
   return node
-}
-
-function baseServices() {
-  return {
-    identify: identify(),
-    ping: ping(),
-    pubsub: gossipsub({
-      globalSignaturePolicy: StrictSign,
-      // The first peer of a swarm announces itself to nobody, and that is no error.
-      allowPublishToZeroTopicPeers: true,
-      // Eleven peers behind one address would be scored down until no message reaches them: the lab and the school again.
-      scoreParams: { IPColocationFactorWeight: 0 },
-      maxInboundDataLength: gossipBytesMax,
-    }),
-  }
 }
 
 function relayService(isRelay: boolean) {

@@ -7,42 +7,30 @@ import './platform.ts'
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { generateKeyPair } from '@libp2p/crypto/keys'
-import type { Libp2p, PrivateKey } from '@libp2p/interface'
+import type { PrivateKey } from '@libp2p/interface'
 import { FsBlockstore } from 'blockstore-fs'
-import { type Allreduce, allreduce } from '../protocols/allreduce/index.ts'
+import {
+  type StarlingInit,
+  type StarlingServices,
+  type SwarmPeer,
+  starlingServices,
+} from '../peer/network.ts'
 import { SwarmError } from '../protocols/core/errors.ts'
-import { type Discovery, discovery, type SelfDescription } from '../protocols/discovery/index.ts'
-import { type Jobs, jobs, type SignedJob } from '../protocols/jobs/index.ts'
-import { type BlockStore, blockStore, memoryStore, type Shards, shards } from '../protocols/shards/index.ts'
+import { type BlockStore, blockStore, memoryStore } from '../protocols/shards/index.ts'
 import { loadOrCreateIdentity } from './identity.ts'
-import { type BaseServices, createNode } from './libp2p.ts'
+import { createNode } from './libp2p.ts'
 
-export interface SwarmNodeInit {
+export interface SwarmNodeInit extends StarlingInit {
   /** Who this peer is. */
   key: PrivateKey
-  /** Where it keeps what it fetches, and serves from. */
-  store: BlockStore
   listen: string[]
   announce?: string[]
-  /** Multiaddrs of coordinators or friends, redialled for ever. */
-  bootstrap: readonly string[]
   relay?: boolean
   mdns?: boolean
-  self: SelfDescription
-  /** Throws SwarmError (REFUSED) for a job that this peer wants nothing to do with. */
-  admit?: (signed: SignedJob) => void
 }
 
-type Services = BaseServices & { discovery: Discovery; shards: Shards; jobs: Jobs; allreduce: Allreduce }
-
 /** A started peer. */
-export interface SwarmNode {
-  /** Its id. */
-  self: string
-  key: PrivateKey
-  libp2p: Libp2p<Services>
-  services: Services
-  store: BlockStore
+export interface SwarmNode extends SwarmPeer {
   /** Multiaddrs that others can reach it under, each ending in its id. */
   addresses(): string[]
   /** Says goodbye and stops. */
@@ -52,18 +40,13 @@ export interface SwarmNode {
 /** @throws {SwarmError} PORT_IN_USE; USAGE for an address that is none. */
 export async function openSwarmNode(init: SwarmNodeInit): Promise<SwarmNode> {
   const { key, store } = init
-  const libp2p = await createNode<Omit<Services, keyof BaseServices>>({
+  const libp2p = await createNode<StarlingServices>({
     identity: key,
     listen: init.listen,
     announce: init.announce,
     relay: init.relay,
     mdns: init.mdns,
-    services: {
-      discovery: discovery({ self: init.self, bootstrap: init.bootstrap }),
-      shards: shards({ store }),
-      jobs: jobs({ admit: init.admit }),
-      allreduce: allreduce(),
-    },
+    services: starlingServices(init),
   })
   return {
     self: libp2p.peerId.toString(),

@@ -25,6 +25,7 @@ const sources = [
   'data',
   'engine',
   'node',
+  'peer',
   'protocols',
   'simulator',
   'package.json',

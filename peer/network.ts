@@ -1,0 +1,103 @@
+/**
+ * What every peer's libp2p node has in common, whatever platform it runs on: encryption, muxing, gossip, identify, and
+ * Starling's own protocols. Transports and where a node listens are the program's choice (node/libp2p.ts,
+ * browser-client/peer/network.ts). No protocol logic lives here, only choices; each one that differs from libp2p's default
+ * says why.
+ */
+
+import { noise } from '@chainsafe/libp2p-noise'
+import { gossipsub, StrictSign } from '@libp2p/gossipsub'
+import { identify } from '@libp2p/identify'
+import type { Libp2p, PrivateKey } from '@libp2p/interface'
+import { ping } from '@libp2p/ping'
+import { yamux } from '@libp2p/yamux'
+import { type Allreduce, allreduce } from '../protocols/allreduce/index.ts'
+import { type Clock, systemClock } from '../protocols/core/clock.ts'
+import { gossipBytesMax } from '../protocols/core/limits.ts'
+import { type Discovery, discovery, type SelfDescription } from '../protocols/discovery/index.ts'
+import { type Jobs, jobs, type SignedJob } from '../protocols/jobs/index.ts'
+import { type BlockStore, type Shards, shards } from '../protocols/shards/index.ts'
+
+/**
+ * Receive window of one stream. 4 MiB fill 300 Mbit/s at 100 ms; libp2p's default of 16 MiB is no faster and lets a paused
+ * stream receive more than it may buffer. The initial window stays at its default: it must be equal on all peers.
+ */
+const streamWindowBytesMax = 4 << 20
+
+/** A paused stream receives at most one window more; twice that is never reached, and less would abort the stream. */
+const readBufferBytesMax = 2 * streamWindowBytesMax
+
+/** Encryption, muxing and liveness, for `createLibp2p`. */
+export function sharedOptions() {
+  return {
+    connectionEncrypters: [noise()],
+    streamMuxers: [
+      yamux({
+        streamOptions: { maxStreamWindowSize: streamWindowBytesMax, maxReadBufferLength: readBufferBytesMax },
+      }),
+    ],
+    // A dead peer is noticed within 15 s. Less would cut off peers whose only core is busy training.
+    connectionMonitor: { pingInterval: 5_000, pingTimeout: { minTimeout: 5_000, maxTimeout: 10_000 } },
+  }
+}
+
+/** libp2p's own services that every peer has. */
+export type BaseServices = {
+  identify: ReturnType<ReturnType<typeof identify>>
+  ping: ReturnType<ReturnType<typeof ping>>
+  pubsub: ReturnType<ReturnType<typeof gossipsub>>
+}
+
+/** Factories of {@link BaseServices}. */
+export function baseServices() {
+  return {
+    identify: identify(),
+    ping: ping(),
+    pubsub: gossipsub({
+      globalSignaturePolicy: StrictSign,
+      // The first peer of a swarm announces itself to nobody, and that is no error.
+      allowPublishToZeroTopicPeers: true,
+      // Eleven peers behind one address would be scored down until no message reaches them: a lab, a school.
+      scoreParams: { IPColocationFactorWeight: 0 },
+      maxInboundDataLength: gossipBytesMax,
+    }),
+  }
+}
+
+/** Starling's protocols as libp2p services. */
+export type StarlingServices = { discovery: Discovery; shards: Shards; jobs: Jobs; allreduce: Allreduce }
+
+export type SwarmServices = BaseServices & StarlingServices
+
+export interface StarlingInit {
+  /** Where the peer keeps what it fetches, and serves from. */
+  store: BlockStore
+  /** What it tells others about itself. */
+  self: SelfDescription
+  /** Multiaddrs of coordinators or friends, redialled for ever. */
+  bootstrap: readonly string[]
+  /** Throws SwarmError (REFUSED) for a job that this peer wants nothing to do with. */
+  admit?: (signed: SignedJob) => void
+  /** Default: the system's. A hidden tab has a better one. */
+  clock?: Clock
+}
+
+/** Factories of {@link StarlingServices}. */
+export function starlingServices({ store, self, bootstrap, admit, clock = systemClock }: StarlingInit) {
+  return {
+    discovery: discovery({ self, bootstrap, clock }),
+    shards: shards({ store, clock }),
+    jobs: jobs({ admit, clock }),
+    allreduce: allreduce({ clock }),
+  }
+}
+
+/** A started peer, as what takes part in jobs sees it. */
+export interface SwarmPeer {
+  /** Its id. */
+  self: string
+  key: PrivateKey
+  libp2p: Libp2p<SwarmServices>
+  services: SwarmServices
+  store: BlockStore
+}

@@ -1,0 +1,63 @@
+/**
+ * Makes a job ready to train: fetches model and data from the swarm, and opens the model in the compute worker. What it
+ * leaves can be trained any number of times; a donor who pauses and comes back does not pay for it again.
+ */
+
+import type { DataSet } from '../data/data-set.ts'
+import type { BackendChoice, Compute, OpenedModel } from '../engine/compute/compute.ts'
+import { trainingSpec } from '../engine/job-settings.ts'
+import { type Clock, systemClock } from '../protocols/core/clock.ts'
+import type { SignedJob } from '../protocols/jobs/index.ts'
+import type { FetchProgress } from '../protocols/shards/index.ts'
+import { fetchMaterial } from './job-material.ts'
+import type { SwarmPeer } from './network.ts'
+
+export interface PrepareInit {
+  peer: SwarmPeer
+  signed: SignedJob
+  /** Borrowed: the caller closes it. */
+  compute: Compute
+  backend: BackendChoice
+  threads: number
+  clock?: Clock
+  onEvent?: (event: PrepareEvent) => void
+}
+
+export type PrepareEvent =
+  | { kind: 'fetching'; what: 'model' | 'data'; progress: FetchProgress }
+  | { kind: 'opened'; model: OpenedModel; seconds: number }
+
+/** A job whose model is open in `compute`. */
+export interface PreparedJob {
+  signed: SignedJob
+  compute: Compute
+  opened: OpenedModel
+  dataSet: DataSet
+}
+
+/**
+ * @throws {SwarmError} when this machine cannot run the job: MODEL_UNSUPPORTED, OUT_OF_MEMORY, BACKEND_FAILED, and what
+ * {@link fetchMaterial} throws.
+ * @throws {unknown} `signal.reason`.
+ */
+export async function prepareJob(
+  { peer, signed, compute, backend, threads, clock = systemClock, onEvent }: PrepareInit,
+  { signal }: { signal: AbortSignal },
+): Promise<PreparedJob> {
+  const { manifest } = signed
+  const { services } = peer
+  const { model, dataSet } = await fetchMaterial(
+    {
+      manifest,
+      shards: services.shards,
+      onProgress: (what, progress) => onEvent?.({ kind: 'fetching', what, progress }),
+    },
+    { signal },
+  )
+  const startedMs = clock.now()
+  const spec = trainingSpec(manifest.model.loss, manifest.train)
+  const opened = await compute.open(model, spec, { backend, threads }, { signal })
+  services.discovery.setSelf({ backend: opened.backend })
+  onEvent?.({ kind: 'opened', model: opened, seconds: (clock.now() - startedMs) / 1000 })
+  return { signed, compute, opened, dataSet }
+}
