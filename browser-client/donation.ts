@@ -7,6 +7,7 @@
  */
 
 import type { SwarmError } from '../protocols/core/errors.ts'
+import type { JobCard } from '../protocols/jobs/card.ts'
 
 /** What a link's fragment names: `#job=<cid>&at=<multiaddr>&at=<multiaddr>`. */
 export interface Invitation {
@@ -51,23 +52,6 @@ export interface Progress {
   bytesTotal: number | null
 }
 
-export interface JobCard {
-  name: string
-  /** Peer id of the owner who signed the manifest; the signature was verified. */
-  owner: string
-  /** ISO date, or null when the job does not end by itself. */
-  expires: string | null
-  parameters: number
-  modelBytes: number
-  dataBytes: number
-  peersMin: number
-  roundsMax: number
-  /** Held-out loss that ends the run as converged; null where the job has none. */
-  targetLoss: number | null
-  targetAccuracy: number | null
-  codec: string
-}
-
 export interface PeerRow {
   id: string
   role: 'tab' | 'node' | 'coordinator'
@@ -87,6 +71,8 @@ export interface LossPoint {
   seconds: number
   /** Held-out loss of the agreed state, from the coordinator; null between evaluations. */
   heldOut: number | null
+  /** Held-out accuracy of the same state, 0 to 1; null between evaluations and where the loss knows no classes. */
+  accuracy: number | null
   /** This tab's mean training loss of the round; null where it did not train. */
   own: number | null
 }
@@ -104,12 +90,16 @@ export interface Contribution {
   samplesPerSecond: number
 }
 
-/** Everything the page shows of a running donation. Immutable; a new one replaces it at most ten times a second. */
+/**
+ * Everything the page shows of a running donation. Immutable; a new one replaces it at most ten times a second, and at
+ * least every two seconds: the page takes a longer silence for a peer that hangs, and greys what it shows.
+ */
 export interface DonationSnapshot {
   self: string
   phase: DonationPhase
   round: number | null
   progress: readonly Progress[]
+  /** Of the manifest that the peer itself opened; the page ends the donation when its owner is not the one it had shown. */
   job: JobCard | null
   /** `wasm` or `webgpu` once chosen, with the threads it got and a sentence where that is less than asked. */
   backend: { name: string; threads: number; note: string | null } | null
@@ -118,7 +108,7 @@ export interface DonationSnapshot {
   peers: readonly PeerRow[]
   /** Verdict of the coordinator once there is one. */
   verdict: { verdict: string; reason: string; round: number } | null
-  /** Addresses this tab is connected through; empty while nobody is reachable. */
+  /** False while nobody is reachable. */
   isConnected: boolean
   /** What ended the donation, when it was not the donor. */
   failure: SwarmError | null
@@ -149,7 +139,8 @@ export interface DonationInit {
 }
 
 /**
- * Starts to donate. What the dynamically imported peer exports.
+ * Starts to donate. What the dynamically imported peer exports; the page is handed the import as
+ * `openPage({ loadPeer: () => import(…) })`.
  * @throws {SwarmError} when the tab cannot become a peer at all; later failures come in snapshots.
  */
 export type StartDonation = (init: DonationInit) => Promise<Donation>
