@@ -1,11 +1,15 @@
 /**
  * Puts an imported model's nodes into a builder, in the form that trains fastest.
  *
+ * A model can do another thing in training than afterwards: BatchNormalization goes by the batch (batch-statistics.ts) in one
+ * mode and by its running statistics in the other.
+ *
  * Some operators change their form, never their value: LayerNormalization also gives mean and rate, which its gradient
  * reads; a product with a (transposed) matrix becomes one Gemm, so that neither pass moves the matrix; the exact Gelu is
  * spelled out, so that its gradient finds the error function made; a Relu under a MaxPool moves above it, where it has fewer elements.
  */
 
+import { normaliseByBatch } from './batch-statistics.ts'
 import { normalDistribution } from './gradients/elementwise.ts'
 import { type Formulas, positiveAxis } from './onnx/formulas.ts'
 import { intOf, textOf } from './onnx/graph.ts'
@@ -18,38 +22,139 @@ export interface Forward {
   readonly output: Value
   /** The applications to differentiate, in execution order. */
   readonly nodes: readonly TypedNode[]
+  /** The model's statistics, by name, as this batch leaves them. Empty in inference. */
+  readonly statistics: ReadonlyMap<string, Value>
 }
 
-/** Adds `model` to `f`'s graph, where `input` and `parameters` (by name) are values already. */
+/** What the graph is for: steps, or the evaluation of what they came to. */
+export type Mode = 'training' | 'inference'
+
+/** A graph that a model is being added to. */
+interface Site {
+  readonly f: Formulas
+  readonly mode: Mode
+  /** By the model's names. */
+  readonly values: Map<string, Value>
+  /** The model's node that makes each value. */
+  readonly makers: ReadonlyMap<string, TypedNode>
+  /** Names of the statistics. */
+  readonly measured: ReadonlySet<string>
+  /** The statistics that nodes have moved so far. */
+  readonly moved: Map<string, Value>
+}
+
+/** Adds `model` to `f`'s graph, where `given` holds its inputs and parameters, by name, as values already. */
 export function addForward(
   f: Formulas,
   model: ImportedModel,
-  input: Value,
-  parameters: ReadonlyMap<string, Value>,
+  given: ReadonlyMap<string, Value>,
+  mode: Mode,
 ): Forward {
-  const nodes: TypedNode[] = []
-  const values = new Map<string, Value>([...parameters, [model.input.name, input]])
+  const values = new Map(given)
   for (const [name, constant] of model.constants) values.set(name, f.builder.constant(constant))
   const makers = new Map(
-    model.nodes.flatMap((node) => node.outputs.map((output) => [output?.name, node] as const)),
+    model.nodes.flatMap((node) =>
+      node.outputs.flatMap((output) => (output ? [[output.name, node] as const] : [])),
+    ),
   )
-  for (const node of poolBeforeRelu(model)) {
-    const inputs = node.inputs.map((value) => (value === null ? null : values.get(value.name)!))
-    const made = f.builder.nodes.length
-    const outputs = addNode(f, { ...node, inputs }, (index) =>
-      untransposed(node.inputs[index], makers, values),
-    )
-    const isSpelledOut = node.opType === 'Gelu'
-    nodes.push(...(isSpelledOut ? [{ ...node, inputs, outputs }] : f.builder.nodes.slice(made)))
-    for (const [index, output] of node.outputs.entries()) {
-      if (output !== null) values.set(output.name, outputs[index]!)
-    }
-  }
-  return { output: values.get(model.output.name)!, nodes }
+  const statistics = model.parameters.filter(({ kind }) => kind === 'statistic')
+  const measured = new Set(statistics.map(({ name }) => name))
+  const site: Site = { f, mode, values, makers, measured, moved: new Map() }
+  const nodes = poolBeforeRelu(model).flatMap((node) => addNode(site, node))
+  return { output: values.get(model.output.name)!, nodes, statistics: site.moved }
 }
 
-/** The matrix whose plain transpose input `index` is, when it is one. */
-type Untransposed = (index: number) => Value | null
+/** Adds one node; returns the applications that stand for it in the backward pass. */
+function addNode(site: Site, node: TypedNode): readonly TypedNode[] {
+  const { f, values } = site
+  const inputs = node.inputs.map((value) => (value === null ? null : values.get(value.name)!))
+  const made = f.builder.nodes.length
+  const { outputs, isSpelledOut } = formOf(site, node, inputs)
+  for (const [index, output] of node.outputs.entries()) {
+    if (output !== null && outputs[index]) values.set(output.name, outputs[index])
+  }
+  return isSpelledOut ? [{ ...node, inputs, outputs }] : f.builder.nodes.slice(made)
+}
+
+/** A node's outputs in the graph. Spelled out: several nodes compute them, and the operator's own rule differentiates them. */
+interface Form {
+  readonly outputs: readonly (Value | null)[]
+  readonly isSpelledOut?: boolean
+}
+
+function formOf(site: Site, node: TypedNode, inputs: readonly (Value | null)[]): Form {
+  const { f } = site
+  const applied = { ...node, inputs }
+  switch (node.opType) {
+    case 'MatMul':
+      return { outputs: [product(site, node, applied)] }
+    case 'Gelu':
+      return { outputs: [gelu(f, applied)], isSpelledOut: true }
+    case 'LayerNormalization':
+      return { outputs: layerNormalization(f, applied) }
+    case 'BatchNormalization':
+      return batchNormalization(site, node, inputs as readonly Value[])
+    default:
+      return { outputs: plain(f, applied) }
+  }
+}
+
+function plain(f: Formulas, node: TypedNode): (Value | null)[] {
+  return f.builder.node(node.opType, node.inputs, node.attributes, node.outputs)
+}
+
+/** A·B with a matrix B as one Gemm over all rows of A. */
+function product(site: Site, original: TypedNode, node: TypedNode): Value {
+  const { f } = site
+  const [a, b] = node.inputs as [Value, Value]
+  if (b.shape.length !== 2 || a.shape.length < 2) return plain(f, node)[0]!
+  const source = untransposed(site, original.inputs[1]!)
+  const rows = f.reshape(a, [sizeOf(a.shape) / a.shape.at(-1)!, a.shape.at(-1)!])
+  const result = source === null ? f.gemm(rows, b) : f.gemm(rows, source, { transB: true })
+  return f.reshape(result, node.outputs[0]!.shape)
+}
+
+/** The matrix whose plain transpose the model's value `input` is, when it is one. */
+function untransposed({ makers, values }: Site, input: Value): Value | null {
+  const maker = makers.get(input.name)
+  const isMatrix = maker?.opType === 'Transpose' && maker.inputs[0]!.shape.length === 2
+  return isMatrix ? values.get(maker.inputs[0]!.name)! : null
+}
+
+/** x·Φ(x), unless the file asks for the form with a tanh. */
+function gelu(f: Formulas, node: TypedNode): Value {
+  const x = node.inputs[0]!
+  const isExact = textOf(node.attributes, 'approximate', 'none') === 'none'
+  return isExact ? f.mul(x, normalDistribution(f, x)) : plain(f, node)[0]!
+}
+
+function layerNormalization(f: Formulas, node: TypedNode): (Value | null)[] {
+  const x = node.inputs[0]!
+  const axis = positiveAxis(intOf(node.attributes, 'axis', -1), x.shape.length)
+  const shape = x.shape.map((size, index) => (index < axis ? size : 1))
+  const statistic = { dtype: x.dtype, shape }
+  return f.builder.node(node.opType, node.inputs, node.attributes, [x, statistic, statistic])
+}
+
+/**
+ * By the batch where its statistics are measured, and where the file asks for that even when it is run, as PyTorch's modules
+ * without running statistics do; else by the running values.
+ */
+function batchNormalization(site: Site, node: TypedNode, inputs: readonly Value[]): Form {
+  const { f, mode, measured, moved } = site
+  const running = [node.inputs[3]!.name, node.inputs[4]!.name]
+  const isMeasured = running.every((name) => measured.has(name))
+  const isByBatch = isMeasured ? mode === 'training' : intOf(node.attributes, 'training_mode', 0) === 1
+  if (!isByBatch) {
+    const { training_mode: _, ...attributes } = node.attributes
+    return { outputs: f.builder.node(node.opType, inputs, attributes, [node.outputs[0]!]) }
+  }
+  // a module that stands in the graph twice moves its statistics twice
+  const before = running.map((name, index) => moved.get(name) ?? inputs[3 + index]!)
+  const result = normaliseByBatch(f, node, [...inputs.slice(0, 3), ...before])
+  if (isMeasured) moved.set(running[0]!, result.nextMean).set(running[1]!, result.nextVariance)
+  return { outputs: result.outputs, isSpelledOut: true }
+}
 
 /** The model's nodes with `MaxPool(Relu(x))` as `Relu(MaxPool(x))`, where nobody else reads the Relu: Relu is monotone. */
 function poolBeforeRelu(model: ImportedModel): TypedNode[] {
@@ -67,58 +172,4 @@ function poolBeforeRelu(model: ImportedModel): TypedNode[] {
     nodes[index] = { ...relu, inputs: [pooled], outputs: pool.outputs }
   }
   return nodes
-}
-
-function addNode(f: Formulas, node: TypedNode, source: Untransposed): (Value | null)[] {
-  switch (node.opType) {
-    case 'MatMul':
-      return [product(f, node, source)]
-    case 'Gelu':
-      return [
-        textOf(node.attributes, 'approximate', 'none') === 'none'
-          ? gelu(f, node.inputs[0]!)
-          : plain(f, node)[0]!,
-      ]
-    case 'LayerNormalization':
-      return layerNormalization(f, node)
-    default:
-      return plain(f, node)
-  }
-}
-
-function plain(f: Formulas, node: TypedNode): (Value | null)[] {
-  return f.builder.node(node.opType, node.inputs, node.attributes, node.outputs)
-}
-
-/** A·B with a matrix B as one Gemm over all rows of A. */
-function product(f: Formulas, node: TypedNode, source: Untransposed): Value {
-  const [a, b] = node.inputs as [Value, Value]
-  if (b.shape.length !== 2 || a.shape.length < 2) return plain(f, node)[0]!
-  const original = source(1)
-  const rows = f.reshape(a, [sizeOf(a.shape) / a.shape.at(-1)!, a.shape.at(-1)!])
-  const result = original === null ? f.gemm(rows, b) : f.gemm(rows, original, { transB: true })
-  return f.reshape(result, node.outputs[0]!.shape)
-}
-
-/** x·Φ(x) */
-function gelu(f: Formulas, x: Value): Value {
-  return f.mul(x, normalDistribution(f, x))
-}
-
-function layerNormalization(f: Formulas, node: TypedNode): (Value | null)[] {
-  const x = node.inputs[0]!
-  const axis = positiveAxis(intOf(node.attributes, 'axis', -1), x.shape.length)
-  const shape = x.shape.map((size, index) => (index < axis ? size : 1))
-  const statistic = { dtype: x.dtype, shape }
-  return f.builder.node(node.opType, node.inputs, node.attributes, [x, statistic, statistic])
-}
-
-function untransposed(
-  input: Value | null | undefined,
-  makers: ReadonlyMap<string | undefined, TypedNode>,
-  values: ReadonlyMap<string, Value>,
-): Value | null {
-  const maker = makers.get(input?.name)
-  const isMatrix = maker?.opType === 'Transpose' && maker.inputs[0]!.shape.length === 2
-  return isMatrix ? values.get(maker.inputs[0]!.name)! : null
 }

@@ -4,6 +4,7 @@
  */
 
 import type { ParameterSpec } from '../protocols/core/tensor.ts'
+import { besideStatistics } from './optimizers/beside-statistics.ts'
 import type { FlatOptimizer } from './optimizers/flat.ts'
 import { flatAdamW } from './optimizers/flat-adamw.ts'
 import { flatSgd } from './optimizers/flat-sgd.ts'
@@ -56,12 +57,16 @@ export function outerOptimizer(
 ): FlatOptimizer & { learningRate(round: number): number } {
   if (train.localSteps === 1) {
     const spec = optimizerSpec(train)
-    const optimizer = spec.kind === 'sgd' ? flatSgd(spec) : flatAdamW(spec, parameters)
-    return { ...optimizer, learningRate: (round) => learningRate(train, round) }
+    const weights = parameters.filter(({ kind }) => kind === 'weight')
+    const optimizer = spec.kind === 'sgd' ? flatSgd(spec) : flatAdamW(spec, weights)
+    return {
+      ...besideStatistics(optimizer, parameters),
+      learningRate: (round) => learningRate(train, round),
+    }
   }
   const { learningRate: rate, ...settings } = outer ?? { kind: 'plain', learningRate: 1 }
   const optimizer = settings.kind === 'nesterov' ? nesterov(settings) : plain()
-  return { ...optimizer, learningRate: () => rate }
+  return { ...besideStatistics(optimizer, parameters), learningRate: () => rate }
 }
 
 function optimizerSpec(train: TrainSettings): OptimizerSpec {

@@ -8,7 +8,7 @@
 import { assert } from '../protocols/core/assert.ts'
 import { SwarmError } from '../protocols/core/errors.ts'
 import type { ParameterSpec } from '../protocols/core/tensor.ts'
-import { addForward } from './forward.ts'
+import { addForward, type Mode } from './forward.ts'
 import { differentiate } from './gradients/differentiate.ts'
 import { gradientFlows } from './gradients/rules.ts'
 import { addLoss, type Loss, type LossKind, labelType } from './loss.ts'
@@ -53,8 +53,9 @@ export type OptimizerSpec =
     }
 
 export interface TrainingProgram {
-  /** In the order of the model file, which is the order of the flat vector. */
+  /** Weights and statistics, in the order of the flat vector. */
   parameters: readonly ParameterSpec[]
+  /** Elements of the flat vector. */
   parameterCount: number
   /** The model file's own values, f32[parameterCount]. */
   initial: Float32Array
@@ -63,7 +64,10 @@ export interface TrainingProgram {
   labels: { dtype: 'float32' | 'int32'; shape: readonly number[] }
   /** Size of the logits' last axis; null for mse. */
   classes: number | null
-  /** ONNX. Inputs: the samples, `labels`, every parameter. Outputs: `loss` [], `gradient` f32[parameterCount]. */
+  /**
+   * ONNX. Inputs: the samples, `labels`, every parameter. Outputs: `loss` [], `gradient` f32[parameterCount], where a statistic's
+   * entry is its value minus its next one: subtracting the mean of many peers' entries gives the mean of their next values.
+   */
   gradientModel: Uint8Array
   /**
    * ONNX. Inputs: the samples, `labels`, `learning_rate` [], `step` [] (f32, from 1), every parameter, every slot. Outputs:
@@ -113,15 +117,17 @@ const reserved = ['labels', 'learning_rate', 'step', 'loss', 'gradient', 'loss_s
 /** A graph with the model and its loss in it. */
 interface Stage {
   f: Formulas
-  /** Samples, labels, then parameters: what every graph takes. */
+  /** Samples, labels, then weights and statistics: what every graph takes. */
   inputs: readonly Value[]
-  parameters: readonly Value[]
+  weights: readonly Value[]
+  /** With their values after this batch; none in inference, which measures nothing. */
+  statistics: readonly { now: Value; next: Value }[]
   loss: Loss
-  /** Gradients of the mean loss by each parameter, in order. */
+  /** Gradients of the mean loss by each weight, in order. */
   gradients(): Value[]
 }
 
-function openGraph(model: ImportedModel, kind: LossKind): Stage {
+function openGraph(model: ImportedModel, kind: LossKind, mode: Mode): Stage {
   const taken = [model.input, ...model.parameters].find(({ name }) => reserved.includes(name))
   if (taken !== undefined) {
     throw new SwarmError('MODEL_UNSUPPORTED', `'${taken.name}' is a name that Starling uses itself`, {
@@ -135,21 +141,32 @@ function openGraph(model: ImportedModel, kind: LossKind): Stage {
   const parameters = model.parameters.map(({ name, shape }) =>
     builder.input(name, { dtype: 'float32', shape }),
   )
-  const byName = new Map(parameters.map((value) => [value.name, value]))
-  const { output, nodes } = addForward(f, model, input, byName)
+  const given = new Map([input, ...parameters].map((value) => [value.name, value]))
+  const { output, nodes, statistics } = addForward(f, model, given, mode)
   const loss = addLoss(f, kind, output, labels)
-  const gradients = () => differentiate(f, nodes, output, loss.gradient, parameters)
-  return { f, inputs: [input, labels, ...parameters], parameters, loss, gradients }
+  const weights = parameters.filter((_, index) => model.parameters[index]!.kind === 'weight')
+  return {
+    f,
+    inputs: [input, labels, ...parameters],
+    weights,
+    statistics: parameters.flatMap((now) => {
+      const next = statistics.get(now.name)
+      return next === undefined ? [] : [{ now, next }]
+    }),
+    loss,
+    gradients: () => differentiate(f, nodes, output, loss.gradient, weights),
+  }
 }
 
 function gradientGraph(model: ImportedModel, kind: LossKind): Uint8Array {
-  const { f, inputs, loss, gradients } = openGraph(model, kind)
-  const flat = gradients().map((gradient) => f.reshape(gradient, [sizeOf(gradient.shape)]))
+  const { f, inputs, statistics, loss, gradients } = openGraph(model, kind, 'training')
+  const changes = statistics.map(({ now, next }) => f.sub(now, next))
+  const flat = [...gradients(), ...changes].map((change) => f.reshape(change, [sizeOf(change.shape)]))
   return writeModel(f.builder.finish({ loss: loss.mean, gradient: f.concat(flat, 0) }, inputs))
 }
 
 function evaluationGraph(model: ImportedModel, kind: LossKind): Uint8Array {
-  const { f, inputs, loss } = openGraph(model, kind)
+  const { f, inputs, loss } = openGraph(model, kind, 'inference')
   return writeModel(f.builder.finish({ loss_sum: loss.sum, correct: loss.correct }, inputs))
 }
 
@@ -157,7 +174,8 @@ function stepGraph(
   model: ImportedModel,
   spec: TrainingSpec,
 ): Pick<TrainingProgram, 'stepModel' | 'slotNames' | 'carry'> {
-  const { f, inputs, parameters, loss, gradients: rawGradients } = openGraph(model, spec.loss)
+  const stage = openGraph(model, spec.loss, 'training')
+  const { f, inputs, loss } = stage
   const { builder } = f
   const scalar: TensorType = { dtype: 'float32', shape: [] }
   const scalars = {
@@ -166,7 +184,7 @@ function stepGraph(
   }
   const optimizer = graphOptimizer(spec.optimizer)
   const { gradClip } = spec.optimizer
-  const raw = rawGradients()
+  const raw = stage.gradients()
   const gradients = gradClip === undefined ? raw : clipByNorm(f, raw, gradClip)
   const outputs: Record<string, Value> = { loss: loss.mean }
   const carry: Record<string, string> = {}
@@ -175,10 +193,11 @@ function stepGraph(
     outputs[`${input.name}/next`] = next
     carry[`${input.name}/next`] = input.name
   }
-  for (const [index, parameter] of parameters.entries()) {
-    const slots = optimizer.slots.map((slot) => builder.input(`${parameter.name}/${slot}`, parameter))
-    const updated = optimizer.update(f, parameter, gradients[index]!, slots, scalars)
-    carried(parameter, updated.parameter)
+  for (const { now, next } of stage.statistics) carried(now, next)
+  for (const [index, weight] of stage.weights.entries()) {
+    const slots = optimizer.slots.map((slot) => builder.input(`${weight.name}/${slot}`, weight))
+    const updated = optimizer.update(f, weight, gradients[index]!, slots, scalars)
+    carried(weight, updated.parameter)
     for (const [position, slot] of slots.entries()) {
       carried(slot, updated.slots[position]!)
       slotNames.push(slot.name)

@@ -23,6 +23,8 @@ export interface ModelReport {
   readonly unsupported: readonly UnsupportedNode[]
   /** What trains, and perhaps not as meant: one sentence each, with the remedy. */
   readonly warnings: readonly string[]
+  /** What training does otherwise than running the file: one sentence each. */
+  readonly notes: readonly string[]
   /** Losses that fit what the output can be; the labels decide between them. */
   readonly losses: readonly LossKind[]
 }
@@ -42,7 +44,7 @@ export interface UnsupportedNode {
 export function validate(model: Uint8Array, { outputName }: { outputName?: string } = {}): ModelReport {
   const read = readModel(model)
   const prepared = prepare(read, gradientFlows, outputName)
-  const { graph, parameters: tensors } = prepared
+  const { graph, parameters: tensors, statistics } = prepared
   const parameters = [...tensors].map(([name, { shape, data }]) => ({ name, shape, length: data.length }))
   return {
     opset: read.opset,
@@ -52,7 +54,8 @@ export function validate(model: Uint8Array, { outputName }: { outputName?: strin
     parameterCount: parameters.reduce((sum, { length }) => sum + length, 0),
     operators: countOperators(graph),
     unsupported: unsupportedNodes(prepared),
-    warnings: [...mergedTensors(graph, tensors), ...foldedTies(tensors), ...frozenStatistics(graph)],
+    warnings: [...mergedTensors(graph, tensors), ...foldedTies(tensors)],
+    notes: [...batchNotes(graph, statistics), ...dropoutNotes(read.graph)],
     losses: lossesFor(read.outputShapes.get(outputName ?? read.graph.outputs[0]!)),
   }
 }
@@ -164,10 +167,16 @@ function isTransposed(a: Constant, b: Constant): boolean {
   })
 }
 
-function frozenStatistics(graph: Graph): string[] {
-  const count = graph.nodes.filter(({ opType }) => opType === 'BatchNormalization').length
-  if (count === 0) return []
+function batchNotes({ nodes }: Graph, statistics: ReadonlyMap<string, Constant>): string[] {
+  const normalisations = nodes.filter(({ opType }) => opType === 'BatchNormalization')
+  const measured = normalisations.filter(({ inputs }) => statistics.has(inputs[3]!)).length
+  if (measured === 0) return []
   return [
-    `${count} BatchNormalization keep the mean and variance of the file: prefer GroupNorm or LayerNorm for training`,
+    `${measured} BatchNormalization train by the mean and variance of each batch; their running statistics are averaged over the peers`,
   ]
+}
+
+function dropoutNotes({ nodes }: Graph): string[] {
+  const count = nodes.filter(({ opType }) => opType === 'Dropout').length
+  return count === 0 ? [] : [`${count} Dropout are left out: training runs without them`]
 }

@@ -1,11 +1,13 @@
 /**
  * Puts trained weights back into the model file they came from: same graph, names and metadata, so that whatever ran the
- * original runs the result. Only tensors that the exporter had merged with equal ones come back as tensors of their own.
+ * original runs the result. Only tensors that the exporter had merged with equal ones come back as tensors of their own, and what
+ * was exported in training mode comes back in inference mode.
  */
 import { toBinary } from '@bufbuild/protobuf'
 import { SwarmError } from '../protocols/core/errors.ts'
 import type { ParameterSpec } from '../protocols/core/tensor.ts'
-import { ModelProtoSchema } from './onnx/generated/onnx_pb.ts'
+import { type GraphProto, ModelProtoSchema, type NodeProto } from './onnx/generated/onnx_pb.ts'
+import { ownerOf } from './onnx/own-statistics.ts'
 import { decodeModel } from './onnx/read.ts'
 import { float32Constant } from './onnx/types.ts'
 import { writeTensor } from './onnx/write.ts'
@@ -26,6 +28,7 @@ export function withParameters(
     const tensor = writeTensor(name, float32Constant(values.slice(offset, offset + length), shape))
     const position = graph.initializer.findIndex((initializer) => initializer.name === name)
     const copy = graph.node.findIndex(({ opType, output }) => opType === 'Identity' && output[0] === name)
+    const owner = ownerOf(graph.node, name)
     if (
       position >= 0 &&
       `${graph.initializer[position]!.dims}` === `${shape}` &&
@@ -34,6 +37,9 @@ export function withParameters(
       graph.initializer[position] = tensor
     } else if (copy >= 0) {
       graph.node.splice(copy, 1)
+      graph.initializer.push(tensor)
+    } else if (owner !== null) {
+      owner.node.input[owner.index] = name
       graph.initializer.push(tensor)
     } else {
       throw new SwarmError(
@@ -45,5 +51,22 @@ export function withParameters(
       )
     }
   }
+  for (const node of graph.node) {
+    if (node.opType === 'BatchNormalization') useStatistics(node, graph)
+    // without its third input, training_mode, it lets everything pass
+    if (node.opType === 'Dropout') node.input.length = Math.min(node.input.length, 2)
+  }
   return toBinary(ModelProtoSchema, file)
+}
+
+/**
+ * Makes a BatchNormalization that goes by the batch go by its running statistics, if it has any: those of the file's own
+ * tensors. Its further outputs, the statistics that training moves, go away with that.
+ */
+function useStatistics(node: NodeProto, { initializer }: GraphProto): void {
+  const mode = node.attribute.find(({ name }) => name === 'training_mode')
+  const isKept = initializer.some(({ name }) => name === node.input[3])
+  if (mode?.i !== 1n || !isKept) return
+  mode.i = 0n
+  node.output.length = 1
 }

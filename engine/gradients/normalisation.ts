@@ -3,12 +3,14 @@
  *   dx = r·(g - mean(g) - x̂·mean(g·x̂)) ; dscale = Σ dy·x̂ ; dbias = Σ dy
  * (Ba, Kiros, Hinton, "Layer Normalization", 2016; the same algebra serves instances and groups.)
  *
- * BatchNormalization appears as PyTorch exports it for inference: mean and variance are constants, not functions of the batch.
+ * BatchNormalization trains by the batch's own mean and variance (engine/batch-statistics.ts), which then are its second and third
+ * output, as x - mean and r; without them its mean and variance are frozen, constants that the batch does not move.
  */
 
-import { allAxes, type Formulas, positiveAxis } from '../onnx/formulas.ts'
+import { allAxes, exceptChannels, type Formulas, perChannel, positiveAxis } from '../onnx/formulas.ts'
 import { floatOf, intOf } from '../onnx/graph.ts'
 import type { Value } from '../onnx/graph-builder.ts'
+import { sizeOf } from '../onnx/types.ts'
 import { type Application, gradient } from './rule.ts'
 
 export const normalisation = {
@@ -39,16 +41,28 @@ export const normalisation = {
         application.x[1]!.shape,
       ),
   ),
-  /** Mean and variance fixed: dx = dy·scale·r ; dscale = Σ dy·(x - mean)·r ; dbias = Σ dy */
+  /**
+   * By the batch, N values a channel: dx = scale·r·(dy - dbias/N - x̂·dscale/N). Frozen: dx = scale·r·dy. Either way
+   * dscale = r·Σ dy·(x - mean) ; dbias = Σ dy
+   */
   BatchNormalization: gradient(
     (application) => {
-      const { f, dy, x } = application
-      return f.mul(dy, perChannel(f, f.mul(x[1]!, batchRate(application)), dy))
+      const { f, dy, x, y } = application
+      const { centred, rate } = batchStatistics(application)
+      const slope = f.mul(x[1]!, rate)
+      const direct = f.mul(dy, perChannel(f, slope, dy))
+      if (!y[1]) return direct
+      const count = sizeOf(dy.shape) / dy.shape[1]!
+      const scaleGradient = f.mul(f.reduceSum(f.mul(dy, centred), exceptChannels(dy)), rate)
+      const along = f.mul(f.mul(slope, rate), f.div(scaleGradient, count))
+      const level = f.mul(slope, f.div(f.reduceSum(dy, exceptChannels(dy)), count))
+      const common = f.add(f.mul(centred, perChannel(f, along, dy)), perChannel(f, level, dy))
+      return f.sub(direct, common)
     },
     (application) => {
-      const { f, dy, x } = application
-      const normal = f.mul(f.sub(x[0]!, perChannel(f, x[3]!, dy)), perChannel(f, batchRate(application), dy))
-      return f.reduceSum(f.mul(dy, normal), exceptChannels(dy))
+      const { f, dy } = application
+      const { centred, rate } = batchStatistics(application)
+      return f.mul(f.reduceSum(f.mul(dy, centred), exceptChannels(dy)), rate)
     },
     ({ f, dy }) => f.reduceSum(dy, exceptChannels(dy)),
     null,
@@ -136,21 +150,18 @@ function groupStatistics({ f, x, attributes }: Application): Statistics & { grou
   return { ...statistics(f, f.reshape(x[0]!, grouped), axes, floatOf(attributes, 'epsilon', 1e-5)), grouped }
 }
 
-function batchRate({ f, x, attributes }: Application): Value {
-  return f.reciprocal(f.sqrt(f.add(x[4]!, floatOf(attributes, 'epsilon', 1e-5))))
-}
-
-/** A value `[channels]` in a shape that broadcasts against `[batch, channels, ...spatial]`. */
-function perChannel(f: Formulas, value: Value, like: Value): Value {
-  return f.reshape(value, [value.shape[0]!, ...like.shape.slice(2).map(() => 1)])
+/** x - mean, and r as `[channels]`. */
+function batchStatistics({ f, x, y, attributes }: Application): { centred: Value; rate: Value } {
+  const [, centred, rate] = y
+  if (centred && rate) return { centred, rate }
+  return {
+    centred: f.sub(x[0]!, perChannel(f, x[3]!, x[0]!)),
+    rate: f.reciprocal(f.sqrt(f.add(x[4]!, floatOf(attributes, 'epsilon', 1e-5)))),
+  }
 }
 
 function trailingAxes(x: Value, axis: number): number[] {
   return allAxes(x).slice(positiveAxis(axis, x.shape.length))
-}
-
-function exceptChannels(x: Value): number[] {
-  return allAxes(x).filter((axis) => axis !== 1)
 }
 
 function exceptBatchAndChannels(x: Value): number[] {

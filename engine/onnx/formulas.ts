@@ -214,6 +214,16 @@ export function allAxes(x: Value): number[] {
   return x.shape.map((_, axis) => axis)
 }
 
+/** Every axis of `x` but the second, which in `[batch, channels, ...]` is the channels'. */
+export function exceptChannels(x: Value): number[] {
+  return allAxes(x).filter((axis) => axis !== 1)
+}
+
+/** `value` `[channels]` in a shape that broadcasts against `like` `[batch, channels, ...]`. */
+export function perChannel(f: Formulas, value: Value, like: Value): Value {
+  return f.reshape(value, [value.shape[0]!, ...like.shape.slice(2).map(() => 1)])
+}
+
 /** `axis`, counted from the front when negative. */
 export function positiveAxis(axis: number, rank: number): number {
   return axis < 0 ? axis + rank : axis

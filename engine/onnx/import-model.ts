@@ -4,7 +4,8 @@
  *
  * What counts as a parameter: a float32 tensor of the file through which the output can be moved, of one dimension or more
  * and finite. Where PyTorch's exporter noted that a tensor was a buffer or a constant, it is none. Scalars are constants:
- * exporters write literals of the source code as such.
+ * exporters write literals of the source code as such. The running mean and variance that a BatchNormalization reads from the
+ * file are statistics: not trained, but measured while training.
  */
 import { SwarmError } from '../../protocols/core/errors.ts'
 import { parametersMax } from '../../protocols/core/limits.ts'
@@ -12,6 +13,7 @@ import type { ParameterSpec } from '../../protocols/core/tensor.ts'
 import { type Graph, type GraphInput, int, type Model } from './graph.ts'
 import type { Value } from './graph-builder.ts'
 import { normalise, opsetTarget } from './normalise.ts'
+import { ownStatistics } from './own-statistics.ts'
 import { type ResolvedGraph, resolve, type ShapeInference } from './resolve.ts'
 import { type Constant, elementTypes, sizeOf, type TensorType } from './types.ts'
 
@@ -27,7 +29,7 @@ export interface ImportedModel extends ResolvedGraph {
   readonly opset: number
   /** int32 where the file says int64. */
   readonly input: Value
-  /** In the order of the file. */
+  /** Weights in the order of the file, then statistics in that order. */
   readonly parameters: readonly ParameterSpec[]
   /** The file's own values of all parameters, one after the other. */
   readonly initial: Float32Array
@@ -37,8 +39,10 @@ export interface ImportedModel extends ResolvedGraph {
 export interface PreparedModel {
   readonly model: Model
   readonly graph: Graph
-  /** In the order of the file; those that the exporter had merged come last. */
+  /** The weights, in the order of the file; those that the exporter had merged come last. */
   readonly parameters: ReadonlyMap<string, Constant>
+  /** As `parameters`: what training measures. */
+  readonly statistics: ReadonlyMap<string, Constant>
 }
 
 /** Whether the loss moves with input `index` of operator `opType`. */
@@ -49,11 +53,16 @@ export type Flows = (opType: string, index: number) => boolean
  * @throws {SwarmError} MODEL_INVALID when the graph is inconsistent; MODEL_UNSUPPORTED when no output or several can be meant.
  */
 export function prepare(model: Model, flows: Flows, outputName?: string): PreparedModel {
-  const { graph, merged } = normalise(
+  const { graph: normal, merged } = normalise(
     model,
     choose('output', model.graph.outputs, outputName, (name) => name),
   )
-  return { model, graph, parameters: parameterTensors(graph, model, [...merged.keys()], flows) }
+  const { graph, copies } = ownStatistics(normal)
+  const names = [...model.graph.constants.keys(), ...merged.keys(), ...copies]
+  const parameters = parameterTensors(graph, model, names, flows)
+  const measured = statisticNames(graph)
+  const isStatistic = (name: string) => measured.has(name) && !parameters.has(name)
+  return { model, graph, parameters, statistics: constantsOf(graph, names.filter(isStatistic)) }
 }
 
 /**
@@ -62,14 +71,15 @@ export function prepare(model: Model, flows: Flows, outputName?: string): Prepar
  *   dimensions besides the batch, or a batch size of its own.
  */
 export async function importModel(
-  { model, graph, parameters: tensors }: PreparedModel,
+  { model, graph, parameters: weights, statistics }: PreparedModel,
   options: ImportOptions,
   inference: ShapeInference,
 ): Promise<ImportedModel> {
   const declared = choose('input', model.graph.inputs, options.inputName, ({ name }) => name)
   const input = inputValue(declared, options.batch)
   const opset = Math.max(opsetTarget, model.opset)
-  const { parameters, initial } = layOut(tensors)
+  const { parameters, initial } = layOut(weights, statistics)
+  const tensors = new Map([...weights, ...statistics])
   const inputs = new Map<string, TensorType>([[input.name, input], ...tensors])
   const constants = new Map([...graph.constants].filter(([name]) => !tensors.has(name)))
   const resolved = await resolve({ ...withNarrowIds(graph, declared), constants }, opset, inputs, inference)
@@ -80,7 +90,7 @@ export async function importModel(
 function parameterTensors(
   graph: Graph,
   model: Model,
-  merged: readonly string[],
+  names: readonly string[],
   flows: Flows,
 ): Map<string, Constant> {
   const reached = new Set(graph.outputs)
@@ -94,27 +104,35 @@ function parameterTensors(
     (model.roles.get(name) ?? 'PARAMETER') === 'PARAMETER' &&
     (model.roles.has(name) || constant.shape.length > 0) &&
     (constant.data as Float32Array).every(Number.isFinite)
-  const candidates = [...model.graph.constants.keys(), ...merged].map(
-    (name) => [name, graph.constants.get(name)] as const,
-  )
-  return new Map(
-    candidates.filter(
-      (entry): entry is [string, Constant] => entry[1] !== undefined && isParameter(entry[0], entry[1]),
-    ),
-  )
+  const candidates = constantsOf(graph, names)
+  return new Map([...candidates].filter(([name, constant]) => isParameter(name, constant)))
 }
 
-function layOut(tensors: ReadonlyMap<string, Constant>): {
-  parameters: ParameterSpec[]
-  initial: Float32Array
-} {
+/** Tensors that a BatchNormalization takes as its running mean and variance. */
+function statisticNames({ nodes, constants }: Graph): Set<string> {
+  const normalisations = nodes.filter(({ opType }) => opType === 'BatchNormalization')
+  const read = normalisations.flatMap(({ inputs }) => inputs.slice(3, 5))
+  return new Set(read.filter((name) => constants.get(name)?.dtype === 'float32'))
+}
+
+/** Those of `names` that `graph` still needs. */
+function constantsOf({ constants }: Graph, names: readonly string[]): Map<string, Constant> {
+  return new Map(names.flatMap((name) => (constants.has(name) ? [[name, constants.get(name)!]] : [])))
+}
+
+function layOut(
+  weights: ReadonlyMap<string, Constant>,
+  statistics: ReadonlyMap<string, Constant>,
+): { parameters: ParameterSpec[]; initial: Float32Array } {
   const parameters: ParameterSpec[] = []
   let offset = 0
-  for (const [name, { shape, data }] of tensors) {
-    parameters.push({ name, shape, offset, length: data.length })
-    offset += data.length
+  for (const kind of ['weight', 'statistic'] as const) {
+    for (const [name, { shape, data }] of kind === 'weight' ? weights : statistics) {
+      parameters.push({ name, kind, shape, offset, length: data.length })
+      offset += data.length
+    }
   }
-  if (offset === 0) {
+  if (weights.size === 0) {
     throw new SwarmError('MODEL_UNSUPPORTED', 'the model has no parameters that its output depends on', {
       hint: 'Export with the weights inside: torch.onnx.export(..., external_data=False).',
     })
@@ -127,7 +145,7 @@ function layOut(tensors: ReadonlyMap<string, Constant>): {
   }
   const initial = new Float32Array(offset)
   for (const { name, offset: start } of parameters)
-    initial.set(tensors.get(name)!.data as Float32Array, start)
+    initial.set((weights.get(name) ?? statistics.get(name))!.data as Float32Array, start)
   return { parameters, initial }
 }
 

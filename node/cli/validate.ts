@@ -46,6 +46,8 @@ interface ModelFacts {
   operators: Record<string, number>
   /** What trains, and perhaps not as meant. */
   warnings: readonly string[]
+  /** What training does otherwise than running the file. */
+  notes: readonly string[]
   input: { name: string; dtype: string; shape: readonly number[] }
   classes: number | null
 }
@@ -114,7 +116,7 @@ function refused(
 function modelFacts(
   path: string,
   { parameterCount, parameters, input, classes }: TrainingProgram,
-  { opset, operators, warnings }: ModelReport,
+  { opset, operators, warnings, notes }: ModelReport,
 ): ModelFacts {
   const frequent = Object.entries(operators).sort((a, b) => b[1] - a[1] || a[0].localeCompare(b[0]))
   return {
@@ -124,6 +126,7 @@ function modelFacts(
     tensors: parameters.length,
     operators: Object.fromEntries(frequent),
     warnings,
+    notes,
     input,
     classes,
   }
@@ -172,7 +175,7 @@ function jobFacts({ name, train, swarm }: JobSpec, parameters: number): JobFacts
 }
 
 function report({ model, job, data }: Found, { loss }: TrainingSpec): string[] {
-  const { input, classes, operators, warnings } = model
+  const { input, classes, operators, warnings, notes } = model
   const of = classes === null ? '' : ` over ${count(classes)} classes`
   const used = Object.entries(operators).map(([operator, times]) => `${operator} ${times}`)
   const lines = [
@@ -181,6 +184,7 @@ function report({ model, job, data }: Found, { loss }: TrainingSpec): string[] {
     `input      ${printable(input.name)} ${input.dtype} [${input.shape.join(', ')}]`,
     `loss       ${loss}${of}`,
     ...warnings.map((warning) => `warning    ${printable(warning, 1_000)}`),
+    ...notes.map((note) => `note       ${printable(note, 1_000)}`),
   ]
   if (job === undefined || data === undefined) return [...lines, 'The model can be trained.']
   const fit = data.status === 'fits' ? 'fits the model' : 'not checked, since it is not on this machine yet'

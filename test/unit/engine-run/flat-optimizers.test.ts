@@ -22,7 +22,8 @@ const specs: ParameterSpec[] = []
 for (const shape of fixture.shapes) {
   const last = specs.at(-1)
   const length = shape.reduce((product, size) => product * size, 1)
-  specs.push({ name: `p${specs.length}`, shape, offset: last ? last.offset + last.length : 0, length })
+  const offset = last ? last.offset + last.length : 0
+  specs.push({ name: `p${specs.length}`, kind: 'weight', shape, offset, length })
 }
 
 const adamwOptions = { beta1: 0.9, beta2: 0.95, epsilon: 1e-8, weightDecay: 0.1 }

@@ -43,8 +43,8 @@ const momentumStep = (name: string, gradient: string, slot: string): NodeSpec[] 
 /** Starts at w = [1, 2, 3], b = 4. */
 export const lineProgram: TrainingProgram = {
   parameters: [
-    { name: 'w', shape: [3, 1], offset: 0, length: 3 },
-    { name: 'b', shape: [1], offset: 3, length: 1 },
+    { name: 'w', kind: 'weight', shape: [3, 1], offset: 0, length: 3 },
+    { name: 'b', kind: 'weight', shape: [1], offset: 3, length: 1 },
   ],
   parameterCount: 4,
   initial: Float32Array.of(1, 2, 3, 4),

@@ -212,7 +212,7 @@ const normalisations = [
   row('two axes, no bias', 'LayerNormalization', [p([2, 3, 4]), p([3, 4])], { axis: 1, epsilon: 0.01 }),
   row('the last axis', 'RMSNormalization', [p([2, 3, 5]), p([5])], { epsilon: 0.01 }, 23),
   row(
-    'frozen statistics',
+    'statistics of the batch',
     'BatchNormalization',
     [p([2, 3, 2, 2]), p([3]), p([3]), floats(0.1, -0.4, 1), floats(0.5, 1, 2)],
     { epsilon: 0.01 },

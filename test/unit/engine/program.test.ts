@@ -185,7 +185,7 @@ test.each(['mlp_dynamo', 'gpt_torchscript'])(
 )
 
 test('weights of another model are refused by name', () => {
-  const parameters = [{ name: 'conv.weight', shape: [4], offset: 0, length: 4 }]
+  const parameters = [{ name: 'conv.weight', kind: 'weight' as const, shape: [4], offset: 0, length: 4 }]
   expect(() => withParameters(ties, parameters, new Float32Array(4))).toThrow(
     "no parameter 'conv.weight' of shape [4]",
   )
@@ -259,8 +259,9 @@ describe('validate', () => {
     ])
   })
 
-  test('warns of batch statistics that stay as they are', () => {
-    const warnings = validate(modelBytes('cnn_dynamo.onnx')).warnings
-    expect(warnings).toEqual([expect.stringContaining('1 BatchNormalization')])
+  test('says that a BatchNormalization goes by the batch', () => {
+    const { warnings, notes } = validate(modelBytes('cnn_dynamo.onnx'))
+    expect(warnings).toEqual([])
+    expect(notes).toEqual([expect.stringContaining('1 BatchNormalization train by')])
   })
 })

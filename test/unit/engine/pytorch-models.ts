@@ -8,17 +8,22 @@ export interface PyTorchModel {
   loss_kind: 'softmax_cross_entropy' | 'mse'
   x: { dtype: 'float32' | 'int32'; shape: number[]; data: number[] }
   labels: { shape: number[]; data: number[] }
+  /** As it trains. */
   loss: number
+  evaluation_loss: number
   correct: number
   parameter_count: number
   /** By parameter name; a tied parameter under each of its names. */
   gradients: Record<string, number[]>
+  /** After one batch in training, by name. */
+  statistics: Record<string, number[]>
 }
 
 export interface OptimizerRun {
+  model: string
   rates: number[]
   losses: number[]
-  /** After the last step, by parameter name. */
+  /** Weights and statistics after the last step, by name. */
   parameters: Record<string, number[]>
 }
 
@@ -26,7 +31,7 @@ const folder = new URL('../../fixtures/', import.meta.url)
 
 const document = JSON.parse(readFileSync(new URL('models.json', folder), 'utf8')) as {
   models: Record<string, PyTorchModel>
-  steps: { model: string } & Record<'adamw' | 'adamw_clipped' | 'sgd' | 'sgd_clipped', OptimizerRun>
+  steps: Record<'adamw' | 'adamw_clipped' | 'sgd' | 'sgd_clipped' | 'sgd_batch_norm', OptimizerRun>
 }
 
 export const pytorchModels = document.models
@@ -56,11 +61,19 @@ function tensor(dtype: 'float32' | 'int32', shape: readonly number[], data: read
   return { dtype, shape, data: dtype === 'float32' ? Float32Array.from(data) : Int32Array.from(data) }
 }
 
-/** Largest difference between `actual` and `expected`, relative to the largest magnitude in `expected`. */
-export function relativeError(actual: ArrayLike<number>, expected: readonly number[]): number {
+/**
+ * Largest difference between `actual` and `expected`, relative to the largest magnitude in `expected`, or to `least` where that
+ * is larger: a gradient that cancels to nothing, as a bias has before a batch norm, is all rounding.
+ */
+export function relativeError(actual: ArrayLike<number>, expected: readonly number[], least = 1e-6): number {
   if (actual.length !== expected.length) return Number.POSITIVE_INFINITY
-  const scale = expected.reduce((largest, value) => Math.max(largest, Math.abs(value)), 1e-6)
+  const scale = Math.max(least, largest(expected))
   return (
     expected.reduce((worst, value, index) => Math.max(worst, Math.abs(actual[index]! - value)), 0) / scale
   )
+}
+
+/** The largest magnitude in `values`. */
+export function largest(values: readonly number[]): number {
+  return values.reduce((found, value) => Math.max(found, Math.abs(value)), 0)
 }

@@ -191,10 +191,20 @@ export const windows: Readonly<Record<string, Operator>> = {
     }
     return build(x!.shape, (index) => at({ shape: x!.shape, data }, index) * trailing(x!, w!, index))
   },
-  BatchNormalization: ([x, w, b, mean, variance], a) =>
-    build(x!.shape, (index) => {
+  /** As it trains: the running values that it also takes do not matter. */
+  BatchNormalization: ([x, w, b], a) => {
+    const rest = x!.shape.slice(2).reduce((product, size) => product * size, 1)
+    const channelOf = (place: number) => Math.floor(place / rest) % x!.shape[1]!
+    const mean = (values: Float64Array, c: number) => {
+      const own = values.filter((_, place) => channelOf(place) === c)
+      return own.reduce((sum, value) => sum + value, 0) / own.length
+    }
+    const means = w!.data.map((_, c) => mean(x!.data, c))
+    const squares = x!.data.map((value, place) => (value - means[channelOf(place)]!) ** 2)
+    return build(x!.shape, (index) => {
       const c = index[1]!
-      const rate = 1 / Math.sqrt(variance!.data[c]! + Number(a.epsilon ?? 1e-5))
-      return (at(x!, index) - mean!.data[c]!) * rate * w!.data[c]! + b!.data[c]!
-    }),
+      const rate = 1 / Math.sqrt(mean(squares, c) + Number(a.epsilon ?? 1e-5))
+      return (at(x!, index) - means[c]!) * rate * w!.data[c]! + b!.data[c]!
+    })
+  },
 }

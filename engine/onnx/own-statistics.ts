@@ -1,0 +1,67 @@
+/**
+ * Gives each BatchNormalization a running mean and variance of its own.
+ *
+ * Exporters merge equal tensors, and in a fresh model all running means are zeros and all variances ones, as biases and scales
+ * are. Statistics that modules share would be moved by all of them, and one that is also a weight would be trained. A module that
+ * stands in the graph several times shares scale, bias and statistics, and keeps them shared.
+ */
+import type { Graph, Node } from './graph.ts'
+import type { Constant } from './types.ts'
+
+/** Inputs of a BatchNormalization that are statistics, and how PyTorch names them. */
+const slots = [
+  [3, 'running_mean'],
+  [4, 'running_var'],
+] as const
+
+/** The name of a copy that the node with the first output `output` gets for its statistic `slot`. */
+function ownName(output: string, slot: (typeof slots)[number][1]): string {
+  return `${output}/${slot}`
+}
+
+/** `graph` with statistics that only one module reads. `copies`: the names it has got for that. */
+export function ownStatistics(graph: Graph): { graph: Graph; copies: readonly string[] } {
+  const copied = new Map<string, Constant>()
+  const nodes = graph.nodes.map((node) => {
+    if (node.opType !== 'BatchNormalization') return node
+    const inputs = [...node.inputs]
+    for (const [index, slot] of slots) {
+      const constant = graph.constants.get(node.inputs[index]!)
+      if (constant === undefined || !isShared(graph, node, index)) continue
+      inputs[index] = ownName(node.outputs[0]!, slot)
+      copied.set(inputs[index], constant)
+    }
+    return { ...node, inputs }
+  })
+  const constants = new Map([...graph.constants, ...copied])
+  return { graph: { ...graph, nodes, constants }, copies: [...copied.keys()] }
+}
+
+/**
+ * Finds the input that a statistic's copy named `name` belongs to, among nodes as a file has them.
+ * @returns the node and the input's index; null when `name` is not such a name.
+ */
+export function ownerOf<Found extends { opType: string; output: readonly string[] }>(
+  nodes: readonly Found[],
+  name: string,
+): { node: Found; index: number } | null {
+  for (const node of nodes) {
+    if (node.opType !== 'BatchNormalization') continue
+    const slot = slots.find(([, kind]) => ownName(node.output[0]!, kind) === name)
+    if (slot !== undefined) return { node, index: slot[0] }
+  }
+  return null
+}
+
+/** Whether another module, or another input, reads what `node` reads as input `index`. */
+function isShared({ nodes }: Graph, node: Node, index: number): boolean {
+  const name = node.inputs[index]!
+  const own = `${node.inputs.slice(1)}`
+  return nodes.some((other) =>
+    other.inputs.some(
+      (input, at) =>
+        input === name &&
+        (at !== index || other.opType !== 'BatchNormalization' || `${other.inputs.slice(1)}` !== own),
+    ),
+  )
+}
