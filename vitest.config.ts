@@ -4,6 +4,7 @@
  * each file already keeps both cores of a small machine busy; it starts when the others are done.
  */
 import { defineConfig } from 'vitest/config'
+import { softwareGpu } from './test/software-gpu.ts'
 
 const setupFiles = ['./node/platform.ts']
 const globalSetup = ['./test/bundle-compute-worker.mjs']
@@ -18,6 +19,7 @@ export default defineConfig({
           setupFiles,
           globalSetup,
           include: ['test/{unit,compliance,wire}/**/*.test.ts', 'test/*.test.ts'],
+          env: softwareGpu,
           testTimeout: 30_000,
           sequence: { groupOrder: 0 },
         },

@@ -168,7 +168,7 @@ export class Trainer {
     }
     const executable = await this.#stepGraph
     if (this.#home === 'flat') {
-      for (const [name, view] of Object.entries(this.#views)) await executable.writeCarried(name, view)
+      for (const [name, view] of Object.entries(this.#views)) await executable.state.write(name, view)
       this.#home = 'carried'
     }
     return executable
@@ -178,7 +178,7 @@ export class Trainer {
     for (const name of this.program.slotNames) {
       const { shape } = executable.inputs.get(name)!
       const data = new Float32Array(shape.reduce((product, size) => product * size, 1))
-      await executable.writeCarried(name, { dtype: 'float32', shape, data })
+      await executable.state.write(name, { dtype: 'float32', shape, data })
     }
   }
 
@@ -187,7 +187,7 @@ export class Trainer {
     if (this.#home === 'flat') return
     const executable = await this.#stepGraph!
     for (const [name, view] of Object.entries(this.#views)) {
-      await executable.readCarried(name, view.data as Float32Array)
+      await executable.state.read(name, view.data as Float32Array)
     }
     this.#home = 'flat'
   }

@@ -5,8 +5,9 @@
  */
 import { parentPort } from 'node:worker_threads'
 import * as onnxruntimeWeb from 'onnxruntime-web'
-import { openNativeBackend } from '../engine/backends/native.ts'
+import { loadNativeRuntime, openNativeBackend } from '../engine/backends/native.ts'
 import { openWasmBackend } from '../engine/backends/wasm.ts'
+import { openWebGpuBackend } from '../engine/backends/webgpu.ts'
 import type { OpenOptions } from '../engine/compute/compute.ts'
 import type { Request, ServerPort } from '../engine/compute/messages.ts'
 import { type BackendFactory, serveCompute } from '../engine/compute/serve.ts'
@@ -28,11 +29,8 @@ const port: ServerPort = {
 serveCompute(port, openBackend)
 
 async function openBackend({ backend, threads }: OpenOptions): ReturnType<BackendFactory> {
-  if (backend === 'webgpu') {
-    throw new SwarmError('BACKEND_FAILED', 'webgpu backend is not available in a headless node', {
-      hint: 'Use --backend native or --backend wasm.',
-    })
-  }
+  if (backend === 'webgpu')
+    return { backend: await openWebGpuBackend(await loadNativeRuntime(), { threads }) }
   if (backend === 'wasm') return { backend: openWasmBackend(onnxruntimeWeb, { threads }) }
   try {
     return { backend: await openNativeBackend({ threads }) }

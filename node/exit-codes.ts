@@ -50,6 +50,7 @@ const exitOfError: { readonly [Code in ErrorCode]: ExitName } = {
   MODEL_UNSUPPORTED: 'usage',
   BACKEND_FAILED: 'failed',
   OUT_OF_MEMORY: 'failed',
+  DEVICE_LOST: 'failed',
   LOSS_NOT_FINITE: 'jobDiverged',
   MESSAGE_INVALID: 'failed',
   MESSAGE_TOO_LARGE: 'failed',

@@ -8,6 +8,9 @@
  * length depends on the columns that a thread gets, when those are fewer than 128. Who compares bits uses one thread.
  * What a backend does not do: validate models, know about training, or move work to a worker. A run on a CPU backend
  * blocks its thread, therefore backends live inside the compute worker (engine/compute).
+ *
+ * State is apart from executables, because several graphs work on one set of parameters: a step changes what an evaluation
+ * reads. It stays where the backend computes, on the graphics processor's own memory where there is one.
  */
 import type { Tensor } from '../../protocols/core/tensor.ts'
 
@@ -20,6 +23,8 @@ export interface Backend {
    * @throws {SwarmError} MODEL_INVALID, MODEL_UNSUPPORTED, OUT_OF_MEMORY or BACKEND_FAILED.
    */
   compile(model: Uint8Array, options?: CompileOptions): Promise<Executable>
+  /** Tensors that outlive runs. Empty at first; the caller releases it, after the executables that were compiled with it. */
+  newState(): CarriedState
   /**
    * Types of all graph outputs of `model`, as the runtime's own shape inference sees them. To learn an intermediate's
    * type, list its name among the graph's outputs, without a type. The model is loaded but not run.
@@ -35,11 +40,25 @@ export interface Backend {
 
 export interface CompileOptions {
   /**
-   * State of the graph: output name to input name. After each run the output *is* that input of the next run and stays
-   * where the backend computes. Carried inputs are set by `Executable.writeCarried`, not fed; carried outputs are read by
-   * `readCarried`, not returned.
+   * How a run changes the state: output name to the name of the tensor that it becomes. Such outputs are not returned. A run
+   * reads the state as it was before the run.
    */
   carry?: Readonly<Record<string, string>>
+  /** Where inputs come from that a run is not fed. Default: a state of this executable's own, released with it. */
+  state?: CarriedState
+}
+
+/** Named tensors that stay where the backend computes, from one run to the next. */
+export interface CarriedState {
+  /** Sets tensor `name` to a copy of `tensor`. */
+  write(name: string, tensor: Tensor): Promise<void>
+  /**
+   * Copies tensor `name` to `into` (of its exact length).
+   * @throws {SwarmError} DEVICE_LOST, BACKEND_FAILED
+   */
+  read(name: string, into: Float32Array): Promise<void>
+  /** Gives the memory back; never fails. No executable may use the state afterwards; a second call does nothing. */
+  release(): Promise<void>
 }
 
 export interface RunOptions {
@@ -53,19 +72,17 @@ export interface RunOptions {
 }
 
 export interface Executable {
-  /** The graph's inputs, carried ones too. */
+  /** The graph's inputs, those that the state holds too. */
   readonly inputs: ReadonlyMap<string, InferredType>
+  readonly state: CarriedState
   /**
-   * Runs the graph once. `feeds`: every input that is not carried; borrowed until the promise settles. Returns every
-   * output that is not carried; the caller owns the arrays.
-   * @throws {SwarmError} BACKEND_FAILED or OUT_OF_MEMORY; carried state is then as before the run.
+   * Runs the graph once. `feeds`: every input that the state does not hold; borrowed until the promise settles. Returns
+   * every output that is not carried; the caller owns the arrays.
+   * @throws {SwarmError} BACKEND_FAILED or OUT_OF_MEMORY, the state is then as before the run; DEVICE_LOST, the state is
+   *   then lost, and graphs run again once every executable and state of this backend was released.
    */
   run(feeds: Readonly<Record<string, Tensor>>, options?: RunOptions): Promise<Record<string, Tensor>>
-  /** Sets the carried input `input` to a copy of `tensor`. */
-  writeCarried(input: string, tensor: Tensor): Promise<void>
-  /** Copies the carried input `input` to `into` (of its exact length). */
-  readCarried(input: string, into: Float32Array): Promise<void>
-  /** Gives the memory back. The executable must not be used afterwards; a second call does nothing. */
+  /** Gives the memory back; never fails. The executable must not be used afterwards; a second call does nothing. */
   release(): Promise<void>
 }
 

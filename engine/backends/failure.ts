@@ -14,9 +14,28 @@ interface Symptom {
 
 const symptoms: readonly Symptom[] = [
   {
+    // Dawn's words for a device that was destroyed, reset by its driver, or taken away.
+    pattern: /device (was|is) lost|device was destroyed|device_lost/i,
+    code: 'DEVICE_LOST',
+    hint: 'Open the model again; if it happens again, use the wasm backend.',
+  },
+  {
+    pattern: /assigned to the default CPU EP, but fallback/i,
+    code: 'MODEL_UNSUPPORTED',
+    hint: 'Use the wasm or native backend: WebGPU has no kernel for one of the operators.',
+  },
+  {
     // The arena of the native build; C++ new; emscripten's heap; the engine's ArrayBuffers; wasm's 4 GiB check.
     pattern:
       /(failed to|could not) allocate memory|bad_alloc|out of memory|cannot enlarge memory|buffer allocation failed|shape is too large/i,
+    code: 'OUT_OF_MEMORY',
+    hint: 'Use a smaller batch or a smaller model, or close other programs.',
+  },
+  {
+    // A buffer that the device did not give, found when it is bound; one over the device's limits; a tensor with more
+    // elements, or in more pieces, than a shader can count.
+    pattern:
+      /\[invalid buffer|max buffer size limit|narrowing_error|integer overflow|too many storage buffers/i,
     code: 'OUT_OF_MEMORY',
     hint: 'Use a smaller batch or a smaller model, or close other programs.',
   },

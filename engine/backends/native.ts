@@ -2,34 +2,45 @@
  * onnxruntime's native CPU build as a backend, 2 to 5 times the speed of WebAssembly. Node only: `onnxruntime-node` is a
  * compiled addon, imported when the backend is opened, so that a machine without a matching binary can choose another.
  */
+import type { InferenceSession } from 'onnxruntime-common'
 import { SwarmError } from '../../protocols/core/errors.ts'
 import type { Backend } from './backend.ts'
-import { ortBackend } from './session.ts'
+import { type OrtRuntime, ortBackend } from './session.ts'
 
 /**
  * A backend with `threads` threads, 1 or more, for each graph.
  * @throws {SwarmError} BACKEND_FAILED when the addon cannot be loaded on this machine.
  */
 export async function openNativeBackend({ threads }: { threads: number }): Promise<Backend> {
-  const runtime = await import('onnxruntime-node').catch((cause: unknown) => {
+  const options: InferenceSession.SessionOptions = {
+    executionProviders: ['cpu'],
+    intraOpNumThreads: threads,
+    interOpNumThreads: 1, // training graphs are chains; a second pool only contends with the first
+    // Idle threads sleep instead of spinning: a donor's machine has other work, often another peer's. Measured with
+    // two threads on two cores, in forward passes a second: times 1.2 to 1.7 beside another peer; alone, times 0.6
+    // (a CNN of 0.15 ms) to 0.9 (a GPT of 4 ms).
+    extra: { session: { intra_op: { allow_spinning: '0' } } },
+  }
+  return ortBackend(await loadNativeRuntime(), {
+    name: 'native',
+    sessionOptions: options,
+    inspectionOptions: options,
+    outputs: 'filled',
+  })
+}
+
+/**
+ * The addon, whose WebGPU provider is a runtime for `openWebGpuBackend`.
+ * @throws {SwarmError} BACKEND_FAILED when it cannot be loaded on this machine.
+ */
+export async function loadNativeRuntime(): Promise<OrtRuntime> {
+  try {
+    return await import('onnxruntime-node')
+  } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause)
     throw new SwarmError('BACKEND_FAILED', `native backend cannot be loaded: ${reason}`, {
       hint: 'Use --backend wasm, or install onnxruntime-node for this platform.',
       cause,
     })
-  })
-  return ortBackend(runtime, {
-    name: 'native',
-    sessionOptions: {
-      executionProviders: ['cpu'],
-      intraOpNumThreads: threads,
-      interOpNumThreads: 1, // training graphs are chains; a second pool only contends with the first
-      // Idle threads sleep instead of spinning: a donor's machine has other work, often another peer's. Measured with
-      // two threads on two cores, in forward passes a second: times 1.2 to 1.7 beside another peer; alone, times 0.6
-      // (a CNN of 0.15 ms) to 0.9 (a GPT of 4 ms).
-      extra: { session: { intra_op: { allow_spinning: '0' } } },
-      logSeverityLevel: 4, // failures arrive as exceptions; the log would print each a second time
-    },
-    fillsOutputs: true,
-  })
+  }
 }

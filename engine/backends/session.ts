@@ -1,184 +1,266 @@
 /**
- * A `Backend` over any onnxruntime build whose tensors live in main memory. Builds share one API (onnxruntime-common) and
- * differ in what {@link OrtTraits} says; `wasm.ts` and `native.ts` fill it in.
+ * A `Backend` over any onnxruntime build. Builds share one API (onnxruntime-common) and differ in what {@link OrtTraits} says;
+ * `wasm.ts`, `native.ts` and `webgpu.ts` fill it in. Where state lives between runs is carried.ts.
  *
- * Carried state on these builds is arrays that this file owns. Where the runtime fills arrays that it is given (native),
- * each carried tensor has two, and a run reads one and writes the other: no copy, no allocation. Where it does not (wasm
- * copies in and out of its heap on every run), the array that came out is fed back as it is.
+ * All calls into one build wait for each other, also from different backends: overlapping runs, and a session that is made
+ * while another runs, hang onnxruntime's WebGPU provider for good.
  */
-import type { InferenceSession, Tensor as OrtTensor, TensorConstructor } from 'onnxruntime-common'
+import type { Env, InferenceSession, Tensor as OrtTensor, TensorConstructor } from 'onnxruntime-common'
 import { assert } from '../../protocols/core/assert.ts'
 import type { Tensor } from '../../protocols/core/tensor.ts'
 import type {
   Backend,
   BackendName,
+  CarriedState,
   CompileOptions,
   ConstantValue,
   Executable,
   InferredType,
   RunOptions,
 } from './backend.ts'
+import { type CarriedTensors, filledTensors, returnedTensors, toOrt } from './carried.ts'
 import { backendFailure } from './failure.ts'
+import { identityModel } from './identity-model.ts'
 import { Mutex } from './mutex.ts'
 
-/** The part of an onnxruntime module that backends use. Both npm packages have it. */
+type SessionOptions = InferenceSession.SessionOptions
+
+/** The part of an onnxruntime module that backends use. All npm packages have it. */
 export interface OrtRuntime {
   readonly InferenceSession: {
-    create(model: Uint8Array, options?: InferenceSession.SessionOptions): Promise<InferenceSession>
+    create(model: Uint8Array, options?: SessionOptions): Promise<InferenceSession>
   }
   readonly Tensor: TensorConstructor
+  readonly env: Env
 }
 
 export interface OrtTraits {
   readonly name: BackendName
-  readonly sessionOptions: InferenceSession.SessionOptions
-  /** Whether `run` writes into output tensors it is given. onnxruntime-web 1.30 returns them untouched, without an error. */
-  readonly fillsOutputs: boolean
+  /** Of sessions that compute. */
+  readonly sessionOptions: SessionOptions
+  /** Of sessions that only look at graphs: shapes and constants have dtypes that no device computes with. */
+  readonly inspectionOptions: SessionOptions
+  /**
+   * What becomes of an output: `filled`, written into the tensor that `run` is given; `returned`, a new array of main
+   * memory (onnxruntime-web 1.30 leaves given tensors untouched, without an error); `device`, as `returned`, and carried
+   * ones stay on the device.
+   */
+  readonly outputs: 'filled' | 'returned' | 'device'
 }
 
 /** A backend over `runtime`. Opens nothing until the first model. */
 export function ortBackend(runtime: OrtRuntime, traits: OrtTraits): Backend {
-  const mutex = new Mutex()
-  const open = (model: Uint8Array, options: InferenceSession.SessionOptions = {}) =>
-    mutex.run(() =>
-      attempt(traits.name, 'loading the model', () =>
-        runtime.InferenceSession.create(model, { ...traits.sessionOptions, ...options }),
-      ),
-    )
+  runtime.env.logLevel = 'fatal' // and of each session below: failures arrive as exceptions, the log would repeat them
+  const build = new Build(runtime, traits)
   return {
     name: traits.name,
-    compile: async (model, options = {}) =>
-      ortExecutable(runtime, traits, mutex, await open(model), options.carry ?? {}),
+    compile: async (model, { carry = {}, state } = {}) => {
+      const outputs = traits.outputs === 'device' ? stayingOnDevice(carry) : {}
+      const session = await build.open(model, { ...traits.sessionOptions, ...outputs })
+      return new OrtExecutable(build, session, carry, state)
+    },
+    newState: () => new OrtState(build),
     inferTypes: async (model) => {
-      // 'basic' folds shape arithmetic, without which PyTorch's Reshape targets stay unknown; higher levels fuse
-      // nodes away whose types are asked for.
-      const session = await open(model, { graphOptimizationLevel: 'basic' })
+      const session = await build.inspect(model)
       const types = typesOf(session.outputMetadata)
-      await session.release()
+      await build.close(session)
       return types
     },
     evaluateConstants: async (model) => {
-      const session = await open(model, { graphOptimizationLevel: 'basic' })
-      const outputs = await mutex
-        .run(() => attempt(traits.name, 'folding constants', () => session.run({})))
-        .finally(() => session.release())
-      return new Map(Object.entries(outputs).map(([name, value]) => [name, constantValue(value)]))
+      const session = await build.inspect(model)
+      try {
+        const outputs = await build.call('folding constants', () => session.run({}))
+        return new Map(Object.entries(outputs).map(([name, value]) => [name, constantValue(value)]))
+      } finally {
+        await build.close(session)
+      }
     },
   }
 }
 
-/** One carried tensor: `now` is the next run's input; `next`, where the runtime fills outputs, is where it writes. */
-interface Carried {
-  now: OrtTensor
-  next: OrtTensor | null
+/** One lock for all backends over one build. */
+const locks = new WeakMap<OrtRuntime, Mutex>()
+
+/** An onnxruntime build with its lock; failures leave it as coded errors. */
+class Build {
+  readonly runtime: OrtRuntime
+  readonly traits: OrtTraits
+  readonly #lock: Mutex
+
+  constructor(runtime: OrtRuntime, traits: OrtTraits) {
+    this.runtime = runtime
+    this.traits = traits
+    this.#lock = locks.get(runtime) ?? new Mutex()
+    locks.set(runtime, this.#lock)
+  }
+
+  /** Calls `task` while nothing else uses the build. */
+  exclusively<Result>(task: () => Promise<Result>): Promise<Result> {
+    return this.#lock.run(task)
+  }
+
+  call<Result>(doing: string, task: () => Promise<Result>): Promise<Result> {
+    return this.exclusively(() => this.attempt(doing, task))
+  }
+
+  async attempt<Result>(doing: string, task: () => Promise<Result>): Promise<Result> {
+    try {
+      return await task()
+    } catch (error) {
+      throw backendFailure(this.traits.name, doing, error)
+    }
+  }
+
+  open(model: Uint8Array, options: SessionOptions): Promise<InferenceSession> {
+    return this.call('loading the model', () => this.create(model, options))
+  }
+
+  /** As {@link open}, for a caller that holds the lock. */
+  create(model: Uint8Array, options: SessionOptions): Promise<InferenceSession> {
+    return this.runtime.InferenceSession.create(model, { ...options, logSeverityLevel: 4 })
+  }
+
+  inspect(model: Uint8Array): Promise<InferenceSession> {
+    // 'basic' folds shape arithmetic, without which PyTorch's Reshape targets stay unknown; higher levels fuse
+    // nodes away whose types are asked for.
+    return this.open(model, { ...this.traits.inspectionOptions, graphOptimizationLevel: 'basic' })
+  }
+
+  /** Releases `session`. What fails then (a device that is lost already) can hurt nobody. */
+  close(session: InferenceSession): Promise<void> {
+    return this.exclusively(() => session.release().catch(() => undefined))
+  }
 }
 
-function ortExecutable(
-  runtime: OrtRuntime,
-  traits: OrtTraits,
-  mutex: Mutex,
-  session: InferenceSession,
-  carry: NonNullable<CompileOptions['carry']>,
-): Executable {
-  const carried = new Map<string, Carried>()
-  const inputs = typesOf(session.inputMetadata)
-  const outputs = typesOf(session.outputMetadata)
-  let isReleased = false
+class OrtState implements CarriedState {
+  readonly tensors: CarriedTensors
+  readonly #build: Build
+  #reader: InferenceSession | undefined
 
-  const feedsOf = (fed: Readonly<Record<string, Tensor>>): Record<string, OrtTensor> => {
+  constructor(build: Build) {
+    this.#build = build
+    const { Tensor } = build.runtime
+    this.tensors =
+      build.traits.outputs === 'filled'
+        ? filledTensors(Tensor)
+        : returnedTensors(Tensor, (tensor) => this.#readBack(tensor))
+  }
+
+  write(name: string, tensor: Tensor): Promise<void> {
+    return this.#build.exclusively(async () => this.tensors.write(name, tensor))
+  }
+
+  read(name: string, into: Float32Array): Promise<void> {
+    return this.#build.call('reading the state', () => this.tensors.read(name, into))
+  }
+
+  async release(): Promise<void> {
+    await this.#build.exclusively(async () => this.tensors.clear())
+    const reader = this.#reader
+    this.#reader = undefined
+    if (reader !== undefined) await this.#build.close(reader)
+  }
+
+  /** By a graph that copies its input out: `getData` of a tensor on the device ends a Node process (onnxruntime 1.30). */
+  async #readBack(tensor: OrtTensor): Promise<Float32Array> {
+    this.#reader ??= await this.#build.create(identityModel, this.#build.traits.sessionOptions)
+    const { y } = await this.#reader.run({ x: tensor })
+    return y!.data as Float32Array
+  }
+}
+
+class OrtExecutable implements Executable {
+  readonly inputs: ReadonlyMap<string, InferredType>
+  readonly state: OrtState
+  readonly #ownsState: boolean
+  readonly #build: Build
+  readonly #session: InferenceSession
+  readonly #carry: NonNullable<CompileOptions['carry']>
+  readonly #outputs: ReadonlyMap<string, InferredType>
+  #isReleased = false
+
+  constructor(
+    build: Build,
+    session: InferenceSession,
+    carry: NonNullable<CompileOptions['carry']>,
+    state: CarriedState | undefined,
+  ) {
+    assert(state === undefined || state instanceof OrtState, 'a state of another kind of backend')
+    this.#build = build
+    this.#session = session
+    this.#carry = carry
+    this.#ownsState = state === undefined
+    this.state = state ?? new OrtState(build)
+    this.inputs = typesOf(session.inputMetadata)
+    this.#outputs = typesOf(session.outputMetadata)
+  }
+
+  run(
+    fed: Readonly<Record<string, Tensor>>,
+    { into = {}, signal }: RunOptions = {},
+  ): Promise<Record<string, Tensor>> {
+    return this.#build.exclusively(async () => {
+      signal?.throwIfAborted()
+      assert(!this.#isReleased, 'run of a released executable')
+      const feeds = this.#feeds(fed)
+      const fetches = this.#fetches(into)
+      const results = (await this.#build.attempt('running the graph', () =>
+        this.#session.run(feeds, fetches),
+      )) as Record<string, OrtTensor>
+      return this.#take(results, into)
+    })
+  }
+
+  async release(): Promise<void> {
+    if (this.#isReleased) return
+    this.#isReleased = true
+    await this.#build.close(this.#session)
+    if (this.#ownsState) await this.state.release()
+  }
+
+  #feeds(fed: Readonly<Record<string, Tensor>>): Record<string, OrtTensor> {
     const feeds: Record<string, OrtTensor> = {}
-    for (const [name, tensor] of Object.entries(fed)) feeds[name] = toOrt(runtime, tensor)
-    for (const [name, { now }] of carried) feeds[name] = now
+    for (const name of this.inputs.keys()) {
+      const tensor = fed[name]
+      feeds[name] =
+        tensor === undefined ? this.state.tensors.get(name) : toOrt(this.#build.runtime.Tensor, tensor)
+    }
     return feeds
   }
 
-  const fetchesOf = (into: RunOptions['into'] = {}): Record<string, OrtTensor | null> => {
+  /** The tensors that the runtime shall write to; null: it makes its own. */
+  #fetches(into: Readonly<Record<string, Float32Array>>): Record<string, OrtTensor | null> {
+    const { runtime, traits } = this.#build
     const fetches: Record<string, OrtTensor | null> = {}
-    for (const [name, { shape }] of outputs) {
-      const input = carry[name]
-      const array = into[name]
-      if (!traits.fillsOutputs) fetches[name] = null
-      else if (input !== undefined) fetches[name] = carriedTensor(input).next
-      else fetches[name] = array ? new runtime.Tensor('float32', array, shape) : null
+    for (const [name, { shape }] of this.#outputs) {
+      const carried = this.#carry[name]
+      const array = traits.outputs === 'filled' ? into[name] : undefined
+      if (carried !== undefined) fetches[name] = this.state.tensors.target(carried)
+      else fetches[name] = array === undefined ? null : new runtime.Tensor('float32', array, shape)
     }
     return fetches
   }
 
-  const carriedTensor = (input: string): Carried => {
-    const tensor = carried.get(input)
-    assert(tensor !== undefined, `carried input '${input}' was never written`)
-    return tensor
-  }
-
-  const advance = (results: Readonly<Record<string, OrtTensor>>): void => {
-    for (const [output, input] of Object.entries(carry)) {
-      const tensor = carriedTensor(input)
-      if (tensor.next === null) tensor.now = results[output]!
-      else [tensor.now, tensor.next] = [tensor.next, tensor.now]
+  /** Moves carried results to the state and returns the others. */
+  #take(
+    results: Readonly<Record<string, OrtTensor>>,
+    into: Readonly<Record<string, Float32Array>>,
+  ): Record<string, Tensor> {
+    const isFilled = this.#build.traits.outputs === 'filled'
+    const returned: Record<string, Tensor> = {}
+    for (const [name, value] of Object.entries(results)) {
+      const carried = this.#carry[name]
+      if (carried !== undefined) this.state.tensors.advance(carried, value)
+      else returned[name] = fromOrt(value, into[name], isFilled)
     }
+    return returned
   }
+}
 
+function stayingOnDevice(carry: NonNullable<CompileOptions['carry']>): SessionOptions {
   return {
-    inputs,
-
-    run: (fed, { into = {}, signal } = {}) =>
-      mutex.run(async () => {
-        signal?.throwIfAborted()
-        assert(!isReleased, 'run of a released executable')
-        const feeds = feedsOf(fed)
-        const fetches = fetchesOf(into)
-        const results = (await attempt(traits.name, 'running the graph', () =>
-          session.run(feeds, fetches),
-        )) as Record<string, OrtTensor>
-        advance(results)
-        const returned: Record<string, Tensor> = {}
-        for (const [name, value] of Object.entries(results)) {
-          if (carry[name] === undefined) returned[name] = fromOrt(value, into[name], traits.fillsOutputs)
-        }
-        return returned
-      }),
-
-    writeCarried: async (input, tensor) => {
-      const current = carried.get(input)
-      if (traits.fillsOutputs && current) (current.now.data as Float32Array).set(tensor.data)
-      else carried.set(input, newCarried(runtime, traits, tensor))
-    },
-
-    readCarried: async (input, into) => into.set(carriedTensor(input).now.data as Float32Array),
-
-    release: async () => {
-      if (isReleased) return
-      isReleased = true
-      carried.clear()
-      await mutex.run(() => session.release())
-    },
+    preferredOutputLocation: Object.fromEntries(Object.keys(carry).map((name) => [name, 'gpu-buffer'])),
   }
-}
-
-async function attempt<Result>(
-  name: BackendName,
-  doing: string,
-  task: () => Promise<Result>,
-): Promise<Result> {
-  try {
-    return await task()
-  } catch (error) {
-    throw backendFailure(name, doing, error)
-  }
-}
-
-function newCarried(runtime: OrtRuntime, traits: OrtTraits, tensor: Tensor): Carried {
-  const copy = (data: Tensor['data']) => toOrt(runtime, { ...tensor, data })
-  return {
-    now: copy(tensor.data.slice()),
-    next: traits.fillsOutputs ? copy(new Float32Array(tensor.data.length)) : null,
-  }
-}
-
-function toOrt(runtime: OrtRuntime, { dtype, data, shape }: Tensor): OrtTensor {
-  return dtype === 'float32'
-    ? new runtime.Tensor('float32', data as Float32Array, shape)
-    : new runtime.Tensor('int32', data as Int32Array, shape)
 }
 
 function fromOrt(value: OrtTensor, into: Float32Array | undefined, isFilled: boolean): Tensor {

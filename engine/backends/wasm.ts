@@ -2,26 +2,23 @@
  * onnxruntime's WebAssembly build as a backend: runs everywhere, and with the same number of threads gives the same bits in
  * every process and browser (measured with 1.30 in Node and Chromium), which makes training checkable by repetition.
  *
- * The module is an argument, because the build differs by platform: `onnxruntime-web/wasm` in a browser, and
- * `onnxruntime-web`, which resolves to the file-system build, in Node.
+ * The module is an argument, because the build differs by platform: in a browser `onnxruntime-web/wasm`, or the build that
+ * the WebGPU backend uses, which has the same kernels; in Node `onnxruntime-web`, which resolves to the file-system build.
  */
-import type { Env } from 'onnxruntime-common'
 import type { Backend } from './backend.ts'
 import { type OrtRuntime, ortBackend } from './session.ts'
-
-export interface WasmRuntime extends OrtRuntime {
-  readonly env: Env
-}
 
 /**
  * A backend over `runtime` with `threads` threads, 1 or more. A browser page that is not cross-origin isolated gets one,
  * whatever is asked. The number is fixed by the first model that a JavaScript realm loads; later ones keep it.
  */
-export function openWasmBackend(runtime: WasmRuntime, { threads }: { threads: number }): Backend {
+export function openWasmBackend(runtime: OrtRuntime, { threads }: { threads: number }): Backend {
   runtime.env.wasm.numThreads = threads
+  const options = { executionProviders: ['wasm'] } as const
   return ortBackend(runtime, {
     name: 'wasm',
-    sessionOptions: { executionProviders: ['wasm'], logSeverityLevel: 4 },
-    fillsOutputs: false,
+    sessionOptions: options,
+    inspectionOptions: options,
+    outputs: 'returned',
   })
 }

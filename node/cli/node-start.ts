@@ -2,6 +2,7 @@
 
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
+import type { BackendChoice } from '../../engine/compute/compute.ts'
 import type { Ended } from '../../peer/run-end.ts'
 import { assert } from '../../protocols/core/assert.ts'
 import { systemClock } from '../../protocols/core/clock.ts'
@@ -28,7 +29,7 @@ export interface NodeStartOptions extends CommonOptions, SwarmOptions {
   mdns: boolean
   /** Threads for training, 1 to 256; `undefined`: half of the cores. */
   threads: number | undefined
-  backend: 'auto' | 'native' | 'wasm'
+  backend: BackendChoice
   /** Peer ids of owners whose jobs are run; empty: anybody's. */
   allowOwner: string[]
   /** Run only this job, and end with it. */

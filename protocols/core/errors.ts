@@ -24,6 +24,7 @@ export type ErrorCode =
   | 'MODEL_UNSUPPORTED'
   | 'BACKEND_FAILED'
   | 'OUT_OF_MEMORY'
+  | 'DEVICE_LOST'
   | 'LOSS_NOT_FINITE'
   // wire and peers
   | 'MESSAGE_INVALID'

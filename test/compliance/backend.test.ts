@@ -2,22 +2,12 @@
  * One suite, every CPU backend: what `Backend` promises, with values. Gradients of whole models against PyTorch are
  * compared in backend-gradients.test.ts.
  */
-import * as onnxruntimeWeb from 'onnxruntime-web'
 import { describe, expect, it } from 'vitest'
-import type { Backend, Executable } from '../../engine/backends/backend.ts'
-import { openNativeBackend } from '../../engine/backends/native.ts'
-import { openWasmBackend } from '../../engine/backends/wasm.ts'
+import type { Executable } from '../../engine/backends/backend.ts'
 import { SwarmError } from '../../protocols/core/errors.ts'
 import type { Tensor } from '../../protocols/core/tensor.ts'
+import { backends } from './backends.ts'
 import { model } from './graphs.ts'
-
-const backends: Record<string, () => Backend | Promise<Backend>> = {
-  native: () => openNativeBackend({ threads: 1 }),
-  wasm: () => openWasmBackend(onnxruntimeWeb, { threads: 1 }),
-}
-
-/** Deviations are data: onnxruntime-web's errors do not say which node failed. */
-const namesFailingNode: Record<string, boolean> = { native: true, wasm: false }
 
 const f32 = (shape: number[], ...values: number[]): Tensor => ({
   dtype: 'float32',
@@ -55,7 +45,7 @@ const reshape = model({
 
 async function carried(executable: Executable, name: string, length: number): Promise<number[]> {
   const into = new Float32Array(length)
-  await executable.readCarried(name, into)
+  await executable.state.read(name, into)
   return [...into]
 }
 
@@ -68,9 +58,7 @@ async function failureOf(promise: Promise<unknown>): Promise<SwarmError> {
   return error as SwarmError
 }
 
-describe.each(Object.keys(backends))('backend %s', (name) => {
-  const open = async () => backends[name]!()
-
+describe.each(backends)('backend $title', ({ open, namesFailingNode }) => {
   it('returns the values of every output, also when inputs are views into larger arrays', async () => {
     const executable = await (await open()).compile(decay)
     const larger = Float32Array.from([9, 9, 9, 1, 2, 3, 4, 9])
@@ -115,7 +103,7 @@ describe.each(Object.keys(backends))('backend %s', (name) => {
 
   it('carries state from run to run', async () => {
     const executable = await (await open()).compile(decay, { carry: { p_next: 'p' } })
-    await executable.writeCarried('p', f32([2, 2], 8, 16, 24, 32))
+    await executable.state.write('p', f32([2, 2], 8, 16, 24, 32))
     const x = f32([1, 2], 1, 0)
     const seen: number[] = []
     for (let i = 0; i < 3; i++) {
@@ -131,7 +119,7 @@ describe.each(Object.keys(backends))('backend %s', (name) => {
   it('copies carried state on the way in', async () => {
     const executable = await (await open()).compile(decay, { carry: { p_next: 'p' } })
     for (const start of [f32([2, 2], 1, 1, 1, 1), f32([2, 2], 2, 2, 2, 2)]) {
-      await executable.writeCarried('p', start)
+      await executable.state.write('p', start)
       start.data.fill(-1)
     }
     await executable.run({ x: f32([1, 2], 1, 0), rate: f32([], 3) })
@@ -141,10 +129,10 @@ describe.each(Object.keys(backends))('backend %s', (name) => {
 
   it('leaves carried state as it was when a run fails, and names the failure', async () => {
     const executable = await (await open()).compile(reshape, { carry: { p_next: 'p' } })
-    await executable.writeCarried('p', f32([2], 3, 5))
+    await executable.state.write('p', f32([2], 3, 5))
     const error = await failureOf(executable.run({ x: f32([3], 1, 2, 3) }))
     expect(error.code).toBe('BACKEND_FAILED')
-    expect(error.message.includes("Reshape node 'fold'")).toBe(namesFailingNode[name])
+    expect(error.message.includes("Reshape node 'fold'")).toBe(namesFailingNode)
     expect(error.message).toMatch(/cannot be reshaped|input_shape_size/)
     expect(await carried(executable, 'p', 2)).toEqual([3, 5])
     await executable.run({ x: f32([4], 1, 2, 3, 4) })
@@ -154,7 +142,7 @@ describe.each(Object.keys(backends))('backend %s', (name) => {
 
   it('runs overlapping calls one after another', async () => {
     const executable = await (await open()).compile(decay, { carry: { p_next: 'p' } })
-    await executable.writeCarried('p', f32([2, 2], 1, 0, 0, 1))
+    await executable.state.write('p', f32([2, 2], 1, 0, 0, 1))
     const x = f32([1, 2], 1, 0)
     const runs = [2, 3, 5].map((rate) => executable.run({ x, rate: f32([], rate) }))
     expect((await Promise.all(runs)).map(({ y }) => y!.data[0])).toEqual([1, 2, 6])
@@ -164,7 +152,7 @@ describe.each(Object.keys(backends))('backend %s', (name) => {
 
   it('does not start a run that was cancelled while it waited', async () => {
     const executable = await (await open()).compile(decay, { carry: { p_next: 'p' } })
-    await executable.writeCarried('p', f32([2, 2], 1, 0, 0, 1))
+    await executable.state.write('p', f32([2, 2], 1, 0, 0, 1))
     const feeds = { x: f32([1, 2], 1, 0), rate: f32([], 2) }
     const controller = new AbortController()
     const [first, second] = [executable.run(feeds), executable.run(feeds, { signal: controller.signal })]
@@ -243,7 +231,7 @@ describe.each(Object.keys(backends))('backend %s', (name) => {
     const backend = await open()
     const executable = await backend.compile(huge)
     const error = await failureOf(executable.run({ x: f32([1], 1) }))
-    expect(error.code).toBe('OUT_OF_MEMORY')
+    expect(error.code, error.message).toBe('OUT_OF_MEMORY')
     const small = await backend.compile(decay)
     const { y } = await small.run({ x: f32([1, 2], 1, 1), p: f32([2, 2], 1, 2, 3, 4), rate: f32([], 1) })
     expect(y).toEqual(f32([1, 2], 4, 6))

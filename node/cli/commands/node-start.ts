@@ -6,7 +6,7 @@ import { examples, wholeNumber, withCoordinator, withJson } from '../common-opti
 import type { NodeStartOptions } from '../node-start.ts'
 
 /** Where kernels run; `auto` takes native when it loads. */
-const backends = ['auto', 'native', 'wasm'] as const
+const backends = ['auto', 'native', 'wasm', 'webgpu'] as const
 
 export function addNodeStart(node: Command, perform: Perform): void {
   const command = node
