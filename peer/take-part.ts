@@ -46,6 +46,7 @@ export async function takePart(
     job,
     parameterCount: opened.parameterCount,
     codec: manifest.swarm.codec,
+    topkKept: manifest.swarm.topkKept,
     peersMin: manifest.swarm.minPeers,
     isClientOnly,
     onEvent: (event) => onEvent?.({ kind: 'averaging', event }),

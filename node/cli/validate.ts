@@ -9,6 +9,7 @@ import { trainingSpec } from '../../engine/job-settings.ts'
 import { compileProgram, type TrainingProgram, type TrainingSpec } from '../../engine/program.ts'
 import { type ModelReport, refusal, type UnsupportedNode, validate } from '../../engine/validate.ts'
 import { SwarmError } from '../../protocols/core/errors.ts'
+import { codecFor } from '../../protocols/wire/codecs/index.ts'
 import { requireFit } from '../data-fit.ts'
 import { dirsFor } from '../dirs.ts'
 import { exitCodeOfError, exitCodes } from '../exit-codes.ts'
@@ -33,9 +34,6 @@ const specWithoutJob = {
   batch: 32,
   optimizer: { kind: 'sgd', momentum: 0, weightDecay: 0 },
 } as const
-
-/** Bytes of one parameter on the wire; int8 has a scale for each of its blocks. */
-const codecBytes = { f32: 4, int8: 1.02 } as const
 
 interface ModelFacts {
   path: string
@@ -164,12 +162,18 @@ async function openBackend(): Promise<Backend> {
   }
 }
 
-/** One row of N peers: each sends `2 · (N − 1)/N · c · P` bytes for P parameters of c bytes (butterfly all-reduce). */
+/**
+ * One row of N peers: each sends `(N − 1)/N · (c + m) · P` bytes for P parameters, which take c bytes in an update and m in a
+ * mean (butterfly all-reduce).
+ */
 function jobFacts({ name, train, swarm }: JobSpec, parameters: number): JobFacts {
-  const { minPeers, codec } = swarm
+  const { minPeers } = swarm
+  const { bytesPerElement, meanBytesPerElement } = codecFor(swarm.codec, { kept: swarm.topkKept })
   return {
     name,
-    round_bytes_per_peer: Math.round(2 * ((minPeers - 1) / minPeers) * codecBytes[codec] * parameters),
+    round_bytes_per_peer: Math.round(
+      ((minPeers - 1) / minPeers) * (bytesPerElement + meanBytesPerElement) * parameters,
+    ),
     round_samples: minPeers * train.batchSize * train.localSteps,
   }
 }

@@ -163,8 +163,7 @@ export class Duties {
     const plan = this.round.plans.get(planId)!
     const { partition, encodedBytes } = this.#session.init
     if (part >= partCount(partition)) return `part ${part} of ${partCount(partition)}`
-    if (message.bytes.length !== encodedBytes(partLength(partition, part)))
-      return `result ${part} has a wrong length`
+    if (message.bytes.length > encodedBytes(partLength(partition, part))) return `result ${part} is too long`
     if (!inspection.isDecodable) return `result ${part} has values that are no update`
     if (message.weight !== weightOf(plan, message.bitmap)) return `result ${part} claims a wrong weight`
     // From a reducer whose reassignment has not arrived here yet, or a late answer: pulled again if the seal names it.

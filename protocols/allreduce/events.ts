@@ -48,7 +48,7 @@ export interface MachineInit {
   /** A random 32-bit number, drawn anew for each machine: names this life of the peer. */
   incarnation: number
   partition: Partition
-  /** Bytes of the encoding of `elements` values. */
+  /** Most bytes of the encoding of `elements` values. */
   encodedBytes(elements: number): number
   /** Updates that the run's first round needs at least, >= 1. */
   peersMin: number

@@ -12,6 +12,8 @@ export interface AllreduceRunInit {
   /** Elements of an update, > 0. */
   parameterCount: number
   codec: CodecName
+  /** Of codec `topk`: values that this peer sends of each 4,096; the codec's own default otherwise. */
+  topkKept?: number | undefined
   /** Updates that the run's first round needs at least, >= 1. */
   peersMin: number
   /** Others cannot open connections to this peer, so it reduces nothing. Default false. */

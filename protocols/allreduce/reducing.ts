@@ -85,7 +85,7 @@ export class Reducing implements Role {
     const fault = this.#fault(
       contributor,
       part,
-      bytes.length !== encodedBytes(partLength(partition, part)),
+      bytes.length > encodedBytes(partLength(partition, part)),
       inspection,
     )
     if (fault !== undefined) {
@@ -211,12 +211,12 @@ export class Reducing implements Role {
   #fault(
     contributor: Contributor,
     part: number,
-    isWrongLength: boolean,
+    isTooLong: boolean,
     inspection: Inspection,
   ): string | undefined {
     const commit = this.#round.standings.get(contributor.peer)?.commit
     if (commit?.digest !== contributor.commit) return 'a part of another commit than the planned one'
-    if (isWrongLength) return `part ${part} has a wrong length`
+    if (isTooLong) return `part ${part} is too long`
     if (commit.message.digests[part] !== inspection.digest) return `part ${part} is not what was committed to`
     if (!inspection.isDecodable) return `part ${part} has values that are no update`
     return undefined

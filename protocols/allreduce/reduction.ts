@@ -37,7 +37,7 @@ export function reducePart(codec: Codec, length: number, inputs: readonly Reduct
   })
   if (invalid.length > 0) return { kind: 'invalid', inputs: invalid }
   for (let i = 0; i < length; i++) sum[i]! /= weights
-  return { kind: 'reduced', bytes: codec.encode(sum) }
+  return { kind: 'reduced', bytes: codec.encodeMean(sum) }
 }
 
 /** Decodes one part into `values`; false when it is no encoding or passes `updateMagnitudeMax`. */

@@ -63,7 +63,7 @@ export class AllreduceRun {
     this.#init = init
     this.#clock = clock
     this.#onLeft = onLeft
-    this.#codec = codecFor(init.codec)
+    this.#codec = codecFor(init.codec, { kept: init.topkKept })
     this.#partition = partitionOf(init.parameterCount)
     this.#machine = new AllreduceMachine({
       self: components.peerId.toString(),

@@ -97,7 +97,7 @@ export interface ManifestInit
  * @throws {SwarmError} JOB_INVALID naming every problem.
  */
 export function createManifest(init: ManifestInit): Manifest {
-  const outer = init.swarm.outer ?? (init.train.localSteps > 1 ? outerDefault : undefined)
+  const outer = init.swarm.outer ?? (init.train.localSteps > 1 ? outerDefault(init.swarm) : undefined)
   return checkManifest(
     withoutUndefined({
       ...init,

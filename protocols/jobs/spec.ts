@@ -11,6 +11,9 @@ import { CID } from 'multiformats/cid'
 import { sha256 } from 'multiformats/hashes/sha2'
 import * as z from 'zod'
 import { rowPeersMax } from '../core/limits.ts'
+import { codecNames } from '../wire/codecs/codec.ts'
+import { chunkElements } from '../wire/codecs/positions.ts'
+import { keptDefault as topkKeptDefault, keptMax as topkKeptMax } from '../wire/codecs/topk.ts'
 import type { Problem } from './problems.ts'
 
 /** An integer from `min` to `max`, both allowed. */
@@ -90,12 +93,17 @@ const outerSchema = z.discriminatedUnion('kind', [
   }),
 ])
 
+/** Fewest values of a chunk that `topk` keeps: 0.4 %; published runs go down to that with error feedback, not below. */
+const topkKeptMin = 16
+
 /** Section `swarm`. */
 export const swarmSchema = z.strictObject({
   /** Peers that must be there before round 0 starts. */
   minPeers: integer(1, rowPeersMax).default(1),
   /** How an update is coded on the wire. */
-  codec: z.enum(['f32', 'int8']).default('int8'),
+  codec: z.enum(codecNames).default('int8'),
+  /** Of codec `topk`: values that a peer sends of each 4,096. Absent: 64. */
+  topkKept: integer(topkKeptMin, topkKeptMax).optional(),
   /** Present exactly when there is more than one local step. */
   outer: outerSchema.optional(),
 })
@@ -131,8 +139,21 @@ export interface TrainingPlan {
   convergence: ConvergenceSpec
 }
 
-/** DiLoCo's outer optimizer, for a job with several local steps that names none. */
-export const outerDefault: OuterSpec = { kind: 'nesterov', learningRate: 0.7, momentum: 0.9 }
+/**
+ * Share of the values up to which momentum harms: what arrives late by error feedback is then applied again and again. At
+ * 1.6 % a run with momentum 0.9 lost ten points of accuracy, without it one (SparseLoCo, Sarfi et al. 2025, finds the same).
+ */
+const sparseShareMax = 0.02
+
+/**
+ * The outer optimizer of a job with several local steps that names none: DiLoCo's for dense updates, the plain mean for sparse
+ * ones (SparseLoCo).
+ */
+export function outerDefault(swarm: Pick<SwarmSpec, 'codec'>): OuterSpec {
+  return swarm.codec === 'topk'
+    ? { kind: 'plain', learningRate: 1 }
+    : { kind: 'nesterov', learningRate: 0.7, momentum: 0.9 }
+}
 
 /** The rules that join two keys. Empty when all hold. */
 export function crossChecks({ train, swarm, convergence }: TrainingPlan): Problem[] {
@@ -152,6 +173,8 @@ export function crossChecks({ train, swarm, convergence }: TrainingPlan): Proble
       'has no use with local_steps 1, where the optimizer itself steps on the average: remove it',
     )
 
+  problems.push(...sparseChecks(train, swarm))
+
   const better = convergence.metric === 'val_accuracy' ? 'max' : 'min'
   if (convergence.mode !== better)
     add('convergence.mode', `must be ${better} for ${convergence.metric}, not ${convergence.mode}`)
@@ -159,6 +182,32 @@ export function crossChecks({ train, swarm, convergence }: TrainingPlan): Proble
   if (metric === 'val_accuracy' && target !== undefined && (target <= 0 || target > 1))
     add('convergence.target', `${target} is not an accuracy: it lies above 0 and is at most 1`)
   return problems
+}
+
+/** What error feedback and momentum do to each other, and keys that have no use. */
+function sparseChecks(train: TrainSpec, swarm: SwarmSpec): Problem[] {
+  if (swarm.codec !== 'topk')
+    return swarm.topkKept === undefined
+      ? []
+      : [{ path: ['swarm', 'topkKept'], message: `has no use with codec ${swarm.codec}: remove it` }]
+  const share = (swarm.topkKept ?? topkKeptDefault) / chunkElements
+  const harm = `harms where topk sends ${(100 * share).toFixed(1)} % of the values`
+  if (swarm.outer?.kind === 'nesterov' && swarm.outer.momentum > 0 && share <= sparseShareMax)
+    return [
+      {
+        path: ['swarm', 'outer'],
+        message: `has momentum, which ${harm}: use kind plain, or a larger topk_kept`,
+      },
+    ]
+  // with one local step the job's own optimizer steps on the sparse mean
+  if (train.localSteps === 1 && (train.optimizer !== 'sgd' || train.momentum > 0))
+    return [
+      {
+        path: ['swarm', 'codec'],
+        message: 'topk with local_steps 1 needs optimizer sgd without momentum: use several local steps',
+      },
+    ]
+  return []
 }
 
 function isCid(text: string): boolean {

@@ -1,16 +1,25 @@
 /**
- * How the values of an update are coded on the wire. A job names one codec and every peer of its run uses it, for what
- * peers send to reducers and for what reducers send back. Codecs are exact functions: the same values give the same
- * bytes on every platform, so an encoded mean can be agreed on by its digest.
+ * How the values of an update are coded on the wire. Codecs are exact functions: the same values give the same bytes on
+ * every platform, so an encoded mean can be agreed on by its digest.
+ *
+ * A *coding* turns values into bytes and back; each is a file beside this one. A *codec* is what a job names: the coding
+ * of its updates and that of its means, which differ where updates are sparse, because a mean has more values than any
+ * of the updates in it. A codec writes the coding's id in front, and decodes every coding that peers of its job may use:
+ *
+ *     id u8 ‖ the coding's own bytes
  */
 
-export type CodecName = 'f32' | 'int8'
+/** What a job file calls its codec, from the finest to the coarsest. */
+export const codecNames = ['f32', 'f16', 'int8', 'int4', 'topk'] as const
 
-export interface Codec {
-  readonly name: CodecName
-  /** Bytes that one element costs on average, for estimates. */
-  readonly bytesPerElement: number
-  /** Bytes of the encoding of `length` elements, exactly. */
+export type CodecName = (typeof codecNames)[number]
+
+/** What a reader of the bytes meets: the codecs, and `sparse`, in which the means of `topk` updates are coded. */
+export type CodingName = CodecName | 'sparse'
+
+export interface Coding {
+  readonly name: CodingName
+  /** Most bytes that an encoding of `length` elements takes; exactly so many unless the coding is a sparse one. */
   encodedBytes(length: number): number
   /**
    * A new buffer with the encoding of `values` (borrowed).
@@ -20,6 +29,32 @@ export interface Codec {
   /**
    * Fills `into` with the values in `bytes`; all of them finite.
    * @throws {SwarmError} PART_INVALID when `bytes` is no encoding of `into.length` elements; `into` is then undefined.
+   */
+  decode(bytes: Uint8Array, into: Float32Array): void
+}
+
+export interface Codec {
+  readonly name: CodecName
+  /** Bytes that one element of an update takes, for estimates. */
+  readonly bytesPerElement: number
+  /** Bytes that one element of a mean takes at most, for estimates. */
+  readonly meanBytesPerElement: number
+  /** Most bytes that an update or a mean of `length` elements takes, whichever of the job's codings it is in. */
+  encodedBytes(length: number): number
+  /**
+   * A new buffer with `values` (borrowed) as an update.
+   * @throws {SwarmError} PART_INVALID when a value is not finite.
+   */
+  encode(values: Float32Array): Uint8Array
+  /**
+   * A new buffer with `values` (borrowed) as a mean of updates.
+   * @throws {SwarmError} PART_INVALID when a value is not finite.
+   */
+  encodeMean(values: Float32Array): Uint8Array
+  /**
+   * Fills `into` with the values of an update or a mean; all of them finite.
+   * @throws {SwarmError} PART_INVALID when `bytes` is no encoding of `into.length` elements, or in no coding of the job;
+   *   `into` is then undefined.
    */
   decode(bytes: Uint8Array, into: Float32Array): void
 }

@@ -1,16 +1,15 @@
 /**
- * Codec `f32`: the values themselves, 4 bytes each, IEEE 754 little-endian. Exact.
+ * Coding `f32`: the values themselves, 4 bytes each, IEEE 754 little-endian. Exact.
  *
  * Bytes are copied as they lie in memory, four times faster than value by value; `encodeState` refuses machines that are not
  * little-endian.
  */
 
-import { SwarmError } from '../../core/errors.ts'
-import type { Codec } from './codec.ts'
+import type { Coding } from './codec.ts'
+import { notFinite, wrongLength } from './quantum.ts'
 
-export const f32: Codec = {
+export const f32: Coding = {
   name: 'f32',
-  bytesPerElement: 4,
   encodedBytes: (length) => 4 * length,
 
   encode(values) {
@@ -19,8 +18,7 @@ export const f32: Codec = {
   },
 
   decode(bytes, into) {
-    if (bytes.length !== 4 * into.length)
-      throw new SwarmError('PART_INVALID', `${bytes.length} bytes of f32 for ${into.length} elements`)
+    if (bytes.length !== 4 * into.length) throw wrongLength('f32', bytes.length, into.length)
     asBytes(into).set(bytes)
     requireFinite(into)
   },
@@ -32,6 +30,6 @@ function asBytes(values: Float32Array): Uint8Array {
 
 function requireFinite(values: Float32Array): void {
   for (let i = 0; i < values.length; i++) {
-    if (!Number.isFinite(values[i]!)) throw new SwarmError('PART_INVALID', `element ${i} is ${values[i]}`)
+    if (!Number.isFinite(values[i]!)) throw notFinite(i, values[i]!)
   }
 }

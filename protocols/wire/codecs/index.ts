@@ -1,23 +1,74 @@
-/** The codecs there are, by name. A new one is a file and a row here. */
+/**
+ * The codecs there are, by name. A new one is a coding in a file of its own, a number that nothing else ever had, and a row
+ * here.
+ *
+ * A job's codec is the finest that its peers use: one with a slow uplink may code its own updates more coarsely, and a
+ * reducer decodes whatever it gets. Means are always in the job's own coding.
+ */
 
 import { SwarmError } from '../../core/errors.ts'
-import type { Codec, CodecName } from './codec.ts'
+import { type Codec, type CodecName, type Coding, type CodingName, codecNames } from './codec.ts'
+import { f16 } from './f16.ts'
 import { f32 } from './f32.ts'
+import { int4 } from './int4.ts'
 import { int8 } from './int8.ts'
+import { sparse } from './sparse.ts'
+import { keptDefault, topk } from './topk.ts'
 
-export type { Codec, CodecName } from './codec.ts'
+export { type Codec, type CodecName, type Coding, type CodingName, codecNames } from './codec.ts'
 
-const codecs: { [Name in CodecName]: Codec } = { f32, int8 }
+/** The first byte of everything coded. Written out: the order of a list must not decide what bytes mean. */
+const codingIds: { [Name in CodingName]: number } = { f32: 1, f16: 2, int8: 3, int4: 4, topk: 5, sparse: 6 }
 
-/** Names of all codecs, for schemas. */
-export const codecNames = Object.keys(codecs) as CodecName[]
+const codings: { [Name in CodingName]: Coding } = { f32, f16, int8, int4, topk: topk(keptDefault), sparse }
+
+/** The coding called `name`, without the id in front. */
+export function codingFor(name: CodingName): Coding {
+  return codings[name]
+}
+
+export interface CodecOptions {
+  /** Of `topk`: values kept of each 4,096. Readers need not know it. */
+  kept?: number | undefined
+}
 
 /** The codec called `name`. @throws {SwarmError} JOB_INVALID when there is none. */
-export function codecFor(name: string): Codec {
-  const codec = Object.hasOwn(codecs, name) ? codecs[name as CodecName] : undefined
-  if (codec === undefined)
+export function codecFor(name: string, { kept = keptDefault }: CodecOptions = {}): Codec {
+  const place = (codecNames as readonly string[]).indexOf(name)
+  const known = codecNames[place]
+  if (known === undefined)
     throw new SwarmError('JOB_INVALID', `unknown codec "${name}"`, {
-      hint: `Use ${codecNames.join(' or ')}.`,
+      hint: `Use ${codecNames.slice(0, -1).join(', ')} or ${codecNames.at(-1)}.`,
     })
-  return codec
+  const mean = known === 'topk' ? sparse : codings[known]
+  return codecOf(known, known === 'topk' ? topk(kept) : codings[known], mean, codecNames.slice(place))
+}
+
+function codecOf(name: CodecName, update: Coding, mean: Coding, updates: readonly CodecName[]): Codec {
+  const readable = [...new Set([...updates.map((each) => codings[each]), mean])]
+  const byId = new Map(readable.map((coding) => [codingIds[coding.name], coding]))
+  /** Long enough that partial blocks do not count. */
+  const sample = 1 << 20
+  return {
+    name,
+    bytesPerElement: update.encodedBytes(sample) / sample,
+    meanBytesPerElement: mean.encodedBytes(sample) / sample,
+    encodedBytes: (length) => 1 + Math.max(...readable.map((coding) => coding.encodedBytes(length))),
+    encode: (values) => withId(update, values),
+    encodeMean: (values) => withId(mean, values),
+    decode(bytes, into) {
+      const coding = byId.get(bytes[0] ?? 0)
+      if (coding === undefined)
+        throw new SwarmError('PART_INVALID', `coding ${bytes[0]} is not one of this job, which uses ${name}`)
+      coding.decode(bytes.subarray(1), into)
+    },
+  }
+}
+
+function withId(coding: Coding, values: Float32Array): Uint8Array {
+  const coded = coding.encode(values)
+  const bytes = new Uint8Array(1 + coded.length)
+  bytes[0] = codingIds[coding.name]
+  bytes.set(coded, 1)
+  return bytes
 }

@@ -1,5 +1,5 @@
 /**
- * Codec `int8`: blocks of 256 values that share one f32 scale, the block's largest absolute value divided by 127.
+ * Coding `int8`: blocks of 256 values that share one f32 scale, the block's largest absolute value divided by 127.
  *
  *     scale f32 LE · ⌈n / 256⌉   then   q i8 · n          x ≈ scale · q,  q from −127 to 127, rounded half to even
  *
@@ -8,7 +8,8 @@
  */
 
 import { SwarmError } from '../../core/errors.ts'
-import type { Codec } from './codec.ts'
+import type { Coding } from './codec.ts'
+import { isScale, largestOf, normalMin, roundingShift, wrongLength } from './quantum.ts'
 
 /** Elements behind one scale: 1.6 % overhead, and one outlier spoils the resolution of no more than 255 neighbours. */
 const blockElements = 256
@@ -16,15 +17,11 @@ const blockElements = 256
 /** Largest quantised value: symmetric, so that zero is exact and −x codes to −q. */
 const quantumMax = 127
 
-/** Smallest normal f32. */
-const normalMin = 2 ** -126
+/** Largest magnitude that a byte can hold: −128 is never written, but a stranger may write it. */
+const byteMax = 128
 
-/** Adding and subtracting it rounds an f64 below 2^51 to an integer, half to even: 1.5 · 2^52. */
-const roundingShift = 1.5 * 2 ** 52
-
-export const int8: Codec = {
+export const int8: Coding = {
   name: 'int8',
-  bytesPerElement: 1 + 4 / blockElements,
   encodedBytes: (length) => 4 * Math.ceil(length / blockElements) + length,
 
   encode(values) {
@@ -35,7 +32,7 @@ export const int8: Codec = {
     for (let block = 0; block < blocks; block++) {
       const start = block * blockElements
       const end = Math.min(start + blockElements, values.length)
-      const scale = scaleOf(values, start, end)
+      const scale = scaleFor(largestOf(values, start, end))
       view.setFloat32(4 * block, scale, true)
       const inverse = scale === 0 ? 0 : 1 / scale
       for (let i = start; i < end; i++) {
@@ -48,34 +45,24 @@ export const int8: Codec = {
 
   decode(bytes, into) {
     const blocks = Math.ceil(into.length / blockElements)
-    if (bytes.length !== 4 * blocks + into.length)
-      throw new SwarmError('PART_INVALID', `${bytes.length} bytes of int8 for ${into.length} elements`)
+    if (bytes.length !== 4 * blocks + into.length) throw wrongLength('int8', bytes.length, into.length)
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
     const quanta = new Int8Array(bytes.buffer, bytes.byteOffset + 4 * blocks, into.length)
     for (let block = 0; block < blocks; block++) {
       const scale = view.getFloat32(4 * block, true)
-      if (!isScale(scale)) throw new SwarmError('PART_INVALID', `the scale of block ${block} is ${scale}`)
+      if (!isScale(scale, byteMax))
+        throw new SwarmError('PART_INVALID', `the scale of block ${block} is ${scale}`)
       const end = Math.min((block + 1) * blockElements, into.length)
       for (let i = block * blockElements; i < end; i++) into[i] = scale * quanta[i]!
     }
   },
 }
 
-function scaleOf(values: Float32Array, start: number, end: number): number {
-  let largest = 0
-  for (let i = start; i < end; i++) {
-    const size = Math.abs(values[i]!)
-    if (!(size < Number.POSITIVE_INFINITY))
-      throw new SwarmError('PART_INVALID', `element ${i} is ${values[i]}`)
-    if (size > largest) largest = size
-  }
+/** The scale of a block whose largest magnitude is `largest`. */
+function scaleFor(largest: number): number {
   const scale = Math.fround(largest / quantumMax)
   if (scale < normalMin) return 0
-  if (!isScale(scale)) throw new SwarmError('PART_INVALID', `an element of ${largest} is too large for int8`)
+  if (!isScale(scale, byteMax))
+    throw new SwarmError('PART_INVALID', `an element of ${largest} is too large for int8`)
   return scale
-}
-
-/** Whether `scale` can be written: zero or normal, and no byte makes it overflow f32. */
-function isScale(scale: number): boolean {
-  return scale === 0 || (scale >= normalMin && Math.fround(scale * 128) < Number.POSITIVE_INFINITY)
 }

@@ -7,7 +7,9 @@ import { AllreduceMachine } from '../../../protocols/allreduce/machine.ts'
 import { resultIdentity } from '../../../protocols/allreduce/parts.ts'
 import { type Plan, planIdentity } from '../../../protocols/allreduce/plan.ts'
 import { sealIdentity } from '../../../protocols/allreduce/seal.ts'
-import { f32 } from '../../../protocols/wire/codecs/f32.ts'
+import { codecFor } from '../../../protocols/wire/codecs/index.ts'
+
+const f32 = codecFor('f32')
 
 const hash = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex')
 

@@ -3,8 +3,10 @@
 import { describe, expect, test } from 'vitest'
 import { leaderOrder } from '../../../protocols/allreduce/electorate.ts'
 import type { Message } from '../../../protocols/allreduce/vocabulary.ts'
-import { f32 } from '../../../protocols/wire/codecs/f32.ts'
+import { codecFor } from '../../../protocols/wire/codecs/index.ts'
 import { founded, isKind, onTable, Table } from './table.ts'
+
+const f32 = codecFor('f32')
 
 describe('liars', () => {
   /** Everything is committed to and planned; parts lie on the table. `liar` contributes, `victim` reduces. */
@@ -24,7 +26,7 @@ describe('liars', () => {
       'not what was committed to',
     ],
     ['NaN', (part) => ({ ...part, bytes: new Uint8Array(8).fill(255) }), 'not what was committed to'],
-    ['a wrong length', (part) => ({ ...part, bytes: new Uint8Array(12) }), 'wrong length'],
+    ['too many bytes', (part) => ({ ...part, bytes: new Uint8Array(64) }), 'too long'],
     ['a part that there is not', (part) => ({ ...part, part: 77 }), 'part 77 of 3'],
   ]
 

@@ -1,8 +1,10 @@
 import { expect, test } from 'vitest'
 import { encodeParts, partCount, partLength, partOf } from '../../../protocols/allreduce/parts.ts'
 import { decodePart, reducePart } from '../../../protocols/allreduce/reduction.ts'
-import { f32 } from '../../../protocols/wire/codecs/f32.ts'
-import { int8 } from '../../../protocols/wire/codecs/int8.ts'
+import { codecFor } from '../../../protocols/wire/codecs/index.ts'
+
+const f32 = codecFor('f32')
+const int8 = codecFor('int8')
 
 const part = (...values: number[]) => f32.encode(Float32Array.from(values))
 
@@ -67,7 +69,7 @@ test('a vector is cut in parts of one length, the last shorter', () => {
   const vector = Float32Array.from({ length: 10 }, (_, i) => i)
   expect([...partOf(vector, partition, 2)]).toEqual([8, 9])
   const parts = encodeParts(vector, partition, f32)
-  expect(parts.map((bytes) => bytes.length)).toEqual([16, 16, 8])
+  expect(parts.map((bytes) => bytes.length)).toEqual([17, 17, 9])
 })
 
 test('an update with a value that is not finite is refused before anything is sent', () => {

@@ -43,7 +43,7 @@ test('inputs are summed in the order of the plan, whatever the order of arrival'
   const reductions = table.effects('Reduce').filter(({ round }) => round === 1)
   expect(reductions).toHaveLength(3)
   for (const { inputs } of reductions) {
-    const firsts = inputs.map(({ bytes }) => new DataView(bytes.buffer, bytes.byteOffset).getFloat32(0, true))
+    const firsts = inputs.map(({ bytes }) => new DataView(bytes.buffer, bytes.byteOffset).getFloat32(1, true))
     expect(firsts).toEqual([0, 1, 2])
   }
 })

@@ -11,7 +11,9 @@ import { AllreduceMachine } from '../../../protocols/allreduce/machine.ts'
 import { encodeParts, partLength, resultIdentity } from '../../../protocols/allreduce/parts.ts'
 import { reducePart } from '../../../protocols/allreduce/reduction.ts'
 import type { Message } from '../../../protocols/allreduce/vocabulary.ts'
-import { f32 } from '../../../protocols/wire/codecs/f32.ts'
+import { codecFor } from '../../../protocols/wire/codecs/index.ts'
+
+const f32 = codecFor('f32')
 
 export const partition = { elements: 6, partElements: 2 }
 

@@ -30,6 +30,24 @@ describe('a manifest', () => {
     expect(await jobIdOf(encodeManifest(other))).not.toBe(await jobIdOf(bytes))
   })
 
+  test('gets the plain mean as outer optimizer for sparse updates, which momentum would harm', () => {
+    const swarm = { minPeers: 3, codec: 'topk' } as const
+    expect(createManifest(manifestInit({ swarm })).swarm.outer).toEqual({ kind: 'plain', learningRate: 1 })
+    const outer = { kind: 'nesterov', learningRate: 0.7, momentum: 0.9 } as const
+    const withOuter = (more: object) => () =>
+      createManifest(manifestInit({ swarm: { ...swarm, outer, ...more } }))
+    expect(withOuter({})).toThrow(
+      /swarm.outer has momentum, which harms where topk sends 1.6 % of the values/,
+    )
+    expect(withOuter({ topkKept: 81 })).toThrow(/sends 2.0 %/)
+    expect(withOuter({ topkKept: 82 })).not.toThrow()
+    expect(withOuter({ codec: 'int4', topkKept: 82 })).toThrow(/swarm.topk_kept has no use with codec int4/)
+    const { train } = manifestInit()
+    expect(() => createManifest(manifestInit({ swarm, train: { ...train, localSteps: 1 } }))).toThrow(
+      /swarm.codec topk with local_steps 1 needs optimizer sgd without momentum/,
+    )
+  })
+
   test('gets DiLoCo’s outer optimizer for several local steps, and none for one', () => {
     expect(manifest.swarm.outer).toEqual({ kind: 'nesterov', learningRate: 0.7, momentum: 0.9 })
     const init = manifestInit()
@@ -69,7 +87,7 @@ describe('a manifest', () => {
       ['train.learningRate', 0, /train.learning_rate must be above 0, not 0/],
       ['train.optimizer', 'lion', /train.optimizer must be sgd or adamw, not "lion"/],
       ['swarm.outer', undefined, /swarm.outer is missing/],
-      ['swarm.codec', 'int4', /swarm.codec must be f32 or int8/],
+      ['swarm.codec', 'int3', /swarm.codec must be f32, f16, int8, int4 or topk/],
       ['convergence.mode', 'min', /convergence.mode must be max for val_accuracy/],
       ['limits.downloadBytes', 11_106_999, /limits.download_bytes 11106999 is less than/],
       ['expires', created, /expires is not after created/],
