@@ -14,6 +14,8 @@ export interface ParticipationInit {
   signed: SignedJob
   backend: BackendChoice
   threads: number
+  /** Others cannot open connections to this peer, so it reduces nothing. */
+  isClientOnly: boolean
   onEvent?: (event: ParticipationEvent) => void
 }
 
@@ -26,7 +28,7 @@ export type ParticipationEvent = PrepareEvent | PartEvent
  * @throws {unknown} `signal.reason`.
  */
 export async function participate(
-  { node: peer, signed, backend, threads, onEvent }: ParticipationInit,
+  { node: peer, signed, backend, threads, isClientOnly, onEvent }: ParticipationInit,
   { signal: stop }: { signal: AbortSignal },
 ): Promise<Ended> {
   const end = listenForEnd({ signed, jobs: peer.services.jobs, clock: systemClock, epochMs: Date.now })
@@ -34,7 +36,7 @@ export async function participate(
   const compute = openNodeCompute()
   try {
     const prepared = await prepareJob({ peer, signed, compute, backend, threads, onEvent }, { signal })
-    return await takePart({ peer, prepared, onEvent }, { signal })
+    return await takePart({ peer, prepared, isClientOnly, onEvent }, { signal })
   } catch (error) {
     if (end.ended !== undefined && !stop.aborted) return end.ended
     throw error

@@ -142,7 +142,7 @@ export class AllreducePeer implements Process<Uint8Array> {
     const { incarnation } = this
     const commit = hash(commitIdentity({ incarnation, weight, digests }))
     checker.gave({ peer: this.id, base, weight, parts, commit, incarnation })
-    this.#step({ kind: 'UpdateReady', base, weight, norm: 0, bandwidth: undefined, parts, digests })
+    this.#step({ kind: 'UpdateReady', base, weight, bandwidth: undefined, parts, digests })
   }
 
   #catchUp(): void {

@@ -51,7 +51,7 @@ export async function runNodeStart(options: NodeStartOptions, io: CliIo): Promis
     announce: options.announce,
     bootstrap,
     mdns: options.mdns,
-    self: { role: 'node', backend: options.backend, threads, clientOnly: false },
+    self: { role: 'node', backend: options.backend, threads, clientOnly: !isReachable(options) },
     admit: admitOnly(options),
   })
   log({ event: 'ready', peer: node.self, addresses: node.addresses() })
@@ -61,6 +61,11 @@ export async function runNodeStart(options: NodeStartOptions, io: CliIo): Promis
     await node.close()
     log({ event: 'stopped' })
   }
+}
+
+/** Others can open connections to this peer without a relay's help, as far as it can know: it listens. */
+function isReachable({ listen, announce }: NodeStartOptions): boolean {
+  return [...listen, ...announce].some((address) => !address.includes(relayed))
 }
 
 /** Rounds can be shorter than reading a line: people get one of them every so often, programs get them all. */
@@ -99,6 +104,7 @@ async function takeJobs(
           signed,
           backend: options.backend,
           threads: options.threads,
+          isClientOnly: !isReachable(options),
           onEvent: (event) => logEvent(log, job, event),
         },
         { signal },

@@ -73,7 +73,6 @@ export type Event =
       kind: 'UpdateReady'
       base: RoundBase
       weight: number
-      norm: number
       bandwidth: number | undefined
       parts: readonly Uint8Array[]
       digests: readonly string[]

@@ -202,13 +202,13 @@ export class AllreduceMachine implements Session {
   #update(event: Extract<Event, { kind: 'UpdateReady' }>): void {
     const duties = this.#enter(event.base)
     if (duties === undefined || duties.round.own !== undefined) return
-    const { weight, norm, bandwidth, parts, digests } = event
+    const { weight, bandwidth, parts, digests } = event
     const { incarnation } = this.init
     const commit = this.init.hash(commitIdentity({ incarnation, weight, digests }))
     duties.round.own = { weight, parts, digests, commit }
     const { isVoter } = duties.round
     const { round, root } = event.base
-    this.broadcast({ kind: 'Commit', round, root, incarnation, isVoter, weight, norm, bandwidth, digests })
+    this.broadcast({ kind: 'Commit', round, root, incarnation, isVoter, weight, bandwidth, digests })
   }
 
   #joinAsReceiver(base: RoundBase): void {
@@ -217,7 +217,7 @@ export class AllreduceMachine implements Session {
     const { incarnation } = this.init
     const { round, root } = base
     const { isVoter } = duties.round
-    const nothing = { weight: 0, norm: 0, bandwidth: undefined, digests: [] }
+    const nothing = { weight: 0, bandwidth: undefined, digests: [] }
     this.broadcast({ kind: 'Commit', round, root, incarnation, isVoter, ...nothing })
   }
 

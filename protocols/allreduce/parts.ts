@@ -7,20 +7,30 @@
  */
 
 import { SwarmError } from '../core/errors.ts'
-import { partElements, updateMagnitudeMax } from '../core/limits.ts'
+import { partElements, rowPeersMax, updateMagnitudeMax } from '../core/limits.ts'
 import type { Codec } from '../wire/codecs/codec.ts'
 import { fromHex } from './fields.ts'
 
 /** How a vector of `elements` is cut. Every part but the last has `partElements`. */
 export interface Partition {
   elements: number
-  /** Elements of one part; the protocol's `partElements` outside of simulations. */
+  /** Elements of one part, > 0. */
   partElements: number
 }
 
-/** The cut of a vector of `elements`, > 0. */
+/**
+ * Parts that a vector is cut into when larger ones would do as well: two for each peer of a full row, so that shares in
+ * whole parts come within half a part of what each peer can carry. A small vector as one part would be all one peer's load.
+ */
+const partsWanted = 2 * rowPeersMax
+
+/** Parts are whole grains: the block that one int8 scale covers. Smaller ones would spend more on scales and envelopes. */
+const grainElements = 256
+
+/** The cut of a vector of `elements`, > 0: the same on every peer of a job, as it is part of what a part number means. */
 export function partitionOf(elements: number): Partition {
-  return { elements, partElements }
+  const wanted = Math.ceil(elements / partsWanted / grainElements) * grainElements
+  return { elements, partElements: Math.min(partElements, wanted) }
 }
 
 /** Parts of the vector. */

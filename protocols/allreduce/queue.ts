@@ -1,6 +1,7 @@
 /**
  * Messages on their way to each peer, in order. A link takes a frame only as fast as its peer reads; the machine decides
- * faster than that, so what it says waits here, as messages whose bytes exist anyway, and is encoded when its turn comes.
+ * faster than that, so what it says waits here, as messages whose bytes exist anyway, and is encoded when its turn comes:
+ * once for all its receivers, and the frame is kept until the last of them has it.
  *
  * A queue belongs to one link: `drop` forgets it, and what is put afterwards is for the next link.
  */
@@ -16,9 +17,15 @@ import type { Message } from './vocabulary.ts'
  */
 const queuedMax = 4 * partsMax
 
+/** A message with the queues that still have to send it, and its frame once the first of them did. */
+interface Shared {
+  receivers: number
+  frame: Uint8Array | undefined
+}
+
 export interface OutgoingInit {
-  /** Resolves when the link took the frame. */
-  send(peer: string, frame: Uint8Array): Promise<void>
+  /** Resolves when the link took the frame, which is shared between peers and must not be changed. */
+  send(peer: string, frame: Uint8Array, message: Message): Promise<void>
   /** The link failed for another reason than that the peer is gone. */
   onError(peer: string, error: unknown): void
 }
@@ -26,6 +33,7 @@ export interface OutgoingInit {
 export class Outgoing {
   readonly #init: OutgoingInit
   readonly #queues = new Map<string, Message[]>()
+  readonly #shared = new Map<Message, Shared>()
   readonly #idle: (() => void)[] = []
 
   constructor(init: OutgoingInit) {
@@ -37,9 +45,11 @@ export class Outgoing {
     const queue = this.#queues.get(peer)
     if (queue === undefined) {
       const started = [message]
+      this.#share(message)
       this.#queues.set(peer, started)
       void this.#pump(peer, started)
     } else if (queue.length < queuedMax) {
+      this.#share(message)
       queue.push(message)
     } else {
       this.drop(peer)
@@ -52,7 +62,7 @@ export class Outgoing {
   drop(peer: string): void {
     const queue = this.#queues.get(peer)
     if (queue === undefined) return
-    queue.length = 0
+    this.#empty(queue)
     this.#forget(peer, queue)
   }
 
@@ -64,13 +74,36 @@ export class Outgoing {
   async #pump(peer: string, queue: Message[]): Promise<void> {
     for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
       try {
-        await this.#init.send(peer, encodeMessage(next))
+        await this.#init.send(peer, this.#frameOf(next), next)
       } catch (error) {
-        queue.length = 0
+        this.#empty(queue)
         if (!(error instanceof SwarmError && error.code === 'PEER_GONE')) this.#init.onError(peer, error)
+      } finally {
+        this.#release(next)
       }
     }
     this.#forget(peer, queue)
+  }
+
+  #share(message: Message): void {
+    const shared = this.#shared.get(message)
+    if (shared === undefined) this.#shared.set(message, { receivers: 1, frame: undefined })
+    else shared.receivers++
+  }
+
+  #frameOf(message: Message): Uint8Array {
+    const shared = this.#shared.get(message)!
+    shared.frame ??= encodeMessage(message)
+    return shared.frame
+  }
+
+  #release(message: Message): void {
+    const shared = this.#shared.get(message)!
+    if (--shared.receivers === 0) this.#shared.delete(message)
+  }
+
+  #empty(queue: Message[]): void {
+    for (const message of queue.splice(0)) this.#release(message)
   }
 
   #forget(peer: string, queue: Message[]): void {

@@ -33,6 +33,7 @@ import {
 import { encodeParts, type Partition, partitionOf, partLength, partOf, resultIdentity } from './parts.ts'
 import { Outgoing } from './queue.ts'
 import { reducePart } from './reduction.ts'
+import { Throughput } from './throughput.ts'
 import type { Message } from './vocabulary.ts'
 
 /** A goodbye that has not gone out by then does not go out. */
@@ -54,6 +55,7 @@ export class AllreduceRun {
   readonly #onLeft: () => void
   #waiter: Waiter | undefined
   #follower: ((outcome: RoundCommitted) => void) | undefined
+  readonly #throughput = new Throughput()
   #stopTimer: (() => void) | undefined
   #hasLeft = false
   /** Events that wait for the one being handled, which is the first. */
@@ -85,7 +87,7 @@ export class AllreduceRun {
       clock,
     })
     this.#outgoing = new Outgoing({
-      send: (peer, frame) => this.#links.send(peer, frame),
+      send: (peer, frame, message) => this.#send(peer, frame, message),
       onError: (peer, error) =>
         init.onEvent?.({
           kind: 'refused',
@@ -136,16 +138,11 @@ export class AllreduceRun {
   ): Promise<RoundOutcome> {
     signal.throwIfAborted()
     const parts = encodeParts(update, this.#partition, this.#codec)
-    const norm = euclideanNorm(update)
     const digests: string[] = []
     for (const part of parts) digests.push(await hexDigest(part))
-    const bandwidth = this.#init.isClientOnly === true ? 0 : undefined
+    const bandwidth = this.#init.isClientOnly === true ? 0 : this.#throughput.settle()
     this.#init.onEvent?.({ kind: 'phase', round: base.round, phase: 'offered' })
-    return this.#outcome(
-      { kind: 'UpdateReady', base, weight, norm, bandwidth, parts, digests },
-      base.round,
-      signal,
-    )
+    return this.#outcome({ kind: 'UpdateReady', base, weight, bandwidth, parts, digests }, base.round, signal)
   }
 
   /** Waits for the outcome of a round without giving anything to it. */
@@ -281,6 +278,18 @@ export class AllreduceRun {
     this.#step({ kind: 'PartReduced', round, planId, part, outcome })
   }
 
+  async #send(peer: string, frame: Uint8Array, message: Message): Promise<void> {
+    if (!isData(message)) return this.#links.send(peer, frame)
+    let sentBytes = 0
+    this.#throughput.sendStarted(this.#clock.now())
+    try {
+      await this.#links.send(peer, frame)
+      sentBytes = frame.length
+    } finally {
+      this.#throughput.sendEnded(sentBytes, this.#clock.now())
+    }
+  }
+
   async #receive(peer: string, frame: Uint8Array): Promise<void> {
     let message: Message
     try {
@@ -290,6 +299,7 @@ export class AllreduceRun {
       this.#init.onEvent?.({ kind: 'refused', peer, reason: error.message })
       return
     }
+    if (isData(message)) this.#throughput.arrived(frame.length, this.#clock.now())
     const inspection = await this.#inspect(message)
     this.#step({ kind: 'MessageReceived', from: peer, message, inspection })
   }
@@ -302,12 +312,11 @@ export class AllreduceRun {
   }
 }
 
-async function hexDigest(bytes: Uint8Array): Promise<string> {
-  return bytesToHex((await sha256.digest(bytes)).digest)
+/** Large enough that how long it takes tells about the link. */
+function isData({ kind }: Message): boolean {
+  return kind === 'Part' || kind === 'Result'
 }
 
-function euclideanNorm(values: Float32Array): number {
-  let sum = 0
-  for (let i = 0; i < values.length; i++) sum += values[i]! * values[i]!
-  return Math.sqrt(sum)
+async function hexDigest(bytes: Uint8Array): Promise<string> {
+  return bytesToHex((await sha256.digest(bytes)).digest)
 }

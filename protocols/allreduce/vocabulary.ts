@@ -34,8 +34,6 @@ export interface Commit {
   isVoter: boolean
   /** Samples behind the update; 0 without one. */
   weight: number
-  /** Euclidean norm of the whole update. */
-  norm: number
   /** Bytes per second that this peer can send; 0: it cannot reduce; undefined: unknown. */
   bandwidth: number | undefined
   /** SHA-256 of each encoded part; empty with weight 0. */

@@ -109,9 +109,9 @@ export class PeerTable {
   }
 
   #recordOf(peer: string, hello: Hello): PeerRecord {
-    const { role, backend, threads, clientOnly, stepsPerSecond, job, addresses } = hello
+    const { role, backend, threads, clientOnly, job, addresses } = hello
     const isConnected = this.#connected.has(peer)
-    return { peer, role, backend, threads, clientOnly, stepsPerSecond, job, addresses, isConnected }
+    return { peer, role, backend, threads, clientOnly, job, addresses, isConnected }
   }
 
   #onConnection(peer: string, isConnected: boolean, now: number): DiscoveryEffect[] {

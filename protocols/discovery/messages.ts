@@ -1,7 +1,7 @@
 /**
  * What a peer says about itself: HELLO, gossiped on the topic `/starling/hello/1`.
  *
- *     { kind: 1, issued, expires, addresses: […], role, backend, threads, clientOnly, stepsPerSecond?, job?: {…} }
+ *     { kind: 1, issued, expires, addresses: […], role, backend, threads, clientOnly, job?: {…} }
  *
  * Who says it is the signer of the gossip message (gossipsub's StrictSign), so the record does not repeat it. `issued`
  * orders the records of one peer: the newest wins. A record that expires when it is issued is a goodbye.
@@ -37,8 +37,6 @@ export interface SelfDescription {
   threads: number
   /** True when others cannot open connections to it. */
   clientOnly: boolean
-  /** Measured training speed, when known. */
-  stepsPerSecond?: number
   /** The job it works on, if any. */
   job?: JobPosition
 }
@@ -80,7 +78,6 @@ const schema: z.ZodType<Hello> = z
     backend: z.string().min(1).max(32),
     threads: z.number().int().min(0).max(4_096),
     clientOnly: z.boolean(),
-    stepsPerSecond: z.number().min(0).optional(),
     job: job.optional(),
   })
   .refine(({ issued, expires }) => expires >= issued && expires - issued <= helloExpiryMs, {

@@ -51,7 +51,7 @@ test('peers of one job that know only the coordinator meet and connect; a peer o
   const coordinator = await startPeer({ self: watcher })
   const bootstrap = [coordinator.address]
   const a = await startPeer({ self: { ...trainer, job }, bootstrap })
-  const b = await startPeer({ self: { ...trainer, stepsPerSecond: 12.5, job }, bootstrap })
+  const b = await startPeer({ self: { ...trainer, job }, bootstrap })
   const other = await startPeer({ self: { ...trainer, job: { ...job, job: 'bafyother' } }, bootstrap })
   const { poll } = expect
   await poll(() => a.discovery.peers().map(({ peer }) => peer), { timeout: 10_000 }).toEqual(
@@ -61,7 +61,6 @@ test('peers of one job that know only the coordinator meet and connect; a peer o
   expect(a.discovery.peers().find(({ peer }) => peer === b.id)).toEqual({
     ...trainer,
     peer: b.id,
-    stepsPerSecond: 12.5,
     job,
     addresses: [b.address],
     isConnected: true,

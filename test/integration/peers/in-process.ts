@@ -101,7 +101,7 @@ export function train(node: SwarmNode, signed: SignedJob, rounds: number): Promi
     const onEvent = (event: { kind: string }) => {
       if (event.kind === 'committed' && committed.push(event as Committed) === rounds) resolve(committed)
     }
-    const options = { node, signed, backend: 'native', threads: 1, onEvent } as const
+    const options = { node, signed, backend: 'native', threads: 1, isClientOnly: false, onEvent } as const
     const ended = participate(options, { signal: stop.signal }).catch((error: unknown) => {
       if (!stop.signal.aborted) reject(error)
     })

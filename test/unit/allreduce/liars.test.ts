@@ -88,7 +88,7 @@ describe('liars', () => {
     ['a Prepare in the name of another', { kind: 'Prepare', round: 1, ballot }, 'another leader'],
     [
       'a commit that does not name every part',
-      { kind: 'Commit', ...standing, weight: 1, norm: 0, bandwidth: undefined, digests: [] },
+      { kind: 'Commit', ...standing, weight: 1, bandwidth: undefined, digests: [] },
       'every part',
     ],
     [

@@ -8,12 +8,17 @@ import { SwarmError } from '../../../protocols/core/errors.ts'
 function heldLink() {
   const sends: { message: Message; take(): void; fail(error: unknown): void }[] = []
   const errors: unknown[] = []
+  const frames: Uint8Array[] = []
   const outgoing = new Outgoing({
-    send: (_peer, frame) =>
-      new Promise((take, fail) => sends.push({ message: decodeMessage(frame), take: () => take(), fail })),
+    send: (_peer, frame) => {
+      frames.push(frame)
+      return new Promise((take, fail) =>
+        sends.push({ message: decodeMessage(frame), take: () => take(), fail }),
+      )
+    },
     onError: (_peer, error) => errors.push(error),
   })
-  return { outgoing, sends, errors }
+  return { outgoing, sends, errors, frames }
 }
 
 const want = (part: number): Message => ({
@@ -52,6 +57,22 @@ test('what is put after a link broke reaches the next link, although the old sen
   await settled()
   expect(sends.slice(1).map(({ message }) => message)).toEqual([want(3), want(4)])
   expect(errors).toEqual([])
+})
+
+test('a message for several peers is encoded once, and its frame is let go with the last of them', async () => {
+  const { outgoing, sends, frames } = heldLink()
+  const message = want(1)
+  for (const peer of ['a', 'b']) outgoing.put(peer, message)
+  outgoing.put('c', want(2))
+  outgoing.put('c', message)
+  sends[2]!.take()
+  await settled()
+  expect(frames.filter((frame) => frame === frames[0])).toHaveLength(3)
+  for (const { take } of sends) take()
+  await outgoing.flushed()
+  outgoing.put('a', message)
+  expect(frames.at(-1)).not.toBe(frames[0])
+  expect(frames.at(-1)).toEqual(frames[0])
 })
 
 test('an error other than a lost peer is told', async () => {

@@ -1,5 +1,11 @@
 import { expect, test } from 'vitest'
-import { encodeParts, partCount, partLength, partOf } from '../../../protocols/allreduce/parts.ts'
+import {
+  encodeParts,
+  partCount,
+  partitionOf,
+  partLength,
+  partOf,
+} from '../../../protocols/allreduce/parts.ts'
 import { decodePart, reducePart } from '../../../protocols/allreduce/reduction.ts'
 import { codecFor } from '../../../protocols/wire/codecs/index.ts'
 
@@ -79,4 +85,15 @@ test('an update with a value that is not finite is refused before anything is se
       'element 1 of the update is',
     )
   }
+})
+
+test.each<[number, number, number]>([
+  [500, 2, 256], // too small for more
+  [20_000, 40, 512],
+  [1_000_000, 64, 15_872],
+  [100_000_000, 1_526, 65_536],
+])('a vector of %i elements is %i parts of %i', (elements, count, size) => {
+  const partition = partitionOf(elements)
+  expect(partition.partElements).toBe(size)
+  expect(partCount(partition)).toBe(count)
 })

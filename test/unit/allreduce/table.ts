@@ -79,7 +79,7 @@ export class Table {
   ): void {
     const parts = encodeParts(new Float32Array(partition.elements).fill(value), partition, f32)
     const digests = parts.map(hash)
-    this.step(peer, { kind: 'UpdateReady', base, weight, norm: 0, bandwidth: undefined, parts, digests })
+    this.step(peer, { kind: 'UpdateReady', base, weight, bandwidth: undefined, parts, digests })
   }
 
   /** Hands `message` to `to` as if `from` had sent it. */

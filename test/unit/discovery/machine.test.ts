@@ -27,7 +27,7 @@ function heard(
 
 function record(peer: string, change: Partial<PeerRecord> = {}): PeerRecord {
   const { kind: _, issued: __, expires: ___, ...rest } = hello(peer)
-  return { peer, ...rest, stepsPerSecond: undefined, job: undefined, isConnected: false, ...change }
+  return { peer, ...rest, job: undefined, isConnected: false, ...change }
 }
 
 test('a peer appears once, changes with a newer record, and an older or equal one that comes late says nothing', () => {
