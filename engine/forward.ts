@@ -5,7 +5,8 @@
  * mode and by its running statistics in the other.
  *
  * Some operators change their form, never their value: LayerNormalization also gives mean and rate, which its gradient
- * reads; a product with a (transposed) matrix becomes one Gemm, so that neither pass moves the matrix; the exact Gelu is
+ * reads; a product with a (transposed) matrix becomes one Gemm, so that neither pass moves the matrix, and takes in the bias that
+ * is added to it; the exact Gelu is
  * spelled out, so that its gradient finds the error function made; a Relu under a MaxPool moves above it, where it has fewer elements.
  */
 
@@ -35,6 +36,8 @@ interface Site {
   readonly mode: Mode
   /** By the model's names. */
   readonly values: Map<string, Value>
+  /** How often each of the model's values is read. */
+  readonly reads: ReadonlyMap<string, number>
   /** The model's node that makes each value. */
   readonly makers: ReadonlyMap<string, TypedNode>
   /** Names of the statistics. */
@@ -59,9 +62,18 @@ export function addForward(
   )
   const statistics = model.parameters.filter(({ kind }) => kind === 'statistic')
   const measured = new Set(statistics.map(({ name }) => name))
-  const site: Site = { f, mode, values, makers, measured, moved: new Map() }
+  const site: Site = { f, mode, values, reads: countReads(model), makers, measured, moved: new Map() }
   const nodes = poolBeforeRelu(model).flatMap((node) => addNode(site, node))
   return { output: values.get(model.output.name)!, nodes, statistics: site.moved }
+}
+
+/** How often each value is read, as an input or as the model's output. */
+function countReads({ nodes, output }: ImportedModel): Map<string, number> {
+  const reads = new Map([[output.name, 1]])
+  for (const { inputs } of nodes) {
+    for (const input of inputs) if (input !== null) reads.set(input.name, (reads.get(input.name) ?? 0) + 1)
+  }
+  return reads
 }
 
 /** Adds one node; returns the applications that stand for it in the backward pass. */
@@ -86,6 +98,8 @@ function formOf(site: Site, node: TypedNode, inputs: readonly (Value | null)[]):
   const { f } = site
   const applied = { ...node, inputs }
   switch (node.opType) {
+    case 'Add':
+      return { outputs: [biased(site, node, applied) ?? plain(f, applied)[0]!] }
     case 'MatMul':
       return { outputs: [product(site, node, applied)] }
     case 'Gelu':
@@ -119,6 +133,24 @@ function untransposed({ makers, values }: Site, input: Value): Value | null {
   const maker = makers.get(input.name)
   const isMatrix = maker?.opType === 'Transpose' && maker.inputs[0]!.shape.length === 2
   return isMatrix ? values.get(maker.inputs[0]!.name)! : null
+}
+
+/**
+ * A·B + c as the Gemm that made A·B, with c as its third input; null for any other sum, and where somebody else reads A·B.
+ * The Gemm without c falls away.
+ */
+function biased({ f, reads }: Site, original: TypedNode, { inputs }: TypedNode): Value | null {
+  const [left, right] = inputs as [Value, Value]
+  const isBiasLast = right.shape.length === 1
+  const [sum, bias] = isBiasLast ? [left, right] : [right, left]
+  if (reads.get(original.inputs[isBiasLast ? 0 : 1]!.name) !== 1 || bias.shape.length !== 1) return null
+  const reshaped = f.builder.makerOf(sum)
+  const gemm = reshaped?.opType === 'Reshape' ? f.builder.makerOf(reshaped.inputs[0]!) : reshaped
+  if (gemm?.opType !== 'Gemm' || gemm.inputs.length !== 2) return null
+  const product = gemm.outputs[0]!
+  if (bias.shape[0] !== sum.shape.at(-1) || bias.shape[0] !== product.shape[1]) return null
+  const result = f.builder.emit('Gemm', [...(gemm.inputs as Value[]), bias], gemm.attributes, product)
+  return f.reshape(result, sum.shape)
 }
 
 /** x·Φ(x), unless the file asks for the form with a tanh. */

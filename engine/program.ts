@@ -8,12 +8,13 @@
 import { assert } from '../protocols/core/assert.ts'
 import { SwarmError } from '../protocols/core/errors.ts'
 import type { ParameterSpec } from '../protocols/core/tensor.ts'
+import type { BackendName } from './backends/backend.ts'
 import { addForward, type Mode } from './forward.ts'
 import { differentiate } from './gradients/differentiate.ts'
 import { gradientFlows } from './gradients/rules.ts'
 import { addLoss, type Loss, type LossKind, labelType } from './loss.ts'
 import { Formulas } from './onnx/formulas.ts'
-import { GraphBuilder, type Value } from './onnx/graph-builder.ts'
+import { type Device, GraphBuilder, type Value } from './onnx/graph-builder.ts'
 import { type ImportedModel, importModel, prepare } from './onnx/import-model.ts'
 import { readModel } from './onnx/read.ts'
 import type { ShapeInference } from './onnx/resolve.ts'
@@ -83,19 +84,21 @@ export interface TrainingProgram {
 }
 
 /**
- * Compiles `model` (ONNX bytes, borrowed) for `spec`. `inference`: a backend, which is asked for shapes and constants.
+ * Compiles `model` (ONNX bytes, borrowed) for `spec`. `inference`: the backend that will run the program; it is asked for
+ * shapes and constants, and its kind of device decides between forms of equal value.
  * @throws {SwarmError} MODEL_INVALID (truncated, not ONNX, operator set out of range); MODEL_UNSUPPORTED naming operator,
  *   node and remedy; what `inference` throws for a graph it cannot load.
  */
 export async function compileProgram(
   model: Uint8Array,
   spec: TrainingSpec,
-  inference: ShapeInference,
+  inference: ShapeInference & { readonly name: BackendName },
 ): Promise<TrainingProgram> {
   assert(Number.isInteger(spec.batch) && spec.batch >= 1, `batch of ${spec.batch}`)
   const prepared = prepare(readModel(model), gradientFlows, spec.outputName)
   refuse(unsupportedNodes(prepared))
   const imported = await importModel(prepared, spec, inference)
+  const device = inference.name === 'webgpu' ? 'gpu' : 'cpu'
   const labels = labelType(spec.loss, imported.output.shape)
   const { name, dtype, shape } = imported.input
   return {
@@ -105,9 +108,9 @@ export async function compileProgram(
     input: { name, dtype: dtype as 'float32' | 'int32', shape },
     labels: { dtype: labels.dtype as 'float32' | 'int32', shape: labels.shape },
     classes: spec.loss === 'mse' ? null : imported.output.shape.at(-1)!,
-    gradientModel: gradientGraph(imported, spec.loss),
-    evaluationModel: evaluationGraph(imported, spec.loss),
-    ...stepGraph(imported, spec),
+    gradientModel: gradientGraph(imported, spec.loss, device),
+    evaluationModel: evaluationGraph(imported, spec.loss, device),
+    ...stepGraph(imported, spec, device),
   }
 }
 
@@ -127,14 +130,14 @@ interface Stage {
   gradients(): Value[]
 }
 
-function openGraph(model: ImportedModel, kind: LossKind, mode: Mode): Stage {
+function openGraph(model: ImportedModel, kind: LossKind, device: Device, mode: Mode): Stage {
   const taken = [model.input, ...model.parameters].find(({ name }) => reserved.includes(name))
   if (taken !== undefined) {
     throw new SwarmError('MODEL_UNSUPPORTED', `'${taken.name}' is a name that Starling uses itself`, {
       hint: 'Export with another name for it.',
     })
   }
-  const builder = new GraphBuilder(model.opset)
+  const builder = new GraphBuilder(model.opset, device)
   const f = new Formulas(builder)
   const input = builder.input(model.input.name, model.input)
   const labels = builder.input('labels', labelType(kind, model.output.shape))
@@ -158,23 +161,24 @@ function openGraph(model: ImportedModel, kind: LossKind, mode: Mode): Stage {
   }
 }
 
-function gradientGraph(model: ImportedModel, kind: LossKind): Uint8Array {
-  const { f, inputs, statistics, loss, gradients } = openGraph(model, kind, 'training')
+function gradientGraph(model: ImportedModel, kind: LossKind, device: Device): Uint8Array {
+  const { f, inputs, statistics, loss, gradients } = openGraph(model, kind, device, 'training')
   const changes = statistics.map(({ now, next }) => f.sub(now, next))
   const flat = [...gradients(), ...changes].map((change) => f.reshape(change, [sizeOf(change.shape)]))
   return writeModel(f.builder.finish({ loss: loss.mean, gradient: f.concat(flat, 0) }, inputs))
 }
 
-function evaluationGraph(model: ImportedModel, kind: LossKind): Uint8Array {
-  const { f, inputs, loss } = openGraph(model, kind, 'inference')
+function evaluationGraph(model: ImportedModel, kind: LossKind, device: Device): Uint8Array {
+  const { f, inputs, loss } = openGraph(model, kind, device, 'inference')
   return writeModel(f.builder.finish({ loss_sum: loss.sum, correct: loss.correct }, inputs))
 }
 
 function stepGraph(
   model: ImportedModel,
   spec: TrainingSpec,
+  device: Device,
 ): Pick<TrainingProgram, 'stepModel' | 'slotNames' | 'carry'> {
-  const stage = openGraph(model, spec.loss, 'training')
+  const stage = openGraph(model, spec.loss, device, 'training')
   const { f, inputs, loss } = stage
   const { builder } = f
   const scalar: TensorType = { dtype: 'float32', shape: [] }

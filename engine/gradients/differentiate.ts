@@ -2,12 +2,13 @@
  * Reverse-mode differentiation of a graph: from the gradient of one value to the gradients of others (Griewank & Walther,
  * "Evaluating Derivatives", 2008, chapter 3). The backward nodes are added to the same builder.
  *
- * Walks the forward nodes backwards once; gradients that meet at a value are added in the order of the walk, so the same
- * model gives the same graph and the same bits. Only values between the wanted ones and the output get a gradient.
+ * Walks the forward nodes backwards once; gradients that meet at a value are added (accumulate.ts) in the order of the walk, so
+ * the same model gives the same graph and the same bits. Only values between the wanted ones and the output get a gradient.
  */
 import { assert } from '../../protocols/core/assert.ts'
 import type { Formulas } from '../onnx/formulas.ts'
 import type { TypedNode, Value } from '../onnx/graph-builder.ts'
+import { accumulate } from './accumulate.ts'
 import { type Application, formulaOf } from './rule.ts'
 import { ruleOf } from './rules.ts'
 
@@ -23,9 +24,14 @@ export function differentiate(
   wanted: readonly Value[],
 ): Value[] {
   const active = activeValues(nodes, wanted)
-  const gradients = new Map<string, Value>([[output.name, seed]])
+  const arrived = new Map<string, Value[]>([[output.name, [seed]]])
+  // every reader of a value comes after its maker: when the maker is reached, all of its gradients have arrived
+  const gradientOf = (value: Value): Value | null => {
+    const gradients = arrived.get(value.name)
+    return gradients === undefined ? null : accumulate(f, gradients)
+  }
   for (const node of nodes.toReversed()) {
-    const dys = node.outputs.map((value) => (value === null ? null : (gradients.get(value.name) ?? null)))
+    const dys = node.outputs.map((value) => (value === null ? null : gradientOf(value)))
     if (dys.every((dy) => dy === null)) continue
     const application = applicationOf(f, node, dys)
     for (const [index, input] of node.inputs.entries()) {
@@ -36,13 +42,12 @@ export function differentiate(
         `${gradient.shape}` === `${input.shape}`,
         `gradient ${index} of ${node.opType} has shape [${gradient.shape}], its input [${input.shape}]`,
       )
-      const known = gradients.get(input.name)
-      gradients.set(input.name, known === undefined ? gradient : f.add(known, gradient))
+      arrived.set(input.name, [...(arrived.get(input.name) ?? []), gradient])
     }
   }
-  return wanted.map(({ name }) => {
-    const gradient = gradients.get(name)
-    assert(gradient !== undefined, `the output does not depend on '${name}'`)
+  return wanted.map((value) => {
+    const gradient = gradientOf(value)
+    assert(gradient !== null, `the output does not depend on '${value.name}'`)
     return gradient
   })
 }

@@ -23,16 +23,23 @@ export interface TypedNode {
   readonly attributes: Attributes
 }
 
+/** Where a graph will run. Values are the same; which form of a gradient is fast is not. */
+export type Device = 'cpu' | 'gpu'
+
 export class GraphBuilder {
   readonly opset: number
+  readonly device: Device
   private readonly inputs = new Map<string, TensorType>()
   private readonly constants = new Map<string, Constant>()
   private readonly made: TypedNode[] = []
   private readonly names = new Set<string>()
   private readonly known = new Map<string, Value>()
+  /** By the names of their outputs. */
+  private readonly makers = new Map<string, TypedNode>()
 
-  constructor(opset: number) {
+  constructor(opset: number, device: Device = 'cpu') {
     this.opset = opset
+    this.device = device
   }
 
   /** A graph input named exactly `name`. */
@@ -75,6 +82,11 @@ export class GraphBuilder {
     return this.constants.get(value.name) ?? null
   }
 
+  /** The node that made `value`; undefined for inputs and constants. */
+  makerOf(value: Value): TypedNode | undefined {
+    return this.makers.get(value.name)
+  }
+
   /** The result of an operator with one output of type `type`. Made once for equal arguments. */
   emit(opType: string, inputs: readonly Value[], attributes: Attributes, type: TensorType): Value {
     const names = inputs.map(({ name }) => name)
@@ -82,7 +94,7 @@ export class GraphBuilder {
     const known = this.known.get(key)
     if (known !== undefined) return known
     const value = { name: this.fresh(opType), dtype: type.dtype, shape: type.shape }
-    this.made.push({ opType, name: value.name, inputs, outputs: [value], attributes })
+    this.add({ opType, name: value.name, inputs, outputs: [value], attributes })
     this.known.set(key, value)
     return value
   }
@@ -95,7 +107,7 @@ export class GraphBuilder {
     types: readonly (TensorType | null)[],
   ): (Value | null)[] {
     const outputs = types.map((type) => (type === null ? null : { ...type, name: this.fresh(opType) }))
-    this.made.push({ opType, name: this.fresh(opType), inputs, outputs, attributes })
+    this.add({ opType, name: this.fresh(opType), inputs, outputs, attributes })
     return outputs
   }
 
@@ -129,6 +141,11 @@ export class GraphBuilder {
       inputs: new Map([...this.inputs].filter(isNeeded)),
       outputs: new Map(Object.entries(outputs)),
     }
+  }
+
+  private add(node: TypedNode): void {
+    this.made.push(node)
+    for (const output of node.outputs) if (output !== null) this.makers.set(output.name, node)
   }
 
   private fresh(hint: string): string {

@@ -162,6 +162,11 @@ const convolutions = [
   row('padded to the same size, more at the start', 'Conv', [p([1, 2, 5, 4]), p([2, 2, 2, 2])], {
     auto_pad: 'SAME_LOWER',
   }),
+  row('enough channels for a product by tap', 'Conv', [p([2, 16, 5, 4]), p([3, 16, 3, 2]), p([3])], {
+    strides: [2, 1],
+    pads: [1, 0, 2, 1],
+  }),
+  row('dilation and enough channels', 'Conv', [p([1, 16, 6]), p([2, 16, 2])], { dilations: [3] }),
   row('one spatial axis', 'Conv', [p([2, 3, 8]), p([4, 3, 3]), p([4])], { strides: [2], pads: [1, 2] }),
   row('three spatial axes', 'Conv', [p([1, 2, 3, 4, 3]), p([2, 2, 2, 2, 2])], { strides: [1, 2, 1] }),
   row('stride 2 with pads', 'ConvTranspose', [p([2, 2, 3, 4]), p([2, 3, 3, 3]), p([3])], {
@@ -172,6 +177,10 @@ const convolutions = [
     strides: [3, 2],
     dilations: [2, 1],
     output_padding: [1, 1],
+    pads: [0, 1, 1, 0],
+  }),
+  row('enough channels for a product by tap', 'ConvTranspose', [p([2, 2, 3, 2]), p([2, 16, 2, 3])], {
+    strides: [2, 1],
     pads: [0, 1, 1, 0],
   }),
   row('two groups', 'ConvTranspose', [p([1, 4, 3, 3]), p([4, 2, 2, 2])], { group: 2 }),
