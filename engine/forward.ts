@@ -5,9 +5,9 @@
  * mode and by its running statistics in the other.
  *
  * Some operators change their form, never their value: LayerNormalization also gives mean and rate, which its gradient
- * reads; a product with a (transposed) matrix becomes one Gemm, so that neither pass moves the matrix, and takes in the bias that
- * is added to it; the exact Gelu is
- * spelled out, so that its gradient finds the error function made; a Relu under a MaxPool moves above it, where it has fewer elements.
+ * reads; a product with a (transposed) matrix becomes one Gemm, so that neither pass moves the matrix, and takes in the bias
+ * that is added to it; the exact Gelu is spelled out, so that its gradient finds the error function made; a Relu under a
+ * MaxPool moves above it, where it has fewer elements.
  */
 
 import { normaliseByBatch } from './batch-statistics.ts'
