@@ -81,13 +81,8 @@ export async function startLocalSwarm(
       children.push(child)
       return child.ready(signal)
     }
-    const listen = ['--listen', '/ip4/127.0.0.1/tcp/0']
-    const coordinator = await start(coordinatorName, [
-      'coordinator',
-      'start',
-      ...listen,
-      '/ip4/127.0.0.1/tcp/0/ws',
-    ])
+    const listen = ['--listen', '/ip4/127.0.0.1/tcp/0', '/ip4/127.0.0.1/tcp/0/ws']
+    const coordinator = await start(coordinatorName, ['coordinator', 'start', ...listen])
     const nodeArgs = ['node', 'start', ...listen, '--coordinator', ...coordinator.addresses]
     const options = ['--threads', String(init.threads), '--backend', init.backend]
     const peers = Array.from({ length: init.peers }, (_, index) => `peer-${index + 1}`)

@@ -36,6 +36,13 @@ export interface PhaseEvent {
   sentence: string
 }
 
+/** Where browsers can join the run. */
+export interface InvitationEvent {
+  event: 'invitation'
+  seconds: number
+  link: string
+}
+
 export interface PeerJoinedEvent {
   event: 'peer_joined'
   seconds: number
@@ -129,6 +136,7 @@ export interface ErrorEvent {
 export type RunEvent =
   | StartedEvent
   | PhaseEvent
+  | InvitationEvent
   | PeerJoinedEvent
   | PeerLeftEvent
   | PeerProgressEvent

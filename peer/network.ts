@@ -78,16 +78,25 @@ export interface StarlingInit {
   bootstrap: readonly string[]
   /** Throws SwarmError (REFUSED) for a job that this peer wants nothing to do with. */
   admit?: (signed: SignedJob) => void
+  /** Where browsers can join the run of a job. Default: nowhere. */
+  linkTo?: (job: string) => string | undefined
   /** Default: the system's. A hidden tab has a better one. */
   clock?: Clock
 }
 
 /** Factories of {@link StarlingServices}. */
-export function starlingServices({ store, self, bootstrap, admit, clock = systemClock }: StarlingInit) {
+export function starlingServices({
+  store,
+  self,
+  bootstrap,
+  admit,
+  linkTo,
+  clock = systemClock,
+}: StarlingInit) {
   return {
     discovery: discovery({ self, bootstrap, clock }),
     shards: shards({ store, clock }),
-    jobs: jobs({ admit, clock }),
+    jobs: jobs({ admit, linkTo, clock }),
     allreduce: allreduce({ clock }),
   }
 }

@@ -7,14 +7,17 @@ import { outerOptimizer, trainingSpec } from '../../engine/job-settings.ts'
 import { fetchMaterial } from '../../peer/job-material.ts'
 import { systemClock } from '../../protocols/core/clock.ts'
 import { SwarmError } from '../../protocols/core/errors.ts'
-import type { JobRecord } from '../../protocols/jobs/index.ts'
+import { jobCard } from '../../protocols/jobs/card.ts'
+import type { JobRecord, Jobs } from '../../protocols/jobs/index.ts'
 import { stateBlocks } from '../../protocols/run/blocks.ts'
 import { openNodeCompute } from '../compute.ts'
 import { publishAddresses } from '../coordinator-address.ts'
 import { dirsFor } from '../dirs.ts'
+import { invitationLink } from '../invitation-link.ts'
 import { JobRecords } from '../job-records.ts'
 import { keepOne } from '../kept-state.ts'
 import { evaluationBatch, measureOn } from '../measure.ts'
+import { type PageServer, startPageServer, tabFolder } from '../page-server.ts'
 import { type LogLine, processLog } from '../process-log.ts'
 import { openHome, openSwarmNode, type SwarmNode } from '../swarm-node.ts'
 import type { CommonOptions } from './common-options.ts'
@@ -30,6 +33,14 @@ export interface CoordinatorStartOptions extends CommonOptions {
   mdns: boolean
   /** Peer ids of owners whose jobs are taken; empty: anybody's. */
   allowOwner: string[]
+  /** Serve the donor page. */
+  page: boolean
+  /** Address that it is served at. */
+  pageHost: string
+  /** `undefined`: the usual one, or a free one when that is taken. */
+  pagePort?: number | undefined
+  /** What links name in its place, when a web server stands before it. */
+  pageUrl?: string | undefined
 }
 
 /**
@@ -41,7 +52,10 @@ export async function runCoordinatorStart(options: CoordinatorStartOptions, io: 
   const log = processLog(io, options)
   const dirs = dirsFor(io.env)
   const home = join(dirs.data, 'coordinator')
-  const node = await openSwarmNode({
+  let page: PageServer | undefined
+  const linkTo = (job: string) =>
+    page && invitationLink({ pageUrl: options.pageUrl ?? page.url, job, addresses: node.addresses() })
+  const node: SwarmNode = await openSwarmNode({
     ...(await openHome(home)),
     listen: options.listen,
     announce: options.announce,
@@ -49,6 +63,7 @@ export async function runCoordinatorStart(options: CoordinatorStartOptions, io: 
     relay: true,
     mdns: options.mdns,
     self: { role: 'coordinator', backend: 'none', threads: 0, clientOnly: false },
+    linkTo,
     admit: ({ manifest }) => {
       if (options.allowOwner.length > 0 && !options.allowOwner.includes(manifest.owner))
         throw new SwarmError('REFUSED', `this coordinator takes no jobs of owner ${manifest.owner}`)
@@ -62,7 +77,7 @@ export async function runCoordinatorStart(options: CoordinatorStartOptions, io: 
     open: (record, { signal }) => openJob(node, record, signal),
     clock: systemClock,
     epochMs: () => Date.now(),
-    onEvent: (event) => logEvent(log, event),
+    onEvent: (event) => logEvent(log, event, linkTo),
   })
   const records = new JobRecords(join(home, 'jobs'), jobs, (path, error) =>
     log({ event: 'record_failed', path, message: failureOf(error).message }),
@@ -70,17 +85,39 @@ export async function runCoordinatorStart(options: CoordinatorStartOptions, io: 
   let retract = async () => {}
   try {
     io.signal.throwIfAborted()
+    if (options.page) page = await servePage(options, jobs)
     retract = await publishAddresses(dirs, node.addresses())
     await records.restore(io)
     io.signal.throwIfAborted()
-    log({ event: 'ready', peer: node.self, addresses: node.addresses() })
+    log({ event: 'ready', peer: node.self, addresses: node.addresses(), page: page?.url })
     return await interruptionOf(io.signal)
   } finally {
     await retract()
+    await page?.close()
     await coordinator.close()
     await node.close()
     log({ event: 'stopped' })
   }
+}
+
+function servePage(
+  { pageHost, pagePort, pageUrl }: CoordinatorStartOptions,
+  jobs: Jobs,
+): Promise<PageServer> {
+  if (pageUrl !== undefined && !URL.canParse(pageUrl)) {
+    throw new SwarmError('USAGE', `--page-url ${pageUrl} is no address of a page`, {
+      hint: 'Give a whole one: https://train.example/',
+    })
+  }
+  return startPageServer({
+    folder: tabFolder,
+    host: pageHost,
+    port: pagePort,
+    cardOf: (job) => {
+      const record = jobs.get(job)
+      return record && jobCard(record)
+    },
+  })
 }
 
 /** Rejects with the reason of `signal` once that is aborted. */
@@ -117,9 +154,13 @@ async function openJob(node: SwarmNode, record: JobRecord, signal: AbortSignal):
   }
 }
 
-function logEvent(log: (line: LogLine) => void, event: CoordinatorEvent): void {
+function logEvent(
+  log: (line: LogLine) => void,
+  event: CoordinatorEvent,
+  linkTo: (job: string) => string | undefined,
+): void {
   const { job } = event
-  if (event.kind === 'taken-up') log({ event: 'job', job, name: event.name })
+  if (event.kind === 'taken-up') log({ event: 'job', job, name: event.name, link: linkTo(job) })
   else if (event.kind === 'watching') log({ event: 'watching', job, seconds: event.seconds })
   else if (event.kind !== 'run') log({ event: event.kind, job, ...failureOf(event.error) })
   else logRun(log, job, event.event)

@@ -87,7 +87,8 @@ export async function runLaunch(options: LaunchOptions, io: CliIo): Promise<numb
     const prepared = await prepare(options, io, say)
     return await inSwarm(options, io, { say, emit, seconds }, async (client, swarm, signal) => {
       const { manifest, envelope } = await seal(prepared, client, await ownerKey(io.env))
-      await submit(client, envelope.envelope, signal)
+      const { link } = await submit(client, envelope.envelope, signal)
+      if (link !== undefined) emit({ event: 'invitation', seconds: seconds(), link })
       const run = { client, job: envelope.job, manifest, parameters: prepared.opened.parameters }
       const name = `${manifest.name}-${envelope.job.slice(-8)}`
       const folder = resolve(io.cwd, options.output ?? join('starling-runs', name))
@@ -260,7 +261,7 @@ async function submit(
   { node, remote }: SwarmClient,
   envelope: Uint8Array,
   signal: AbortSignal,
-): Promise<void> {
+): Promise<{ link: string | undefined }> {
   await node.services.jobs.announce(envelope)
-  await remote.submit(envelope, { signal })
+  return remote.submit(envelope, { signal })
 }

@@ -195,8 +195,8 @@ function lineOf(event: Exclude<ParticipationEvent, { kind: 'averaging' }>): LogL
     case 'phase':
       return { event: 'phase', round: event.round, phase: event.phase }
     case 'committed': {
-      const { round, root, loss, totalWeight, electorate } = event
-      return { event: 'committed', round, root, loss, total_weight: totalWeight, electorate }
+      const { round, root, loss, totalWeight, contributors, electorate } = event
+      return { event: 'committed', round, root, loss, total_weight: totalWeight, contributors, electorate }
     }
     case 'synced':
       return { event: 'synced', round: event.round, root: event.root }

@@ -9,6 +9,7 @@ import type { Clock } from '../../protocols/core/clock.ts'
 import type { VerdictEvent } from '../run-events.ts'
 import type { Colors } from './colors.ts'
 import { frame } from './frame.ts'
+import { invitation } from './invitation.ts'
 import type { OutputStream, Renderer } from './renderer.ts'
 import { afterEvent, emptyRun } from './run-model.ts'
 import { nextSteps, verdictLine } from './summary.ts'
@@ -52,6 +53,10 @@ export function liveRenderer({ stream, colors, clock, footer, nextCommands }: Li
   return {
     event(event) {
       run = afterEvent(run, event)
+      if (event.event === 'invitation') {
+        update.clear()
+        stream.write(invitation(event.link, stream.columns ?? usualSize.columns))
+      }
       eventMs = clock.now()
       stopTimer()
       if (event.event === 'verdict') draw()

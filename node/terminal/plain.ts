@@ -3,6 +3,7 @@
  * asked for. The progress of single peers is left out: the rounds sum it up.
  */
 
+import { linkLengthMax } from '../../protocols/core/limits.ts'
 import type { RunEvent, VerdictEvent } from '../run-events.ts'
 import type { Colors } from './colors.ts'
 import { count, loss, percent, printable, shortId } from './format.ts'
@@ -36,6 +37,8 @@ export function plainLine(event: RunEvent): string | undefined {
       return `Job ${printable(event.name)} (${event.job}), ${count(event.parameters)} parameters.`
     case 'phase':
       return printable(event.sentence)
+    case 'invitation':
+      return `Join from a browser: ${printable(event.link, linkLengthMax)}`
     case 'peer_joined':
       return `Peer ${peerText(event)} joined${event.backend === undefined ? '' : `, ${printable(event.backend)}`}.`
     case 'peer_left':

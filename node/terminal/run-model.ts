@@ -82,6 +82,8 @@ function change(run: RunModel, event: RunEvent): Partial<RunModel> {
       return { started: event }
     case 'phase':
       return { sentence: event.sentence }
+    case 'invitation':
+      return {} // stands above the view, where it stays
     case 'peer_joined':
       return {
         peerCount: run.peerCount + 1,

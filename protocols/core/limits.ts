@@ -138,8 +138,14 @@ export const jobClockSkewMsMax = 10 * 60_000
 /** Peers remembered from their HELLOs: ten times the swarm that one group of rows and columns is planned for, at 2 KiB each. */
 export const knownPeersMax = 10_000
 
+/** Characters of a link to a donor page: a page's address, a job's id and three multiaddrs are under 700. */
+export const linkLengthMax = 2_048
+
 /** Addresses in one HELLO: IPv4 and IPv6, TCP and WebSockets, on two networks. */
 export const helloAddressesMax = 8
 
 /** How far the clock of a peer may be off ours. Home computers can be minutes wrong; hours would let old HELLOs be played back. */
 export const helloClockSkewMsMax = 5 * 60_000
+
+/** Bytes of blocks that one browser keeps for all jobs together: two of the largest, a twentieth of a small laptop's disk. */
+export const tabStoreBytesMax = 2 * jobBytesMax

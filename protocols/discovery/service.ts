@@ -209,10 +209,13 @@ export class Discovery {
   }
 
   /** Peers of the same job are to be connected; others are left alone (not cut off: a connection may serve gossip). */
-  #considerDialing({ peer, job, addresses }: PeerRecord): void {
+  #considerDialing({ peer, role, job, addresses }: PeerRecord): void {
     const now = this.#clock.now()
+    // A tab reaches most peers directly, and they reach it over a relay only.
+    const isTab = this.#self.role === 'tab'
+    const comesFirst = isTab === (role === 'tab') ? this.#id > peer : !isTab
     const isWanted = job !== undefined && job.job === this.#self.job?.job
-    if (isWanted) this.#dial({ kind: 'Wanted', now, key: peer, peer, addresses, comesFirst: this.#id > peer })
+    if (isWanted) this.#dial({ kind: 'Wanted', now, key: peer, peer, addresses, comesFirst })
     else this.#dial({ kind: 'Unwanted', now, key: peer })
   }
 

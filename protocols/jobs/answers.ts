@@ -29,6 +29,8 @@ export interface JobsDesk {
   submit(envelope: Uint8Array): Promise<string>
   /** Takes a signed stop; returns the job's id. @throws {SwarmError} with the reason for the asker. */
   stop(envelope: Uint8Array): Promise<string>
+  /** Where browsers can join the run of `job`, if there is such a place. */
+  linkTo(job: string): string | undefined
 }
 
 /**
@@ -75,8 +77,11 @@ async function fulfil(request: Request, desk: JobsDesk): Promise<Response> {
       return { kind: responseKind.job, envelope: desk.known(request.job).envelope }
     case requestKind.show:
       return { kind: responseKind.details, details: detailsOf(desk.known(request.job)) }
-    case requestKind.submit:
-      return { kind: responseKind.accepted, job: await desk.submit(request.envelope) }
+    case requestKind.submit: {
+      const job = await desk.submit(request.envelope)
+      const link = desk.linkTo(job)
+      return { kind: responseKind.accepted, job, ...(link === undefined ? {} : { link }) }
+    }
     case requestKind.stop:
       return { kind: responseKind.accepted, job: await desk.stop(request.envelope) }
   }

@@ -5,7 +5,7 @@
  *     topic /starling/run/<job>/1     1 progress { … }          2 statement { envelope }
  *     stream /starling/jobs/1         one request, one response, each in one length-prefixed frame
  *       requests    1 list {}   2 get { job }   3 submit { envelope }   4 show { job }   5 stop { envelope }
- *       responses   1 jobs { jobs }   2 job { envelope }   3 details { … }   4 accepted { job }   5 failed { code, … }
+ *       responses   1 jobs { jobs }   2 job { envelope }   3 details { … }   4 accepted { job, link? }   5 failed { code, … }
  *
  * Who reports progress is known from gossip's own signature; manifests and statements bring theirs along (signed.ts).
  */
@@ -17,6 +17,7 @@ import {
   frameBytesMax,
   gossipBytesMax,
   jobsMax,
+  linkLengthMax,
   shownPeersMax,
 } from '../core/limits.ts'
 import { decodeMessage, encodeMessage } from '../wire/message.ts'
@@ -121,7 +122,8 @@ const responseSchema = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal(1), jobs: z.array(summarySchema).max(jobsMax) }),
   z.strictObject({ kind: z.literal(2), envelope: envelopeSchema }),
   z.strictObject({ kind: z.literal(3), details: detailsSchema }),
-  z.strictObject({ kind: z.literal(4), job: cidSchema }),
+  /** `link`: where browsers can join the run, when the answering peer serves a page for them. */
+  z.strictObject({ kind: z.literal(4), job: cidSchema, link: z.string().max(linkLengthMax).optional() }),
   z.strictObject({
     kind: z.literal(5),
     code: failureCodeSchema,

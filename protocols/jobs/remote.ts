@@ -41,8 +41,11 @@ export interface RemoteJobs {
   get(job: string, options?: CallOptions): Promise<SignedJob>
   /** The signed manifest, progress and statements. @throws {SwarmError} NOT_FOUND */
   show(job: string, options?: CallOptions): Promise<RemoteJob>
-  /** Hands over a job, which the peer announces to the swarm. @throws {SwarmError} REFUSED and the like, with the reason. */
-  submit(envelope: Uint8Array, options?: CallOptions): Promise<void>
+  /**
+   * Hands over a job, which the peer announces to the swarm. `link`: where browsers can join its run.
+   * @throws {SwarmError} REFUSED and the like, with the reason.
+   */
+  submit(envelope: Uint8Array, options?: CallOptions): Promise<{ link: string | undefined }>
   /** Hands over a signed stop, which the peer passes on. @throws {SwarmError} NOT_FOUND, REFUSED */
   stop(envelope: Uint8Array, options?: CallOptions): Promise<void>
 }
@@ -81,7 +84,8 @@ export function remoteJobs(
       }
     },
     async submit(envelope, options) {
-      await ask({ kind: requestKind.submit, envelope }, responseKind.accepted, options)
+      const { link } = await ask({ kind: requestKind.submit, envelope }, responseKind.accepted, options)
+      return { link }
     },
     async stop(envelope, options) {
       await ask({ kind: requestKind.stop, envelope }, responseKind.accepted, options)

@@ -45,6 +45,8 @@ export interface JobsInit {
    * does not allow. Default: every valid job is taken up.
    */
   admit?: (signed: SignedJob) => void
+  /** Where browsers can join the run of a job; told to whoever submits it. Default: nowhere. */
+  linkTo?: (job: string) => string | undefined
   clock?: Clock
   /** Milliseconds since 1970. Default: the system's clock. */
   epochMs?: () => number
@@ -58,6 +60,7 @@ export class JobsService implements Startable {
   readonly #components: JobsComponents
   readonly #self: string
   readonly #admit: (signed: SignedJob) => void
+  readonly #linkTo: (job: string) => string | undefined
   readonly #clock: Clock
   readonly #epochMs: () => number
   readonly #random: Random
@@ -77,6 +80,7 @@ export class JobsService implements Startable {
     this.#components = components
     this.#self = components.peerId.toString()
     this.#admit = init.admit ?? (() => {})
+    this.#linkTo = init.linkTo ?? (() => undefined)
     this.#clock = init.clock ?? systemClock
     this.#epochMs = init.epochMs ?? (() => Date.now())
     this.#random = init.random ?? seededRandom(seedFrom(this.#self, 'jobs'))
@@ -299,6 +303,7 @@ export class JobsService implements Startable {
     const desk = {
       list: () => this.list(),
       known: (job: string) => this.#known(job),
+      linkTo: this.#linkTo,
       submit: async (envelope: Uint8Array) => (await this.announce(envelope)).job,
       stop: async (envelope: Uint8Array) => {
         const signed = await openStatement(envelope)

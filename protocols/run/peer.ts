@@ -76,6 +76,7 @@ export type RunPeerEvent =
       root: string
       loss: number | null
       totalWeight: number
+      contributors: readonly { peer: string; weight: number }[]
       electorate: readonly string[]
     }
   | { kind: 'synced'; round: number; root: string }
@@ -255,13 +256,14 @@ export class RunPeer {
   async #apply(outcome: Extract<RoundOutcome, { kind: 'committed' }>): Promise<void> {
     assert(outcome.round === this.#state.round, 'allreduce answers the round that was asked')
     await this.#hold(this.#advance(this.#state, outcome))
-    const { totalWeight, electorate, round } = outcome
+    const { totalWeight, contributors, electorate, round } = outcome
     this.#init.onEvent?.({
       kind: 'committed',
       round,
       root: this.#root,
       loss: this.#loss,
       totalWeight,
+      contributors,
       electorate,
     })
   }

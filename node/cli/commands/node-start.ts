@@ -15,7 +15,10 @@ export function addNodeStart(node: Command, perform: Perform): void {
     .description(
       'Runs a peer that trains the jobs of a swarm until it is interrupted. It needs no open port: peers that cannot reach it come over the relay of the coordinator.',
     )
-    .option('--listen <multiaddr...>', 'addresses to listen on', ['/ip4/0.0.0.0/tcp/0'])
+    .option('--listen <multiaddr...>', 'addresses to listen on', [
+      '/ip4/0.0.0.0/tcp/0',
+      '/ip4/0.0.0.0/tcp/0/ws',
+    ])
     .option('--announce <multiaddr...>', 'addresses to tell others, behind a NAT with a forwarded port', [])
     .option('--mdns', 'look for peers on the local network', false)
     .option('--threads <count>', 'threads for training (default: half of the cores)', wholeNumber(1, 256))

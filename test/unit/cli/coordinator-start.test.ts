@@ -8,7 +8,15 @@ import { runCoordinatorStart } from '../../../node/cli/coordinator-start.ts'
 import { Interruption } from '../../../node/cli/io.ts'
 
 // it listens nowhere: this is about its end, not its network
-const options = { listen: [], announce: [], mdns: false, allowOwner: [], json: true }
+const options = {
+  listen: [],
+  announce: [],
+  mdns: false,
+  allowOwner: [],
+  page: false,
+  pageHost: '',
+  json: true,
+}
 
 /** Runs it and aborts with SIGTERM as soon as `isTime` says so of the lines on stdout. */
 async function interrupted(isTime: (stdout: string) => boolean) {

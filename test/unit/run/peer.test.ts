@@ -76,6 +76,7 @@ class Swarm {
       root: given[0]![1].root,
       average,
       electorate: given.map(([peer]) => peer),
+      contributors: updates.map(([peer, { weight }]) => ({ peer, weight })),
       totalWeight,
     }
     this.outcomes.push(outcome)

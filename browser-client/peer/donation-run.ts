@@ -1,0 +1,247 @@
+/**
+ * One donation, from the click to the goodbye:
+ *
+ *     connecting ──▶ downloading ──▶ preparing ──▶ in the run ⇄ paused ──▶ leaving ──▶ ended
+ *                                                  (waiting, syncing, training, averaging)
+ *
+ * A pause leaves the run, so that nobody waits for this tab, and keeps what was prepared; the tab goes on serving blocks.
+ * What the donor allows comes in through {@link Donation}; what happens goes out through a {@link Reporter}.
+ */
+
+import type { Compute } from '../../engine/compute/compute.ts'
+import { type PreparedJob, type PrepareEvent, prepareJob } from '../../peer/prepare.ts'
+import { type EndListener, listenForEnd } from '../../peer/run-end.ts'
+import { type PartEvent, takePart } from '../../peer/take-part.ts'
+import { SwarmError } from '../../protocols/core/errors.ts'
+import type { Manifest, SignedJob } from '../../protocols/jobs/index.ts'
+import type { Donation, DonationPhase, WorkLimits } from '../donation.ts'
+import { loadOrCreateIdentity } from '../storage/identity.ts'
+import { makeRoom, openJobBlocks } from '../storage/job-blocks.ts'
+import { openTabCompute, type TabCompute } from '../worker/compute.ts'
+import { openTabPeer, type TabPeer } from './network.ts'
+import { Reporter } from './reporter.ts'
+import { chooseRuntime, loadRuntime } from './runtime.ts'
+import type { PeerInit } from './start.ts'
+import { waitForJob } from './wait-for-job.ts'
+import { type WorkerClock, workerClock } from './worker-clock.ts'
+
+/** `finish` waits this long for the round to end: past it the others are stuck, and the donor is not to wait for them. */
+const finishMsMax = 30_000
+
+/** What Stop may take: goodbyes that have not gone out by then do not go out. */
+const stopMsMax = 800
+
+export class DonationRun implements Donation {
+  readonly #init: PeerInit
+  readonly #clock: WorkerClock
+  readonly #reporter: Reporter
+  readonly #stopping = new AbortController()
+  #limits: WorkLimits
+  #compute: TabCompute | undefined
+  #peer: TabPeer | undefined
+  /** Aborts the part that the tab takes in the run, when it has to pause. */
+  #pausing = new AbortController()
+  #mayRun = Promise.withResolvers<void>()
+  #roundEnded = Promise.withResolvers<void>()
+
+  /** Settles when the donation is over and nothing of it is left. */
+  readonly ended: Promise<void>
+
+  constructor(init: PeerInit) {
+    this.#init = init
+    this.#limits = init.limits
+    if (init.limits.mayRun) this.#mayRun.resolve()
+    this.#clock = workerClock(new URL(init.program.entries.timerWorker, document.baseURI))
+    this.#reporter = new Reporter({ ...init, clock: this.#clock })
+    addEventListener('pagehide', this.#onPageHide)
+    this.ended = this.#run()
+  }
+
+  limit(limits: WorkLimits): void {
+    const mayRun = this.#limits.mayRun
+    this.#limits = limits
+    this.#compute?.allow(limits)
+    if (limits.mayRun === mayRun) return
+    if (limits.mayRun) {
+      this.#pausing = new AbortController()
+      this.#mayRun.resolve()
+    } else {
+      this.#mayRun = Promise.withResolvers()
+      this.#pausing.abort()
+    }
+  }
+
+  async finish(): Promise<void> {
+    this.#reporter.log('info', 'Leaving after this round.')
+    this.#roundEnded = Promise.withResolvers()
+    const stopTimer = this.#clock.setTimer(finishMsMax, () => this.#roundEnded.resolve())
+    if (this.#limits.mayRun) await Promise.race([this.#roundEnded.promise, this.ended])
+    stopTimer()
+    this.#stopping.abort()
+    await this.ended
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping.abort()
+    this.#compute?.kill()
+    await this.ended
+  }
+
+  readonly #onPageHide = (): void => void this.stop()
+
+  async #run(): Promise<void> {
+    const { signal } = this.#stopping
+    const blocks = await openJobBlocks(this.#init.invitation.job)
+    if (!blocks.isKept)
+      this.#reporter.log('warning', 'This browser keeps no files: a reload loads all again.')
+    try {
+      const peer = await this.#connect(blocks.store)
+      const signed = await waitForJob(peer, this.#init.invitation.job, { clock: this.#clock, signal })
+      this.#reporter.job(signed)
+      await this.#takePart(peer, signed)
+    } catch (error) {
+      if (!signal.aborted) this.#reporter.fail(error)
+    } finally {
+      removeEventListener('pagehide', this.#onPageHide)
+      await this.#leave()
+      await blocks.close()
+      this.#clock.close()
+    }
+  }
+
+  async #connect(store: Parameters<typeof openTabPeer>[0]['store']): Promise<TabPeer> {
+    const { invitation, limits } = this.#init
+    const peer = await openTabPeer({
+      key: await loadOrCreateIdentity(),
+      store,
+      clock: this.#clock,
+      bootstrap: invitation.addresses,
+      self: { role: 'tab', backend: 'auto', threads: limits.threads, clientOnly: false },
+      admit: ({ job }) => {
+        if (job !== invitation.job)
+          throw new SwarmError('REFUSED', `this tab runs job ${invitation.job} only`)
+      },
+    })
+    this.#peer = peer
+    this.#reporter.watch(peer)
+    return peer
+  }
+
+  /** Prepares the job and takes part in its run, until that ends or the donor stops. */
+  async #takePart(peer: TabPeer, signed: SignedJob): Promise<void> {
+    const { services } = peer
+    const end = listenForEnd({ signed, jobs: services.jobs, clock: this.#clock, epochMs: Date.now })
+    const signal = AbortSignal.any([this.#stopping.signal, end.signal])
+    try {
+      const prepared = await this.#prepare(peer, signed, signal)
+      while (true) await this.#part(peer, prepared, signal)
+    } catch (error) {
+      if (end.ended === undefined || this.#stopping.signal.aborted) throw error
+      this.#tellEnd(end)
+    } finally {
+      end.close()
+    }
+  }
+
+  async #prepare(peer: TabPeer, signed: SignedJob, signal: AbortSignal): Promise<PreparedJob> {
+    const { program } = this.#init
+    const { manifest, job } = signed
+    this.#reporter.enter('downloading')
+    const bytes = manifest.model.bytes + manifest.data.bytes
+    for (const gone of await makeRoom(job, bytes))
+      this.#reporter.log('info', `Made room: job ${gone} is gone.`)
+    const name = await chooseRuntime(this.#limits.mayUseGpu)
+    const runtime = await loadRuntime(program, name, {
+      signal,
+      onProgress: (bytes, bytesTotal) => this.#reporter.progress({ what: 'runtime', bytes, bytesTotal }),
+    })
+    const url = new URL(program.entries.computeWorker, document.baseURI)
+    const compute = openTabCompute({ url, runtime, allowance: this.#limits, clock: this.#clock })
+    this.#compute = compute
+    return prepareJob(
+      {
+        peer,
+        signed,
+        compute: this.#counting(compute),
+        backend: 'auto',
+        threads: this.#limits.threads,
+        clock: this.#clock,
+        onEvent: (event) => this.#onPrepare(event, manifest),
+      },
+      { signal },
+    )
+  }
+
+  /** Takes part until the donor pauses; then waits until the donor goes on. */
+  async #part(peer: TabPeer, prepared: PreparedJob, signal: AbortSignal): Promise<void> {
+    await untilAborted(this.#mayRun.promise, signal)
+    const pause = this.#pausing.signal
+    try {
+      const onEvent = (event: PartEvent) => this.#onPart(event)
+      const either = AbortSignal.any([signal, pause])
+      await takePart({ peer, prepared, clock: this.#clock, onEvent }, { signal: either })
+    } catch (error) {
+      if (signal.aborted || !pause.aborted) throw error
+    }
+    this.#reporter.enter('paused')
+  }
+
+  /** `compute`, whose steps are counted. */
+  #counting(compute: Compute): Compute {
+    const train: Compute['train'] = (task, options) =>
+      compute.train(task, { ...options, onStep: () => this.#reporter.stepped() })
+    return { ...compute, train }
+  }
+
+  #onPrepare(event: PrepareEvent, manifest: Manifest): void {
+    if (event.kind === 'fetching') {
+      const { what, progress } = event
+      const bytesTotal = manifest[what].bytes
+      const bytes = Math.round((bytesTotal * progress.blocks) / (progress.blocksTotal ?? progress.blocks))
+      this.#reporter.progress({ what, bytes, bytesTotal })
+      if (what === 'data' && progress.blocks === progress.blocksTotal) this.#reporter.enter('preparing')
+    } else {
+      this.#reporter.compiled(event.model, this.#limits.threads)
+    }
+  }
+
+  #onPart(event: PartEvent): void {
+    if (event.kind === 'phase') this.#reporter.enter(phaseOf(event.phase), event.round)
+    else if (event.kind === 'committed') {
+      this.#reporter.committed(event)
+      this.#roundEnded.resolve()
+    } else if (event.kind === 'loss-not-finite') this.#reporter.log('warning', event.error.message)
+    else if (event.kind === 'averaging' && event.event.kind === 'quorum-lost')
+      this.#reporter.log('warning', `Too few peers are left in round ${event.event.round}; waiting for more.`)
+  }
+
+  #tellEnd({ ended }: EndListener): void {
+    if (ended?.kind === 'verdict') this.#reporter.judged(ended.verdict)
+    else if (ended !== undefined) this.#reporter.log('info', `The run is over: ${ended.reason}.`)
+  }
+
+  async #leave(): Promise<void> {
+    this.#reporter.leave()
+    const { promise: isLate, resolve: tellLate } = Promise.withResolvers<void>()
+    const stopTimer = this.#clock.setTimer(stopMsMax, tellLate)
+    await Promise.race([isLate, Promise.allSettled([this.#peer?.close(), this.#compute?.close()])])
+    stopTimer()
+    this.#compute?.kill()
+    this.#reporter.close()
+  }
+}
+
+/** The donor's word for a phase of the run. */
+function phaseOf(phase: Extract<PartEvent, { kind: 'phase' }>['phase']): DonationPhase {
+  return phase === 'finished' ? 'waiting' : phase
+}
+
+/** `promise`, or the reason of `signal` when that comes first. */
+function untilAborted<Value>(promise: Promise<Value>, signal: AbortSignal): Promise<Value> {
+  return new Promise((resolve, reject) => {
+    const onAbort = () => reject(signal.reason)
+    if (signal.aborted) onAbort()
+    signal.addEventListener('abort', onAbort, { once: true })
+    void promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort))
+  })
+}

@@ -1,0 +1,29 @@
+/**
+ * Loads the peer and hands the donation to it. This is what the page's bundle holds of the peer: a download with progress,
+ * and one import whose name the build decides.
+ */
+
+import type { Donation, DonationInit, StartDonation } from './donation.ts'
+import type { StartPeer } from './peer/start.ts'
+import { downloadFiles, fetchProgram, totalBytes } from './program.ts'
+import { firstSnapshot } from './snapshot.ts'
+
+/**
+ * Starts to donate, after the donor's click.
+ * @throws {SwarmError} DOWNLOAD_FAILED, and what {@link StartPeer} throws.
+ */
+export const startDonation: StartDonation = async (init: DonationInit): Promise<Donation> => {
+  const clickedMs = performance.now()
+  init.onSnapshot(firstSnapshot)
+  const { signal } = new AbortController() // a donor who gives up here closes the tab
+  const program = await fetchProgram({ signal })
+  const bytesTotal = totalBytes(program.files)
+  await downloadFiles(program.files, {
+    signal,
+    onProgress: (bytes) =>
+      init.onSnapshot({ ...firstSnapshot, progress: [{ what: 'program', bytes, bytesTotal }] }),
+  })
+  const url = new URL(program.entries.peer, document.baseURI).href
+  const { startPeer } = (await import(url)) as { startPeer: StartPeer }
+  return startPeer({ ...init, program, clickedMs })
+}

@@ -1,0 +1,71 @@
+/**
+ * The compute worker of a tab: serves the engine (engine/compute) to its page, over the build of onnxruntime-web that the page
+ * has chosen, no faster than the donor allows. Started by `compute.ts`, never by hand.
+ */
+
+import { openWasmBackend } from '../../engine/backends/wasm.ts'
+import { openWebGpuBackend } from '../../engine/backends/webgpu.ts'
+import type { OpenOptions } from '../../engine/compute/compute.ts'
+import type { Answer, ServerPort } from '../../engine/compute/messages.ts'
+import { type BackendFactory, serveCompute } from '../../engine/compute/serve.ts'
+import { SwarmError } from '../../protocols/core/errors.ts'
+import type { RuntimeName } from '../program.ts'
+import type { WorkerRequest } from './messages.ts'
+import { Pacer, pacedBackend } from './paced-backend.ts'
+
+/** Each is a chunk of its own, and one of them is loaded. */
+const runtimes = {
+  wasm: () => import('onnxruntime-web/wasm'),
+  webgpu: () => import('onnxruntime-web/webgpu'),
+  jspi: () => import('onnxruntime-web/jspi'),
+} satisfies { [Name in RuntimeName]: () => Promise<unknown> }
+
+type Begin = Extract<WorkerRequest, { kind: 'begin' }>
+
+const { promise: begun, resolve: begin } = Promise.withResolvers<Begin>()
+
+const pacer = begun.then(
+  ({ allowance }) =>
+    new Pacer(allowance, {
+      now: () => performance.now(),
+      rest: (delayMs) => new Promise((resolve) => setTimeout(resolve, delayMs)),
+    }),
+)
+
+/** A message to itself is delivered after those that wait; a timer of 0 ms would cost 4. */
+const { port1: inlet, port2: outlet } = new MessageChannel()
+const turns: (() => void)[] = []
+outlet.onmessage = () => turns.shift()?.()
+
+const port: ServerPort = {
+  post: (answer: Answer, transfer) => postMessage(answer, { transfer }),
+  onRequest: (handler) =>
+    addEventListener('message', ({ data }: MessageEvent<WorkerRequest>) => {
+      if (data.kind === 'begin') begin(data)
+      else if (data.kind === 'allow') void pacer.then((pacer) => pacer.allow(data.allowance))
+      else handler(data)
+    }),
+  turn: () =>
+    new Promise((resolve) => {
+      turns.push(resolve)
+      inlet.postMessage(undefined)
+    }),
+  // The page ends the thread, and waits for this before it does.
+  close: () => postMessage('closed'),
+}
+
+serveCompute(port, openBackend)
+
+async function openBackend({ backend, threads }: OpenOptions): ReturnType<BackendFactory> {
+  const { runtime } = await begun
+  const ort = await runtimes[runtime.name]()
+  ort.env.wasm.wasmPaths = { mjs: runtime.glue, wasm: runtime.wasm }
+  const wasm = async () => pacedBackend(openWasmBackend(ort, { threads }), await pacer)
+  if (backend === 'wasm' || runtime.name === 'wasm') return { backend: await wasm() }
+  try {
+    return { backend: pacedBackend(await openWebGpuBackend(ort, { threads }), await pacer) }
+  } catch (error) {
+    if (backend === 'webgpu' || !(error instanceof SwarmError)) throw error
+    return { backend: await wasm(), note: `${error.message}; using wasm` }
+  }
+}

@@ -1,0 +1,65 @@
+/**
+ * The compute worker as the page sees it: starts the thread, speaks with it, and can end it at once. A kernel cannot be
+ * interrupted, but its thread can, so Stop never waits for a step.
+ */
+
+import { connectCompute } from '../../engine/compute/client.ts'
+import type { Compute } from '../../engine/compute/compute.ts'
+import type { Answer, ClientPort } from '../../engine/compute/messages.ts'
+import type { Clock } from '../../protocols/core/clock.ts'
+import type { Allowance, Runtime, WorkerRequest } from './messages.ts'
+
+/** The time a worker gets to free its graphs before it is ended by force. */
+const closeDeadlineMs = 500
+
+export interface TabCompute extends Compute {
+  /** How much it may do; counts from the next run of a kernel on. */
+  allow(allowance: Allowance): void
+  /** Ends the worker at once, in the middle of whatever it does; pending calls reject. */
+  kill(): void
+}
+
+export interface TabComputeInit {
+  /** Of the worker's script. */
+  url: URL
+  runtime: Runtime
+  allowance: Allowance
+  clock: Clock
+}
+
+/** Starts a worker. */
+export function openTabCompute({ url, runtime, allowance, clock }: TabComputeInit): TabCompute {
+  const worker = new Worker(url, { type: 'module', name: 'compute' })
+  const post = (request: WorkerRequest, transfer: ArrayBuffer[] = []) => worker.postMessage(request, transfer)
+  const { promise: ended, resolve: end } = Promise.withResolvers<void>()
+  let tellDeath: (reason: unknown) => void = () => {}
+  const kill = () => {
+    worker.terminate()
+    end()
+    tellDeath(new Error('it was stopped'))
+  }
+  const port: ClientPort = {
+    post: (request, transfer) => post(request, transfer),
+    onAnswer: (handler) => {
+      worker.addEventListener('message', ({ data }: MessageEvent<Answer | 'closed'>) => {
+        if (data === 'closed') end()
+        else handler(data)
+      })
+    },
+    onDeath: (handler) => {
+      tellDeath = handler
+      worker.addEventListener('error', ({ message }) => {
+        handler(new Error(message || 'its script could not be loaded'))
+        end()
+      })
+    },
+    ended: async () => {
+      const stopTimer = clock.setTimer(closeDeadlineMs, kill)
+      await ended
+      stopTimer()
+      worker.terminate()
+    },
+  }
+  post({ kind: 'begin', runtime, allowance })
+  return { ...connectCompute(port), allow: (allowance) => post({ kind: 'allow', allowance }), kill }
+}

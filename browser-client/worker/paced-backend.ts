@@ -1,0 +1,81 @@
+/**
+ * A backend that rests between its runs, so that a donor's machine stays usable: after each run it waits as long as the
+ * asked share of time demands (governor/pacer.ts keeps the books), and while it may not run at all, until it may.
+ *
+ *     run ▓▓▓▓▓ rest ░░░░░ run ▓▓▓▓▓▓▓ rest ░░░░░░░        share 0.5
+ */
+
+import type { Backend, Executable } from '../../engine/backends/backend.ts'
+import { afterWork, newPace, type Pace, restMs, withShare } from '../governor/pacer.ts'
+import type { Allowance } from './messages.ts'
+
+export interface PacerInit {
+  /** Milliseconds. */
+  now(): number
+  /** Resolves `delayMs` later. */
+  rest(delayMs: number): Promise<void>
+}
+
+/** Decides when the next run may begin. */
+export class Pacer {
+  readonly #init: PacerInit
+  #allowance: Allowance
+  #books: Pace
+  #mayRun = Promise.withResolvers<void>()
+
+  constructor(allowance: Allowance, init: PacerInit) {
+    this.#init = init
+    this.#allowance = allowance
+    this.#books = newPace(init.now())
+    if (allowance.mayRun) this.#mayRun.resolve()
+  }
+
+  /** Counts from the next run on; a rest under way changes with it. */
+  allow(allowance: Allowance): void {
+    const previous = this.#allowance
+    this.#allowance = allowance
+    this.#books = withShare(this.#books, previous.dutyCycle, allowance.dutyCycle)
+    if (allowance.mayRun) this.#mayRun.resolve()
+    else if (previous.mayRun) this.#mayRun = Promise.withResolvers()
+  }
+
+  /** Waits until a run may begin, runs it, and notes what it took. */
+  async run<Result>(task: () => Promise<Result>): Promise<Result> {
+    await this.#turn()
+    const startedMs = this.#init.now()
+    try {
+      return await task()
+    } finally {
+      this.#books = afterWork(this.#books, startedMs, this.#init.now(), this.#allowance.dutyCycle)
+    }
+  }
+
+  async #turn(): Promise<void> {
+    while (true) {
+      await this.#mayRun.promise
+      const delayMs = restMs(this.#books, this.#init.now())
+      if (delayMs === 0 && this.#allowance.mayRun) return
+      await this.#init.rest(delayMs)
+    }
+  }
+}
+
+/** `backend`, whose runs wait for `pacer`. Compiling does not wait: it is done once, and the first step is waited for. */
+export function pacedBackend(backend: Backend, pacer: Pacer): Backend {
+  return {
+    name: backend.name,
+    compile: async (model, options) => pacedExecutable(await backend.compile(model, options), pacer),
+    newState: () => backend.newState(),
+    inferTypes: (model) => backend.inferTypes(model),
+    evaluateConstants: (model) => backend.evaluateConstants(model),
+  }
+}
+
+function pacedExecutable(executable: Executable, pacer: Pacer): Executable {
+  return {
+    inputs: executable.inputs,
+    state: executable.state,
+    run: (feeds, options) => pacer.run(() => executable.run(feeds, options)),
+    release: () => executable.release(),
+  }
+}
