@@ -81,6 +81,23 @@ export interface TrainingProgram {
   slotNames: readonly string[]
   /** Outputs of the step graph to the inputs of the next step. */
   carry: Readonly<Record<string, string>>
+  /** The same step in two graphs, for a batch that does not fit at once. Made when asked for: most jobs never do. */
+  split(): SplitStep
+}
+
+/** Step in two: one graph adds up the gradients of pieces of a batch, another steps on the sum. */
+export interface SplitStep {
+  /**
+   * ONNX. Inputs: the samples, `labels`, `share` [] (the piece's share of the batch), `kept` [] (0: forget what was added
+   * up before; else 1), every parameter, every sum. Outputs: `loss` [] of the piece, and each sum's next value. The sum of a
+   * statistic is its value minus its next one, as in the gradient graph.
+   */
+  accumulateModel: Uint8Array
+  accumulateCarry: Readonly<Record<string, string>>
+  /** Names of the sums, for each parameter in order; shapes are the parameters'. */
+  sumNames: readonly string[]
+  /** ONNX. Inputs: `learning_rate` [], `step` [], every parameter, slot and sum. Outputs: as the step graph's, but the loss. */
+  applyModel: Uint8Array
 }
 
 /**
@@ -111,11 +128,15 @@ export async function compileProgram(
     gradientModel: gradientGraph(imported, spec.loss, device),
     evaluationModel: evaluationGraph(imported, spec.loss, device),
     ...stepGraph(imported, spec, device),
+    split: () => ({
+      ...accumulateGraph(imported, spec, device),
+      applyModel: applyGraph(imported, spec, device),
+    }),
   }
 }
 
 /** Names that the graphs use for themselves; a model's input or parameter may not have them. */
-const reserved = ['labels', 'learning_rate', 'step', 'loss', 'gradient', 'loss_sum', 'correct']
+const reserved = 'labels learning_rate step loss gradient loss_sum correct share kept'.split(' ')
 
 /** A graph with the model and its loss in it. */
 interface Stage {
@@ -178,37 +199,101 @@ function stepGraph(
   spec: TrainingSpec,
   device: Device,
 ): Pick<TrainingProgram, 'stepModel' | 'slotNames' | 'carry'> {
-  const stage = openGraph(model, spec.loss, device, 'training')
-  const { f, inputs, loss } = stage
+  const { f, inputs, weights, statistics, loss, gradients } = openGraph(model, spec.loss, device, 'training')
+  const update = addUpdate(f, spec.optimizer, { weights, gradients: gradients(), statistics })
+  const graph = f.builder.finish({ loss: loss.mean, ...update.outputs }, [...inputs, ...update.scalars])
+  return { stepModel: writeModel(graph), slotNames: update.slotNames, carry: update.carry }
+}
+
+function accumulateGraph(
+  model: ImportedModel,
+  spec: TrainingSpec,
+  device: Device,
+): Omit<SplitStep, 'applyModel'> {
+  const { f, inputs, weights, statistics, loss, gradients } = openGraph(model, spec.loss, device, 'training')
   const { builder } = f
-  const scalar: TensorType = { dtype: 'float32', shape: [] }
-  const scalars = {
-    learningRate: builder.input('learning_rate', scalar),
-    step: builder.input('step', scalar),
-  }
-  const optimizer = graphOptimizer(spec.optimizer)
-  const { gradClip } = spec.optimizer
-  const raw = stage.gradients()
-  const gradients = gradClip === undefined ? raw : clipByNorm(f, raw, gradClip)
+  const [share, kept] = [builder.input('share', scalar), builder.input('kept', scalar)]
+  const weightGradients = gradients()
+  const changes = [
+    ...weights.map((weight, index) => [weight, weightGradients[index]!] as const),
+    ...statistics.map(({ now, next }) => [now, f.sub(now, next)] as const),
+  ]
   const outputs: Record<string, Value> = { loss: loss.mean }
+  const accumulateCarry: Record<string, string> = {}
+  for (const [parameter, change] of changes) {
+    const sum = builder.input(sumName(parameter), parameter)
+    // not a product with 0: what was added up before may be infinite
+    const before = f.where(f.greaterOrEqual(kept, 1), sum, 0)
+    outputs[`${sum.name}/next`] = f.add(before, f.mul(change, share))
+    accumulateCarry[`${sum.name}/next`] = sum.name
+  }
+  const accumulateModel = writeModel(builder.finish(outputs, [...inputs, share, kept]))
+  return { accumulateModel, accumulateCarry, sumNames: model.parameters.map(sumName) }
+}
+
+function applyGraph({ opset, parameters }: ImportedModel, spec: TrainingSpec, device: Device): Uint8Array {
+  const f = new Formulas(new GraphBuilder(opset, device))
+  const values = parameters.map(({ name, shape, kind }) => {
+    const now = f.builder.input(name, { dtype: 'float32', shape })
+    return { kind, now, sum: f.builder.input(sumName(now), now) }
+  })
+  const [weights, statistics] = (['weight', 'statistic'] as const).map((wanted) =>
+    values.filter(({ kind }) => kind === wanted),
+  ) as [typeof values, typeof values]
+  const update = addUpdate(f, spec.optimizer, {
+    weights: weights.map(({ now }) => now),
+    gradients: weights.map(({ sum }) => sum),
+    statistics: statistics.map(({ now, sum }) => ({ now, next: f.sub(now, sum) })),
+  })
+  return writeModel(f.builder.finish(update.outputs, update.scalars))
+}
+
+const scalar: TensorType = { dtype: 'float32', shape: [] }
+
+const sumName = ({ name }: { name: string }): string => `${name}/sum`
+
+/** The optimizer's step as part of a graph. */
+interface Update {
+  /** Next values of weights, statistics and slots; `carry` says whose. */
+  outputs: Readonly<Record<string, Value>>
+  carry: Readonly<Record<string, string>>
+  slotNames: readonly string[]
+  /** The inputs that it added, besides slots. */
+  scalars: readonly Value[]
+}
+
+function addUpdate(
+  f: Formulas,
+  spec: OptimizerSpec,
+  {
+    weights,
+    gradients: raw,
+    statistics,
+  }: { weights: readonly Value[]; gradients: readonly Value[]; statistics: Stage['statistics'] },
+): Update {
+  const { builder } = f
+  const learningRate = builder.input('learning_rate', scalar)
+  const step = builder.input('step', scalar)
+  const optimizer = graphOptimizer(spec)
+  const gradients = spec.gradClip === undefined ? raw : clipByNorm(f, raw, spec.gradClip)
+  const outputs: Record<string, Value> = {}
   const carry: Record<string, string> = {}
   const slotNames: string[] = []
   const carried = (input: Value, next: Value) => {
     outputs[`${input.name}/next`] = next
     carry[`${input.name}/next`] = input.name
   }
-  for (const { now, next } of stage.statistics) carried(now, next)
-  for (const [index, weight] of stage.weights.entries()) {
+  for (const { now, next } of statistics) carried(now, next)
+  for (const [index, weight] of weights.entries()) {
     const slots = optimizer.slots.map((slot) => builder.input(`${weight.name}/${slot}`, weight))
-    const updated = optimizer.update(f, weight, gradients[index]!, slots, scalars)
+    const updated = optimizer.update(f, weight, gradients[index]!, slots, { learningRate, step })
     carried(weight, updated.parameter)
     for (const [position, slot] of slots.entries()) {
       carried(slot, updated.slots[position]!)
       slotNames.push(slot.name)
     }
   }
-  const feeds = [...inputs, scalars.learningRate, scalars.step]
-  return { stepModel: writeModel(builder.finish(outputs, feeds)), slotNames, carry }
+  return { outputs, carry, slotNames, scalars: [learningRate, step] }
 }
 
 function graphOptimizer(spec: OptimizerSpec): GraphOptimizer {

@@ -2,12 +2,11 @@
  * Trains one model on one backend: batch in, loss and update out.
  *
  * Two ways, after the job's local steps. `gradient` computes one batch's gradient at the loaded parameters and changes
- * nothing: peers average it and step together. `steps` runs the optimizer inside the graph, with parameters and its slots
- * staying where the backend computes; only the loss comes out of each step.
+ * nothing: peers average it and step together. `steps` runs the optimizer in a graph, with parameters and its slots staying
+ * where the backend computes; only the loss comes out of each step.
  *
- * The parameters live in one of two homes: a flat array here, or the step graph's carried tensors. Whichever was written
- * last holds the truth, and the other is brought up to date when it is asked for. The three graphs are compiled on first
- * use, because most jobs need only two of them.
+ * A batch may have any number of samples. One that is larger than the graphs is cut into micro-batches, whose gradients
+ * are added up; when memory runs out, the micro-batch is halved and the same batch tried again.
  *
  * Not owned here: batches, learning rates, rounds, threads. Calls must not overlap; the compute server (engine/compute)
  * sees to that.
@@ -15,6 +14,9 @@
 import { SwarmError } from '../protocols/core/errors.ts'
 import type { Batch, Tensor } from '../protocols/core/tensor.ts'
 import type { Backend, Executable } from './backends/backend.ts'
+import { type GraphKind, Graphs } from './graphs.ts'
+import { type MicroBatch, microBatches } from './micro-batches.ts'
+import { ModelState } from './model-state.ts'
 import type { TrainingProgram } from './program.ts'
 
 export interface Gradient {
@@ -39,46 +41,60 @@ export interface StepOptions {
   onStep?: (index: number, loss: number) => void | Promise<void>
 }
 
+export interface TrainerOptions {
+  /**
+   * Makes the same program for another number of samples. Without it every batch must be a multiple of the program's, and
+   * running out of memory is final.
+   */
+  recompile?: (microBatch: number) => Promise<TrainingProgram>
+  /** Called when the micro-batch was halved, with its new size and the error that asked for it. */
+  onShrink?: (microBatch: number, error: SwarmError) => void
+}
+
 export class Trainer {
-  readonly program: TrainingProgram
   readonly #backend: Backend
-  readonly #flat: Float32Array
-  readonly #views: Readonly<Record<string, Tensor>>
-  /** Which home holds the truth. */
-  #home: 'flat' | 'carried' = 'flat'
+  readonly #options: TrainerOptions
+  readonly #state: ModelState
+  /** For micro-batches of the full size. */
+  #graphs: Graphs
+  /** For the smaller last micro-batch of a batch; of the size that was needed last. */
+  #tail: Graphs | undefined
   /** Steps since the optimizer was reset; Adam's bias correction counts them. */
   #stepCount = 0
-  #gradientGraph: Promise<Executable> | undefined
-  #stepGraph: Promise<Executable> | undefined
-  #evaluationGraph: Promise<Executable> | undefined
 
-  /** A trainer at the model file's own parameters. `program` is kept and only read. */
-  static create(program: TrainingProgram, backend: Backend): Trainer {
-    return new Trainer(program, backend)
+  /** A trainer at the model file's own parameters. `program` is kept and only read; its batch is the micro-batch. */
+  static create(program: TrainingProgram, backend: Backend, options: TrainerOptions = {}): Trainer {
+    return new Trainer(program, backend, options)
   }
 
-  private constructor(program: TrainingProgram, backend: Backend) {
-    this.program = program
+  private constructor(program: TrainingProgram, backend: Backend, options: TrainerOptions) {
     this.#backend = backend
-    this.#flat = program.initial.slice()
-    this.#views = Object.fromEntries(
-      program.parameters.map(({ name, shape, offset, length }) => [
-        name,
-        { dtype: 'float32', shape, data: this.#flat.subarray(offset, offset + length) },
-      ]),
-    )
+    this.#options = options
+    this.#state = new ModelState(backend, program.parameters, program.initial)
+    this.#graphs = this.#graphsOf(program)
+  }
+
+  /** The program of the present micro-batch. */
+  get program(): TrainingProgram {
+    return this.#graphs.program
+  }
+
+  /** The most samples that one run of a graph takes, >= 1. */
+  get microBatch(): number {
+    return this.program.input.shape[0]!
   }
 
   /** Sets the parameters to a copy of `flat`, f32[parameterCount]. The optimizer's slots stay as they are. */
   load(flat: Float32Array): void {
-    this.#flat.set(flat)
-    this.#home = 'flat'
+    this.#state.load(flat)
   }
 
-  /** Copies the parameters to `into`, f32[parameterCount]. */
-  async read(into: Float32Array): Promise<void> {
-    await this.#bringHome()
-    into.set(this.#flat)
+  /**
+   * Copies the parameters to `into`, f32[parameterCount].
+   * @throws {SwarmError} DEVICE_LOST; BACKEND_FAILED.
+   */
+  read(into: Float32Array): Promise<void> {
+    return this.#state.read(into)
   }
 
   /**
@@ -86,25 +102,27 @@ export class Trainer {
    * caller has one.
    * @throws {SwarmError} DATA_INVALID for a batch that does not fit the model; LOSS_NOT_FINITE; as the backend's `run`.
    */
-  async gradient(
-    batch: Batch,
-    options: { into?: Float32Array; signal?: AbortSignal } = {},
-  ): Promise<Gradient> {
-    const feeds = this.#batchFeeds(batch)
-    await this.#bringHome()
-    this.#gradientGraph ??= this.#backend.compile(this.program.gradientModel)
+  gradient(batch: Batch, options: { into?: Float32Array; signal?: AbortSignal } = {}): Promise<Gradient> {
     const gradient = options.into ?? new Float32Array(this.program.parameterCount)
-    const executable = await this.#gradientGraph
-    const outputs = await executable.run(
-      { ...feeds, ...this.#views },
-      { into: { gradient }, signal: options.signal },
-    )
-    return { loss: finiteLoss(outputs, 0), gradient }
+    return this.#inMemory(batch, async (pieces) => {
+      const [first] = pieces
+      if (pieces.length > 1) {
+        const loss = await this.#accumulate(pieces, options)
+        await this.#state.readEach(this.#graphs.split.sumNames, gradient)
+        return { loss: finiteLoss(loss, 0), gradient }
+      }
+      const executable = await this.#graph('gradient', first!.size)
+      const outputs = await executable.run(this.#feeds(first!), {
+        into: { gradient },
+        signal: options.signal,
+      })
+      return { loss: finiteLoss(outputs.loss!.data[0]!, 0), gradient }
+    })
   }
 
   /**
    * One optimizer step for each batch, with the learning rate at the same index. Cancelled or failed half-way, it leaves
-   * the parameters after the last whole step.
+   * the parameters after the last whole step; after DEVICE_LOST they are gone, and {@link restart} is due.
    * @throws {SwarmError} DATA_INVALID; LOSS_NOT_FINITE naming the step; as the backend's `run`.
    */
   async steps(
@@ -112,16 +130,13 @@ export class Trainer {
     learningRates: readonly number[],
     { signal, onStep }: StepOptions = {},
   ): Promise<{ losses: number[] }> {
-    const feeds = batches.map((batch) => this.#batchFeeds(batch))
-    const executable = await this.#stepExecutable()
+    for (const batch of batches) this.#checkTypes(batch)
     const losses: number[] = []
-    for (const [index, feed] of feeds.entries()) {
-      const outputs = await executable.run(
-        { ...feed, learning_rate: scalar(learningRates[index]!), step: scalar(this.#stepCount + 1) },
-        { signal },
-      )
+    for (const [index, batch] of batches.entries()) {
+      const scalars = { learning_rate: scalar(learningRates[index]!), step: scalar(this.#stepCount + 1) }
+      const stepLoss = await this.#inMemory(batch, (pieces) => this.#step(pieces, scalars, signal))
       this.#stepCount += 1
-      const loss = finiteLoss(outputs, index)
+      const loss = finiteLoss(stepLoss, index)
       losses.push(loss)
       await onStep?.(index, loss)
     }
@@ -132,67 +147,129 @@ export class Trainer {
    * Loss and hits of one batch at the current parameters, which stay.
    * @throws {SwarmError} DATA_INVALID; as the backend's `run`.
    */
-  async evaluate(batch: Batch, { signal }: { signal?: AbortSignal } = {}): Promise<Evaluation> {
-    const feeds = this.#batchFeeds(batch)
-    await this.#bringHome()
-    this.#evaluationGraph ??= this.#backend.compile(this.program.evaluationModel)
-    const executable = await this.#evaluationGraph
-    const outputs = await executable.run({ ...feeds, ...this.#views }, { signal })
-    return {
-      lossSum: outputs.loss_sum!.data[0]!,
-      correct: outputs.correct!.data[0]!,
-      predictions: batch.labels.data.length,
-    }
+  evaluate(batch: Batch, { signal }: { signal?: AbortSignal } = {}): Promise<Evaluation> {
+    return this.#inMemory(batch, async (pieces) => {
+      const total = { lossSum: 0, correct: 0, predictions: batch.labels.data.length }
+      for (const piece of pieces) {
+        const executable = await this.#graph('evaluation', piece.size)
+        const outputs = await executable.run(this.#feeds(piece), { signal })
+        total.lossSum += outputs.loss_sum!.data[0]!
+        total.correct += outputs.correct!.data[0]!
+      }
+      return total
+    })
   }
 
   /** Sets the optimizer's slots to zero and its step count to 0, as at the start of a run. */
-  async resetOptimizer(): Promise<void> {
+  resetOptimizer(): void {
     this.#stepCount = 0
-    if (this.#stepGraph !== undefined) await this.#zeroSlots(await this.#stepGraph)
+    this.#state.forget(this.program.slotNames)
   }
 
-  /** Gives the compiled graphs back. The trainer must not be used afterwards. */
+  /**
+   * Begins anew after DEVICE_LOST: at the parameters that were last loaded or read, with the optimizer's slots at zero. Slots
+   * are not saved for this: reading them back in every round would cost up to twice the parameters' transfer.
+   */
+  async restart(): Promise<void> {
+    await this.#releaseGraphs()
+    await this.#state.restart()
+    this.#graphs = this.#graphsOf(this.program)
+    this.resetOptimizer()
+  }
+
+  /** Gives graphs and state back. The trainer must not be used afterwards. */
   async release(): Promise<void> {
-    // A graph that failed to compile has told its caller so, and holds nothing to give back.
-    const nothing = () => undefined
-    for (const graph of [this.#gradientGraph, this.#stepGraph, this.#evaluationGraph]) {
-      await graph?.then((executable) => executable.release(), nothing)
+    await this.#releaseGraphs()
+    await this.#state.release()
+  }
+
+  /** Calls `task` with the pieces of `batch`; while memory runs out, halves the micro-batch and calls it again. */
+  async #inMemory<Result>(
+    batch: Batch,
+    task: (pieces: readonly MicroBatch[]) => Promise<Result>,
+  ): Promise<Result> {
+    this.#checkTypes(batch)
+    for (;;) {
+      try {
+        const pieces = microBatches(batch, this.microBatch)
+        await this.#state.carry()
+        return await task(pieces)
+      } catch (error) {
+        const isMemory = error instanceof SwarmError && error.code === 'OUT_OF_MEMORY'
+        if (!isMemory || !(await this.#shrink(error))) throw error
+      }
     }
   }
 
-  /** The step graph with the current parameters in its carried tensors. */
-  async #stepExecutable(): Promise<Executable> {
-    if (this.#stepGraph === undefined) {
-      this.#stepGraph = this.#backend.compile(this.program.stepModel, { carry: this.program.carry })
-      await this.#zeroSlots(await this.#stepGraph)
-    }
-    const executable = await this.#stepGraph
-    if (this.#home === 'flat') {
-      for (const [name, view] of Object.entries(this.#views)) await executable.state.write(name, view)
-      this.#home = 'carried'
-    }
-    return executable
+  /** Halves the micro-batch, if it can be. The state stays: a run that fails for want of memory has not changed it. */
+  async #shrink(error: SwarmError): Promise<boolean> {
+    const { recompile, onShrink } = this.#options
+    const half = Math.floor(this.microBatch / 2)
+    if (recompile === undefined || half === 0) return false
+    await this.#releaseGraphs()
+    this.#graphs = this.#graphsOf(await recompile(half))
+    onShrink?.(half, error)
+    return true
   }
 
-  async #zeroSlots(executable: Executable): Promise<void> {
-    for (const name of this.program.slotNames) {
-      const { shape } = executable.inputs.get(name)!
-      const data = new Float32Array(shape.reduce((product, size) => product * size, 1))
-      await executable.state.write(name, { dtype: 'float32', shape, data })
-    }
+  /** One optimizer step on a batch. Returns the loss before it. */
+  async #step(
+    pieces: readonly MicroBatch[],
+    scalars: Readonly<Record<string, Tensor>>,
+    signal: AbortSignal | undefined,
+  ): Promise<number> {
+    const [first] = pieces
+    const isWhole = pieces.length === 1
+    const executable = isWhole ? await this.#graph('step', first!.size) : await this.#graphs.get('apply')
+    await this.#state.zero(this.program.slotNames, executable.inputs)
+    const summed = isWhole ? undefined : await this.#accumulate(pieces, { signal })
+    const feeds = isWhole ? { ...this.#feeds(first!), ...scalars } : scalars
+    const outputs = await executable.run(feeds, { signal })
+    this.#state.markStepped()
+    return summed ?? outputs.loss!.data[0]!
   }
 
-  /** Makes the flat array hold the truth again. */
-  async #bringHome(): Promise<void> {
-    if (this.#home === 'flat') return
-    const executable = await this.#stepGraph!
-    for (const [name, view] of Object.entries(this.#views)) {
-      await executable.state.read(name, view.data as Float32Array)
+  /** Leaves the gradient of all `pieces` together in the state's sums. Returns their loss. */
+  async #accumulate(pieces: readonly MicroBatch[], { signal }: { signal?: AbortSignal }): Promise<number> {
+    let loss = 0
+    for (const [index, piece] of pieces.entries()) {
+      const executable = await this.#graph('accumulate', piece.size)
+      await this.#state.zero(this.#graphs.split.sumNames, executable.inputs)
+      const scalars = { share: scalar(piece.share), kept: scalar(Number(index > 0)) }
+      const outputs = await executable.run({ ...this.#feeds(piece), ...scalars }, { signal })
+      loss += piece.share * outputs.loss!.data[0]!
     }
-    this.#home = 'flat'
+    return loss
   }
 
-  #batchFeeds(batch: Batch): Record<string, Tensor> {
+  /** The graph of `kind` for `size` samples. */
+  async #graph(kind: Exclude<GraphKind, 'apply'>, size: number): Promise<Executable> {
+    if (size === this.microBatch) return this.#graphs.get(kind)
+    if (this.#tail?.program.input.shape[0] !== size) {
+      const { recompile } = this.#options
+      if (recompile === undefined) throw leftOver(size, this.microBatch)
+      await this.#tail?.release()
+      this.#tail = this.#graphsOf(await recompile(size))
+    }
+    return this.#tail!.get(kind)
+  }
+
+  #graphsOf(program: TrainingProgram): Graphs {
+    return new Graphs(program, this.#backend, this.#state.carried)
+  }
+
+  async #releaseGraphs(): Promise<void> {
+    await this.#graphs.release()
+    await this.#tail?.release()
+    this.#tail = undefined
+  }
+
+  #feeds({ batch }: MicroBatch): Record<string, Tensor> {
+    const { input } = this.program
+    return { [input.name]: batch.inputs[input.name]!, labels: batch.labels }
+  }
+
+  #checkTypes(batch: Batch): void {
     const { input, labels } = this.program
     const samples = batch.inputs[input.name]
     if (samples === undefined) {
@@ -202,29 +279,32 @@ export class Trainer {
     }
     requireType(`input '${input.name}'`, samples, input)
     requireType('labels', batch.labels, labels)
-    return { [input.name]: samples, labels: batch.labels }
   }
 }
 
-function requireType(
-  what: string,
-  actual: Tensor,
-  expected: { dtype: string; shape: readonly number[] },
-): void {
-  const describe = ({ dtype, shape }: { dtype: string; shape: readonly number[] }) =>
-    `${dtype} [${shape.join(', ')}]`
-  if (describe(actual) === describe(expected)) return
+type Type = Readonly<{ dtype: string; shape: readonly number[] }>
+
+/** The number of samples, which comes first, is free. */
+function requireType(what: string, actual: Type, expected: Type): void {
+  const describe = ({ dtype, shape }: Type, count: string) =>
+    `${dtype} [${[count, ...shape.slice(1)].join(', ')}]`
+  if (describe(actual, 'n') === describe(expected, 'n')) return
   throw new SwarmError(
     'DATA_INVALID',
-    `${what} of the batch is ${describe(actual)}, the model takes ${describe(expected)}`,
-    {
-      hint: 'Check the batch size and the sample shape of the data set against the model.',
-    },
+    `${what} of the batch is ${describe(actual, `${actual.shape[0]}`)}, the model takes ${describe(expected, 'n')}`,
+    { hint: 'Check the sample shape of the data set against the model.' },
   )
 }
 
-function finiteLoss(outputs: Readonly<Record<string, Tensor>>, index: number): number {
-  const loss = outputs.loss!.data[0]!
+function leftOver(size: number, microBatch: number): SwarmError {
+  return new SwarmError(
+    'DATA_INVALID',
+    `a batch leaves ${size} samples over; the model was compiled for ${microBatch} at a time`,
+    { hint: `Use batches of a multiple of ${microBatch} samples.` },
+  )
+}
+
+function finiteLoss(loss: number, index: number): number {
   if (Number.isFinite(loss)) return loss
   throw new SwarmError('LOSS_NOT_FINITE', `loss of local step ${index} is ${loss}`, {
     hint: 'Lower the learning rate, add warm-up steps or gradient clipping, and check the data for non-finite values.',

@@ -23,7 +23,7 @@ export interface Backend {
    * @throws {SwarmError} MODEL_INVALID, MODEL_UNSUPPORTED, OUT_OF_MEMORY or BACKEND_FAILED.
    */
   compile(model: Uint8Array, options?: CompileOptions): Promise<Executable>
-  /** Tensors that outlive runs. Empty at first; the caller releases it, after the executables that were compiled with it. */
+  /** Tensors that outlive runs and executables. Empty at first; the caller releases it. */
   newState(): CarriedState
   /**
    * Types of all graph outputs of `model`, as the runtime's own shape inference sees them. To learn an intermediate's

@@ -1,10 +1,11 @@
 /**
- * Where an onnxruntime build keeps the tensors that outlive a run. Two ways, after what the build can do:
+ * Where an onnxruntime build keeps the tensors that outlive a run. Three ways, after what the build can do:
  *
  *   filled    `run` writes into arrays it is given (native). A tensor that a run changes has two arrays; the run reads one
  *             and writes the other: no copy, no allocation.
- *   returned  `run` makes its own outputs, and each becomes the next run's input as it is. In WebAssembly it lies in main
- *             memory; under WebGPU on the device, where it must be disposed of, and read by a graph that copies it out.
+ *   returned  `run` makes its own outputs in main memory (WebAssembly), and each becomes the next run's input as it is.
+ *   device    as `returned`, on a device. A tensor there belongs to the session that made it: it must be disposed of, or
+ *             moved to another session, before that one is released; later is an access to freed memory (onnxruntime 1.30).
  *
  * Runs and these calls must not overlap; session.ts holds the lock.
  */
@@ -12,21 +13,31 @@ import type { Tensor as OrtTensor, TensorConstructor } from 'onnxruntime-common'
 import { assert } from '../../protocols/core/assert.ts'
 import type { Tensor } from '../../protocols/core/tensor.ts'
 
+/** What made a tensor. */
+export type Maker = object
+
 export interface CarriedTensors {
   /** What a run reads. */
   get(name: string): OrtTensor
   /** Where a run shall write what becomes `name`; null: wherever it likes. */
   target(name: string): OrtTensor | null
-  /** `result`, which a run made for `name`, is its value from now on. */
-  advance(name: string, result: OrtTensor): void
-  write(name: string, tensor: Tensor): void
+  /** `result`, which `maker` made for `name`, is its value from now on. */
+  advance(name: string, result: OrtTensor, maker: Maker): void
+  write(name: string, tensor: Tensor): Promise<void>
   read(name: string, into: Float32Array): Promise<void>
+  /** Before `maker` goes: keeps what it made. Never fails; what cannot be kept is gone. */
+  outlive(maker: Maker): Promise<void>
   /** Forgets all tensors and gives their memory back. */
   clear(): void
 }
 
-/** Copies a tensor that lies on the device to main memory. */
-export type ReadBack = (tensor: OrtTensor) => Promise<Float32Array>
+/** Copies of tensors, by sessions that live as long as the state. */
+export interface Device {
+  /** A copy of `tensor`, of main memory or the device, on the device. */
+  copyTo(tensor: OrtTensor): Promise<OrtTensor>
+  /** A copy of `tensor`, of the device, in main memory. */
+  copyFrom(tensor: OrtTensor): Promise<Float32Array>
+}
 
 /** Carried tensors of a build that writes where it is told. */
 export function filledTensors(factory: TensorConstructor): CarriedTensors {
@@ -44,34 +55,56 @@ export function filledTensors(factory: TensorConstructor): CarriedTensors {
       tensor.next = tensor.now
       tensor.now = result
     },
-    write: (name, tensor) => {
+    write: async (name, tensor) => {
       const known = tensors.get(name)
       if (known === undefined) tensors.set(name, { now: toOrt(factory, copyOf(tensor)), next: null })
       else (known.now.data as Float32Array).set(tensor.data)
     },
     read: async (name, into) => into.set(slot(name).now.data as Float32Array),
+    outlive: async () => undefined,
     clear: () => tensors.clear(),
   }
 }
 
-/** Carried tensors of a build that makes its own outputs. `readBack`: for those that lie on a device. */
-export function returnedTensors(factory: TensorConstructor, readBack: ReadBack): CarriedTensors {
+/** Carried tensors of a build that makes its own outputs in main memory. */
+export function returnedTensors(factory: TensorConstructor): CarriedTensors {
   const tensors = new Map<string, OrtTensor>()
-  const replace = (name: string, tensor: OrtTensor) => {
-    tensors.get(name)?.dispose()
-    tensors.set(name, tensor)
-  }
   return {
     get: (name) => held(tensors, name),
     target: () => null,
+    advance: (name, result) => tensors.set(name, result),
+    write: async (name, tensor) => void tensors.set(name, toOrt(factory, copyOf(tensor))),
+    read: async (name, into) => into.set(held(tensors, name).data as Float32Array),
+    outlive: async () => undefined,
+    clear: () => tensors.clear(),
+  }
+}
+
+/** Carried tensors on a device. */
+export function deviceTensors(factory: TensorConstructor, device: Device): CarriedTensors {
+  /** `maker`: null for those that `device` made. */
+  const tensors = new Map<string, { tensor: OrtTensor; maker: Maker | null }>()
+  const replace = (name: string, tensor: OrtTensor, maker: Maker | null) => {
+    tensors.get(name)?.tensor.dispose()
+    tensors.set(name, { tensor, maker })
+  }
+  return {
+    get: (name) => held(tensors, name).tensor,
+    target: () => null,
     advance: replace,
-    write: (name, tensor) => replace(name, toOrt(factory, copyOf(tensor))),
-    read: async (name, into) => {
-      const tensor = held(tensors, name)
-      into.set(tensor.location === 'cpu' ? (tensor.data as Float32Array) : await readBack(tensor))
+    write: async (name, tensor) => replace(name, await device.copyTo(toOrt(factory, tensor)), null),
+    read: async (name, into) => into.set(await device.copyFrom(held(tensors, name).tensor)),
+    outlive: async (leaving) => {
+      for (const [name, { tensor, maker }] of tensors) {
+        if (maker !== leaving) continue
+        const copy = await device.copyTo(tensor).catch(() => null)
+        tensor.dispose()
+        if (copy === null) tensors.delete(name)
+        else tensors.set(name, { tensor: copy, maker: null })
+      }
     },
     clear: () => {
-      for (const tensor of tensors.values()) tensor.dispose()
+      for (const { tensor } of tensors.values()) tensor.dispose()
       tensors.clear()
     },
   }

@@ -18,7 +18,7 @@ import type {
   InferredType,
   RunOptions,
 } from './backend.ts'
-import { type CarriedTensors, filledTensors, returnedTensors, toOrt } from './carried.ts'
+import { type CarriedTensors, deviceTensors, filledTensors, returnedTensors, toOrt } from './carried.ts'
 import { backendFailure } from './failure.ts'
 import { identityModel } from './identity-model.ts'
 import { Mutex } from './mutex.ts'
@@ -135,37 +135,57 @@ class Build {
 class OrtState implements CarriedState {
   readonly tensors: CarriedTensors
   readonly #build: Build
-  #reader: InferenceSession | undefined
+  /** Sessions of a state on a device, for its copies: one leaves its result there, one in main memory. */
+  readonly #copiers = new Map<'gpu-buffer' | 'cpu', InferenceSession>()
 
   constructor(build: Build) {
     this.#build = build
     const { Tensor } = build.runtime
-    this.tensors =
-      build.traits.outputs === 'filled'
-        ? filledTensors(Tensor)
-        : returnedTensors(Tensor, (tensor) => this.#readBack(tensor))
+    switch (build.traits.outputs) {
+      case 'filled':
+        this.tensors = filledTensors(Tensor)
+        break
+      case 'returned':
+        this.tensors = returnedTensors(Tensor)
+        break
+      case 'device':
+        this.tensors = deviceTensors(Tensor, {
+          copyTo: (tensor) => this.#copy(tensor, 'gpu-buffer'),
+          // not `getData`, which ends a Node process for a tensor on the device (onnxruntime 1.30)
+          copyFrom: async (tensor) => (await this.#copy(tensor, 'cpu')).data as Float32Array,
+        })
+    }
   }
 
   write(name: string, tensor: Tensor): Promise<void> {
-    return this.#build.exclusively(async () => this.tensors.write(name, tensor))
+    return this.#build.call('writing the state', () => this.tensors.write(name, tensor))
   }
 
   read(name: string, into: Float32Array): Promise<void> {
     return this.#build.call('reading the state', () => this.tensors.read(name, into))
   }
 
-  async release(): Promise<void> {
-    await this.#build.exclusively(async () => this.tensors.clear())
-    const reader = this.#reader
-    this.#reader = undefined
-    if (reader !== undefined) await this.#build.close(reader)
+  /** Before `session` is released. */
+  outlive(session: InferenceSession): Promise<void> {
+    return this.#build.exclusively(() => this.tensors.outlive(session))
   }
 
-  /** By a graph that copies its input out: `getData` of a tensor on the device ends a Node process (onnxruntime 1.30). */
-  async #readBack(tensor: OrtTensor): Promise<Float32Array> {
-    this.#reader ??= await this.#build.create(identityModel, this.#build.traits.sessionOptions)
-    const { y } = await this.#reader.run({ x: tensor })
-    return y!.data as Float32Array
+  async release(): Promise<void> {
+    await this.#build.exclusively(async () => this.tensors.clear())
+    const copiers = [...this.#copiers.values()]
+    this.#copiers.clear()
+    for (const copier of copiers) await this.#build.close(copier)
+  }
+
+  async #copy(tensor: OrtTensor, to: 'gpu-buffer' | 'cpu'): Promise<OrtTensor> {
+    let copier = this.#copiers.get(to)
+    if (copier === undefined) {
+      const { sessionOptions } = this.#build.traits
+      copier = await this.#build.create(identityModel, { ...sessionOptions, preferredOutputLocation: to })
+      this.#copiers.set(to, copier)
+    }
+    const { y } = await copier.run({ x: tensor })
+    return y!
   }
 }
 
@@ -214,8 +234,8 @@ class OrtExecutable implements Executable {
   async release(): Promise<void> {
     if (this.#isReleased) return
     this.#isReleased = true
+    await (this.#ownsState ? this.state.release() : this.state.outlive(this.#session))
     await this.#build.close(this.#session)
-    if (this.#ownsState) await this.state.release()
   }
 
   #feeds(fed: Readonly<Record<string, Tensor>>): Record<string, OrtTensor> {
@@ -250,7 +270,7 @@ class OrtExecutable implements Executable {
     const returned: Record<string, Tensor> = {}
     for (const [name, value] of Object.entries(results)) {
       const carried = this.#carry[name]
-      if (carried !== undefined) this.state.tensors.advance(carried, value)
+      if (carried !== undefined) this.state.tensors.advance(carried, value, this.#session)
       else returned[name] = fromOrt(value, into[name], isFilled)
     }
     return returned

@@ -131,7 +131,7 @@ class Server {
       return losses
     } catch (error) {
       // A slot that met such a value would keep it for ever, and fail every later task.
-      if (error instanceof SwarmError && error.code === 'LOSS_NOT_FINITE') await trainer.resetOptimizer()
+      if (error instanceof SwarmError && error.code === 'LOSS_NOT_FINITE') trainer.resetOptimizer()
       throw error
     }
   }

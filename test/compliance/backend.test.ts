@@ -127,6 +127,23 @@ describe.each(backends)('backend $title', ({ open, namesFailingNode }) => {
     await executable.release()
   })
 
+  it('shares state between graphs, and keeps it when the graph that wrote it is released', async () => {
+    const backend = await open()
+    const state = backend.newState()
+    await state.write('p', f32([2, 2], 8, 16, 24, 32))
+    const writer = await backend.compile(decay, { carry: { p_next: 'p' }, state })
+    await writer.run({ x: f32([1, 2], 1, 0), rate: f32([], 0.5) })
+    await writer.release()
+    const reader = await backend.compile(decay, { state })
+    const { y, p_next } = await reader.run({ x: f32([1, 2], 0, 1), rate: f32([], 1) })
+    expect([y, p_next]).toEqual([f32([1, 2], 12, 16), f32([2, 2], 4, 8, 12, 16)])
+    const into = new Float32Array(4)
+    await state.read('p', into)
+    expect([...into]).toEqual([4, 8, 12, 16])
+    await reader.release()
+    await state.release()
+  })
+
   it('leaves carried state as it was when a run fails, and names the failure', async () => {
     const executable = await (await open()).compile(reshape, { carry: { p_next: 'p' } })
     await executable.state.write('p', f32([2], 3, 5))

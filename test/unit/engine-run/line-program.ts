@@ -40,6 +40,14 @@ const momentumStep = (name: string, gradient: string, slot: string): NodeSpec[] 
   node('Sub', `${name} ${slot}_scaled`, `${name}_next`),
 ]
 
+const keeping = [node('Sub', 'kept kept', 'zero'), node('Greater', 'kept zero', 'is_kept')]
+/** sum ← share·gradient, and the sum so far where it is kept */
+const addition = (gradient: string, sum: string): NodeSpec[] => [
+  node('Where', `is_kept ${sum} zero`, `${sum}_before`),
+  node('Mul', `${gradient} share`, `${sum}_share`),
+  node('Add', `${sum}_before ${sum}_share`, `${sum}_next`),
+]
+
 /** Starts at w = [1, 2, 3], b = 4. */
 export const lineProgram: TrainingProgram = {
   parameters: [
@@ -88,12 +96,47 @@ export const lineProgram: TrainingProgram = {
   }),
   slotNames: ['m', 'n'],
   carry: { w_next: 'w', b_next: 'b', m_next: 'm', n_next: 'n' },
+  split: () => ({
+    accumulateModel: model({
+      inputs: { ...data, ...parameters, share: f32(), kept: f32(), w_sum: f32(3, 1), b_sum: f32(1) },
+      outputs: ['loss', 'w_sum_next', 'b_sum_next'],
+      constants,
+      nodes: [
+        ...error,
+        loss,
+        ...gradients,
+        ...keeping,
+        ...addition('dw', 'w_sum'),
+        ...addition('db', 'b_sum'),
+      ],
+    }),
+    accumulateCarry: { w_sum_next: 'w_sum', b_sum_next: 'b_sum' },
+    sumNames: ['w_sum', 'b_sum'],
+    applyModel: model({
+      inputs: {
+        learning_rate: f32(),
+        step: f32(),
+        ...parameters,
+        m: f32(3, 1),
+        n: f32(1),
+        w_sum: f32(3, 1),
+        b_sum: f32(1),
+      },
+      outputs: ['w_next', 'b_next', 'm_next', 'n_next'],
+      nodes: [
+        node('Mul', 'learning_rate step', 'rate'),
+        ...momentumStep('w', 'w_sum', 'm'),
+        ...momentumStep('b', 'b_sum', 'n'),
+      ],
+    }),
+  }),
 }
 
-/** Samples [1, 0, 0] and [0, 1, 0] with the labels `first` and `second`. */
-export function lineBatch(first: number, second: number): Batch {
+/** Samples [1, 0, 0] and [0, 1, 0] in turn, one for each label. */
+export function lineBatch(...labels: number[]): Batch {
+  const rows = labels.map((_, index) => (index % 2 === 0 ? [1, 0, 0] : [0, 1, 0]))
   return {
-    inputs: { x: { dtype: 'float32', shape: [2, 3], data: Float32Array.of(1, 0, 0, 0, 1, 0) } },
-    labels: { dtype: 'float32', shape: [2, 1], data: Float32Array.of(first, second) },
+    inputs: { x: { dtype: 'float32', shape: [rows.length, 3], data: Float32Array.from(rows.flat()) } },
+    labels: { dtype: 'float32', shape: [rows.length, 1], data: Float32Array.from(labels) },
   }
 }

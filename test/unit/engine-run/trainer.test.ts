@@ -1,18 +1,10 @@
-/** The trainer on a program whose every number can be checked by hand, on both CPU backends. */
-import * as onnxruntimeWeb from 'onnxruntime-web'
+/** The trainer on a program whose every number can be checked by hand, on every backend. */
 import { describe, expect, it } from 'vitest'
-import type { Backend } from '../../../engine/backends/backend.ts'
-import { openNativeBackend } from '../../../engine/backends/native.ts'
-import { openWasmBackend } from '../../../engine/backends/wasm.ts'
 import { Trainer } from '../../../engine/trainer.ts'
 import { SwarmError } from '../../../protocols/core/errors.ts'
 import type { Batch } from '../../../protocols/core/tensor.ts'
+import { backends } from '../../compliance/backends.ts'
 import { lineBatch, lineProgram } from './line-program.ts'
-
-const backends: Record<string, () => Backend | Promise<Backend>> = {
-  native: () => openNativeBackend({ threads: 1 }),
-  wasm: () => openWasmBackend(onnxruntimeWeb, { threads: 1 }),
-}
 
 async function parametersOf(trainer: Trainer): Promise<number[]> {
   const into = new Float32Array(4)
@@ -30,8 +22,8 @@ async function codeOf(promise: Promise<unknown>): Promise<[string, string]> {
   return [code, message]
 }
 
-describe.each(Object.keys(backends))('trainer on %s', (name) => {
-  const create = async () => Trainer.create(lineProgram, await backends[name]!())
+describe.each(backends)('trainer on $title', ({ open }) => {
+  const create = async () => Trainer.create(lineProgram, await open())
 
   // At the start y = [5, 6]. Labels [4, 9] give e = [1, -3]: loss 5, dw = [1, -3, 0], db = -2.
   const batch = lineBatch(4, 9)
@@ -78,8 +70,41 @@ describe.each(Object.keys(backends))('trainer on %s', (name) => {
     await trainer.steps([batch], [1]) // step 2: m = [2, -6, 0], n = -4
     expect(await parametersOf(trainer)).toEqual([-3, 14, 3, 12])
     trainer.load(lineProgram.initial)
-    await trainer.resetOptimizer()
+    trainer.resetOptimizer()
     await trainer.steps([batch], [1]) // step 1 again: m = [1, -3, 0], n = -2
+    expect(await parametersOf(trainer)).toEqual([0, 5, 3, 6])
+    await trainer.release()
+  })
+
+  it('takes a batch in pieces when it is larger than the graphs, as if it were one', async () => {
+    const trainer = await create()
+    const batch = lineBatch(4, 9, 1, 1) // the first two as before; then e = [4, 5]: loss 20.5, dw = [4, 5, 0], db = 9
+    const { loss, gradient } = await trainer.gradient(batch)
+    expect([loss, ...gradient]).toEqual([12.75, 2.5, 1, 0, 3.5])
+    expect(await trainer.evaluate(batch)).toEqual({ lossSum: 51, correct: 10, predictions: 4 })
+    expect(await parametersOf(trainer)).toEqual([1, 2, 3, 4])
+    const { losses } = await trainer.steps([batch, batch], [1, 0.5]) // m = [2.5, 1, 0], n = 3.5
+    expect(losses[0]).toBe(12.75) // then w = [-1.5, 1, 3], b = 0.5; e = [-5, -7.5, -2, 0.5]
+    expect(losses[1]).toBe((25 + 56.25 + 4 + 0.25) / 4)
+    // dw = [-3.5, -3.5, 0], db = -7: m = [-1, -2.5, 0], n = -3.5
+    expect(await parametersOf(trainer)).toEqual([-0.5, 3.5, 3, 4])
+    await trainer.release()
+  })
+
+  it('forgets a sum that was not finite with the next batch', async () => {
+    const trainer = await create()
+    expect((await codeOf(trainer.gradient(lineBatch(4, 9, 1e30, 0))))[0]).toBe('LOSS_NOT_FINITE')
+    const { gradient } = await trainer.gradient(lineBatch(4, 9, 1, 1))
+    expect([...gradient]).toEqual([2.5, 1, 0, 3.5])
+    await trainer.release()
+  })
+
+  it('starts again at the parameters that were loaded last, with the optimizer reset', async () => {
+    const trainer = await create()
+    await trainer.steps([batch], [1])
+    await trainer.restart()
+    expect(await parametersOf(trainer)).toEqual([1, 2, 3, 4])
+    await trainer.steps([batch], [1])
     expect(await parametersOf(trainer)).toEqual([0, 5, 3, 6])
     await trainer.release()
   })
@@ -116,14 +141,21 @@ describe.each(Object.keys(backends))('trainer on %s', (name) => {
   it.each<[string, Batch, string]>([
     ['lacks the input', { ...batch, inputs: {} }, "no input 'x'"],
     [
-      'has another batch size',
+      'has fewer labels than samples',
       { ...batch, labels: { dtype: 'float32', shape: [1, 1], data: Float32Array.of(1) } },
-      'labels of the batch is float32 [1, 1], the model takes float32 [2, 1]',
+      'x of the batch has the shape [2,3], labels [1,1]',
+    ],
+    ['has no sample', lineBatch(), 'x of the batch has the shape [0,3], labels [0,1]'],
+    ['leaves samples over', lineBatch(4, 9, 4), 'leaves 1 samples over; the model was compiled for 2'],
+    [
+      'has samples of another shape',
+      { ...batch, labels: { dtype: 'float32', shape: [2, 2], data: Float32Array.of(1, 2, 3, 4) } },
+      'labels of the batch is float32 [2, 2], the model takes float32 [n, 1]',
     ],
     [
       'has another dtype',
       { ...batch, inputs: { x: { dtype: 'int32', shape: [2, 3], data: new Int32Array(6) } } },
-      "input 'x' of the batch is int32 [2, 3], the model takes float32 [2, 3]",
+      "input 'x' of the batch is int32 [2, 3], the model takes float32 [n, 3]",
     ],
   ])('refuses a batch that %s', async (_what, wrong, text) => {
     const trainer = await create()
