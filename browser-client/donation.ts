@@ -127,7 +127,7 @@ export interface Donation {
   limit(limits: WorkLimits): void
   /** Ends the current round with everybody, hands over, and leaves. Resolves when the peer is gone. */
   finish(): Promise<void>
-  /** Ends all work at once; resolves within a second. */
+  /** Ends all work at once; resolves within a second. May be called again, and after {@link finish}. */
   stop(): Promise<void>
 }
 

@@ -1,0 +1,70 @@
+/** Numbers, sizes and times as the page writes them. Pure; a thin space (U+202F) stands between a number and its unit. */
+
+const thinSpace = '\u202f'
+
+/** `1,532`; one digit behind the point below 10. */
+export function count(value: number): string {
+  return value.toLocaleString('en', { maximumFractionDigits: Math.abs(value) < 10 ? 1 : 0 })
+}
+
+/** `3.4 MB`, in powers of 1000 as network rates are. `value` >= 0. */
+export function bytes(value: number): string {
+  const units = ['B', 'kB', 'MB', 'GB', 'TB']
+  let unit = 0
+  let scaled = value
+  while (scaled >= 999.5 && unit < units.length - 1) {
+    scaled /= 1000
+    unit++
+  }
+  return `${unit === 0 || scaled >= 99.95 ? Math.round(scaled) : scaled.toFixed(1)}${thinSpace}${units[unit]}`
+}
+
+/** `0.8 s`, `48 s`, `3 min`, `2 h 05 min`. `ms` >= 0. */
+export function duration(ms: number): string {
+  const seconds = ms / 1000
+  if (seconds < 9.95) return `${seconds.toFixed(1)}${thinSpace}s`
+  if (seconds < 59.5) return `${Math.round(seconds)}${thinSpace}s`
+  const minutes = Math.round(seconds / 60)
+  if (minutes < 60) return `${minutes}${thinSpace}min`
+  return `${Math.floor(minutes / 60)}${thinSpace}h ${String(minutes % 60).padStart(2, '0')}${thinSpace}min`
+}
+
+/** A loss with four digits: `0.2315`, `2.303`, `1.2e-5`. */
+export function loss(value: number): string {
+  if (!Number.isFinite(value)) return 'not finite'
+  if (value !== 0 && Math.abs(value) < 1e-3) return value.toExponential(1)
+  return Math.abs(value) < 1 ? value.toFixed(4) : String(Number(value.toPrecision(4)))
+}
+
+/** `42 %`, and `4.2 %` below ten. `share` from 0 to 1. */
+export function percent(share: number): string {
+  const value = share * 100
+  return `${value > 0 && value < 9.95 ? value.toFixed(1) : Math.round(value)}${thinSpace}%`
+}
+
+/** `22:05`, in the browser's time zone. `ms`: milliseconds since 1970. */
+export function clockTime(ms: number): string {
+  return new Date(ms).toLocaleTimeString('en-GB', { hour: '2-digit', minute: '2-digit' })
+}
+
+/** `22:05` for the same day as `nowMs`, `Sun 22:05` for another. */
+export function moment(ms: number, nowMs: number): string {
+  const date = new Date(ms)
+  if (date.toDateString() === new Date(nowMs).toDateString()) return clockTime(ms)
+  return `${date.toLocaleDateString('en-GB', { weekday: 'short' })} ${clockTime(ms)}`
+}
+
+/** `22 November 2026`. */
+export function day(ms: number): string {
+  return new Date(ms).toLocaleDateString('en-GB', { day: 'numeric', month: 'long', year: 'numeric' })
+}
+
+/** `1 peer`, `4 peers`. */
+export function plural(value: number, noun: string): string {
+  return `${count(value)} ${noun}${value === 1 ? '' : 's'}`
+}
+
+/** A peer id's last six characters: its first ones are the same for all Ed25519 keys. */
+export function shortId(id: string): string {
+  return id.slice(-6)
+}
