@@ -79,6 +79,11 @@ const plain: { readonly [Code in ErrorCode]: Plain } = {
     'Neither the graphics card nor the processor could run the model here.',
     'Switch the graphics card off in the settings and start again.',
   ],
+  DEVICE_LOST: [
+    'The graphics card went away',
+    'The browser or the system took it from this tab, and it did not come back.',
+    'Start again, with the graphics card switched off if this repeats.',
+  ],
   OUT_OF_MEMORY: [
     'Not enough memory',
     'This machine, or this tab, has too little memory for the model.',
