@@ -6,17 +6,19 @@
  *
  * Some operators change their form, never their value: LayerNormalization also gives mean and rate, which its gradient
  * reads; a product with a (transposed) matrix becomes one Gemm, so that neither pass moves the matrix, and takes in the bias
- * that is added to it; the exact Gelu is spelled out, so that its gradient finds the error function made; a Relu under a
- * MaxPool moves above it, where it has fewer elements.
+ * that is added to it; an operator whose rule has a spelling is spelled out; a Relu under a MaxPool moves above it, where it
+ * has fewer elements.
  */
 
 import { normaliseByBatch } from './batch-statistics.ts'
-import { normalDistribution } from './gradients/elementwise.ts'
+import { spellingOf, type Use } from './gradients/rule.ts'
+import { ruleOf } from './gradients/rules.ts'
 import { type Formulas, positiveAxis } from './onnx/formulas.ts'
-import { intOf, textOf } from './onnx/graph.ts'
+import { intOf } from './onnx/graph.ts'
 import type { TypedNode, Value } from './onnx/graph-builder.ts'
 import type { ImportedModel } from './onnx/import-model.ts'
 import { sizeOf } from './onnx/types.ts'
+import { Recorder } from './recorder.ts'
 
 /** A model inside a graph under construction. */
 export interface Forward {
@@ -44,6 +46,7 @@ interface Site {
   readonly measured: ReadonlySet<string>
   /** The statistics that nodes have moved so far. */
   readonly moved: Map<string, Value>
+  readonly recorder: Recorder
 }
 
 /** Adds `model` to `f`'s graph, where `given` holds its inputs and parameters, by name, as values already. */
@@ -62,7 +65,16 @@ export function addForward(
   )
   const statistics = model.parameters.filter(({ kind }) => kind === 'statistic')
   const measured = new Set(statistics.map(({ name }) => name))
-  const site: Site = { f, mode, values, reads: countReads(model), makers, measured, moved: new Map() }
+  const site: Site = {
+    f,
+    mode,
+    values,
+    reads: countReads(model),
+    makers,
+    measured,
+    moved: new Map(),
+    recorder: new Recorder(f),
+  }
   const nodes = poolBeforeRelu(model).flatMap((node) => addNode(site, node))
   return { output: values.get(model.output.name)!, nodes, statistics: site.moved }
 }
@@ -78,14 +90,13 @@ function countReads({ nodes, output }: ImportedModel): Map<string, number> {
 
 /** Adds one node; returns the applications that stand for it in the backward pass. */
 function addNode(site: Site, node: TypedNode): readonly TypedNode[] {
-  const { f, values } = site
+  const { values, recorder } = site
   const inputs = node.inputs.map((value) => (value === null ? null : values.get(value.name)!))
-  const made = f.builder.nodes.length
   const { outputs, isSpelledOut } = formOf(site, node, inputs)
   for (const [index, output] of node.outputs.entries()) {
     if (output !== null && outputs[index]) values.set(output.name, outputs[index])
   }
-  return isSpelledOut ? [{ ...node, inputs, outputs }] : f.builder.nodes.slice(made)
+  return recorder.made(outputs, isSpelledOut ? { ...node, inputs, outputs } : null)
 }
 
 /** A node's outputs in the graph. Spelled out: several nodes compute them, and the operator's own rule differentiates them. */
@@ -102,15 +113,27 @@ function formOf(site: Site, node: TypedNode, inputs: readonly (Value | null)[]):
       return { outputs: [biased(site, node, applied) ?? plain(f, applied)[0]!] }
     case 'MatMul':
       return { outputs: [product(site, node, applied)] }
-    case 'Gelu':
-      return { outputs: [gelu(f, applied)], isSpelledOut: true }
     case 'LayerNormalization':
       return { outputs: layerNormalization(f, applied) }
     case 'BatchNormalization':
       return batchNormalization(site, node, inputs as readonly Value[])
     default:
-      return { outputs: plain(f, applied) }
+      return spelledOut(f, applied) ?? { outputs: plain(f, applied) }
   }
+}
+
+/** The spelling that the operator's rule has, when it computes in float32. */
+function spelledOut(f: Formulas, node: TypedNode): Form | null {
+  const rule = ruleOf(node.opType)
+  const first = node.outputs.find((output) => output !== null)
+  const spelling = first?.dtype === 'float32' ? spellingOf(rule) : null
+  if (spelling === null) return null
+  return { outputs: spelling(useOf(f, node), node.outputs), isSpelledOut: rule.kind !== 'spelled' }
+}
+
+function useOf(f: Formulas, { opType, name, attributes, inputs }: TypedNode): Use {
+  const x = inputs as readonly Value[] // `has` guards the ones left out
+  return { f, opType, node: name, attributes, x, has: (index) => (inputs[index] ?? null) !== null }
 }
 
 function plain(f: Formulas, node: TypedNode): (Value | null)[] {
@@ -151,13 +174,6 @@ function biased({ f, reads }: Site, original: TypedNode, { inputs }: TypedNode):
   if (bias.shape[0] !== sum.shape.at(-1) || bias.shape[0] !== product.shape[1]) return null
   const result = f.builder.emit('Gemm', [...(gemm.inputs as Value[]), bias], gemm.attributes, product)
   return f.reshape(result, sum.shape)
-}
-
-/** x·Φ(x), unless the file asks for the form with a tanh. */
-function gelu(f: Formulas, node: TypedNode): Value {
-  const x = node.inputs[0]!
-  const isExact = textOf(node.attributes, 'approximate', 'none') === 'none'
-  return isExact ? f.mul(x, normalDistribution(f, x)) : plain(f, node)[0]!
 }
 
 function layerNormalization(f: Formulas, node: TypedNode): (Value | null)[] {

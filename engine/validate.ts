@@ -109,7 +109,7 @@ export function unsupportedNodes({ graph, parameters }: PreparedModel): Unsuppor
     if (!inputs.some((input, index) => moving.has(input) && gradientFlows(operator, index))) continue
     for (const output of outputs) moving.add(output)
     const rule = ruleOf(operator)
-    if (rule.kind === 'missing' && !rewritten.has(operator)) {
+    if (rule.kind === 'missing') {
       found.push({ node: name || outputs[0]!, operator, reason: rule.reason, remedy: rule.remedy })
     }
   }
@@ -121,9 +121,6 @@ function lossesFor(shape: readonly (number | string)[] | undefined): LossKind[] 
   const hasClasses = shape === undefined || (shape.length >= 2 && shape.at(-1) !== 1)
   return hasClasses ? ['softmax_cross_entropy', 'mse'] : ['mse']
 }
-
-/** Operators that import replaces once shapes are known. */
-const rewritten: ReadonlySet<string> = new Set(['SplitToSequence', 'SequenceAt', 'CastLike'])
 
 function countOperators(graph: Graph): Record<string, number> {
   const counts: Record<string, number> = {}

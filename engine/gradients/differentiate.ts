@@ -69,6 +69,8 @@ function activeValues(nodes: readonly TypedNode[], wanted: readonly Value[]): Se
 function applicationOf(f: Formulas, node: TypedNode, dys: readonly (Value | null)[]): Application {
   return {
     f,
+    opType: node.opType,
+    node: node.name,
     attributes: node.attributes,
     x: node.inputs as readonly Value[], // `has` guards the ones left out
     has: (index) => (node.inputs[index] ?? null) !== null,

@@ -1,26 +1,20 @@
 /**
- * Gradients of element-wise operators. `dy` is the gradient of y; s(·) sums over broadcast axes (`sumTo`).
+ * Gradients of element-wise arithmetic. `dy` is the gradient of y; s(·) sums over broadcast axes (`sumTo`).
  * Formulas are calculus; where an operator has a kink, the value at the kink is PyTorch's (derivatives.yaml).
  */
 
-import type { Formulas } from '../onnx/formulas.ts'
-import { floatOf, textOf } from '../onnx/graph.ts'
 import type { Value } from '../onnx/graph-builder.ts'
 import { numbersOf } from '../onnx/types.ts'
-import { type Application, constant, type Formula, gradient, variadic } from './rule.ts'
-
-/** A rule for y = g(x): `formula` gives dx. */
-const unary = (formula: (application: Application, x: Value, dy: Value, y: Value) => Value) =>
-  gradient((application) => formula(application, application.x[0]!, application.dy, application.y[0]!))
-
-/** `formula`, summed over the axes along which input `index` was broadcast. */
-const reduced =
-  (formula: (application: Application, a: Value, b: Value) => Value): Formula =>
-  (application, index) =>
-    application.f.sumTo(
-      formula(application, application.x[0]!, application.x[1]!),
-      application.x[index]!.shape,
-    )
+import {
+  type Application,
+  constant,
+  gradient,
+  reduced,
+  spelledForward,
+  type Use,
+  unary,
+  variadic,
+} from './rule.ts'
 
 export const elementwise = {
   /** da = s(dy) ; db = s(dy) */
@@ -49,9 +43,15 @@ export const elementwise = {
   Max: variadic(extremeGradient),
   Min: variadic(extremeGradient),
   /** dx_i = s(dy) */
-  Sum: variadic(({ f, dy, x }, index) => f.sumTo(dy, x[index]!.shape)),
+  Sum: spelledForward(
+    variadic(({ f, dy, x }, index) => f.sumTo(dy, x[index]!.shape)),
+    total,
+  ),
   /** dx_i = s(dy)/n of n inputs */
-  Mean: variadic(({ f, dy, x }, index) => f.sumTo(f.div(dy, x.length), x[index]!.shape)),
+  Mean: spelledForward(
+    variadic(({ f, dy, x }, index) => f.sumTo(f.div(dy, x.length), x[index]!.shape)),
+    (use) => use.f.div(total(use), use.x.length),
+  ),
   /** da = s(dy where c) ; db = s(dy where not c) */
   Where: gradient(
     null,
@@ -79,77 +79,29 @@ export const elementwise = {
   Sigmoid: unary(({ f }, _, dy, y) => f.mul(dy, f.mul(y, f.sub(1, y)))),
   /** dx = dy·(2/√π)·e^(-x²) */
   Erf: unary(({ f }, x, dy) => f.mul(f.mul(dy, 2 / Math.sqrt(Math.PI)), f.exp(f.neg(f.mul(x, x))))),
-  Sin: unary(({ f }, x, dy) => f.mul(dy, f.cos(x))),
-  Cos: unary(({ f }, x, dy) => f.neg(f.mul(dy, f.sin(x)))),
 
-  /** dx = dy where y > 0; a product with the mask is a quarter faster on CPUs than a selection */
-  Relu: unary(({ f }, _, dy, y) => f.mul(dy, f.cast(f.greater(y, 0), 'float32'))),
-  /** dx = dy where x > 0, else α·dy */
-  LeakyRelu: unary(({ f, attributes }, x, dy) =>
-    f.where(f.greater(x, 0), dy, f.mul(dy, floatOf(attributes, 'alpha', 0.01))),
+  /** y = a - b·trunc(a/b): da = s(dy) ; db = -s(dy·trunc(a/b)) */
+  Mod: gradient(
+    reduced(({ dy }) => dy),
+    ({ f, dy, x }) => {
+      const ratio = f.div(x[0]!, x[1]!)
+      const whole = f.where(f.greater(ratio, 0), f.unary('Floor', ratio), f.unary('Ceil', ratio))
+      return f.neg(f.sumTo(f.mul(dy, whole), x[1]!.shape))
+    },
   ),
-  /** dx = dy where x > 0, else slope·dy ; dslope = s(dy·x where x <= 0) */
-  PRelu: gradient(
-    reduced(({ f, dy }, x, slope) => f.where(f.greater(x, 0), dy, f.mul(dy, slope))),
-    reduced(({ f, dy }, x) => f.where(f.greater(x, 0), 0, f.mul(dy, x))),
-  ),
-  /** y = α(e^x - 1) below 0: dx = dy·(y + α) there */
-  Elu: unary(({ f, attributes }, x, dy, y) =>
-    f.where(f.greater(x, 0), dy, f.mul(dy, f.add(y, floatOf(attributes, 'alpha', 1)))),
-  ),
-  /** y = γ·x above 0, γ·α(e^x - 1) below: dx = γ·dy, or dy·(y + γα) */
-  Selu: unary(({ f, attributes }, x, dy, y) => {
-    const gamma = floatOf(attributes, 'gamma', 1.0507009873554805)
-    const alpha = floatOf(attributes, 'alpha', 1.6732632423543772)
-    return f.mul(dy, f.where(f.greater(x, 0), gamma, f.add(y, gamma * alpha)))
-  }),
-  /** y = max(0, x) + min(0, α(e^(x/α) - 1)): dx = dy·e^(x/α) below 0 */
-  Celu: unary(({ f, attributes }, x, dy, y) =>
-    f.mul(dy, f.where(f.greater(x, 0), 1, f.add(f.div(y, floatOf(attributes, 'alpha', 1)), 1))),
-  ),
-  /** dx = dy·σ(x) */
-  Softplus: unary(({ f }, x, dy) => f.mul(dy, f.sigmoid(x))),
-  /** y = x/(1 + |x|): dx = dy·(1 - |y|)² */
-  Softsign: unary(({ f }, _, dy, y) => {
-    const rest = f.sub(1, f.unary('Abs', y))
-    return f.mul(dy, f.mul(rest, rest))
-  }),
-  /** y = clip(αx + β, 0, 1): dx = α·dy inside */
-  HardSigmoid: unary(({ f, attributes }, _, dy, y) =>
-    inside(f, y, 0, 1, f.mul(dy, floatOf(attributes, 'alpha', 0.2))),
-  ),
-  /** y = x·clip(x/6 + ½, 0, 1): dx = dy above 3, 0 below -3, dy·(x/3 + ½) between */
-  HardSwish: unary(({ f }, x, dy) =>
-    f.where(f.greaterOrEqual(x, 3), dy, f.where(f.greater(x, -3), f.mul(dy, f.add(f.mul(x, 1 / 3), 0.5)), 0)),
-  ),
-  /** y = x·tanh(softplus x), t = tanh(softplus x): dx = dy·(t + x·σ(x)·(1 - t²)) */
-  Mish: unary(({ f }, x, dy) => {
-    const t = f.tanh(f.unary('Softplus', x))
-    return f.mul(dy, f.add(t, f.mul(f.mul(x, f.sigmoid(x)), f.sub(1, f.mul(t, t)))))
-  }),
-  /** exact: dx = dy·(Φ(x) + x·φ(x)), Φ(x) = ½(1 + erf(x/√2)) ; tanh form: below */
-  Gelu: unary(({ f, attributes }, x, dy) =>
-    textOf(attributes, 'approximate', 'none') === 'tanh' ? geluTanh(f, x, dy) : geluErf(f, x, dy),
-  ),
-  /** y = x·s, s = σ(αx): dx = dy·(s + α·y·(1 - s)) */
-  Swish: unary(({ f, attributes }, x, dy, y) => {
-    const alpha = floatOf(attributes, 'alpha', 1)
-    const s = f.sigmoid(f.mul(x, alpha))
-    return f.mul(dy, f.add(s, f.mul(f.mul(y, alpha), f.sub(1, s))))
-  }),
-  /** dx = dy inside the bounds, which are constants */
-  Clip: gradient(({ f, x, dy, has }) => {
-    let result = dy
-    if (has(1)) result = f.where(f.greaterOrEqual(x[0]!, x[1]!), result, 0)
-    if (has(2)) result = f.where(f.greaterOrEqual(x[2]!, x[0]!), result, 0)
-    return result
-  }),
 
   Floor: constant('it is flat between jumps'),
   Ceil: constant('it is flat between jumps'),
   Round: constant('it is flat between jumps'),
-  Sign: constant('it is flat between jumps'),
+  Sign: spelledForward(constant('it is flat between jumps'), ({ f, x }) =>
+    f.where(f.greater(x[0]!, 0), 1, f.where(f.greater(0, x[0]!), -1, 0)),
+  ),
 } as const
+
+/** Σ x_i */
+function total({ f, x }: Use): Value {
+  return x.reduce((sum, value) => f.add(sum, value))
+}
 
 function powBase({ f, dy }: Application, base: Value, exponent: Value): Value {
   const known = f.constantOf(exponent)
@@ -168,32 +120,4 @@ function extremeGradient({ f, dy, x, y }: Application, index: number): Value {
   const reaches = (value: Value) => f.cast(f.equal(value, y[0]!), 'float32')
   const count = x.map(reaches).reduce((sum, mask) => f.add(sum, mask))
   return f.sumTo(f.mul(f.div(dy, count), reaches(x[index]!)), x[index]!.shape)
-}
-
-function inside(f: Formulas, x: Value, low: number, high: number, value: Value): Value {
-  return f.where(f.greater(x, low), f.where(f.greater(high, x), value, 0), 0)
-}
-
-function geluErf(f: Formulas, x: Value, dy: Value): Value {
-  const scaled = f.mul(x, Math.SQRT1_2)
-  const density = f.mul(f.mul(x, f.exp(f.neg(f.mul(scaled, scaled)))), 1 / Math.sqrt(2 * Math.PI))
-  return f.mul(dy, f.add(normalDistribution(f, x), density))
-}
-
-/** Φ(x) = ½(1 + erf(x/√2)) */
-export function normalDistribution(f: Formulas, x: Value): Value {
-  return f.add(f.mul(f.erf(f.mul(x, Math.SQRT1_2)), 0.5), 0.5)
-}
-
-/**
- * y = ½x(1 + t), t = tanh(u), u = c(x + 0.044715x³), c = √(2/π):
- * dx = dy·(½(1 + t) + ½x(1 - t²)·c(1 + 3·0.044715x²))
- */
-function geluTanh(f: Formulas, x: Value, dy: Value): Value {
-  const c = Math.sqrt(2 / Math.PI)
-  const square = f.mul(x, x)
-  const t = f.tanh(f.mul(x, f.add(f.mul(square, c * 0.044715), c)))
-  const slope = f.add(f.mul(square, 3 * c * 0.044715), c)
-  const inner = f.mul(f.mul(x, f.sub(1, f.mul(t, t))), slope)
-  return f.mul(f.mul(dy, 0.5), f.add(f.add(t, 1), inner))
 }

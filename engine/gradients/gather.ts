@@ -1,5 +1,5 @@
 /**
- * Gradients of operators that pick elements by index. Picking rows is multiplying by a matrix with a single 1 in each row, so
+ * Gradients of picking rows by index. Picking is multiplying by a matrix with a single 1 in each row, so
  * its gradient is a product with that matrix transposed: exact, in a fixed order of additions, and on every backend, where
  * scattering with addition is neither.
  */
@@ -33,30 +33,6 @@ export const gather = {
       ...dy.shape.slice(axis + indices.shape.length),
     ])
     return selectRows(f, joined, axis, rows, size)
-  }, null),
-  /** Y[i][j] = X[i][indices[i][j]] on the last axis: as Gather, with a one-hot matrix for each row */
-  GatherElements: gradient((application) => {
-    const { f, x, dy, attributes } = application
-    const rank = dy.shape.length
-    const axis = positiveAxis(intOf(attributes, 'axis', 0), rank)
-    const size = x[0]!.shape[axis]!
-    const toEnd = Array.from({ length: rank }, (_, index) => index).filter((index) => index !== axis)
-    const permutation = [...toEnd, axis]
-    const isPicked = oneHot(f, f.transpose(x[1]!, permutation), 0, size)
-    const moved = f.transpose(dy, permutation)
-    const product = f.matmul(
-      f.reshape(moved, [...moved.shape.slice(0, -1), 1, moved.shape.at(-1)!]),
-      isPicked,
-    )
-    const result = f.reshape(product, [...moved.shape.slice(0, -1), size])
-    return f.transpose(
-      fitTo(
-        f,
-        result,
-        permutation.map((index) => x[0]!.shape[index]!),
-      ),
-      permutation.map((_, index) => permutation.indexOf(index)),
-    )
   }, null),
 } as const
 
@@ -124,14 +100,4 @@ function axisParts(shape: readonly number[], axis: number, width: number): [numb
     sizeOf(shape.slice(axis, axis + width)),
     sizeOf(shape.slice(axis + width)),
   ]
-}
-
-/** Pads with zeros up to `shape`: GatherElements may read from a part of its input only. */
-function fitTo(f: Formulas, x: Value, shape: readonly number[]): Value {
-  const none = shape.map(() => 0)
-  return f.pad(
-    x,
-    none,
-    shape.map((size, axis) => size - x.shape[axis]!),
-  )
 }

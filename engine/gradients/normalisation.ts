@@ -11,7 +11,7 @@ import { allAxes, exceptChannels, type Formulas, perChannel, positiveAxis } from
 import { floatOf, intOf } from '../onnx/graph.ts'
 import type { Value } from '../onnx/graph-builder.ts'
 import { sizeOf } from '../onnx/types.ts'
-import { type Application, gradient } from './rule.ts'
+import { type Application, gradient, spelledForward, type Use } from './rule.ts'
 
 export const normalisation = {
   LayerNormalization: gradient(
@@ -91,20 +91,27 @@ export const normalisation = {
     },
     ({ f, dy }) => f.reduceSum(dy, exceptChannels(dy)),
   ),
-  /** Scale and bias per channel (operator set 21); mean and variance per group of channels */
-  GroupNormalization: gradient(
-    (application) => {
-      const { f, dy, x } = application
-      const { normal, rate, axes, grouped } = groupStatistics(application)
-      const g = f.reshape(f.mul(dy, perChannel(f, x[1]!, dy)), grouped)
-      return f.reshape(inputGradient(f, g, normal, rate, axes), dy.shape)
+  /** Mean and variance per group of channels ; scale and bias per channel, before operator set 21 per group */
+  GroupNormalization: spelledForward(
+    gradient(
+      (application) => {
+        const { f, dy, x } = application
+        const { normal, rate, axes, grouped } = groupStatistics(application)
+        const g = f.reshape(f.mul(dy, forChannels(f, x[1]!, dy)), grouped)
+        return f.reshape(inputGradient(f, g, normal, rate, axes), dy.shape)
+      },
+      (application) => {
+        const { f, dy, x } = application
+        const normal = f.reshape(groupStatistics(application).normal, dy.shape)
+        return channelSums(f, f.mul(dy, normal), x[1]!)
+      },
+      ({ f, dy, x }) => channelSums(f, dy, x[2]!),
+    ),
+    (use) => {
+      const { f, x } = use
+      const normal = f.reshape(groupStatistics(use).normal, x[0]!.shape)
+      return f.add(f.mul(normal, forChannels(f, x[1]!, x[0]!)), forChannels(f, x[2]!, x[0]!))
     },
-    (application) => {
-      const { f, dy } = application
-      const normal = f.reshape(groupStatistics(application).normal, dy.shape)
-      return f.reduceSum(f.mul(dy, normal), exceptChannels(dy))
-    },
-    ({ f, dy }) => f.reduceSum(dy, exceptChannels(dy)),
   ),
 } as const
 
@@ -142,7 +149,7 @@ function rootMeanSquare({ f, x, attributes }: Application): Statistics {
   return { normal: f.mul(x[0]!, rate), rate, axes }
 }
 
-function groupStatistics({ f, x, attributes }: Application): Statistics & { grouped: number[] } {
+function groupStatistics({ f, x, attributes }: Use): Statistics & { grouped: number[] } {
   const [batch, channels, ...spatial] = x[0]!.shape as [number, number, ...number[]]
   const groups = intOf(attributes, 'num_groups', 1)
   const grouped = [batch, groups, channels / groups, ...spatial]
@@ -158,6 +165,21 @@ function batchStatistics({ f, x, y, attributes }: Application): { centred: Value
     centred: f.sub(x[0]!, perChannel(f, x[3]!, x[0]!)),
     rate: f.reciprocal(f.sqrt(f.add(x[4]!, floatOf(attributes, 'epsilon', 1e-5)))),
   }
+}
+
+/** As {@link perChannel}; a value per group is repeated for the group's channels. */
+function forChannels(f: Formulas, value: Value, like: Value): Value {
+  const [groups, channels] = [value.shape[0]!, like.shape[1]!]
+  if (groups === channels) return perChannel(f, value, like)
+  const repeated = f.expand(f.reshape(value, [groups, 1]), [groups, channels / groups])
+  return perChannel(f, f.reshape(repeated, [channels]), like)
+}
+
+/** The gradient of {@link forChannels}. */
+function channelSums(f: Formulas, dy: Value, value: Value): Value {
+  const groups = value.shape[0]!
+  const sums = f.reduceSum(dy, exceptChannels(dy))
+  return f.reduceSum(f.reshape(sums, [groups, sums.shape[0]! / groups]), [1])
 }
 
 function trailingAxes(x: Value, axis: number): number[] {

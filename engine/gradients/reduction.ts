@@ -4,7 +4,7 @@ import { allAxes, positiveAxis } from '../onnx/formulas.ts'
 import { intOf } from '../onnx/graph.ts'
 import type { Value } from '../onnx/graph-builder.ts'
 import { numbersOf, sizeOf } from '../onnx/types.ts'
-import { type Application, constant, gradient, missing } from './rule.ts'
+import { type Application, constant, gradient, spelled, type Use } from './rule.ts'
 
 /** What a reduction's formula works with: dy and y with the reduced axes kept, so that both broadcast against x. */
 interface Reduced {
@@ -45,10 +45,8 @@ export const reductions = {
   /** dx = dy where x = y, shared by all that reach it, as torch.amax */
   ReduceMax: reduction(extreme),
   ReduceMin: reduction(extreme),
-  ReduceProd: missing(
-    'its gradient is not written',
-    'Express the product as the exponential of a sum of logarithms.',
-  ),
+  /** Πx, spelled out as products of halves: exact where an element is zero, as torch.prod */
+  ReduceProd: spelled(product, [1]),
   ArgMax: constant('its output is an index'),
   ArgMin: constant('its output is an index'),
 } as const
@@ -59,8 +57,34 @@ function extreme(application: Application, { x, y, dy }: Reduced): Value {
   return f.mul(mask, f.div(dy, f.reduceSum(mask, reducedAxes(application), true)))
 }
 
-function reducedAxes({ f, x, has, attributes }: Application): number[] {
+function reducedAxes({ f, x, has, attributes }: Use): number[] {
   const listed = has(1) ? numbersOf(f.constantOf(x[1]!)!) : []
   if (listed.length > 0) return listed.map((axis) => positiveAxis(axis, x[0]!.shape.length))
   return intOf(attributes, 'noop_with_empty_axes', 0) === 1 ? [] : allAxes(x[0]!)
+}
+
+function product(use: Use): Value {
+  const { f, x, attributes } = use
+  const axes = reducedAxes(use)
+  const kept = x[0]!.shape.map((size, axis) => (axes.includes(axis) ? 1 : size))
+  const value = axes.reduce((rest, axis) => productAlong(use, rest, axis), x[0]!)
+  if (intOf(attributes, 'keepdims', 1) === 1) return value
+  return f.reshape(
+    value,
+    kept.filter((_, axis) => !axes.includes(axis)),
+  )
+}
+
+/** The product along `axis`, which keeps size 1: the front half times the back half, until one element is left. */
+function productAlong({ f }: Use, x: Value, axis: number): Value {
+  let rest = x
+  if (rest.shape[axis] === 0) return f.full(x.shape.with(axis, 1), 1)
+  while (rest.shape[axis]! > 1) {
+    const half = Math.floor(rest.shape[axis]! / 2)
+    const part = (start: number, count: number) => f.slice(rest, [{ axis, start, count }])
+    const halves = f.mul(part(0, half), part(half, half))
+    const isOdd = rest.shape[axis]! % 2 === 1
+    rest = isOdd ? f.concat([halves, part(2 * half, 1)], axis) : halves
+  }
+  return rest
 }

@@ -2,20 +2,43 @@
  * The table of gradients: a row for every operator of ONNX's own set. The compiler refuses a missing row; an operator without a
  * formula has a row that says why. Rows live in one file for each family; here they only meet.
  */
+import { activations } from './activations.ts'
+import { attention } from './attention.ts'
 import { convolution } from './convolution.ts'
+import { cumulative } from './cumulative.ts'
+import { determinant } from './determinant.ts'
+import { einsum } from './einsum.ts'
 import { elementwise } from './elementwise.ts'
 import { gather } from './gather.ts'
 import { linear } from './linear.ts'
 import { normalisation } from './normalisation.ts'
+import { norms } from './norms.ts'
 import type { OpType } from './op-types.ts'
 import { pooling } from './pooling.ts'
+import { recurrent } from './recurrent.ts'
 import { reductions } from './reduction.ts'
+import { resize } from './resize.ts'
 import { formulaOf, missing, type Rule } from './rule.ts'
+import { sampling } from './sampling.ts'
+import { scatter } from './scatter.ts'
 import { shape } from './shape.ts'
 import { softmax } from './softmax.ts'
+import { taps } from './taps.ts'
+import { trigonometry } from './trigonometry.ts'
 import { withoutGradient } from './without-gradient.ts'
 
 export const rules: { readonly [Op in OpType]: Rule } = {
+  ...activations,
+  ...attention,
+  ...cumulative,
+  ...determinant,
+  ...einsum,
+  ...norms,
+  ...recurrent,
+  ...resize,
+  ...sampling,
+  ...scatter,
+  ...taps,
   ...convolution,
   ...elementwise,
   ...gather,
@@ -25,6 +48,7 @@ export const rules: { readonly [Op in OpType]: Rule } = {
   ...reductions,
   ...shape,
   ...softmax,
+  ...trigonometry,
   ...withoutGradient,
 }
 
@@ -40,9 +64,10 @@ export function ruleOf(opType: string): Rule {
 
 /**
  * Whether the loss moves with input `index` of operator `opType`. True of operators whose gradient is missing too: what
- * lies behind them is trainable, and import may still rewrite them.
+ * lies behind them is trainable.
  */
 export function gradientFlows(opType: string, index: number): boolean {
   const rule = ruleOf(opType)
-  return rule.kind === 'missing' || formulaOf(rule, index) !== null
+  if (rule.kind === 'missing' || rule.kind === 'imported') return true
+  return rule.kind === 'spelled' ? !rule.still.includes(index) : formulaOf(rule, index) !== null
 }

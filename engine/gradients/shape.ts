@@ -8,7 +8,7 @@ import { intOf, intsOf } from '../onnx/graph.ts'
 import type { Value } from '../onnx/graph-builder.ts'
 import { numbersOf } from '../onnx/types.ts'
 import { selectRows } from './gather.ts'
-import { type Application, gradient, variadic } from './rule.ts'
+import { type Application, fixedNumbers, gradient, spelled, variadic } from './rule.ts'
 
 /** dx = dy in x's shape */
 const reshaped = gradient(({ f, dy, x }) => f.reshape(dy, x[0]!.shape))
@@ -77,6 +77,30 @@ export const shape = {
     const cropped = pads.map((count) => positive(-count))
     return f.pad(kept, cropped.slice(0, rank), cropped.slice(rank))
   }),
+  /** A cut or zeros around, so that the middle stays in the middle; what is odd goes to the end (cut) or comes there (pad) */
+  CenterCropPad: spelled(
+    (use) => {
+      const { f, x, attributes } = use
+      const rank = x[0]!.shape.length
+      const axes = (intsOf(attributes, 'axes') ?? allAxes(x[0]!)).map((axis) => positiveAxis(axis, rank))
+      const wanted = [...x[0]!.shape]
+      for (const [place, size] of fixedNumbers(use, 1, 'sizes').entries()) wanted[axes[place]!] = size
+      const excess = wanted.map((size, axis) => x[0]!.shape[axis]! - size)
+      const cuts = excess.map((more, axis) => ({
+        axis,
+        start: Math.floor(Math.max(0, more) / 2),
+        count: Math.min(wanted[axis]!, x[0]!.shape[axis]!),
+      }))
+      const lacking = excess.map((more) => Math.max(0, -more))
+      const before = lacking.map((count) => Math.floor(count / 2))
+      return f.pad(
+        f.slice(x[0]!, cuts),
+        before,
+        lacking.map((count, axis) => count - before[axis]!),
+      )
+    },
+    [1],
+  ),
   /** dx = the same triangle of dy */
   Trilu: gradient(
     ({ f, dy, x, has, attributes }) => f.builder.emit('Trilu', has(1) ? [dy, x[1]!] : [dy], attributes, dy),

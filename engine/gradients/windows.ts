@@ -8,6 +8,7 @@ import { assert } from '../../protocols/core/assert.ts'
 import type { Formulas } from '../onnx/formulas.ts'
 import { type Attributes, int, ints, intsOf, text, textOf } from '../onnx/graph.ts'
 import type { Value } from '../onnx/graph-builder.ts'
+import type { TensorType } from '../onnx/types.ts'
 
 /** A window's form; each list has one entry per spatial axis. */
 export interface Windows {
@@ -27,8 +28,8 @@ export interface Windows {
 export function windowsOf(
   attributes: Attributes,
   kernel: readonly number[],
-  input: Value,
-  output: Value,
+  input: TensorType,
+  output: TensorType,
 ): Windows {
   const inputSize = input.shape.slice(2)
   const outputSize = output.shape.slice(2)

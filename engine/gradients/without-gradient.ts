@@ -2,7 +2,7 @@
  * Operators without a formula, and why. Two kinds: those whose output does not move with small input changes (comparisons,
  * indices, shapes, random draws) are fine in a model that trains; the others refuse it, with what to do instead.
  */
-import { constant, missing, type Rule } from './rule.ts'
+import { constant, imported, missing, type Rule } from './rule.ts'
 
 const truth = constant('its output is a truth value')
 const integer = constant('it computes with integers')
@@ -17,10 +17,11 @@ const control = missing(
   'it runs a subgraph',
   'Export with fixed shapes so that loops unroll and branches disappear.',
 )
-const recurrent = missing(
-  'gradients through recurrent operators are not written',
-  'Use attention or convolutions, or write the recurrence with matrix products over a fixed number of steps.',
+const tooNew = missing(
+  'it is newer than the operator sets that the runtime loads',
+  'Export at operator set 26 or older: opset_version=26.',
 )
+const dropped = missing('ONNX dropped it before operator set 11', 'Export at operator set 11 or newer.')
 const quantised = missing(
   'it is made for inference with integers',
   'Export the float32 model, before quantisation.',
@@ -64,14 +65,15 @@ export const withoutGradient = {
     'IsNaN',
   ),
   ...rows(integer, 'BitCast', 'BitShift', 'BitwiseAnd', 'BitwiseNot', 'BitwiseOr', 'BitwiseXor'),
-  ...rows(index, 'Shape', 'Size', 'NonZero', 'NonMaxSuppression', 'OneHot', 'Unique'),
+  ...rows(index, 'Shape', 'Size', 'NonZero', 'NonMaxSuppression', 'Unique'),
+  ...rows(index, 'OneHot'),
   ...rows(generated, 'Constant', 'ConstantOfShape', 'EyeLike', 'Range'),
   ...rows(generated, 'BlackmanWindow', 'HammingWindow', 'HannWindow', 'MelWeightMatrix'),
-  ...rows(sequence, 'SequenceAt', 'SequenceConstruct', 'SequenceEmpty', 'SequenceErase', 'SequenceInsert'),
-  ...rows(sequence, 'SequenceLength', 'SequenceMap', 'SplitToSequence', 'ConcatFromSequence'),
+  ...rows(imported, 'SplitToSequence', 'SequenceAt'),
+  ...rows(sequence, 'SequenceConstruct', 'SequenceEmpty', 'SequenceErase', 'SequenceInsert'),
+  ...rows(sequence, 'SequenceLength', 'SequenceMap', 'ConcatFromSequence'),
   ...rows(sequence, 'Optional', 'OptionalGetElement', 'OptionalHasElement'),
   ...rows(control, 'If', 'Loop', 'Scan'),
-  ...rows(recurrent, 'LSTM', 'GRU', 'RNN', 'CausalConvWithState', 'LinearAttention'),
   ...rows(quantised, 'ConvInteger', 'MatMulInteger', 'QLinearConv', 'QLinearMatMul', 'QuantizeLinear'),
   ...rows(quantised, 'DequantizeLinear', 'DynamicQuantizeLinear'),
   ...rows(
@@ -94,65 +96,9 @@ export const withoutGradient = {
   ),
   ...rows(lossInside, 'SoftmaxCrossEntropyLoss', 'NegativeLogLikelihoodLoss'),
   ...rows(spectral, 'DFT', 'STFT'),
-  Attention: missing(
-    'the fused attention operator has no gradient here',
-    'Export at operator set 20 (opset_version=20): PyTorch then writes attention as matrix products and a softmax.',
-  ),
   Dropout: missing('its mask is read by another node', 'Export in evaluation mode, model.eval().'),
-  ...rows(
-    unwritten,
-    'Acos',
-    'Acosh',
-    'Asin',
-    'Asinh',
-    'Atan',
-    'Atanh',
-    'Cosh',
-    'Sinh',
-    'Tan',
-    'Mod',
-    'Hardmax',
-  ),
-  ...rows(
-    unwritten,
-    'AffineGrid',
-    'CastLike',
-    'CenterCropPad',
-    'Col2Im',
-    'Compress',
-    'CumProd',
-    'CumSum',
-    'DeformConv',
-  ),
-  ...rows(
-    unwritten,
-    'Det',
-    'Einsum',
-    'GatherND',
-    'GlobalLpPool',
-    'GridSample',
-    'LRN',
-    'LpNormalization',
-    'LpPool',
-  ),
-  ...rows(
-    unwritten,
-    'MaxRoiPool',
-    'MaxUnpool',
-    'MeanVarianceNormalization',
-    'Resize',
-    'ReverseSequence',
-    'RoiAlign',
-  ),
-  ...rows(
-    unwritten,
-    'RotaryEmbedding',
-    'Scatter',
-    'ScatterElements',
-    'ScatterND',
-    'Shrink',
-    'SwiGLU',
-    'TensorScatter',
-  ),
-  ...rows(unwritten, 'ThresholdedRelu', 'TopK', 'Upsample'),
+  ...rows(imported, 'CastLike', 'MeanVarianceNormalization'),
+  ...rows(dropped, 'Scatter', 'Upsample'),
+  ...rows(tooNew, 'SwiGLU', 'LinearAttention', 'CausalConvWithState'),
+  ...rows(unwritten, 'Compress', 'DeformConv', 'MaxRoiPool', 'RoiAlign', 'TensorScatter'),
 } as const

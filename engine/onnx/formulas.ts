@@ -97,7 +97,11 @@ export class Formulas {
   reshape(x: Value, shape: readonly number[]): Value {
     if (sameShape(x.shape, shape)) return x
     assert(sizeOf(x.shape) === sizeOf(shape), `reshape of [${x.shape}] to [${shape}]`)
-    return this.builder.emit('Reshape', [x, this.builder.integers(shape)], {}, { dtype: x.dtype, shape })
+    const attributes: Attributes = shape.includes(0) ? { allowzero: int(1) } : {} // else 0 means "as before"
+    return this.builder.emit('Reshape', [x, this.builder.integers(shape)], attributes, {
+      dtype: x.dtype,
+      shape,
+    })
   }
 
   expand(x: Value, shape: readonly number[]): Value {
@@ -150,6 +154,9 @@ export class Formulas {
   reduceMax = (x: Value, axes: readonly number[], keep = false) => this.reduce('ReduceMax', x, axes, keep)
   reduceSumSquare = (x: Value, axes: readonly number[], keep = false) =>
     this.reduce('ReduceSumSquare', x, axes, keep)
+
+  /** e^x/Σe^x along `axis`. */
+  softmax = (x: Value, axis: number) => this.unary('Softmax', x, { axis: int(axis) })
 
   /** Sum of all elements, shape []. */
   sumAll(x: Value): Value {

@@ -149,7 +149,8 @@ function upgrade(node: Node, opset: number, add: AddConstant): Node[] {
     if (split.inputs.length > 1 || opset >= 18) return [split]
     return [{ ...split, attributes: { ...split.attributes, num_outputs: int(node.outputs.length) } }]
   }
-  if (opset < 13 && (node.opType === 'Softmax' || node.opType === 'LogSoftmax')) return flattenedSoftmax(node)
+  if (opset < 13 && /^(Log|)Softmax$|^Hardmax$/.test(node.opType)) return flattenedSoftmax(node)
+  if (node.opType === 'MeanVarianceNormalization') return meanVariance(node, add)
   return [node]
 }
 
@@ -164,25 +165,39 @@ function attributeToInput(node: Node, name: string, add: AddConstant): Node {
 /** Before set 13 a softmax ran over all axes from `axis` on, taken as one. */
 function flattenedSoftmax(node: Node): Node[] {
   const [input, output] = [node.inputs[0]!, node.outputs[0]!]
-  const step = (
-    opType: string,
-    inputs: string[],
-    result: string,
-    attributes: Record<string, Attribute>,
-  ): Node => ({
-    opType,
-    domain: '',
-    name: result,
-    inputs,
-    outputs: [result],
-    attributes,
-  })
   return [
-    step('Shape', [input], `${output}/shape`, {}),
+    step('Shape', [input], `${output}/shape`),
     step('Flatten', [input], `${output}/flat`, { axis: int(intOf(node.attributes, 'axis', 1)) }),
     step(node.opType, [`${output}/flat`], `${output}/result`, { axis: int(-1) }),
-    step('Reshape', [`${output}/result`, `${output}/shape`], output, {}),
+    step('Reshape', [`${output}/result`, `${output}/shape`], output),
   ]
+}
+
+/** (x - mean)/(deviation + 1e-9), as onnxruntime has it; its shape cannot be inferred, so it is gone before. */
+function meanVariance(node: Node, add: AddConstant): Node[] {
+  const [input, output] = [node.inputs[0]!, node.outputs[0]!]
+  const value = (name: string) => `${output}/${name}`
+  add(value('axes'), int64Constant(intsOf(node.attributes, 'axes') ?? [0, 2, 3]))
+  add(value('epsilon'), float32Constant(Float32Array.of(1e-9), []))
+  return [
+    step('ReduceMean', [input, value('axes')], value('mean')),
+    step('Sub', [input, value('mean')], value('centred')),
+    step('Mul', [value('centred'), value('centred')], value('squares')),
+    step('ReduceMean', [value('squares'), value('axes')], value('variance')),
+    step('Sqrt', [value('variance')], value('root')),
+    step('Add', [value('root'), value('epsilon')], value('deviation')),
+    step('Div', [value('centred'), value('deviation')], output),
+  ]
+}
+
+/** One node of ONNX's own set with one output, which names it. */
+function step(
+  opType: string,
+  inputs: readonly string[],
+  output: string,
+  attributes: Record<string, Attribute> = {},
+): Node {
+  return { opType, domain: '', name: output, inputs, outputs: [output], attributes }
 }
 
 function without(attributes: Attributes, name: string): Attributes {

@@ -176,7 +176,7 @@ function splitOf(state: State, node: Node, shape: readonly number[]): Node {
 
 /** Operators whose result's shape depends on the values of the inputs after the first. */
 const shapedByValues =
-  /^(Reshape|Expand|Tile|Slice|Pad|Squeeze|Unsqueeze|Split|Resize|Upsample|TopK|Reduce\w+)$/
+  /^(Reshape|Expand|Tile|Slice|Pad|Squeeze|Unsqueeze|Split|Resize|TopK|Reduce\w+|CenterCropPad|Col2Im|AffineGrid|MaxUnpool|OneHot)$/
 
 /** Has the runtime infer the types of all nodes that can follow. Returns the nodes that have to wait. */
 async function inferTypes(state: State, nodes: readonly Node[]): Promise<Node[]> {

@@ -2,73 +2,21 @@
  * One row for each way an operator is used: broadcasting, axes of size one, odd strides and uneven pads, negative axes.
  * Every rule of the table must have a row; gradients.test.ts checks that too.
  */
-import type { Plain } from './reference-array.ts'
-
-/** A parameter with random values between `low` and `high`, or a constant. */
-export type Input =
-  | { kind: 'parameter'; shape: readonly number[]; low: number; high: number }
-  | {
-      kind: 'constant'
-      dtype: 'int64' | 'int32' | 'bool' | 'float32'
-      shape: readonly number[]
-      data: readonly number[]
-    }
-
-export interface GradientCase {
-  name: string
-  op: string
-  inputs: readonly Input[]
-  attributes: Plain
-  opset: number
-  /** Outputs of the node, and which of them the loss reads. */
-  outputs: number
-  read: number
-}
-
-/** A parameter; values between -2 and 2 unless told. */
-const p = (shape: readonly number[], low = -2, high = 2): Input => ({ kind: 'parameter', shape, low, high })
-const positive = (...shape: number[]): Input => p(shape, 0.5, 2)
-const integers = (...data: number[]): Input => ({
-  kind: 'constant',
-  dtype: 'int64',
-  shape: [data.length],
-  data,
-})
-const ids = (shape: readonly number[], ...data: number[]): Input => ({
-  kind: 'constant',
-  dtype: 'int32',
-  shape,
-  data,
-})
-const flags = (shape: readonly number[], ...data: number[]): Input => ({
-  kind: 'constant',
-  dtype: 'bool',
-  shape,
-  data,
-})
-const floats = (...data: number[]): Input => ({
-  kind: 'constant',
-  dtype: 'float32',
-  shape: [data.length],
-  data,
-})
-const scalar = (value: number): Input => ({ kind: 'constant', dtype: 'float32', shape: [], data: [value] })
-
-const row = (
-  name: string,
-  op: string,
-  inputs: readonly Input[],
-  attributes: Plain = {},
-  opset = 18,
-): GradientCase => ({
-  name: `${op}: ${name}`,
-  op,
-  inputs,
-  attributes,
-  opset,
-  outputs: 1,
-  read: 0,
-})
+import {
+  flags,
+  floats,
+  type GradientCase,
+  ids,
+  integers,
+  p,
+  positive,
+  reading,
+  row,
+  scalar,
+} from './gradient-case.ts'
+import { indexCases } from './gradient-cases-index.ts'
+import { sequenceCases } from './gradient-cases-sequence.ts'
+import { windowCases } from './gradient-cases-window.ts'
 
 const binary = ['Add', 'Sub', 'Mul', 'Max', 'Min', 'Sum', 'Mean'].flatMap((op) => [
   row('equal shapes', op, [p([2, 3]), p([2, 3])]),
@@ -92,10 +40,30 @@ const unary = [
     'LeakyRelu',
     'Elu',
   ],
-  ...['Selu', 'Celu', 'Softplus', 'Softsign', 'HardSigmoid', 'HardSwish', 'Mish'],
+  ...[
+    'Selu',
+    'Celu',
+    'Softplus',
+    'Softsign',
+    'HardSigmoid',
+    'HardSwish',
+    'Mish',
+    'Shrink',
+    'ThresholdedRelu',
+  ],
+  ...['Atan', 'Sinh', 'Cosh', 'Asinh'],
 ].map((op) => row('a matrix', op, [op === 'Reciprocal' ? positive(3, 4) : p([3, 4], -3.5, 3.5)], {}, 22))
 
 const activations = [
+  row('inside its branch', 'Tan', [p([3, 4], -1.2, 1.2)]),
+  row('inside its domain', 'Asin', [p([3, 4], -0.9, 0.9)]),
+  row('inside its domain', 'Acos', [p([3, 4], -0.9, 0.9)]),
+  row('inside its domain', 'Atanh', [p([3, 4], -0.9, 0.9)]),
+  row('inside its domain', 'Acosh', [p([3, 4], 1.2, 4)]),
+  row('its own threshold', 'ThresholdedRelu', [p([3, 4])], { alpha: 0.4 }),
+  row('its own threshold and bias', 'Shrink', [p([3, 4])], { lambd: 0.4, bias: 0.1 }),
+  row('a broadcast divisor', 'Mod', [p([2, 3], -5, 5), positive(3)], { fmod: 1 }),
+  row('a negative divisor', 'Mod', [p([2, 3], -5, 5), p([2, 3], -2, -0.5)], { fmod: 1 }),
   row('a matrix', 'Log', [positive(3, 4)]),
   row('a matrix', 'Sqrt', [positive(3, 4)]),
   row('to float32', 'Cast', [p([3, 4])], { to: 1 }),
@@ -116,6 +84,8 @@ const activations = [
   row('a broadcast numerator', 'Div', [p([3]), positive(2, 3)]),
   row('three inputs', 'Max', [p([2, 3]), p([3]), p([2, 1])]),
   row('three inputs', 'Mean', [p([2, 3]), p([3]), p([2, 1])]),
+  row('an odd number of factors', 'ReduceProd', [p([3, 5]), integers(1)], { keepdims: 0 }),
+  row('all axes', 'ReduceProd', [p([2, 3])], { keepdims: 1 }),
   row('both sides broadcast', 'Where', [flags([2, 3], 1, 0, 1, 0, 0, 1), p([3]), p([2, 1])]),
 ]
 
@@ -184,6 +154,20 @@ const convolutions = [
     pads: [0, 1, 1, 0],
   }),
   row('two groups', 'ConvTranspose', [p([1, 4, 3, 3]), p([4, 2, 2, 2])], { group: 2 }),
+  row('depthwise with stride and bias', 'ConvTranspose', [p([2, 3, 3, 2]), p([3, 1, 3, 2]), p([3])], {
+    group: 3,
+    strides: [2, 1],
+    pads: [1, 0, 0, 1],
+  }),
+  row('one spatial axis', 'ConvTranspose', [p([2, 3, 5]), p([3, 2, 4])], { strides: [3], pads: [1, 2] }),
+  row('three spatial axes', 'ConvTranspose', [p([1, 2, 2, 3, 2]), p([2, 2, 2, 2, 2])], {
+    strides: [1, 2, 2],
+  }),
+  row('depthwise, three spatial axes, dilation', 'Conv', [p([1, 2, 4, 5, 3]), p([4, 1, 2, 2, 2])], {
+    group: 2,
+    dilations: [2, 1, 2],
+    pads: [1, 0, 1, 0, 1, 1],
+  }),
 ]
 
 const poolings = [
@@ -286,11 +270,13 @@ const movements = [
   row('depth first', 'DepthToSpace', [p([2, 8, 2, 3])], { blocksize: 2, mode: 'DCR' }),
   row('columns first', 'DepthToSpace', [p([1, 12, 2, 2])], { blocksize: 2, mode: 'CRD' }),
   row('blocks of two', 'SpaceToDepth', [p([2, 3, 4, 2])], { blocksize: 2 }),
-  ...[0, 1, 2].map((read) => ({
-    ...row(`part ${read} of three unequal ones`, 'Split', [p([2, 6]), integers(1, 3, 2)], { axis: -1 }),
-    outputs: 3,
-    read,
-  })),
+  ...[0, 1, 2].map((read) =>
+    reading(
+      3,
+      read,
+      row(`part ${read} of three unequal ones`, 'Split', [p([2, 6]), integers(1, 3, 2)], { axis: -1 }),
+    ),
+  ),
 ]
 
 export const gradientCases: readonly GradientCase[] = [
@@ -303,4 +289,7 @@ export const gradientCases: readonly GradientCase[] = [
   ...normalisations,
   ...reductions,
   ...movements,
+  ...indexCases,
+  ...sequenceCases,
+  ...windowCases,
 ]

@@ -8,7 +8,7 @@ export interface Nd {
 }
 
 /** The attributes of a node as plain values. */
-export type Plain = Readonly<Record<string, number | string | readonly number[]>>
+export type Plain = Readonly<Record<string, number | string | readonly number[] | readonly string[]>>
 
 export function sizeOf(shape: readonly number[]): number {
   return shape.reduce((product, size) => product * size, 1)

@@ -42,6 +42,21 @@ export const elementwise: Readonly<Record<string, Operator>> = {
   Where: nary((condition, yes, no) => (condition !== 0 ? yes! : no!)),
   PRelu: nary((x, slope) => (x > 0 ? x : x * slope!)),
   Clip: nary((x, low, high) => Math.min(Math.max(x, low ?? -Infinity), high ?? Infinity)),
+  Mod: nary((a, b) => a % b!),
+  Tan: unary(Math.tan),
+  Asin: unary(Math.asin),
+  Acos: unary(Math.acos),
+  Atan: unary(Math.atan),
+  Sinh: unary(Math.sinh),
+  Cosh: unary(Math.cosh),
+  Asinh: unary(Math.asinh),
+  Acosh: unary(Math.acosh),
+  Atanh: unary(Math.atanh),
+  ThresholdedRelu: unary((x, a) => (x > number(a, 'alpha', 1) ? x : 0)),
+  Shrink: unary((x, a) => {
+    const [lambd, bias] = [number(a, 'lambd', 0.5), number(a, 'bias', 0)]
+    return x < -lambd ? x + bias : x > lambd ? x - bias : 0
+  }),
   Neg: unary((x) => -x),
   Cast: unary((x) => x),
   Identity: unary((x) => x),

@@ -180,6 +180,7 @@ export const shapes: Readonly<Record<string, Operator>> = {
   ReduceL2: reduce((values) => Math.hypot(...values)),
   ReduceLogSum: reduce((values) => Math.log(sum(values))),
   ReduceLogSumExp: reduce((values) => Math.log(sum(values.map(Math.exp)))),
+  ReduceProd: reduce((values) => values.reduce((product, value) => product * value, 1)),
   ReduceMax: reduce((values) => Math.max(...values)),
   ReduceMin: reduce((values) => Math.min(...values)),
   Softmax: softmax(false),
@@ -239,7 +240,9 @@ export const shapes: Readonly<Record<string, Operator>> = {
   Gather: gather,
   GatherElements: ([x, indices], attributes) => {
     const axis = axisOf(Number(attributes.axis ?? 0), x!.shape.length)
-    return build(indices!.shape, (index) => at(x!, index.with(axis, at(indices!, index))))
+    return build(indices!.shape, (index) =>
+      at(x!, index.with(axis, axisOf(at(indices!, index), x!.shape[axis]!))),
+    )
   },
   Trilu: ([x, k], attributes) =>
     build(x!.shape, (index) => {

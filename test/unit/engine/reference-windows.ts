@@ -163,7 +163,9 @@ function grouped(x: Nd, keyOf: (index: number[]) => string): number[][] {
   return [...groups.values()]
 }
 
-const perChannel = (_: Nd, w: Nd, [, channel]: number[]) => w.data[channel!]!
+/** One value for a channel, or for as many channels as share it. */
+const perChannel = (x: Nd, w: Nd, [, channel]: number[]) =>
+  w.data[Math.floor((channel! * w.data.length) / x.shape[1]!)]!
 const trailing = (x: Nd, w: Nd, index: number[]) => at(w, index.slice(x.shape.length - w.shape.length))
 
 export const windows: Readonly<Record<string, Operator>> = {

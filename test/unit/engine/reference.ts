@@ -4,16 +4,22 @@
  */
 import type { Nd, Plain } from './reference-array.ts'
 import { elementwise } from './reference-elementwise.ts'
+import { samplings } from './reference-sampling.ts'
+import { scatters } from './reference-scatter.ts'
+import { sequences } from './reference-sequence.ts'
 import { shapes } from './reference-shape.ts'
 import { windows } from './reference-windows.ts'
 
-const operators = { ...elementwise, ...windows, ...shapes }
+const operators = { ...elementwise, ...windows, ...shapes, ...samplings, ...scatters, ...sequences }
+
+/** Inputs of a node; undefined is one that was left out. */
+export type Inputs = readonly (Nd | undefined)[]
 
 /** The first output of `opType`. */
-export function evaluate(opType: string, inputs: readonly Nd[], attributes: Plain): Nd {
+export function evaluate(opType: string, inputs: Inputs, attributes: Plain): Nd {
   const operator = operators[opType]
   if (operator === undefined) throw new Error(`the reference has no ${opType}`)
-  return operator(inputs, attributes)
+  return operator(inputs as readonly Nd[], attributes) // an operator knows which of its inputs are optional
 }
 
 /**
@@ -22,7 +28,7 @@ export function evaluate(opType: string, inputs: readonly Nd[], attributes: Plai
  */
 export function differences(
   opType: string,
-  inputs: readonly Nd[],
+  inputs: Inputs,
   attributes: Plain,
   target: Nd,
   index: number,

@@ -1,0 +1,182 @@
+/**
+ * Gradients of operators that pick or put single elements by index. Picking and putting are each other's gradient.
+ *
+ * Elements are always added with ScatterElements: with two threads, onnxruntime's native ScatterND loses additions that meet
+ * at one place. GatherND and ScatterND are therefore spelled as rows of a flat tensor, with the row's number computed from
+ * the index. Where an index comes from data that is int64 arithmetic, which WebGPU leaves to the CPU.
+ */
+
+import { type Formulas, positiveAxis } from '../onnx/formulas.ts'
+import { int, intOf, text, textOf } from '../onnx/graph.ts'
+import type { Value } from '../onnx/graph-builder.ts'
+import { int64Constant, sizeOf } from '../onnx/types.ts'
+import { type Application, gradient, spelled, type Use, unsupportedUse } from './rule.ts'
+
+export const scatter = {
+  /** y[i] = x[index[i]] along an axis: dx = dy added to where it came from */
+  GatherElements: gradient(({ f, x, dy, attributes }) => {
+    const axis = positiveAxis(intOf(attributes, 'axis', 0), dy.shape.length)
+    return put(f, f.full(x[0]!.shape), x[1]!, dy, axis, 'add')
+  }, null),
+  /** y = x with updates put, added, multiplied in, or compared: see below */
+  ScatterElements: gradient(scatterData, null, scatterUpdates),
+  /** y[i] = x[index[i], ...] */
+  GatherND: spelled(gatherRows, [1]),
+  ScatterND: spelled(scatterRows, [1]),
+  /** dx = dy where the values were; indices of one row differ, so nothing is added */
+  TopK: gradient(({ f, x, y, dy, attributes }) => {
+    const axis = positiveAxis(intOf(attributes, 'axis', -1), dy.shape.length)
+    return put(f, f.full(x[0]!.shape), y[1]!, dy, axis, 'none')
+  }, null),
+  /** Elements of x go to flat places of y: dx = dy from there */
+  MaxUnpool: gradient(
+    (application) => {
+      const { f, dy, x, has } = application
+      if (has(2)) throw unsupportedUse(application, 'it names its output shape', 'Leave output_size out.')
+      return f.builder.emit('Gather', [f.reshape(dy, [sizeOf(dy.shape)]), x[1]!], { axis: int(0) }, x[0]!)
+    },
+    null,
+    null,
+  ),
+  /** Reversing twice changes nothing: dx = dy, reversed */
+  ReverseSequence: gradient(
+    ({ f, x, dy, attributes }) => f.builder.emit('ReverseSequence', [dy, x[1]!], attributes, dy),
+    null,
+  ),
+} as const
+
+type Reduction = 'none' | 'add' | 'mul' | 'max' | 'min'
+
+/** `data` with `updates` put at `indices` along `axis`. */
+function put(
+  f: Formulas,
+  data: Value,
+  indices: Value,
+  updates: Value,
+  axis: number,
+  reduction: Reduction,
+): Value {
+  const attributes = { axis: int(axis), reduction: text(reduction) }
+  return f.builder.emit('ScatterElements', [data, indices, updates], attributes, data)
+}
+
+function pick(f: Formulas, x: Value, indices: Value, axis: number): Value {
+  const type = { dtype: x.dtype, shape: indices.shape }
+  return f.builder.emit('GatherElements', [x, indices], { axis: int(axis) }, type)
+}
+
+function pickRows(f: Formulas, x: Value, rows: Value, axis: number): Value {
+  const shape = [...x.shape.slice(0, axis), ...rows.shape, ...x.shape.slice(axis + 1)]
+  return f.builder.emit('Gather', [x, rows], { axis: int(axis) }, { dtype: x.dtype, shape })
+}
+
+function scatterForm({ attributes, x }: Application): { axis: number; reduction: Reduction } {
+  return {
+    axis: positiveAxis(intOf(attributes, 'axis', 0), x[0]!.shape.length),
+    reduction: textOf(attributes, 'reduction', 'none') as Reduction,
+  }
+}
+
+/**
+ * none: dy where nothing was put ; add: dy ; mul: dy·Π updates ;
+ * max, min: dy shared by all that reach y, as torch.scatter_reduce
+ */
+function scatterData(application: Application): Value {
+  const { f, x, y, dy } = application
+  const { axis, reduction } = scatterForm(application)
+  const [data, indices, updates] = x as [Value, Value, Value]
+  switch (reduction) {
+    case 'none':
+      return put(f, dy, indices, f.full(updates.shape), axis, 'none')
+    case 'add':
+      return dy
+    case 'mul':
+      return f.mul(dy, put(f, f.full(data.shape, 1), indices, updates, axis, 'mul'))
+    default:
+      return f.mul(f.cast(f.equal(data, y[0]!), 'float32'), extremeShare(application, axis))
+  }
+}
+
+/** none, add: dy from there ; mul: (dy·y from there)/update ; max, min: the share of dy, where it is reached */
+function scatterUpdates(application: Application): Value {
+  const { f, x, y, dy } = application
+  const { axis, reduction } = scatterForm(application)
+  const [, indices, updates] = x as [Value, Value, Value]
+  switch (reduction) {
+    case 'none':
+    case 'add':
+      return pick(f, dy, indices, axis)
+    case 'mul':
+      return f.div(pick(f, f.mul(dy, y[0]!), indices, axis), updates)
+    default: {
+      const reaches = f.cast(f.equal(updates, pick(f, y[0]!, indices, axis)), 'float32')
+      return f.mul(reaches, pick(f, extremeShare(application, axis), indices, axis))
+    }
+  }
+}
+
+/** dy divided by how many of the element and its updates are equal to y. */
+function extremeShare({ f, x, y, dy }: Application, axis: number): Value {
+  const [data, indices, updates] = x as [Value, Value, Value]
+  const own = f.cast(f.equal(data, y[0]!), 'float32')
+  const reaching = f.cast(f.equal(updates, pick(f, y[0]!, indices, axis)), 'float32')
+  return f.div(dy, put(f, own, indices, reaching, axis, 'add'))
+}
+
+function gatherRows(use: Use): Value {
+  const { f, x, attributes } = use
+  const batchDims = intOf(attributes, 'batch_dims', 0)
+  const { rows, count, width } = flatRows(use, batchDims)
+  const picked = pickRows(f, f.reshape(x[0]!, [count, width]), rows, 0)
+  return f.reshape(picked, [
+    ...x[1]!.shape.slice(0, -1),
+    ...x[0]!.shape.slice(batchDims + x[1]!.shape.at(-1)!),
+  ])
+}
+
+function scatterRows(use: Use): Value {
+  const { f, x, attributes } = use
+  const { rows, count, width } = flatRows(use, 0)
+  const number = rows.shape[0]!
+  const indices = f.expand(f.reshape(rows, [number, 1]), [number, width])
+  const updates = f.reshape(x[2]!, [number, width])
+  const reduction = textOf(attributes, 'reduction', 'none') as Reduction
+  return f.reshape(put(f, f.reshape(x[0]!, [count, width]), indices, updates, 0, reduction), x[0]!.shape)
+}
+
+/**
+ * The index tuples of GatherND and ScatterND as numbers of rows, `[tuples]` int64, of the tensor taken as `[count, width]`.
+ * The first `batchDims` dimensions of tensor and indices go together.
+ */
+function flatRows({ f, x }: Use, batchDims: number): { rows: Value; count: number; width: number } {
+  const [{ shape }, indices] = x as [Value, Value]
+  const depth = batchDims + indices.shape.at(-1)!
+  const sizes = shape.slice(0, depth)
+  const strides = sizes.map((_, axis) => sizeOf(sizes.slice(axis + 1)))
+  const tuples = sizeOf(indices.shape.slice(0, -1))
+  const perBatch = tuples / sizeOf(shape.slice(0, batchDims))
+  const starts = Array.from({ length: tuples }, (_, tuple) => {
+    const batch = Math.floor(tuple / perBatch)
+    return batch * sizeOf(sizes.slice(batchDims))
+  })
+  const [indexSizes, indexStrides] = [sizes.slice(batchDims), strides.slice(batchDims)]
+  const size = { count: sizeOf(sizes), width: sizeOf(shape.slice(depth)) }
+  const known = f.constantOf(indices)
+  if (known !== null) {
+    const flat = starts.map((start, tuple) =>
+      indexSizes.reduce((row, length, place) => {
+        const index = Number(known.data[tuple * indexSizes.length + place]!)
+        return row + (index < 0 ? index + length : index) * indexStrides[place]!
+      }, start),
+    )
+    return { rows: f.builder.constant(int64Constant(flat)), ...size }
+  }
+  const { builder } = f
+  const wrapped = f.where(
+    f.greater(builder.integers([0]), indices),
+    f.add(indices, builder.integers(indexSizes)),
+    indices,
+  )
+  const products = f.reduceSum(f.mul(wrapped, builder.integers(indexStrides)), [indices.shape.length - 1])
+  return { rows: f.add(f.reshape(products, [tuples]), builder.integers(starts)), ...size }
+}

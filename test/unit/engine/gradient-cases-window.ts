@@ -1,0 +1,96 @@
+/** Rows for resizing, sampling at computed places, norms, and windows that are spelled out. */
+import { floats, type GradientCase, integers, none, p, row } from './gradient-case.ts'
+
+const scales = (...values: number[]) => [none, floats(...values)]
+const sizes = (...values: number[]) => [none, none, integers(...values)]
+
+const resizes = [
+  row('whole factors, floor', 'Resize', [p([1, 2, 2, 3]), ...scales(1, 1, 2, 3)], {
+    coordinate_transformation_mode: 'asymmetric',
+    nearest_mode: 'floor',
+  }),
+  row('nearest, enlarged by a fraction', 'Resize', [p([1, 2, 3, 2]), ...sizes(1, 2, 5, 3)], {}, 19),
+  row('nearest, made smaller', 'Resize', [p([1, 1, 5, 4]), ...scales(1, 1, 0.6, 0.5)], {
+    coordinate_transformation_mode: 'asymmetric',
+    nearest_mode: 'round_prefer_ceil',
+  }),
+  ...['half_pixel', 'pytorch_half_pixel', 'align_corners', 'asymmetric'].map((mode) =>
+    row(`linear, ${mode}`, 'Resize', [p([1, 2, 3, 4]), ...sizes(1, 2, 6, 3)], {
+      mode: 'linear',
+      coordinate_transformation_mode: mode,
+    }),
+  ),
+  row('linear, one spatial axis', 'Resize', [p([2, 2, 3]), ...scales(1, 1, 2.5)], { mode: 'linear' }),
+  row('linear, three spatial axes', 'Resize', [p([1, 1, 2, 3, 2]), ...scales(1, 1, 2, 1.5, 2)], {
+    mode: 'linear',
+  }),
+  row('cubic', 'Resize', [p([1, 1, 4, 3]), ...sizes(1, 1, 7, 6)], { mode: 'cubic' }),
+  row('cubic, aligned, without what lies outside', 'Resize', [p([1, 1, 4, 3]), ...sizes(1, 1, 6, 5)], {
+    mode: 'cubic',
+    coordinate_transformation_mode: 'align_corners',
+    cubic_coeff_a: -0.5,
+    exclude_outside: 1,
+  }),
+  row('listed axes', 'Resize', [p([1, 2, 3, 3]), ...scales(2, 2)], { axes: [2, 3] }, 18),
+  row('from one element', 'Resize', [p([1, 2, 1, 1]), ...sizes(1, 2, 3, 2)], { mode: 'linear' }),
+]
+
+const samples = [
+  ...['zeros', 'border', 'reflection'].flatMap((padding_mode) =>
+    [0, 1].map((align_corners) =>
+      row(
+        `linear, ${padding_mode}, corners ${align_corners}`,
+        'GridSample',
+        [p([1, 2, 3, 4]), p([1, 3, 2, 2], -1.4, 1.4)],
+        { mode: 'linear', padding_mode, align_corners },
+        20,
+      ),
+    ),
+  ),
+  row(
+    'by its old name',
+    'GridSample',
+    [p([2, 1, 4, 3]), p([2, 2, 3, 2], -0.9, 0.9)],
+    { mode: 'bilinear' },
+    16,
+  ),
+  row('two places', 'AffineGrid', [p([2, 2, 3]), integers(2, 3, 3, 4)], {}, 20),
+  row('three axes, aligned', 'AffineGrid', [p([1, 3, 4]), integers(1, 1, 2, 3, 2)], { align_corners: 1 }, 20),
+]
+
+const norms = [
+  row('squares', 'LpNormalization', [p([3, 4])], { p: 2 }),
+  row('magnitudes, an outer axis', 'LpNormalization', [p([3, 4])], { p: 1, axis: 0 }),
+  row('three neighbours', 'LRN', [p([2, 5, 2, 3])], { size: 3, alpha: 0.5, beta: 0.6, bias: 1.3 }),
+  row('each channel over the batch', 'MeanVarianceNormalization', [p([2, 3, 2, 2])]),
+  row('listed axes', 'MeanVarianceNormalization', [p([2, 3, 4])], { axes: [1, 2] }),
+  row(
+    'scale and bias for each group',
+    'GroupNormalization',
+    [p([2, 4, 3]), p([2]), p([2])],
+    { num_groups: 2 },
+    18,
+  ),
+  row('one image element', 'GroupNormalization', [p([2, 6, 1, 1]), p([6]), p([6])], { num_groups: 2 }, 21),
+]
+
+const windows = [
+  row('squares', 'GlobalLpPool', [p([2, 3, 3, 2])]),
+  row('cubes', 'GlobalLpPool', [p([1, 2, 4], 0.5, 2)], { p: 3 }),
+  row('squares with pads', 'LpPool', [p([1, 2, 5, 4])], {
+    kernel_shape: [3, 2],
+    strides: [2, 1],
+    pads: [1, 0, 1, 1],
+    positions: [3, 4],
+  }),
+  row('magnitudes', 'LpPool', [p([2, 1, 6])], { kernel_shape: [3], p: 1, strides: [2], positions: [2] }),
+  row('overlapping blocks', 'Col2Im', [p([2, 8, 6]), integers(3, 4), integers(2, 2)], { positions: [2, 3] }),
+  row('stride, dilation and pads', 'Col2Im', [p([1, 4, 6]), integers(5, 4), integers(2, 2)], {
+    strides: [2, 1],
+    dilations: [1, 2],
+    pads: [0, 0, 0, 1],
+    positions: [2, 3],
+  }),
+]
+
+export const windowCases: readonly GradientCase[] = [...resizes, ...samples, ...norms, ...windows]
