@@ -96,6 +96,7 @@ function runPlan(job: string, { train, swarm, convergence }: Manifest, outerRate
     job,
     batch: train.batchSize,
     localSteps: train.localSteps,
+    isSparse: swarm.codec === 'topk',
     peersMin: swarm.minPeers,
     roundsMax: convergence.maxRounds,
     localLearningRate: (step: number) => learningRate(train, step),

@@ -4,6 +4,7 @@
  */
 
 import type { RoundBase } from './base.ts'
+import type { Pace } from './pace.ts'
 import type { Partition } from './parts.ts'
 import type { Contributor, Plan } from './plan.ts'
 import type { ReductionInput } from './reduction.ts'
@@ -74,6 +75,7 @@ export type Event =
       base: RoundBase
       weight: number
       bandwidth: number | undefined
+      pace?: Pace | undefined
       parts: readonly Uint8Array[]
       digests: readonly string[]
     }
@@ -120,6 +122,14 @@ export interface CommittedRound {
   /** Contributors that are in every part, and the sum of their weights. */
   complete: readonly Contributor[]
   totalWeight: number
+}
+
+/** What a peer that still trains needs to know of the others. */
+export interface Outlook {
+  /** This peer and those that it has a link to, sorted. */
+  live: readonly string[]
+  /** Those of them that have given an update to the round of this peer's state. */
+  committed: readonly string[]
 }
 
 export type RoundPhase = 'gathering' | 'reducing' | 'sealing'

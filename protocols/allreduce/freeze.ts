@@ -59,7 +59,7 @@ export function makePlan(round: Round, session: Session): Plan {
     .sort(compareText)
   const contributors = chosen.map((peer) => {
     const { message, digest } = round.standings.get(peer)!.commit!
-    return { peer, weight: message.weight, commit: digest, bandwidth: message.bandwidth }
+    return { peer, weight: message.weight, commit: digest, bandwidth: message.bandwidth, pace: message.pace }
   })
   const here = [session.self, ...session.livePeers()].sort(compareText)
   const receivers = here
@@ -74,7 +74,7 @@ export function makePlan(round: Round, session: Session): Plan {
     round: round.number,
     root,
     electorate,
-    contributors: contributors.map(({ peer, weight, commit }) => ({ peer, weight, commit })),
+    contributors: contributors.map(({ bandwidth, ...contributor }) => contributor),
     receivers,
     followers,
     shares: shareOut(partCount(session.init.partition), contributors),

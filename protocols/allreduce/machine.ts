@@ -16,7 +16,8 @@ import type { RoundBase } from './base.ts'
 import { Positions } from './behind.ts'
 import { Duties } from './duties.ts'
 import { compareText } from './electorate.ts'
-import type { Effect, Event, Inspection, MachineInit } from './events.ts'
+import type { Effect, Event, Inspection, MachineInit, Outlook } from './events.ts'
+import { committers } from './freeze.ts'
 import { commitIdentity } from './parts.ts'
 import { pendingReason } from './pending.ts'
 import { Rounds } from './rounds.ts'
@@ -78,6 +79,13 @@ export class AllreduceMachine implements Session {
     if (place === undefined) return this.#isFollowing ? 'following until the state is here' : 'no state yet'
     if (current?.round.base === undefined) return `round ${place}: the state is not here yet`
     return `round ${place}: ${pendingReason(current, this)}`
+  }
+
+  /** Who is here now, and who of them has committed. */
+  outlook(): Outlook {
+    const round = this.#rounds.current?.round
+    const live = [this.self, ...this.livePeers()].sort(compareText)
+    return { live, committed: round?.base === undefined ? [] : committers(round, this) }
   }
 
   isLive(peer: string): boolean {
@@ -202,13 +210,13 @@ export class AllreduceMachine implements Session {
   #update(event: Extract<Event, { kind: 'UpdateReady' }>): void {
     const duties = this.#enter(event.base)
     if (duties === undefined || duties.round.own !== undefined) return
-    const { weight, bandwidth, parts, digests } = event
+    const { weight, bandwidth, pace, parts, digests } = event
     const { incarnation } = this.init
     const commit = this.init.hash(commitIdentity({ incarnation, weight, digests }))
     duties.round.own = { weight, parts, digests, commit }
     const { isVoter } = duties.round
     const { round, root } = event.base
-    this.broadcast({ kind: 'Commit', round, root, incarnation, isVoter, weight, bandwidth, digests })
+    this.broadcast({ kind: 'Commit', round, root, incarnation, isVoter, weight, bandwidth, pace, digests })
   }
 
   #joinAsReceiver(base: RoundBase): void {

@@ -18,12 +18,13 @@ import {
 } from '../core/limits.ts'
 import type { Ballot } from './electorate.ts'
 import { Fields, fromHex } from './fields.ts'
+import { decodePace, encodePace } from './pace.ts'
 import { decodePlan, encodePlan, type Plan } from './plan.ts'
 import type { SealContent } from './seal.ts'
 import type { Hold, Message } from './vocabulary.ts'
 
-/** Bytes of one encoded part: f32, the widest codec. */
-const partBytesMax = 4 * partElements
+/** Bytes of one encoded part: f32, the widest codec, and the byte that names it. */
+const partBytesMax = 1 + 4 * partElements
 
 /** Bytes per second: 1 Tbit/s, more than any link. */
 const bandwidthMax = 1.25e11
@@ -50,12 +51,14 @@ const rows: { [Kind in Message['kind']]: Row<Extract<Message, { kind: Kind }>> }
       voter: m.isVoter,
       weight: m.weight,
       bandwidth: m.bandwidth ?? null,
+      ...encodePace(m.pace),
       digests: fromHex(...m.digests),
     }),
     decode: (f) => ({
       ...decodeStanding(f),
       weight: f.quantity('weight', roundWeightMax),
       bandwidth: f.has('bandwidth') ? f.quantity('bandwidth', bandwidthMax) : undefined,
+      ...decodePace(f),
       digests: f.digests('digests', partsMax),
     }),
   },

@@ -1,7 +1,9 @@
 /** What a run of the allreduce is opened with, what it tells, and what its rounds come to. */
 
 import type { CodecName } from '../wire/codecs/codec.ts'
+import type { RoundBase } from './base.ts'
 import type { RoundPhase, Timing } from './events.ts'
+import type { Pace } from './pace.ts'
 
 /** One for each run: a peer that is not in the run does not speak it. */
 export const allreduceProtocol = (job: string): string => `/starling/allreduce/1/${job}`
@@ -34,6 +36,24 @@ export type RoundOutcome =
   | RoundCommitted
   | { kind: 'behind'; round: number; root: string; peers: readonly string[] }
 
+/** Elements `start` up to, but not including, `end` of a vector. */
+export interface Slice {
+  start: number
+  end: number
+}
+
+/** What a peer gives to one round. */
+export interface Offer extends RoundBase {
+  /** f32[parameterCount]; borrowed until the call returns its promise. */
+  update: Float32Array
+  /** Samples behind it, > 0. */
+  weight: number
+  /** Absent before it is measured. */
+  pace?: Pace | undefined
+  /** f32[parameterCount], or absent: filled with `update` less what its encoding holds. May be `update` itself. Borrowed as it. */
+  residual?: Float32Array | undefined
+}
+
 export interface RoundCommitted {
   kind: 'committed'
   round: number
@@ -44,7 +64,9 @@ export interface RoundCommitted {
   /** The peers that hold the next state by agreement, sorted. */
   electorate: readonly string[]
   /** Those whose update is in it whole. */
-  contributors: readonly { peer: string; weight: number }[]
+  contributors: readonly { peer: string; weight: number; pace?: Pace | undefined }[]
+  /** Slices of this peer's own update that are not in the mean: a reducer went on without them. */
+  omitted: readonly Slice[]
   /** Sum of their weights. */
   totalWeight: number
 }

@@ -13,6 +13,7 @@ import { encode as encodeCbor } from '@ipld/dag-cbor'
 import { partsMax, planPeersMax, roundsMax, roundWeightMax, rowPeersMax } from '../core/limits.ts'
 import { compareText } from './electorate.ts'
 import { type Fields, fromHex } from './fields.ts'
+import { decodePace, encodePace, type Pace } from './pace.ts'
 import { balanceShares } from './shares.ts'
 
 export interface Contributor {
@@ -21,6 +22,8 @@ export interface Contributor {
   weight: number
   /** Digest of its commit: which update, by which incarnation. */
   commit: string
+  /** As its commit says. */
+  pace?: Pace | undefined
 }
 
 export interface Receiver {
@@ -143,10 +146,11 @@ export function encodePlan(plan: Plan): Record<string, unknown> {
     round: plan.round,
     root: plan.root,
     electorate: plan.electorate,
-    contributors: plan.contributors.map(({ peer, weight, commit }) => ({
+    contributors: plan.contributors.map(({ peer, weight, commit, pace }) => ({
       peer,
       weight,
       commit: fromHex(commit),
+      ...encodePace(pace),
     })),
     receivers: plan.receivers.map(({ peer, incarnation }) => ({ peer, incarnation })),
     followers: plan.followers,
@@ -167,6 +171,7 @@ export function decodePlan(f: Fields): Plan {
       peer: c.id('peer'),
       weight: c.quantity('weight', roundWeightMax),
       commit: c.digest('commit'),
+      ...decodePace(c),
     })),
     receivers: f.list('receivers', planPeersMax, (r) => ({
       peer: r.id('peer'),

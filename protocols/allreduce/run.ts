@@ -20,17 +20,34 @@ import { codecFor } from '../wire/codecs/index.ts'
 import type { PeerComponents } from '../wire/components.ts'
 import { Links } from '../wire/link.ts'
 import type { RoundBase } from './base.ts'
-import { type CommittedRound, defaultTiming, type Effect, type Event, type Inspection } from './events.ts'
+import {
+  type CommittedRound,
+  defaultTiming,
+  type Effect,
+  type Event,
+  type Inspection,
+  type Outlook,
+} from './events.ts'
 import { identityOf, isDecodable } from './inspection.ts'
 import { AllreduceMachine } from './machine.ts'
 import { decodeMessage } from './messages.ts'
 import {
   type AllreduceRunInit,
   allreduceProtocol,
+  type Offer,
   type RoundCommitted,
   type RoundOutcome,
+  type Slice,
 } from './options.ts'
-import { encodeParts, type Partition, partitionOf, partLength, partOf, resultIdentity } from './parts.ts'
+import {
+  encodeParts,
+  hasBit,
+  type Partition,
+  partitionOf,
+  partLength,
+  partOf,
+  resultIdentity,
+} from './parts.ts'
 import { Outgoing } from './queue.ts'
 import { reducePart } from './reduction.ts'
 import { Throughput } from './throughput.ts'
@@ -47,6 +64,7 @@ interface Waiter {
 export class AllreduceRun {
   readonly #init: AllreduceRunInit
   readonly #clock: Clock
+  readonly #self: string
   readonly #codec: Codec
   readonly #partition: Partition
   readonly #machine: AllreduceMachine
@@ -64,11 +82,12 @@ export class AllreduceRun {
   constructor(components: PeerComponents, clock: Clock, init: AllreduceRunInit, onLeft: () => void) {
     this.#init = init
     this.#clock = clock
+    this.#self = components.peerId.toString()
     this.#onLeft = onLeft
     this.#codec = codecFor(init.codec, { kept: init.topkKept })
     this.#partition = partitionOf(init.parameterCount)
     this.#machine = new AllreduceMachine({
-      self: components.peerId.toString(),
+      self: this.#self,
       incarnation: crypto.getRandomValues(new Uint32Array(1))[0]!,
       partition: this.#partition,
       encodedBytes: (elements) => this.#codec.encodedBytes(elements),
@@ -128,21 +147,30 @@ export class AllreduceRun {
   }
 
   /**
-   * Gives `update` (f32[parameterCount], borrowed until the call returns its promise) with `weight` > 0 samples behind it, and
-   * waits for the outcome of the round.
-   * @throws {SwarmError} PART_INVALID when a value is not finite.
+   * Gives an update and waits for the outcome of the round.
+   * @throws {SwarmError} PART_INVALID when a value is not finite; `residual` is then as it was.
    */
   async average(
-    { update, weight, ...base }: RoundBase & { update: Float32Array; weight: number },
+    { update, weight, pace, residual, ...base }: Offer,
     { signal }: { signal: AbortSignal },
   ): Promise<RoundOutcome> {
     signal.throwIfAborted()
     const parts = encodeParts(update, this.#partition, this.#codec)
+    if (residual !== undefined) this.#subtractSent(update, parts, residual)
     const digests: string[] = []
     for (const part of parts) digests.push(await hexDigest(part))
     const bandwidth = this.#init.isClientOnly === true ? 0 : this.#throughput.settle()
     this.#init.onEvent?.({ kind: 'phase', round: base.round, phase: 'offered' })
-    return this.#outcome({ kind: 'UpdateReady', base, weight, bandwidth, parts, digests }, base.round, signal)
+    return this.#outcome(
+      { kind: 'UpdateReady', base, weight, bandwidth, pace, parts, digests },
+      base.round,
+      signal,
+    )
+  }
+
+  /** Who is here now, and how far the round of this peer's state has come. */
+  get outlook(): Outlook {
+    return this.#machine.outlook()
   }
 
   /** Waits for the outcome of a round without giving anything to it. */
@@ -245,11 +273,33 @@ export class AllreduceRun {
       root: outcome.root,
       average: this.#decodeAverage(outcome),
       electorate: outcome.electorate,
-      contributors: outcome.complete.map(({ peer, weight }) => ({ peer, weight })),
+      contributors: outcome.complete.map(({ peer, weight, pace }) => ({ peer, weight, pace })),
+      omitted: this.#omitted(outcome),
       totalWeight: outcome.totalWeight,
     }
     if (isAwaited) this.#waiter?.resolve(committed)
     else this.#follower?.(committed)
+  }
+
+  /** `residual` becomes `update` less the values that `parts`, its encoding, hold. */
+  #subtractSent(update: Float32Array, parts: readonly Uint8Array[], residual: Float32Array): void {
+    const sent = new Float32Array(partLength(this.#partition, 0))
+    for (const [part, bytes] of parts.entries()) {
+      const length = partLength(this.#partition, part)
+      const values = sent.subarray(0, length)
+      this.#codec.decode(bytes, values)
+      const start = part * this.#partition.partElements
+      for (let i = 0; i < length; i++) residual[start + i] = update[start + i]! - values[i]!
+    }
+  }
+
+  #omitted({ plan, parts }: CommittedRound): Slice[] {
+    const index = plan.contributors.findIndex(({ peer }) => peer === this.#self)
+    if (index < 0) return [{ start: 0, end: this.#partition.elements }]
+    return parts.flatMap(({ bitmap }, part) => {
+      const start = part * this.#partition.partElements
+      return hasBit(bitmap, index) ? [] : [{ start, end: start + partLength(this.#partition, part) }]
+    })
   }
 
   #decodeAverage({ parts }: CommittedRound): Float32Array {

@@ -11,6 +11,7 @@
  */
 
 import type { Ballot } from './electorate.ts'
+import type { Pace } from './pace.ts'
 import type { Plan } from './plan.ts'
 import type { SealContent } from './seal.ts'
 
@@ -36,6 +37,8 @@ export interface Commit {
   weight: number
   /** Bytes per second that this peer can send; 0: it cannot reduce; undefined: unknown. */
   bandwidth: number | undefined
+  /** Undefined before the peer has trained. */
+  pace?: Pace | undefined
   /** SHA-256 of each encoded part; empty with weight 0. */
   digests: readonly string[]
 }

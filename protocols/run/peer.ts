@@ -31,6 +31,7 @@ import type {
   Trainer,
   Training,
 } from './ports.ts'
+import { Residual } from './residual.ts'
 import { encodeState, type State } from './state.ts'
 
 /** The numbers of the job that a peer follows. */
@@ -45,6 +46,8 @@ export interface RunPlan {
   peersMin: number
   /** Rounds after which a peer stops training, whatever anybody says. */
   roundsMax: number
+  /** The codec leaves most of an update out, so the peer keeps the rest for its next one. */
+  isSparse: boolean
   /** Learning rate of local step `step`, counted from 0 over the whole run. */
   localLearningRate(step: number): number
   /** Learning rate of the outer step that ends round `round`. */
@@ -87,6 +90,7 @@ const notFinitePauseMs = 1_000
 
 export class RunPeer {
   readonly #init: RunInit
+  readonly #residual: Residual | undefined
   #state: State
   #root = ''
   #phase: RunPhase = 'waiting'
@@ -98,6 +102,7 @@ export class RunPeer {
   constructor(init: RunInit) {
     this.#init = init
     const { plan, initial, outerOptimizer } = init
+    this.#residual = plan.isSparse ? new Residual(initial.length) : undefined
     this.#state = {
       job: plan.job,
       round: 0,
@@ -172,6 +177,7 @@ export class RunPeer {
       },
       signal,
     })
+    this.#residual?.reset()
     this.#init.onEvent?.({ kind: 'synced', round: state.round, root: this.#root })
   }
 
@@ -185,9 +191,13 @@ export class RunPeer {
     this.#enter('averaging')
     if (training === undefined) return averaging.receive(base, { signal })
     const { batch, localSteps } = this.#init.plan
-    const offer = { ...base, update: training.update, weight: batch * localSteps }
+    const { update } = training
+    this.#residual?.addTo(update)
+    const offer = { ...base, update, weight: batch * localSteps, residual: this.#residual?.values }
     try {
-      return await averaging.average(offer, { signal })
+      const outcome = await averaging.average(offer, { signal })
+      if (outcome.kind === 'committed') this.#residual?.settle(update, outcome.average, outcome.omitted)
+      return outcome
     } catch (error) {
       if (!(error instanceof SwarmError) || error.code !== 'PART_INVALID') throw error
       // Too large to be averaged, and nobody has seen it: this peer diverged within the round, though its losses are numbers.

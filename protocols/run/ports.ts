@@ -50,6 +50,33 @@ export interface OuterOptimizer {
   ): void
 }
 
+/** How fast a peer works, in numbers that all peers of a round agree on. */
+export interface Pace {
+  /** Training, > 0. */
+  samplesPerSecond: number
+  /** From giving an update to having the mean of it; 0 before the first. */
+  averagingMs: number
+}
+
+/** One peer's part in an average. */
+export interface Contribution {
+  peer: string
+  /** Samples behind its update. */
+  weight: number
+  pace?: Pace | undefined
+}
+
+/** What a peer gives to one round. */
+export interface Offer extends RoundBase {
+  /** f32[parameterCount], borrowed until the call returns its promise. */
+  update: Float32Array
+  /** Samples behind it, > 0. */
+  weight: number
+  pace?: Pace | undefined
+  /** f32[parameterCount], or absent: filled with `update` less what its encoding holds. Borrowed as it. */
+  residual?: Float32Array | undefined
+}
+
 /** What a round of averaging came to, for this peer. */
 export type RoundOutcome =
   | {
@@ -65,6 +92,10 @@ export type RoundOutcome =
       contributors: readonly { peer: string; weight: number }[]
       /** Samples behind the average. */
       totalWeight: number
+      /** The peers whose update is in it whole, with their samples. */
+      contributors: readonly Contribution[]
+      /** Slices of this peer's own update that are not in it. */
+      omitted: readonly { start: number; end: number }[]
     }
   | { kind: 'behind'; round: number; root: string; peers: readonly string[] }
 
@@ -80,11 +111,13 @@ export interface RoundBase {
 export interface Averaging {
   /** Tells the others that this peer holds the round's state, before it has an update to give. */
   hold(round: RoundBase): void
-  /** Gives `update` (f32[parameterCount], borrowed) with `weight` samples behind it, and waits for the round's outcome. */
-  average(
-    round: RoundBase & { update: Float32Array; weight: number },
-    options: { signal: AbortSignal },
-  ): Promise<RoundOutcome>
+  /**
+   * Gives an update, and waits for the round's outcome.
+   * @throws {SwarmError} PART_INVALID when it has a value that is not finite or too large; nothing was then given.
+   */
+  average(offer: Offer, options: { signal: AbortSignal }): Promise<RoundOutcome>
+  /** Who is here now, and who of them has given an update to the round of this peer's state. */
+  readonly outlook: { live: readonly string[]; committed: readonly string[] }
   /** Takes the round's outcome without giving anything: a newcomer's first round. */
   receive(round: RoundBase, options: { signal: AbortSignal }): Promise<RoundOutcome>
   /** Reports the outcome of every round while this peer has no state yet. The returned function ends it. */

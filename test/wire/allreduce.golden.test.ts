@@ -4,12 +4,13 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { decodeMessage, encodeMessage } from '../../protocols/allreduce/messages.ts'
 import { resultIdentity } from '../../protocols/allreduce/parts.ts'
-import type { Plan } from '../../protocols/allreduce/plan.ts'
+import { type Plan, planIdentity } from '../../protocols/allreduce/plan.ts'
 import { sealIdentity } from '../../protocols/allreduce/seal.ts'
 import type { Message } from '../../protocols/allreduce/vocabulary.ts'
 import { SwarmError } from '../../protocols/core/errors.ts'
-import { frameBytesMax, partsMax } from '../../protocols/core/limits.ts'
+import { frameBytesMax, partElements, partsMax } from '../../protocols/core/limits.ts'
 import { seededRandom } from '../../protocols/core/random.ts'
+import { codecFor } from '../../protocols/wire/codecs/index.ts'
 
 const digest = (byte: string) => byte.repeat(32)
 const ballot = { attempt: 2, leader: 'b' }
@@ -129,13 +130,32 @@ test('random bytes are refused with a code', () => {
   )
 })
 
+test('the largest part in f32, with the byte that names its coding, is taken', () => {
+  const part = { ...messages.Part, bytes: codecFor('f32').encode(new Float32Array(partElements)) }
+  expect(decodeMessage(encodeMessage(part))).toEqual(part)
+})
+
+test('a pace is said by a commit and repeated by a plan, and bounded in both', () => {
+  const pace = { samplesPerSecond: 12.5, averagingMs: 800 }
+  const commit = { ...messages.Commit, pace }
+  expect(decodeMessage(encodeMessage(commit))).toEqual(commit)
+  const withPace = { ...plan, contributors: plan.contributors.map((each) => ({ ...each, pace })) }
+  const frozen = { ...messages.Plan, plan: withPace }
+  expect(decodeMessage(encodeMessage(frozen))).toEqual(frozen)
+  expect(planIdentity(withPace)).not.toEqual(planIdentity(plan))
+  for (const wrong of [{ samplesPerSecond: 1e10 }, { averagingMs: -1 }, { averagingMs: Number.NaN }]) {
+    const message = { ...messages.Commit, pace: { ...pace, ...wrong } }
+    expect(codeOf(() => decodeMessage(encodeMessage(message)))).toBe('MESSAGE_INVALID')
+  }
+})
+
 test('a frame over the limit is refused before it is decoded', () => {
   expect(codeOf(() => decodeMessage(new Uint8Array(frameBytesMax + 1)))).toBe('MESSAGE_TOO_LARGE')
 })
 
 test.each<[string, Message]>([
   ['a part number past the largest model', { ...messages.Part, part: partsMax }],
-  ['a part larger than one in f32', { ...messages.Part, bytes: new Uint8Array((1 << 18) + 1) }],
+  ['a part larger than one in f32', { ...messages.Part, bytes: new Uint8Array((1 << 18) + 2) }],
   ['a weight that is not finite', { ...messages.Commit, weight: 1e10 }],
   ['a negative weight', { ...messages.Commit, weight: -1 }],
   ['a negative round', { ...messages.Hold, round: -1 }],

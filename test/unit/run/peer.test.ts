@@ -45,7 +45,9 @@ class Swarm {
         this.#waiting.push({ peer: self, resolve })
         this.#closeWhenComplete()
       })
+    const { members } = this
     return {
+      outlook: { live: members, committed: [] },
       hold: () => {},
       average: async (round) => {
         // as the allreduce protocol, which takes no update that has blown up
@@ -78,6 +80,8 @@ class Swarm {
       electorate: given.map(([peer]) => peer),
       contributors: updates.map(([peer, { weight }]) => ({ peer, weight })),
       totalWeight,
+      contributors: updates.map(([peer, { weight }]) => ({ peer, weight })),
+      omitted: [],
     }
     this.outcomes.push(outcome)
     this.#given = new Map()
@@ -171,6 +175,7 @@ const examplePlan: RunPlan = {
   batch: 2,
   localSteps: 1,
   peersMin: 2,
+  isSparse: false,
   roundsMax: 6,
   localLearningRate: () => 0.5,
   outerLearningRate: (round) => 0.5 / (round + 1),
