@@ -273,7 +273,7 @@ export class RunPeer {
       root: this.#root,
       loss: this.#loss,
       totalWeight,
-      contributors,
+      contributors: contributors.map(({ peer, weight }) => ({ peer, weight })),
       electorate,
     })
   }

@@ -88,8 +88,6 @@ export type RoundOutcome =
       average: Float32Array
       /** The peers that hold the next state by agreement, sorted. */
       electorate: readonly string[]
-      /** The peers whose whole update is in the average, and the samples behind it. */
-      contributors: readonly { peer: string; weight: number }[]
       /** Samples behind the average. */
       totalWeight: number
       /** The peers whose update is in it whole, with their samples. */

@@ -78,7 +78,6 @@ class Swarm {
       root: given[0]![1].root,
       average,
       electorate: given.map(([peer]) => peer),
-      contributors: updates.map(([peer, { weight }]) => ({ peer, weight })),
       totalWeight,
       contributors: updates.map(([peer, { weight }]) => ({ peer, weight })),
       omitted: [],
