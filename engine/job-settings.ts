@@ -5,26 +5,31 @@
 
 import type { ParameterSpec } from '../protocols/core/tensor.ts'
 import { besideStatistics } from './optimizers/beside-statistics.ts'
+import { flatOptimizer } from './optimizers/choose.ts'
 import type { FlatOptimizer } from './optimizers/flat.ts'
-import { flatAdamW } from './optimizers/flat-adamw.ts'
-import { flatSgd } from './optimizers/flat-sgd.ts'
 import { nesterov, plain } from './optimizers/outer.ts'
 import { learningRateAt, type Schedule } from './optimizers/schedule.ts'
-import type { OptimizerSpec, TrainingSpec } from './program.ts'
+import type { OptimizerSpec } from './optimizers/spec.ts'
+import type { TrainingSpec } from './program.ts'
 
 /** Section `train` of a job. */
 export type TrainSettings = {
   learningRate: number
-  schedule: 'constant' | 'linear' | 'cosine'
+  schedule: 'constant' | 'linear' | 'cosine' | 'wsd'
   warmupSteps: number
   minLearningRate: number
   totalSteps?: number | undefined
+  decaySteps?: number | undefined
   batchSize: number
   localSteps: number
   gradClip?: number | undefined
+  weightDecay: number
 } & (
-  | { optimizer: 'sgd'; momentum: number; weightDecay: number }
-  | { optimizer: 'adamw'; betas: [number, number]; epsilon: number; weightDecay: number }
+  | { optimizer: 'sgd'; momentum: number; nesterov?: boolean | undefined }
+  | { optimizer: 'adamw'; betas: [number, number]; epsilon: number }
+  | { optimizer: 'adafactor' }
+  | { optimizer: 'lion'; betas: [number, number] }
+  | { optimizer: 'muon'; momentum: number; betas: [number, number]; epsilon: number }
 )
 
 /** Section `swarm.outer` of a job. */
@@ -56,11 +61,9 @@ export function outerOptimizer(
   parameters: readonly ParameterSpec[],
 ): FlatOptimizer & { learningRate(round: number): number } {
   if (train.localSteps === 1) {
-    const spec = optimizerSpec(train)
     const weights = parameters.filter(({ kind }) => kind === 'weight')
-    const optimizer = spec.kind === 'sgd' ? flatSgd(spec) : flatAdamW(spec, weights)
     return {
-      ...besideStatistics(optimizer, parameters),
+      ...besideStatistics(flatOptimizer(optimizerSpec(train), weights), parameters),
       learningRate: (round) => learningRate(train, round),
     }
   }
@@ -72,14 +75,20 @@ export function outerOptimizer(
 function optimizerSpec(train: TrainSettings): OptimizerSpec {
   const { gradClip, weightDecay } = train
   const common = { weightDecay, ...(gradClip === undefined ? {} : { gradClip }) }
-  if (train.optimizer === 'sgd') return { kind: 'sgd', momentum: train.momentum, ...common }
+  const kind = train.optimizer
+  if (kind === 'sgd') return { kind, momentum: train.momentum, nesterov: train.nesterov ?? false, ...common }
+  if (kind === 'adafactor') return { kind, ...common }
   const [beta1, beta2] = train.betas
-  return { kind: 'adamw', beta1, beta2, epsilon: train.epsilon, ...common }
+  if (kind === 'lion') return { kind, beta1, beta2, ...common }
+  const adam = { beta1, beta2, epsilon: train.epsilon, ...common }
+  return kind === 'adamw' ? { kind, ...adam } : { kind, momentum: train.momentum, ...adam }
 }
 
 function scheduleOf(train: TrainSettings): Schedule {
-  const { learningRate, warmupSteps, minLearningRate, schedule, totalSteps } = train
-  if (schedule === 'constant' || totalSteps === undefined)
-    return { kind: 'constant', learningRate, warmupSteps }
-  return { kind: schedule, learningRate, warmupSteps, finalLearningRate: minLearningRate, totalSteps }
+  const { learningRate, warmupSteps, minLearningRate, schedule, totalSteps, decaySteps } = train
+  const rise = { learningRate, warmupSteps }
+  if (schedule === 'constant' || totalSteps === undefined) return { kind: 'constant', ...rise }
+  const fall = { finalLearningRate: minLearningRate, totalSteps }
+  if (schedule !== 'wsd') return { kind: schedule, ...rise, ...fall }
+  return { kind: 'wsd', ...rise, ...fall, decaySteps: decaySteps ?? totalSteps - warmupSteps }
 }

@@ -20,13 +20,13 @@ import { readModel } from './onnx/read.ts'
 import type { ShapeInference } from './onnx/resolve.ts'
 import { sizeOf, type TensorType } from './onnx/types.ts'
 import { writeModel } from './onnx/write.ts'
-import { graphAdamW } from './optimizers/graph-adamw.ts'
-import { clipByNorm, type GraphOptimizer } from './optimizers/graph-optimizer.ts'
-import { graphSgd } from './optimizers/graph-sgd.ts'
+import { addStep } from './optimizers/graph-step.ts'
+import type { OptimizerSpec } from './optimizers/spec.ts'
 
 import { refuse, unsupportedNodes } from './validate.ts'
 
 export type { ShapeInference } from './onnx/resolve.ts'
+export type { OptimizerSpec } from './optimizers/spec.ts'
 export { withParameters } from './with-parameters.ts'
 
 export interface TrainingSpec {
@@ -39,19 +39,6 @@ export interface TrainingSpec {
   outputName?: string
   optimizer: OptimizerSpec
 }
-
-/** The optimizer of the step graph. `gradClip`: largest Euclidean norm of the whole gradient; none by default. */
-export type OptimizerSpec =
-  | { kind: 'sgd'; momentum: number; weightDecay: number; gradClip?: number }
-  | {
-      kind: 'adamw'
-      beta1: number
-      beta2: number
-      epsilon: number
-      /** Of parameters with two or more dimensions. */
-      weightDecay: number
-      gradClip?: number
-    }
 
 export interface TrainingProgram {
   /** Weights and statistics, in the order of the flat vector. */
@@ -267,35 +254,19 @@ function addUpdate(
   spec: OptimizerSpec,
   {
     weights,
-    gradients: raw,
+    gradients,
     statistics,
   }: { weights: readonly Value[]; gradients: readonly Value[]; statistics: Stage['statistics'] },
 ): Update {
   const { builder } = f
   const learningRate = builder.input('learning_rate', scalar)
   const step = builder.input('step', scalar)
-  const optimizer = graphOptimizer(spec)
-  const gradients = spec.gradClip === undefined ? raw : clipByNorm(f, raw, spec.gradClip)
+  const { carried, slotNames } = addStep(f, spec, weights, gradients, { learningRate, step })
   const outputs: Record<string, Value> = {}
   const carry: Record<string, string> = {}
-  const slotNames: string[] = []
-  const carried = (input: Value, next: Value) => {
-    outputs[`${input.name}/next`] = next
-    carry[`${input.name}/next`] = input.name
-  }
-  for (const { now, next } of statistics) carried(now, next)
-  for (const [index, weight] of weights.entries()) {
-    const slots = optimizer.slots.map((slot) => builder.input(`${weight.name}/${slot}`, weight))
-    const updated = optimizer.update(f, weight, gradients[index]!, slots, { learningRate, step })
-    carried(weight, updated.parameter)
-    for (const [position, slot] of slots.entries()) {
-      carried(slot, updated.slots[position]!)
-      slotNames.push(slot.name)
-    }
+  for (const { now, next } of [...statistics, ...carried]) {
+    outputs[`${now.name}/next`] = next
+    carry[`${now.name}/next`] = now.name
   }
   return { outputs, carry, slotNames, scalars: [learningRate, step] }
-}
-
-function graphOptimizer(spec: OptimizerSpec): GraphOptimizer {
-  return spec.kind === 'sgd' ? graphSgd(spec) : graphAdamW(spec)
 }

@@ -18,6 +18,7 @@ const otherNames: Readonly<Record<string, string>> = {
   warmup: 'warmup_steps',
   warmup_iters: 'warmup_steps',
   lr_decay_iters: 'total_steps',
+  num_decay_steps: 'decay_steps',
   max_steps: 'total_steps',
   optim: 'optimizer',
   beta1: 'betas',

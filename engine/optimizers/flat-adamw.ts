@@ -7,22 +7,13 @@
  */
 import type { ParameterSpec } from '../../protocols/core/tensor.ts'
 import { clipFactor, type FlatOptimizer, type FlatStep, integerPower } from './flat.ts'
-
-export interface FlatAdamWOptions {
-  /** Decay of the mean of gradients; in [0, 1). */
-  beta1: number
-  /** Decay of the mean of squared gradients; in [0, 1). */
-  beta2: number
-  /** ε, added to the denominator; > 0. */
-  epsilon: number
-  /** λ; >= 0. */
-  weightDecay: number
-  /** Largest Euclidean norm of the whole gradient; none by default. */
-  gradClip?: number
-}
+import type { AdamWOptions } from './spec.ts'
 
 /** `specs`: the model's parameters, which tell where in the flat array decay applies. */
-export function flatAdamW(options: FlatAdamWOptions, specs: readonly ParameterSpec[]): FlatOptimizer {
+export function flatAdamW(
+  options: AdamWOptions & { gradClip?: number },
+  specs: readonly ParameterSpec[],
+): FlatOptimizer {
   return {
     stateLength: (parameterCount) => 2 * parameterCount,
     step(parameters, state, average, step) {
@@ -48,7 +39,11 @@ interface Rates {
   correction2: number
 }
 
-function ratesOf(options: FlatAdamWOptions, { learningRate, stepNumber }: FlatStep, clip: number): Rates {
+function ratesOf(
+  options: AdamWOptions & { gradClip?: number },
+  { learningRate, stepNumber }: FlatStep,
+  clip: number,
+): Rates {
   return {
     clip,
     keep: Math.fround(1 - learningRate * options.weightDecay),

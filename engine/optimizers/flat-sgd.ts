@@ -1,20 +1,13 @@
 /**
  * SGD over a flat array, for jobs that average gradients. torch.optim.SGD's order of operations:
- *   g ← clip(g) + λ·φ ;  m ← μ·m + g ;  φ ← φ - η·m      (state: m, absent when μ = 0)
+ *   g ← clip(g) + λ·φ ;  m ← μ·m + g ;  φ ← φ - η·m, or φ - η·(g + μ·m) after Nesterov      (state: m, absent when μ = 0)
  * torch starts m with the first gradient; zeros give the same.
  */
 import { clipFactor, type FlatOptimizer } from './flat.ts'
+import type { SgdOptions } from './spec.ts'
 
-export interface FlatSgdOptions {
-  /** μ, in [0, 1). */
-  momentum: number
-  /** λ, of every parameter; >= 0. */
-  weightDecay: number
-  /** Largest Euclidean norm of the whole gradient; none by default. */
-  gradClip?: number
-}
-
-export function flatSgd({ momentum, weightDecay, gradClip }: FlatSgdOptions): FlatOptimizer {
+export function flatSgd(options: SgdOptions & { gradClip?: number }): FlatOptimizer {
+  const { momentum, nesterov = false, weightDecay, gradClip } = options
   const mu = Math.fround(momentum)
   const decay = Math.fround(weightDecay)
   return {
@@ -24,10 +17,12 @@ export function flatSgd({ momentum, weightDecay, gradClip }: FlatSgdOptions): Fl
       const clip = clipFactor(average, gradClip)
       for (let i = 0; i < parameters.length; i++) {
         const parameter = parameters[i]!
-        let direction = Math.fround(Math.fround(clip * average[i]!) + Math.fround(decay * parameter))
+        const gradient = Math.fround(Math.fround(clip * average[i]!) + Math.fround(decay * parameter))
+        let direction = gradient
         if (mu !== 0) {
-          direction = Math.fround(Math.fround(mu * state[i]!) + direction)
-          state[i] = direction
+          const velocity = Math.fround(Math.fround(mu * state[i]!) + gradient)
+          state[i] = velocity
+          direction = nesterov ? Math.fround(gradient + Math.fround(mu * velocity)) : velocity
         }
         parameters[i] = parameter - Math.fround(rate * direction)
       }

@@ -10,32 +10,19 @@
  */
 import type { Formulas } from '../onnx/formulas.ts'
 import type { Value } from '../onnx/graph-builder.ts'
-import type { GraphOptimizer, StepScalars } from './graph-optimizer.ts'
+import { decayed, type GraphOptimizer, likeParameter, type StepScalars } from './graph-optimizer.ts'
+import type { AdamWOptions } from './spec.ts'
 
-export interface GraphAdamWOptions {
-  /** Decay of the mean of gradients, in [0, 1). */
-  beta1: number
-  /** Decay of the mean of squared gradients, in [0, 1). */
-  beta2: number
-  /** ε > 0, added to the denominator. */
-  epsilon: number
-  /** λ >= 0. */
-  weightDecay: number
-}
-
-export function graphAdamW(options: GraphAdamWOptions): GraphOptimizer {
+export function graphAdamW(options: AdamWOptions): GraphOptimizer {
   const { beta1, beta2, weightDecay } = options
   return {
-    slots: ['mean', 'square'],
+    slots: likeParameter('mean', 'square'),
     update(f, parameter, gradient, [mean, square], scalars) {
       const { a, b } = stepScalars(f, options, scalars)
       const newMean = f.add(f.mul(mean!, beta1), gradient)
       const newSquare = f.add(f.mul(square!, beta2), f.mul(gradient, gradient))
       const change = f.div(f.mul(newMean, a), f.add(f.sqrt(newSquare), b))
-      const isDecayed = weightDecay > 0 && parameter.shape.length >= 2
-      const kept = isDecayed
-        ? f.mul(parameter, f.sub(1, f.mul(scalars.learningRate, weightDecay)))
-        : parameter
+      const kept = decayed(f, parameter, weightDecay, scalars.learningRate)
       return { parameter: f.sub(kept, change), slots: [newMean, newSquare] }
     },
   }
@@ -43,7 +30,7 @@ export function graphAdamW(options: GraphAdamWOptions): GraphOptimizer {
 
 function stepScalars(
   f: Formulas,
-  { beta1, beta2, epsilon }: GraphAdamWOptions,
+  { beta1, beta2, epsilon }: AdamWOptions,
   { learningRate, step }: StepScalars,
 ): { a: Value; b: Value } {
   const c = f.sqrt(f.div(f.sub(1, f.pow(beta2, step)), 1 - beta2))

@@ -4,7 +4,7 @@
  */
 import type { Formulas } from '../onnx/formulas.ts'
 import type { Value } from '../onnx/graph-builder.ts'
-import { sizeOf } from '../onnx/types.ts'
+import { sizeOf, type TensorType } from '../onnx/types.ts'
 
 /** float32 scalars that change from step to step. */
 export interface StepScalars {
@@ -19,10 +19,16 @@ export interface Updated {
   readonly slots: readonly Value[]
 }
 
+/** A tensor of state that belongs to one parameter. */
+export interface Slot {
+  readonly name: string
+  readonly shape: readonly number[]
+}
+
 export interface GraphOptimizer {
-  /** Names of the slots that each parameter has; each has the parameter's shape. */
-  readonly slots: readonly string[]
-  /** One step for one parameter. `slots`: one value for each name. */
+  /** The slots of a parameter. */
+  slots(parameter: TensorType): readonly Slot[]
+  /** One step for one parameter. `slots`: one value for each of its slots. */
   update(
     f: Formulas,
     parameter: Value,
@@ -30,6 +36,17 @@ export interface GraphOptimizer {
     slots: readonly Value[],
     scalars: StepScalars,
   ): Updated
+}
+
+/** Slots of the parameter's own shape. */
+export function likeParameter(...names: readonly string[]): GraphOptimizer['slots'] {
+  return ({ shape }) => names.map((name) => ({ name, shape }))
+}
+
+/** φ·(1 - η·λ) for a parameter of two or more dimensions (nanoGPT's rule), φ for others. */
+export function decayed(f: Formulas, parameter: Value, weightDecay: number, learningRate: Value): Value {
+  if (weightDecay === 0 || parameter.shape.length < 2) return parameter
+  return f.mul(parameter, f.sub(1, f.mul(learningRate, weightDecay)))
 }
 
 /**

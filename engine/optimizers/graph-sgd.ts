@@ -1,26 +1,19 @@
 /**
- * SGD with momentum inside a graph, as torch.optim.SGD: g ← g + λ·φ ; m ← μ·m + g ; φ ← φ - η·m. Without momentum there is no
- * slot.
+ * SGD with momentum inside a graph, as torch.optim.SGD: g ← g + λ·φ ; m ← μ·m + g ; φ ← φ - η·m, or φ - η·(g + μ·m) after
+ * Nesterov. Without momentum there is no slot.
  */
-import type { GraphOptimizer } from './graph-optimizer.ts'
+import { type GraphOptimizer, likeParameter } from './graph-optimizer.ts'
+import type { SgdOptions } from './spec.ts'
 
-/** `momentum`: μ in [0, 1). `weightDecay`: λ >= 0, of every parameter. */
-export function graphSgd({
-  momentum,
-  weightDecay,
-}: {
-  momentum: number
-  weightDecay: number
-}): GraphOptimizer {
+export function graphSgd({ momentum, nesterov = false, weightDecay }: SgdOptions): GraphOptimizer {
   return {
-    slots: momentum === 0 ? [] : ['momentum'],
+    slots: momentum === 0 ? () => [] : likeParameter('momentum'),
     update(f, parameter, gradient, [slot], { learningRate }) {
       const decayed = weightDecay === 0 ? gradient : f.add(gradient, f.mul(parameter, weightDecay))
-      const direction = slot === undefined ? decayed : f.add(f.mul(slot, momentum), decayed)
-      return {
-        parameter: f.sub(parameter, f.mul(direction, learningRate)),
-        slots: slot === undefined ? [] : [direction],
-      }
+      if (slot === undefined) return { parameter: f.sub(parameter, f.mul(decayed, learningRate)), slots: [] }
+      const velocity = f.add(f.mul(slot, momentum), decayed)
+      const direction = nesterov ? f.add(decayed, f.mul(velocity, momentum)) : velocity
+      return { parameter: f.sub(parameter, f.mul(direction, learningRate)), slots: [velocity] }
     },
   }
 }

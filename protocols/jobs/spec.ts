@@ -43,13 +43,15 @@ const trainBase = {
   /** Step size at the schedule's peak. */
   learningRate: z.number().gt(0).max(100),
   /** How the learning rate goes on after the warm-up. */
-  schedule: z.enum(['constant', 'linear', 'cosine']).default('constant'),
+  schedule: z.enum(['constant', 'linear', 'cosine', 'wsd']).default('constant'),
   /** Steps over which the learning rate rises from 0. */
   warmupSteps: integer(0, 1e9).default(0),
-  /** Where a linear or cosine schedule ends. */
+  /** Where every schedule but the constant one ends. */
   minLearningRate: number(0, 100).default(0),
-  /** Step at which a linear or cosine schedule has reached `minLearningRate`. */
+  /** Step at which the schedule has reached `minLearningRate`. */
   totalSteps: integer(1, 1e9).optional(),
+  /** Steps of wsd's decay, the last before `totalSteps`. */
+  decaySteps: integer(1, 1e9).optional(),
   /** Samples of one step on one peer. */
   batchSize: integer(1, 4096),
   /** Steps of a peer in one round; 1 is plain synchronous gradient averaging. */
@@ -64,6 +66,7 @@ const sgdSchema = z.strictObject({
   optimizer: z.literal('sgd'),
   ...trainBase,
   momentum: decayRate().default(0),
+  nesterov: z.boolean().default(false),
   weightDecay: number(0, 10).default(0),
 })
 
@@ -76,8 +79,42 @@ const adamwSchema = z.strictObject({
   weightDecay: number(0, 10).default(0.01),
 })
 
+/** All else is the paper's (Shazeer & Stern 2018), as in `torch.optim.Adafactor`. */
+const adafactorSchema = z.strictObject({
+  optimizer: z.literal('adafactor'),
+  ...trainBase,
+  weightDecay: number(0, 10).default(0),
+})
+
+/** Defaults are the paper's (Chen et al. 2023, section 4.1). */
+const lionSchema = z.strictObject({
+  optimizer: z.literal('lion'),
+  ...trainBase,
+  betas: z.tuple([decayRate(), decayRate()]).default([0.9, 0.99]),
+  weightDecay: number(0, 10).default(0),
+})
+
+/** Defaults are `torch.optim.Muon`'s, and `torch.optim.AdamW`'s for what is no matrix. */
+const muonSchema = z.strictObject({
+  optimizer: z.literal('muon'),
+  ...trainBase,
+  momentum: decayRate().default(0.95),
+  betas: z.tuple([decayRate(), decayRate()]).default([0.9, 0.999]),
+  epsilon: z.number().gt(0).max(1).default(1e-8),
+  weightDecay: number(0, 10).default(0.1),
+})
+
 /** Section `train`. */
-export const trainSchema = z.discriminatedUnion('optimizer', [sgdSchema, adamwSchema])
+export const trainSchema = z.discriminatedUnion('optimizer', [
+  sgdSchema,
+  adamwSchema,
+  adafactorSchema,
+  lionSchema,
+  muonSchema,
+])
+
+/** Optimizers that work on whole matrices and step only inside a peer's graph, never on an average. */
+const innerOnly: ReadonlySet<TrainSpec['optimizer']> = new Set(['adafactor', 'muon'])
 
 /** The outer optimizer steps on the averaged update of several local steps. */
 const outerSchema = z.discriminatedUnion('kind', [
@@ -164,6 +201,17 @@ export function crossChecks({ train, swarm, convergence }: TrainingPlan): Proble
     add('train.schedule', `${train.schedule} needs a last step: set total_steps`)
   if (train.totalSteps !== undefined && train.totalSteps <= train.warmupSteps)
     add('train.totalSteps', `${train.totalSteps} leaves nothing after ${train.warmupSteps} warmup_steps`)
+  if (train.schedule === 'wsd' && train.decaySteps === undefined)
+    add('train.schedule', 'wsd needs the length of its decay: set decay_steps')
+  if (train.schedule !== 'wsd' && train.decaySteps !== undefined)
+    add('train.decaySteps', `has no use with the schedule ${train.schedule}: remove it`)
+  const rest = (train.totalSteps ?? Number.POSITIVE_INFINITY) - train.warmupSteps
+  if (train.decaySteps !== undefined && train.decaySteps > rest)
+    add('train.decaySteps', `${train.decaySteps} is more than the ${rest} steps after the warm-up`)
+  if (train.optimizer === 'sgd' && train.nesterov && train.momentum === 0)
+    add('train.nesterov', 'has no use without a momentum')
+  if (innerOnly.has(train.optimizer) && train.localSteps === 1)
+    add('train.optimizer', `${train.optimizer} cannot step on an average: set local_steps to 2 or more`)
   if (train.minLearningRate > train.learningRate)
     add('train.minLearningRate', `${train.minLearningRate} is above the learning_rate ${train.learningRate}`)
 

@@ -1,59 +1,8 @@
-/** Flat optimizers against PyTorch's, step by step, and the bit-level promises that the swarm's agreement rests on. */
-import { readFileSync } from 'node:fs'
+/** The bit-level promises of flat optimizers, on which the swarm's agreement rests. Their values: compliance/optimizer.test.ts. */
 import { describe, expect, it } from 'vitest'
-import { type FlatOptimizer, integerPower } from '../../../engine/optimizers/flat.ts'
-import { flatAdamW } from '../../../engine/optimizers/flat-adamw.ts'
-import { flatSgd } from '../../../engine/optimizers/flat-sgd.ts'
-import { nesterov, plain } from '../../../engine/optimizers/outer.ts'
+import { integerPower } from '../../../engine/optimizers/flat.ts'
+import { nesterov } from '../../../engine/optimizers/outer.ts'
 import { seededRandom } from '../../../protocols/core/random.ts'
-import type { ParameterSpec } from '../../../protocols/core/tensor.ts'
-
-interface Trajectory {
-  start: number[]
-  gradients: number[][]
-  parameters: number[][]
-}
-
-const fixture = JSON.parse(
-  readFileSync(new URL('../../fixtures/flat-optimizers.json', import.meta.url), 'utf8'),
-) as { shapes: number[][]; learning_rates: number[]; trajectories: Record<string, Trajectory> }
-
-const specs: ParameterSpec[] = []
-for (const shape of fixture.shapes) {
-  const last = specs.at(-1)
-  const length = shape.reduce((product, size) => product * size, 1)
-  const offset = last ? last.offset + last.length : 0
-  specs.push({ name: `p${specs.length}`, kind: 'weight', shape, offset, length })
-}
-
-const adamwOptions = { beta1: 0.9, beta2: 0.95, epsilon: 1e-8, weightDecay: 0.1 }
-const optimizers: Record<string, FlatOptimizer> = {
-  plain: plain(),
-  nesterov: nesterov({ momentum: 0.9 }),
-  sgd: flatSgd({ momentum: 0.9, weightDecay: 0.05 }),
-  sgd_clipped: flatSgd({ momentum: 0.5, weightDecay: 0, gradClip: 1.5 }),
-  adamw: flatAdamW(adamwOptions, specs),
-  adamw_clipped: flatAdamW({ ...adamwOptions, gradClip: 1.5 }, specs),
-}
-
-describe.each(Object.keys(fixture.trajectories))('flat optimizer %s', (name) => {
-  const { start, gradients, parameters } = fixture.trajectories[name]!
-  const optimizer = optimizers[name]!
-
-  it('stays within 2e-6 of PyTorch over eight steps with changing learning rates', () => {
-    const actual = Float32Array.from(start)
-    const state = new Float32Array(optimizer.stateLength(actual.length))
-    gradients.forEach((gradient, index) => {
-      const average = Float32Array.from(gradient)
-      const learningRate = fixture.learning_rates[index]!
-      optimizer.step(actual, state, average, { learningRate, stepNumber: index + 1 })
-      expect(average, 'the average is only read').toEqual(Float32Array.from(gradient))
-      parameters[index]!.forEach((expected, i) => {
-        expect(Math.abs(actual[i]! - expected), `step ${index + 1}, element ${i}`).toBeLessThan(2e-6)
-      })
-    })
-  })
-})
 
 describe('agreement between platforms', () => {
   it('nesterov gives the bits of a chain of single-rounded f32 operations', () => {

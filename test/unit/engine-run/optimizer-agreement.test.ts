@@ -4,18 +4,12 @@
  */
 import { describe, expect, it } from 'vitest'
 import { openNativeBackend } from '../../../engine/backends/native.ts'
-import type { FlatOptimizer } from '../../../engine/optimizers/flat.ts'
-import { flatAdamW } from '../../../engine/optimizers/flat-adamw.ts'
-import { flatSgd } from '../../../engine/optimizers/flat-sgd.ts'
-import { compileProgram, type TrainingProgram, type TrainingSpec } from '../../../engine/program.ts'
+import { flatOptimizer } from '../../../engine/optimizers/choose.ts'
+import { compileProgram, type TrainingSpec } from '../../../engine/program.ts'
 import { Trainer } from '../../../engine/trainer.ts'
 import { adamwSpec, exampleModel, seededBatch, sgdSpec } from './example-models.ts'
 
 const rates = [0.05, 0.05, 0.02, 0.01, 0.03]
-
-function flatOptimizer({ optimizer }: TrainingSpec, program: TrainingProgram): FlatOptimizer {
-  return optimizer.kind === 'sgd' ? flatSgd(optimizer) : flatAdamW(optimizer, program.parameters)
-}
 
 const clipped: TrainingSpec = { ...sgdSpec, optimizer: { ...sgdSpec.optimizer, gradClip: 0.5 } }
 
@@ -28,7 +22,7 @@ describe.each([
     const backend = await openNativeBackend({ threads: 1 })
     const program = await compileProgram(exampleModel('glyphs/cnn.onnx'), spec, backend)
     const trainer = Trainer.create(program, backend)
-    const optimizer = flatOptimizer(spec, program)
+    const optimizer = flatOptimizer(spec.optimizer, program.parameters)
     const flat = program.initial.slice()
     const state = new Float32Array(optimizer.stateLength(flat.length))
     const batches = rates.map((_, index) => seededBatch(program, index))

@@ -4,7 +4,7 @@ import { expect, it } from 'vitest'
 import { cosineOfHalfTurns, learningRateAt, type Schedule } from '../../../engine/optimizers/schedule.ts'
 
 const fixture = JSON.parse(
-  readFileSync(new URL('../../fixtures/flat-optimizers.json', import.meta.url), 'utf8'),
+  readFileSync(new URL('../../fixtures/optimizers.json', import.meta.url), 'utf8'),
 ) as { cosine: number[]; linear: number[] }
 
 it('follows nanoGPT through warm-up, cosine and the end', () => {
@@ -42,6 +42,20 @@ it('warms a constant rate up and then keeps it', () => {
     0.8,
     0.8,
   ])
+})
+
+it('keeps a rate until its last steps, and falls linearly in them', () => {
+  const schedule: Schedule = {
+    kind: 'wsd',
+    learningRate: 0.8,
+    finalLearningRate: 0.2,
+    warmupSteps: 3,
+    decaySteps: 4,
+    totalSteps: 20,
+  }
+  const rates = [0, 2, 3, 15, 16, 17, 18, 19, 20, 99].map((step) => learningRateAt(schedule, step))
+  const expected = [0.2, 0.6, 0.8, 0.8, 0.8, 0.65, 0.5, 0.35, 0.2, 0.2]
+  for (const [index, rate] of rates.entries()) expect(rate).toBeCloseTo(expected[index]!, 14)
 })
 
 it('computes the cosine to within 1e-15', () => {

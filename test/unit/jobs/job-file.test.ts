@@ -39,6 +39,7 @@ describe('a job file', () => {
           localSteps: 1,
           seed: 1,
           momentum: 0,
+          nesterov: false,
           weightDecay: 0,
         },
         swarm: { minPeers: 1, codec: 'int8' },
@@ -92,6 +93,22 @@ convergence: { metric: val_accuracy, mode: max, max_rounds: 1.5 }
   test('is checked for what two keys say together', () => {
     expect(replaced('  batch_size: 32', '  batch_size: 32\n  schedule: cosine')).toEqual([
       '8:3 train.schedule cosine needs a last step: set total_steps',
+    ])
+    const wsd = '  batch_size: 32\n  schedule: wsd\n  total_steps: 9'
+    expect(replaced('  batch_size: 32', wsd)).toEqual([
+      '8:3 train.schedule wsd needs the length of its decay: set decay_steps',
+    ])
+    expect(replaced('  batch_size: 32', `${wsd}\n  warmup_steps: 2\n  decay_steps: 8`)).toEqual([
+      '11:3 train.decay_steps 8 is more than the 7 steps after the warm-up',
+    ])
+    expect(replaced('  batch_size: 32', '  batch_size: 32\n  decay_steps: 8')).toEqual([
+      '8:3 train.decay_steps has no use with the schedule constant: remove it',
+    ])
+    expect(replaced('  batch_size: 32', '  batch_size: 32\n  nesterov: true')).toEqual([
+      '8:3 train.nesterov has no use without a momentum',
+    ])
+    expect(replaced('optimizer: sgd', 'optimizer: muon')).toEqual([
+      '5:3 train.optimizer muon cannot step on an average: set local_steps to 2 or more',
     ])
     expect(replaced('  batch_size: 32', '  batch_size: 32\n  warmup_steps: 9\n  total_steps: 9')).toEqual([
       '9:3 train.total_steps 9 leaves nothing after 9 warmup_steps',
