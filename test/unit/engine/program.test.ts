@@ -35,11 +35,10 @@ const addNode = (opType: string, input: string, output: string) => (model: Model
 }
 
 test('the same file and specification give the same bytes', async () => {
-  const [first, second] = [
-    await compileProgram(ties, spec, backend),
-    await compileProgram(ties, spec, backend),
-  ]
-  expect(second).toEqual(first)
+  const first = await compileProgram(ties, spec, backend)
+  const second = await compileProgram(ties, spec, backend)
+  const bytesOf = (program: typeof first) => ({ ...program, split: program.split() })
+  expect(bytesOf(second)).toEqual(bytesOf(first))
 })
 
 test('every graph takes the batch and all parameters, and the step graph hands its state on by name', async () => {
