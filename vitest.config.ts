@@ -1,7 +1,8 @@
 /**
  * Test projects, from the fastest to the slowest. `unit` opens no socket and starts no process; `simulation` runs the
  * protocol machines on a virtual clock; `processes` starts real peers on loopback and runs one file at a time, because
- * each file already keeps both cores of a small machine busy; it starts when the others are done.
+ * each file already keeps both cores of a small machine busy; it starts when the others are done; `e2e` adds a real
+ * Chromium to them, with the page as people open it.
  */
 import { defineConfig } from 'vitest/config'
 import { softwareGpu } from './test/software-gpu.ts'
@@ -42,6 +43,18 @@ export default defineConfig({
           testTimeout: 240_000,
           hookTimeout: 60_000,
           sequence: { groupOrder: 2 },
+        },
+      },
+      {
+        test: {
+          name: 'e2e',
+          setupFiles,
+          globalSetup: ['./test/bundle-programs.mjs'],
+          include: ['test/e2e/**/*.test.ts'],
+          fileParallelism: false,
+          testTimeout: 120_000,
+          hookTimeout: 60_000,
+          sequence: { groupOrder: 3 },
         },
       },
     ],

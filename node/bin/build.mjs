@@ -1,8 +1,9 @@
 // @ts-check
-/** `npm run build`: bundles the command line and the compute worker into dist/. */
+/** `npm run build`: bundles the programs and the donor page into dist/. */
 
 import { build } from '../build/bundle.mjs'
 import { installIfNeeded } from '../build/checkout.mjs'
+import { buildTab } from '../build/tab.mjs'
 
 await installIfNeeded()
-await build()
+await Promise.all([build(), buildTab()])

@@ -8,8 +8,10 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { installIfNeeded, root, run } from '../build/checkout.mjs'
+import { installChromiumIfNeeded } from '../build/chromium.mjs'
 
 await installIfNeeded()
+await installChromiumIfNeeded()
 const bin = (/** @type {string} */ path) => join(root, 'node_modules', path)
 const folder = mkdtempSync(join(tmpdir(), 'starling-test-'))
 const report = join(folder, 'report.json')

@@ -5,6 +5,7 @@
  *
  *     node/cli/main.ts        → dist/cli.js                 and chunks beside them, one for each lazily loaded command,
  *     node/compute-worker.ts  → dist/compute-worker.js      so that `--help` loads none
+ *     browser-client/         → dist/tab/                   what the coordinator serves to browsers: tab.mjs
  *
  * Entries are written under another name and renamed, chunks are named by their hash: a build may run while programs of an
  * older one start. Node types cannot check this file's imports before they are installed, so esbuild is imported late.
@@ -13,6 +14,7 @@
 import { mkdirSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { root } from './checkout.mjs'
+import { buildTab, tabMark } from './tab.mjs'
 
 const dist = join(root, 'dist')
 
@@ -21,6 +23,7 @@ const programs = { cli: 'node/cli/main.ts', 'compute-worker': 'node/compute-work
 
 /** What the bundles are made of. */
 const sources = [
+  'browser-client',
   'coordinator',
   'data',
   'engine',
@@ -47,9 +50,10 @@ export const cliBundle = join(dist, 'cli.js')
 
 /** Builds when a source is newer than the bundles. */
 export async function buildIfStale() {
-  const builtMs = Math.min(...Object.keys(programs).map((name) => modifiedMs(join(dist, `${name}.js`))))
+  const built = [...Object.keys(programs).map((name) => join(dist, `${name}.js`)), tabMark]
+  const builtMs = Math.min(...built.map(modifiedMs))
   const sourceMs = Math.max(...sources.map((source) => newestMs(join(root, source))))
-  if (sourceMs >= builtMs) await build(programs)
+  if (sourceMs >= builtMs) await Promise.all([build(programs), buildTab()])
 }
 
 /**

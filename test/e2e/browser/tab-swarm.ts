@@ -1,0 +1,71 @@
+/** A swarm with tabs as people make one: a coordinator, nodes, a job handed in, and its link opened in a browser. */
+
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Program } from '../../integration/peers/program.ts'
+import { Program as StarlingProgram, testFolder } from '../../integration/peers/program.ts'
+import { type Observer, observe } from './observer.ts'
+
+/** Loopback, for programs; and WebSockets, for tabs. */
+const listen = ['--listen', '/ip4/127.0.0.1/tcp/0', '/ip4/127.0.0.1/tcp/0/ws']
+
+export interface TabSwarm {
+  folder: string
+  coordinator: Program
+  nodes: Program[]
+  /** Peer ids of `nodes`, in their order. */
+  nodeIds: string[]
+  job: string
+  /** What the owner would send around. */
+  link: string
+  observer: Observer
+}
+
+export interface TabSwarmInit {
+  nodes: number
+  /** The job file (YAML); other files that it names are in the swarm's folder. */
+  job: string
+  files: Readonly<Record<string, Uint8Array>>
+}
+
+/** Starts it; the run waits for as many peers as the job wants. */
+export async function startTabSwarm({ nodes: count, job: yaml, files }: TabSwarmInit): Promise<TabSwarm> {
+  const folder = await testFolder()
+  for (const [name, bytes] of Object.entries(files)) await writeFile(join(folder, name), bytes)
+  await writeFile(join(folder, 'job.yaml'), yaml)
+  const coordinator = new StarlingProgram(folder, 'coordinator', [
+    'coordinator',
+    'start',
+    ...listen,
+    '--page-port',
+    '0',
+  ])
+  const { addresses } = (await coordinator.said('ready')) as unknown as { addresses: string[] }
+  const nodeWords = [
+    'node',
+    'start',
+    ...listen,
+    '--threads',
+    '1',
+    '--backend',
+    'native',
+    '--coordinator',
+    ...addresses,
+  ]
+  const nodes = Array.from(
+    { length: count },
+    (_, i) => new StarlingProgram(folder, `node-${i + 1}`, nodeWords),
+  )
+  const nodeIds = await Promise.all(nodes.map(async (node) => (await node.said('ready')).peer as string))
+  const launcher = new StarlingProgram(folder, 'owner', [
+    'launch',
+    'job.yaml',
+    '--detach',
+    '--coordinator',
+    ...addresses,
+  ])
+  const { link } = (await launcher.said('invitation')) as unknown as { link: string }
+  const job = new URLSearchParams(new URL(link).hash.slice(1)).get('job')!
+  await launcher.ended
+  return { folder, coordinator, nodes, nodeIds, job, link, observer: await observe(addresses, job) }
+}
