@@ -1,18 +1,20 @@
 /**
  * The worker thread of a Node peer: serves the engine on its parent's port. Started by `compute.ts`, never by hand.
  *
- * `auto` is the native build, and WebAssembly where the native addon does not load.
+ * `auto` times the native build against WebGPU, where there is a driver; WebAssembly, the slowest of the three on a CPU, stands
+ * in where the native addon does not load.
  */
 import { parentPort } from 'node:worker_threads'
 import * as onnxruntimeWeb from 'onnxruntime-web'
+import type { Candidate } from '../engine/backends/choose.ts'
 import { loadNativeRuntime, openNativeBackend } from '../engine/backends/native.ts'
 import { openWasmBackend } from '../engine/backends/wasm.ts'
 import { openWebGpuBackend } from '../engine/backends/webgpu.ts'
 import type { OpenOptions } from '../engine/compute/compute.ts'
 import type { Request, ServerPort } from '../engine/compute/messages.ts'
-import { type BackendFactory, serveCompute } from '../engine/compute/serve.ts'
-import { assert } from '../protocols/core/assert.ts'
-import { SwarmError } from '../protocols/core/errors.ts'
+import { serveCompute } from '../engine/compute/serve.ts'
+import { assert, unreachable } from '../protocols/core/assert.ts'
+import { hasGraphicsDriver } from './graphics-driver.ts'
 
 const parent = parentPort
 assert(parent !== null, 'compute-worker runs as a worker thread')
@@ -26,16 +28,25 @@ const port: ServerPort = {
   close: () => process.exit(),
 }
 
-serveCompute(port, openBackend)
+serveCompute(port, candidates)
 
-async function openBackend({ backend, threads }: OpenOptions): ReturnType<BackendFactory> {
-  if (backend === 'webgpu')
-    return { backend: await openWebGpuBackend(await loadNativeRuntime(), { threads }) }
-  if (backend === 'wasm') return { backend: openWasmBackend(onnxruntimeWeb, { threads }) }
-  try {
-    return { backend: await openNativeBackend({ threads }) }
-  } catch (error) {
-    if (backend === 'native' || !(error instanceof SwarmError)) throw error
-    return { backend: openWasmBackend(onnxruntimeWeb, { threads }), note: `${error.message}; using wasm` }
+function candidates({ backend, threads }: OpenOptions): readonly Candidate[] {
+  const native: Candidate = { name: 'native', open: () => openNativeBackend({ threads }) }
+  const webgpu: Candidate = {
+    name: 'webgpu',
+    open: async () => openWebGpuBackend(await loadNativeRuntime(), { threads }),
+  }
+  const wasm: Candidate = { name: 'wasm', open: async () => openWasmBackend(onnxruntimeWeb, { threads }) }
+  switch (backend) {
+    case 'native':
+      return [native]
+    case 'webgpu':
+      return [webgpu]
+    case 'wasm':
+      return [wasm]
+    case 'auto':
+      return [native, ...(hasGraphicsDriver() ? [webgpu] : []), { ...wasm, isLastResort: true }]
+    default:
+      return unreachable(backend)
   }
 }

@@ -72,9 +72,9 @@ export class Ledger {
     this.#set({ progress: [...this.#progress.values()] })
   }
 
-  compiled({ backend: name, note }: OpenedModel, threads: number): void {
+  compiled({ backend: name, notes }: OpenedModel, threads: number): void {
     this.#progress.clear()
-    this.#set({ backend: { name, threads, note: note ?? null }, progress: [] })
+    this.#set({ backend: { name, threads, note: notes.join('; ') || null }, progress: [] })
   }
 
   stepped(nowMs: number): void {

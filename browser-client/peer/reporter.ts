@@ -65,10 +65,8 @@ export class Reporter {
 
   compiled(model: OpenedModel, threads: number): void {
     this.#ledger.compiled(model, threads)
-    this.log(
-      'info',
-      `The model is ready on ${model.backend}${model.note === undefined ? '' : ` (${model.note})`}.`,
-    )
+    const reasons = model.notes.length === 0 ? '' : ` (${model.notes.join('; ')})`
+    this.log('info', `The model is ready on ${model.backend}${reasons}.`)
   }
 
   stepped(): void {

@@ -3,12 +3,12 @@
  * has chosen, no faster than the donor allows. Started by `compute.ts`, never by hand.
  */
 
+import type { Candidate } from '../../engine/backends/choose.ts'
 import { openWasmBackend } from '../../engine/backends/wasm.ts'
 import { openWebGpuBackend } from '../../engine/backends/webgpu.ts'
 import type { OpenOptions } from '../../engine/compute/compute.ts'
 import type { Answer, ServerPort } from '../../engine/compute/messages.ts'
-import { type BackendFactory, serveCompute } from '../../engine/compute/serve.ts'
-import { SwarmError } from '../../protocols/core/errors.ts'
+import { serveCompute } from '../../engine/compute/serve.ts'
 import type { RuntimeName } from '../program.ts'
 import type { WorkerRequest } from './messages.ts'
 import { Pacer, pacedBackend } from './paced-backend.ts'
@@ -54,18 +54,21 @@ const port: ServerPort = {
   close: () => postMessage('closed'),
 }
 
-serveCompute(port, openBackend)
+serveCompute(port, candidates)
 
-async function openBackend({ backend, threads }: OpenOptions): ReturnType<BackendFactory> {
+/** WebAssembly first: it opens at once, and decides alone for a model so small that no graphics processor catches up. */
+async function candidates({ backend, threads }: OpenOptions): Promise<readonly Candidate[]> {
   const { runtime } = await begun
   const ort = await runtimes[runtime.name]()
   ort.env.wasm.wasmPaths = { mjs: runtime.glue, wasm: runtime.wasm }
-  const wasm = async () => pacedBackend(openWasmBackend(ort, { threads }), await pacer)
-  if (backend === 'wasm' || runtime.name === 'wasm') return { backend: await wasm() }
-  try {
-    return { backend: pacedBackend(await openWebGpuBackend(ort, { threads }), await pacer) }
-  } catch (error) {
-    if (backend === 'webgpu' || !(error instanceof SwarmError)) throw error
-    return { backend: await wasm(), note: `${error.message}; using wasm` }
+  const wasm: Candidate = {
+    name: 'wasm',
+    open: async () => pacedBackend(openWasmBackend(ort, { threads }), await pacer),
   }
+  const webgpu: Candidate = {
+    name: 'webgpu',
+    open: async () => pacedBackend(await openWebGpuBackend(ort, { threads }), await pacer),
+  }
+  if (backend === 'wasm' || runtime.name === 'wasm') return [wasm]
+  return backend === 'webgpu' ? [webgpu] : [wasm, webgpu]
 }

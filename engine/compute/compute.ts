@@ -16,6 +16,8 @@ export interface OpenOptions {
   backend: BackendChoice
   /** Threads of one graph, 1 or more. Backends that cannot have so many take fewer. */
   threads: number
+  /** Most samples of one run of a graph, 1 or more; a larger batch is cut into micro-batches. Default: the batch of the spec. */
+  microBatch?: number
 }
 
 /** What a caller learns of a model that is ready to train. */
@@ -27,10 +29,12 @@ export interface OpenedModel {
   input: TrainingProgram['input']
   labels: TrainingProgram['labels']
   classes: number | null
-  /** The backend that opened. */
+  /** The backend that was chosen. */
   backend: BackendName
-  /** Why it is not the first choice, for the log. */
-  note?: string
+  /** Samples of one run of a graph. */
+  microBatch: number
+  /** How the choice was made, in sentences for the log; empty when there was none. */
+  notes: readonly string[]
 }
 
 export interface TrainTask {
@@ -41,7 +45,7 @@ export interface TrainTask {
   mode: 'gradient' | 'steps'
   /** f32[parameterCount]. Borrowed: copied before the call returns its promise. */
   start: Float32Array
-  /** Borrowed as `start`. Each of the batch size that the model was opened with. */
+  /** Borrowed as `start`. Each of any number of samples, 1 or more. */
   batches: readonly Batch[]
   /** One for each batch; ignored by `gradient`. */
   learningRates: readonly number[]
@@ -49,7 +53,7 @@ export interface TrainTask {
 
 export interface TrainOptions {
   signal?: AbortSignal
-  /** Called after each step with its index, from 0. */
+  /** Called after each step with its index, from 0; from 0 again when a lost device makes the task start anew. */
   onStep?: (index: number, loss: number) => void
 }
 
@@ -62,6 +66,11 @@ export interface TrainResult {
   losses: number[]
   /** Time the task took in the worker. */
   seconds: number
+  /** As in {@link OpenedModel}; both can change while training, when memory runs out or a device is lost. */
+  backend: BackendName
+  microBatch: number
+  /** What changed them, in sentences for the log. */
+  notes: readonly string[]
 }
 
 export interface EvaluationResult {
@@ -88,13 +97,13 @@ export interface Compute {
     cancel?: { signal?: AbortSignal },
   ): Promise<OpenedModel>
   /**
-   * Runs `task`. After LOSS_NOT_FINITE the optimizer's slots start from zero again.
-   * @throws {SwarmError} LOSS_NOT_FINITE, DATA_INVALID, BACKEND_FAILED, OUT_OF_MEMORY.
+   * Runs `task`. After LOSS_NOT_FINITE, and after a lost device, the optimizer's slots start from zero again.
+   * @throws {SwarmError} LOSS_NOT_FINITE, DATA_INVALID, BACKEND_FAILED, OUT_OF_MEMORY, DEVICE_LOST.
    */
   train(task: TrainTask, options?: TrainOptions): Promise<TrainResult>
   /**
    * Mean loss and accuracy of `parameters` over `batches`; both borrowed. Leaves the optimizer's slots alone.
-   * @throws {SwarmError} DATA_INVALID, BACKEND_FAILED, OUT_OF_MEMORY.
+   * @throws {SwarmError} DATA_INVALID, BACKEND_FAILED, OUT_OF_MEMORY, DEVICE_LOST.
    */
   evaluate(
     parameters: Float32Array,

@@ -7,35 +7,33 @@
  */
 import { assert, unreachable } from '../../protocols/core/assert.ts'
 import { SwarmError } from '../../protocols/core/errors.ts'
-import type { Backend } from '../backends/backend.ts'
+import type { Candidate } from '../backends/choose.ts'
 import { Mutex } from '../backends/mutex.ts'
 import { squaredNorm } from '../optimizers/flat.ts'
-import { compileProgram } from '../program.ts'
-import { type StepOptions, Trainer } from '../trainer.ts'
+import type { StepOptions, Trainer } from '../trainer.ts'
 import type { EvaluationResult, OpenedModel, OpenOptions, TrainResult, TrainTask } from './compute.ts'
 import { type Call, failureOf, type Request, type ResultOf, type ServerPort } from './messages.ts'
+import { SteadyTrainer } from './steady-trainer.ts'
 
-/** Opens the backend that `options` ask for. `note`: why it is another than the first choice. */
-export type BackendFactory = (options: OpenOptions) => Promise<{ backend: Backend; note?: string }>
+/** The backends that `options` leave to choose from, one or more, in the order of trying. */
+export type Candidates = (options: OpenOptions) => readonly Candidate[] | Promise<readonly Candidate[]>
 
 /** Serves `port` until a `close` request or a bug. */
-export function serveCompute(port: ServerPort, openBackend: BackendFactory): void {
-  const server = new Server(port, openBackend)
+export function serveCompute(port: ServerPort, candidates: Candidates): void {
+  const server = new Server(port, candidates)
   port.onRequest((request) => server.handle(request))
 }
 
 class Server {
   readonly #port: ServerPort
-  readonly #openBackend: BackendFactory
+  readonly #candidates: Candidates
   readonly #mutex = new Mutex()
   readonly #pending = new Map<number, AbortController>()
-  #trainer: Trainer | undefined
-  /** Parameters after the steps of a task; kept, because it is as large as the model. */
-  #end = new Float32Array(0)
+  #trainer: SteadyTrainer | undefined
 
-  constructor(port: ServerPort, openBackend: BackendFactory) {
+  constructor(port: ServerPort, candidates: Candidates) {
     this.#port = port
-    this.#openBackend = openBackend
+    this.#candidates = candidates
   }
 
   handle(request: Request): void {
@@ -73,7 +71,7 @@ class Server {
   #call(id: number, call: Call, signal: AbortSignal): Promise<ResultOf[keyof ResultOf]> {
     switch (call.kind) {
       case 'open':
-        return this.#open(call)
+        return this.#open(call, signal)
       case 'train':
         return this.#train(call, signal, (index, loss) =>
           this.#port.post({ kind: 'step', id, index, loss }, []),
@@ -85,15 +83,27 @@ class Server {
     }
   }
 
-  async #open({ model, spec, options }: Extract<Call, { kind: 'open' }>): Promise<OpenedModel> {
+  async #open(
+    { model, spec, options }: Extract<Call, { kind: 'open' }>,
+    signal: AbortSignal,
+  ): Promise<OpenedModel> {
     await this.#trainer?.release()
     this.#trainer = undefined
-    const { backend, note } = await this.#openBackend(options)
-    const program = await compileProgram(model, spec, backend)
-    this.#trainer = Trainer.create(program, backend)
-    const { parameters, parameterCount, input, labels, classes } = program
-    const initial = program.initial.slice()
-    return { parameters, parameterCount, initial, input, labels, classes, backend: backend.name, note }
+    const candidates = await this.#candidates(options)
+    const microBatch = Math.min(options.microBatch ?? spec.batch, spec.batch)
+    const trainer = await SteadyTrainer.open({ model, spec, microBatch, candidates }, { signal })
+    this.#trainer = trainer
+    const { parameters, parameterCount, classes } = trainer.program
+    return {
+      parameters,
+      parameterCount,
+      initial: trainer.program.initial.slice(),
+      ...forBatch(trainer, spec.batch),
+      classes,
+      backend: trainer.backend,
+      microBatch: trainer.microBatch,
+      notes: trainer.takeNotes(),
+    }
   }
 
   async #train(
@@ -102,17 +112,22 @@ class Server {
     postStep: (index: number, loss: number) => void,
   ): Promise<TrainResult> {
     const startedAt = performance.now()
-    const trainer = this.#opened()
-    const update = task.start // this end's own copy, and its buffer travels back
-    trainer.load(task.start)
+    const steady = this.#opened()
+    const update = new Float32Array(task.start.length)
     const onStep = async (index: number, loss: number) => {
       if (wantsSteps) postStep(index, loss)
       await this.#port.turn()
       signal.throwIfAborted()
     }
-    const losses = await this.#runTask(trainer, task, update, { signal, onStep })
+    const losses = await steady.run(
+      task.start,
+      (trainer) => this.#runTask(trainer, task, update, { signal, onStep }),
+      { signal },
+    )
     const loss = losses.reduce((sum, value) => sum + value, 0) / losses.length
-    return { update, loss, losses, seconds: (performance.now() - startedAt) / 1000 }
+    const seconds = (performance.now() - startedAt) / 1000
+    const { backend, microBatch } = steady
+    return { update, loss, losses, seconds, backend, microBatch, notes: steady.takeNotes() }
   }
 
   /** Leaves the task's update, whose elements are finite, in `update`. Returns the losses. */
@@ -136,18 +151,17 @@ class Server {
     }
   }
 
-  /** Runs the task's steps and leaves start minus end in `update`, which holds the start. Returns the losses. */
+  /** Runs the task's steps and leaves start minus end in `update`. Returns the losses. */
   async #stepsInto(
     trainer: Trainer,
-    { batches, learningRates }: TrainTask,
+    { start, batches, learningRates }: TrainTask,
     update: Float32Array,
     options: StepOptions,
   ): Promise<number[]> {
     assert(learningRates.length === batches.length, 'one learning rate for each batch')
     const { losses } = await trainer.steps(batches, learningRates, options)
-    if (this.#end.length !== update.length) this.#end = new Float32Array(update.length)
-    await trainer.read(this.#end)
-    for (let i = 0; i < update.length; i++) update[i] = update[i]! - this.#end[i]!
+    await trainer.read(update)
+    for (let i = 0; i < update.length; i++) update[i] = start[i]! - update[i]!
     return losses
   }
 
@@ -155,20 +169,24 @@ class Server {
     { parameters, batches }: Extract<Call, { kind: 'evaluate' }>,
     signal: AbortSignal,
   ): Promise<EvaluationResult> {
-    const trainer = this.#opened()
-    trainer.load(parameters)
-    let [lossSum, correct, predictions] = [0, 0, 0]
-    for (const batch of batches) {
-      const part = await trainer.evaluate(batch, { signal })
-      lossSum += part.lossSum
-      correct += part.correct
-      predictions += part.predictions
-      await this.#port.turn()
-    }
-    return { loss: lossSum / predictions, accuracy: correct / predictions, predictions }
+    return this.#opened().run(
+      parameters,
+      async (trainer) => {
+        let [lossSum, correct, predictions] = [0, 0, 0]
+        for (const batch of batches) {
+          const part = await trainer.evaluate(batch, { signal })
+          lossSum += part.lossSum
+          correct += part.correct
+          predictions += part.predictions
+          await this.#port.turn()
+        }
+        return { loss: lossSum / predictions, accuracy: correct / predictions, predictions }
+      },
+      { signal },
+    )
   }
 
-  #opened(): Trainer {
+  #opened(): SteadyTrainer {
     assert(this.#trainer !== undefined, 'train or evaluate before open')
     return this.#trainer
   }
@@ -183,6 +201,16 @@ class Server {
     this.#port.post({ kind: 'crashed', message }, [])
     this.#port.close()
   }
+}
+
+/** Types of the samples and labels of `batch` samples, whatever the micro-batch is. */
+function forBatch({ program }: SteadyTrainer, batch: number): Pick<OpenedModel, 'input' | 'labels'> {
+  const scale = batch / program.input.shape[0]!
+  const scaled = <Type extends { shape: readonly number[] }>(type: Type): Type => {
+    const [first, ...rest] = type.shape
+    return { ...type, shape: [first! * scale, ...rest] }
+  }
+  return { input: scaled(program.input), labels: scaled(program.labels) }
 }
 
 async function gradientInto(

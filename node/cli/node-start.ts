@@ -207,7 +207,8 @@ function lineOf(event: Exclude<ParticipationEvent, { kind: 'averaging' }>): LogL
       return { event: 'fetching', what: event.what, blocks, blocks_total: blocksTotal, bytes }
     }
     case 'opened': {
-      const { backend, parameterCount, note } = event.model
+      const { backend, parameterCount, notes } = event.model
+      const note = notes.join('; ') || undefined
       return { event: 'opened', backend, parameters: parameterCount, note, seconds: event.seconds }
     }
   }

@@ -102,6 +102,12 @@ export const idCharactersMax = 128
 /** Calls that wait for one compute worker. A peer awaits training, with an evaluation beside it; sixteen is a caller's bug. */
 export const computeCallsMax = 16
 
+/**
+ * Times that one task is begun anew on the same backend after its device was lost. A driver that resets, or a laptop that
+ * changes between two graphics processors, does it once; one that does it again will do it for ever.
+ */
+export const deviceLossesMax = 1
+
 /** Nodes of one model's graph. The largest published exports (GPT-2 XL, unoptimised) have about 10,000; bounds time and memory of import. */
 export const graphNodesMax = 100_000
 

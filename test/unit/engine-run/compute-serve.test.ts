@@ -2,13 +2,13 @@
 import { expect, it } from 'vitest'
 import { openNativeBackend } from '../../../engine/backends/native.ts'
 import type { Answer, Request } from '../../../engine/compute/messages.ts'
-import { type BackendFactory, serveCompute } from '../../../engine/compute/serve.ts'
+import { type Candidates, serveCompute } from '../../../engine/compute/serve.ts'
 import { exampleModel, seededBatch, sgdSpec } from './example-models.ts'
 
-const openNative: BackendFactory = async (options) => ({ backend: await openNativeBackend(options) })
+const native: Candidates = (options) => [{ name: 'native', open: () => openNativeBackend(options) }]
 
 /** A server whose port hands requests over only when it is given a turn, as a blocked thread's does. */
-function serverOf(openBackend: BackendFactory) {
+function serverOf(candidates: Candidates) {
   const answers: Answer[] = []
   const waiting: Request[] = []
   let handle: (request: Request) => void = () => undefined
@@ -47,7 +47,7 @@ function serverOf(openBackend: BackendFactory) {
         onAnswer()
       },
     },
-    openBackend,
+    candidates,
   )
   return server
 }
@@ -61,7 +61,7 @@ const open: Request = {
 }
 
 async function openedServer() {
-  const server = serverOf(openNative)
+  const server = serverOf(native)
   server.request(open)
   const { result } = await server.answer('done')
   if (!('initial' in result)) throw new Error('open did not answer with a model')

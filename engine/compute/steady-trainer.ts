@@ -1,0 +1,162 @@
+/**
+ * A trainer that outlives its device: opened on the fastest backend, and when a device is lost in the middle of a task, made
+ * ready again and given the task from its start. The optimizer's slots then start from zero.
+ *
+ * A device that is lost again in the same task is given up for the next candidate. Running out of memory is the trainer's
+ * own business (it halves its micro-batch). What happened is noted, in sentences for the log.
+ */
+import { assert } from '../../protocols/core/assert.ts'
+import { SwarmError } from '../../protocols/core/errors.ts'
+import { deviceLossesMax } from '../../protocols/core/limits.ts'
+import type { Backend, BackendName } from '../backends/backend.ts'
+import { type Candidate, chooseBackend, type Timing } from '../backends/choose.ts'
+import { madeUpBatch } from '../made-up-batch.ts'
+import { compileProgram, type TrainingProgram, type TrainingSpec } from '../program.ts'
+import { Trainer } from '../trainer.ts'
+
+export interface SteadyInit {
+  /** ONNX; kept. */
+  model: Uint8Array
+  spec: TrainingSpec
+  /** Samples of one run of a graph, 1 to `spec.batch`. */
+  microBatch: number
+  /** In the order of trying; one or more. */
+  candidates: readonly Candidate[]
+}
+
+/** A trainer as {@link chooseBackend} times it. */
+interface Contestant {
+  trainer: Trainer
+  step(signal: AbortSignal | undefined): Promise<void>
+  release(): Promise<void>
+}
+
+export class SteadyTrainer {
+  readonly #init: SteadyInit
+  /** Those that have not failed. */
+  #candidates: readonly Candidate[]
+  #opened: { backend: Backend; trainer: Trainer } | undefined
+  #notes: string[] = []
+
+  /**
+   * @throws {SwarmError} as `compileProgram` and the backends' `compile`; the first candidate's when none works.
+   * @throws {unknown} `signal.reason`.
+   */
+  static async open(init: SteadyInit, options: { signal?: AbortSignal } = {}): Promise<SteadyTrainer> {
+    const steady = new SteadyTrainer(init)
+    await steady.#choose(init.microBatch, options.signal)
+    return steady
+  }
+
+  private constructor(init: SteadyInit) {
+    this.#init = init
+    this.#candidates = init.candidates
+  }
+
+  get backend(): BackendName {
+    return this.#current.backend.name
+  }
+
+  get microBatch(): number {
+    return this.#current.trainer.microBatch
+  }
+
+  get program(): TrainingProgram {
+    return this.#current.trainer.program
+  }
+
+  /** Sentences for the log about what happened since the last call. */
+  takeNotes(): string[] {
+    return this.#notes.splice(0)
+  }
+
+  /**
+   * Calls `task` with a trainer that holds `start`, f32[parameterCount]; again when a device is lost on the way, so what
+   * the task leaves outside must not depend on where it stopped. `start` is borrowed and must not change meanwhile.
+   * @throws {SwarmError} DEVICE_LOST when no candidate is left; what `task` throws.
+   */
+  async run<Result>(
+    start: Float32Array,
+    task: (trainer: Trainer) => Promise<Result>,
+    { signal }: { signal?: AbortSignal } = {},
+  ): Promise<Result> {
+    for (let losses = 0; ; ) {
+      try {
+        this.#current.trainer.load(start)
+        return await task(this.#current.trainer)
+      } catch (error) {
+        if (!(error instanceof SwarmError && error.code === 'DEVICE_LOST')) throw error
+        losses += 1
+        if (losses <= deviceLossesMax) await this.#restart()
+        else if (!(await this.#replace(signal))) throw error
+      }
+    }
+  }
+
+  /** Gives everything back. The trainer must not be used afterwards. */
+  async release(): Promise<void> {
+    const opened = this.#opened
+    this.#opened = undefined
+    await opened?.trainer.release()
+  }
+
+  get #current(): { backend: Backend; trainer: Trainer } {
+    assert(this.#opened !== undefined, 'a trainer that was released')
+    return this.#opened
+  }
+
+  async #restart(): Promise<void> {
+    await this.#current.trainer.restart()
+    this.#notes.push(`${this.backend} lost its device: graphs are built anew, the task starts again`)
+  }
+
+  /** Goes on without the present backend. False when it was the last. */
+  async #replace(signal: AbortSignal | undefined): Promise<boolean> {
+    const { microBatch, backend } = this
+    this.#candidates = this.#candidates.filter(({ name }) => name !== backend)
+    if (this.#candidates.length === 0) return false
+    await this.release()
+    await this.#choose(microBatch, signal)
+    this.#notes.push(`${backend} lost its device again: ${this.backend} takes over`)
+    return true
+  }
+
+  async #choose(microBatch: number, signal: AbortSignal | undefined): Promise<void> {
+    const { backend, contestant, timings } = await chooseBackend(this.#candidates, {
+      prepare: (candidate) => this.#prepare(candidate, microBatch),
+      now: () => performance.now(),
+      onTiming: (timing) => this.#notes.push(noteOf(timing)),
+      signal,
+    })
+    const failed = timings.flatMap((timing) => ('failure' in timing ? [timing.backend] : []))
+    this.#candidates = this.#candidates.filter(({ name }) => !failed.includes(name))
+    this.#opened = { backend, trainer: contestant.trainer }
+  }
+
+  async #prepare(backend: Backend, microBatch: number): Promise<Contestant> {
+    const { model, spec } = this.#init
+    const compile = (batch: number) => compileProgram(model, { ...spec, batch }, backend)
+    const program = await compile(microBatch)
+    const trainer = Trainer.create(program, backend, {
+      recompile: compile,
+      onShrink: (size, { message }) => this.#notes.push(`micro-batch halved to ${size}: ${message}`),
+    })
+    const step = async (signal: AbortSignal | undefined) => {
+      trainer.load(program.initial)
+      await trainer.steps([madeUpBatch(program)], [0], { signal }).catch(unlessNotFinite)
+      trainer.resetOptimizer()
+    }
+    return { trainer, step, release: () => trainer.release() }
+  }
+}
+
+/** Made-up samples can make a loss that is not finite; the step took its time all the same. */
+function unlessNotFinite(error: unknown): void {
+  if (!(error instanceof SwarmError && error.code === 'LOSS_NOT_FINITE')) throw error
+}
+
+function noteOf(timing: Timing): string {
+  return 'failure' in timing
+    ? `${timing.backend} is not used: ${timing.failure.message}`
+    : `${timing.backend} takes ${timing.stepMs.toPrecision(3)} ms for a step`
+}

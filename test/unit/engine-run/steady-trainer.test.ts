@@ -1,0 +1,94 @@
+/** What a lost device costs: the task is begun anew, on the same backend or the next, and its result is right. */
+import { beforeAll, expect, it } from 'vitest'
+import type { Backend, BackendName } from '../../../engine/backends/backend.ts'
+import { openNativeBackend } from '../../../engine/backends/native.ts'
+import { SteadyTrainer } from '../../../engine/compute/steady-trainer.ts'
+import { SwarmError } from '../../../protocols/core/errors.ts'
+import { exampleModel, seededBatch, sgdSpec } from './example-models.ts'
+
+let native: Backend
+
+beforeAll(async () => {
+  native = await openNativeBackend({ threads: 1 })
+})
+
+/** `native` under another name, whose device is lost in the runs that `losesAt` names, counted from 0. */
+function fragile(name: BackendName, losesAt: readonly number[]): { backend: Backend; losses: () => number } {
+  let [runs, losses] = [0, 0]
+  const backend: Backend = {
+    ...native,
+    name,
+    compile: async (model, options) => {
+      const executable = await native.compile(model, options)
+      return {
+        inputs: executable.inputs,
+        state: executable.state,
+        release: () => executable.release(),
+        run: (feeds, runOptions) => {
+          if (!losesAt.includes(runs++)) return executable.run(feeds, runOptions)
+          losses += 1
+          return Promise.reject(new SwarmError('DEVICE_LOST', 'the device was lost'))
+        },
+      }
+    },
+  }
+  return { backend, losses: () => losses }
+}
+
+async function open(...backends: Backend[]): Promise<SteadyTrainer> {
+  const candidates = backends.map((backend, index) => ({
+    name: backend.name,
+    open: async () => backend,
+    isLastResort: index > 0,
+  }))
+  return SteadyTrainer.open({
+    model: exampleModel('glyphs/cnn.onnx'),
+    spec: sgdSpec,
+    microBatch: 4,
+    candidates,
+  })
+}
+
+/** Three steps from the file's own parameters, and where they lead. */
+async function train(steady: SteadyTrainer): Promise<Float32Array> {
+  const { program } = steady
+  const batches = [0, 1, 2].map((seed) => seededBatch(program, seed))
+  return steady.run(program.initial, async (trainer) => {
+    await trainer.steps(batches, [0.1, 0.1, 0.1])
+    const end = new Float32Array(program.parameterCount)
+    await trainer.read(end)
+    return end
+  })
+}
+
+it('begins a task anew when the device is lost in the middle of it', async () => {
+  const untroubled = await open(native)
+  const expected = await train(untroubled)
+  const { backend, losses } = fragile('webgpu', [1])
+  const steady = await open(backend)
+  expect(await train(steady)).toEqual(expected)
+  expect(losses()).toBe(1)
+  expect(steady.takeNotes()).toEqual(['webgpu lost its device: graphs are built anew, the task starts again'])
+  expect(steady.takeNotes()).toEqual([])
+  await Promise.all([untroubled.release(), steady.release()])
+})
+
+it('hands over to the next candidate when the device is lost again', async () => {
+  const untroubled = await open(native)
+  const expected = await train(untroubled)
+  const { backend, losses } = fragile('webgpu', [1, 2])
+  const steady = await open(backend, native)
+  expect(await train(steady)).toEqual(expected)
+  expect(losses()).toBe(2)
+  expect(steady.backend).toBe('native')
+  expect(steady.takeNotes().at(-1)).toBe('webgpu lost its device again: native takes over')
+  await Promise.all([untroubled.release(), steady.release()])
+})
+
+it('fails with the loss when no candidate is left', async () => {
+  const { backend, losses } = fragile('webgpu', [0, 1])
+  const steady = await open(backend)
+  await expect(train(steady)).rejects.toMatchObject({ code: 'DEVICE_LOST' })
+  expect(losses()).toBe(2)
+  await steady.release()
+})
