@@ -6,7 +6,7 @@
 import { SwarmError } from '../protocols/core/errors.ts'
 import { gradientFlows, ruleOf } from './gradients/rules.ts'
 import type { LossKind } from './loss.ts'
-import type { Graph } from './onnx/graph.ts'
+import type { Graph, Node } from './onnx/graph.ts'
 import { type PreparedModel, prepare } from './onnx/import-model.ts'
 import { readModel } from './onnx/read.ts'
 import type { Constant } from './onnx/types.ts'
@@ -100,19 +100,25 @@ function atMost(items: readonly string[], separator: string): string {
   return [...items.slice(0, namedMax), ...(rest > 0 ? [`and ${rest} more`] : [])].join(separator)
 }
 
-/** Nodes whose output moves with a parameter and whose gradient is missing. */
+/** Nodes whose output moves with a parameter and whose gradient is missing; those of branches and loops too, whatever their course. */
 export function unsupportedNodes({ graph, parameters }: PreparedModel): UnsupportedNode[] {
   const moving = new Set(parameters.keys())
   const found: UnsupportedNode[] = []
-  for (const { opType, domain, name, inputs, outputs } of graph.nodes) {
+  const visit = ({ opType, domain, name, inputs, outputs, attributes }: Node) => {
     const operator = domain === '' ? opType : `${domain}.${opType}`
-    if (!inputs.some((input, index) => moving.has(input) && gradientFlows(operator, index))) continue
+    if (!inputs.some((input, index) => moving.has(input) && gradientFlows(operator, index))) return
     for (const output of outputs) moving.add(output)
     const rule = ruleOf(operator)
     if (rule.kind === 'missing') {
       found.push({ node: name || outputs[0]!, operator, reason: rule.reason, remedy: rule.remedy })
     }
+    for (const attribute of Object.values(attributes)) {
+      if (attribute.kind !== 'graph') continue
+      for (const input of attribute.value.inputs) moving.add(input) // perhaps: a loop hands on what its turns made
+      attribute.value.nodes.forEach(visit)
+    }
   }
+  graph.nodes.forEach(visit)
   return found
 }
 

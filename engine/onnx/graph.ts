@@ -2,7 +2,7 @@
  * An ONNX graph in memory: nodes in execution order, constants by name, typed inputs, named outputs.
  *
  * Plain immutable data. Reading and writing files is read.ts and write.ts; making graphs with known shapes is graph-builder.ts.
- * Subgraphs (If, Loop, Scan) are not carried: nodes that have one keep an `opaque` attribute and are refused later, by name.
+ * Subgraphs (of If and Loop) are carried as attributes until import has put their nodes in their place.
  */
 import type { Constant, ElementType } from './types.ts'
 
@@ -14,6 +14,8 @@ export type Attribute =
   | { readonly kind: 'ints'; readonly value: readonly number[] }
   | { readonly kind: 'strings'; readonly value: readonly string[] }
   | { readonly kind: 'tensor'; readonly value: Constant }
+  | { readonly kind: 'graph'; readonly value: Subgraph }
+  /** Of a kind that this engine does not carry. */
   | { readonly kind: 'opaque' }
 
 export type Attributes = Readonly<Record<string, Attribute>>
@@ -28,6 +30,14 @@ export interface Node {
   /** Value names; '' is an output nobody reads. */
   readonly outputs: readonly string[]
   readonly attributes: Attributes
+}
+
+/** The body of a loop or a branch. It may read values of the graph around it by their names. */
+export interface Subgraph {
+  readonly nodes: readonly Node[]
+  readonly constants: ReadonlyMap<string, Constant>
+  readonly inputs: readonly string[]
+  readonly outputs: readonly string[]
 }
 
 /** An input of a graph as its file declares it. A dimension is a number, or the name the exporter gave an open one. */

@@ -7,6 +7,7 @@
  * Needs no types. What needs them is types.ts and fold.ts.
  */
 import { SwarmError } from '../../protocols/core/errors.ts'
+import { capturedBy } from './control.ts'
 import {
   type Attribute,
   type Attributes,
@@ -36,21 +37,47 @@ export function normalise(
   const aliases = new Map<string, string>()
   const nodes: Node[] = []
   for (const original of graph.nodes) {
-    const node = { ...original, inputs: original.inputs.map((name) => aliases.get(name) ?? name) }
-    if (node.domain === '' && node.opType === 'Constant') {
-      constants.set(node.outputs[0]!, constantValue(node))
-    } else if (isMergedTensor(node, graph, roles)) {
-      merged.set(node.outputs[0]!, node.inputs[0]!)
-      constants.set(node.outputs[0]!, graph.constants.get(node.inputs[0]!)!)
-    } else if (isPassThrough(node)) {
-      aliases.set(node.outputs[0]!, node.inputs[0]!)
-    } else {
-      nodes.push(...upgrade(node, opset, (name, value) => constants.set(name, value)))
-    }
+    if (isMergedTensor(original, graph, roles)) {
+      const [output, input] = [original.outputs[0]!, original.inputs[0]!]
+      merged.set(output, input)
+      constants.set(output, graph.constants.get(input)!)
+    } else nodes.push(...normaliseNode(original, opset, constants, aliases))
   }
   const result = { ...graph, nodes, constants, outputs: [aliases.get(output) ?? output] }
   checkOrder(result)
   return { graph: prune(result), merged }
+}
+
+/** What becomes of a node. `constants` and `aliases` take what is none any more. */
+function normaliseNode(
+  original: Node,
+  opset: number,
+  constants: Map<string, Constant>,
+  aliases: Map<string, string>,
+): Node[] {
+  const node = { ...original, inputs: original.inputs.map((name) => aliases.get(name) ?? name) }
+  if (node.domain === '' && node.opType === 'Constant') constants.set(node.outputs[0]!, constantValue(node))
+  else if (isPassThrough(node)) aliases.set(node.outputs[0]!, node.inputs[0]!)
+  else {
+    return upgrade(withSubgraphs(node, opset, aliases), opset, (name, value) => constants.set(name, value))
+  }
+  return []
+}
+
+/** `node` with its subgraphs in normal form too. What they read of the graph around them follows its own inputs. */
+function withSubgraphs(node: Node, opset: number, aliases: Map<string, string>): Node {
+  const captured = new Set<string>()
+  const attributes = Object.entries(node.attributes).map(([key, attribute]): [string, Attribute] => {
+    if (attribute.kind !== 'graph') return [key, attribute]
+    const constants = new Map(attribute.value.constants)
+    const nodes = attribute.value.nodes.flatMap((inner) => normaliseNode(inner, opset, constants, aliases))
+    const outputs = attribute.value.outputs.map((name) => aliases.get(name) ?? name)
+    const value = { ...attribute.value, nodes, constants, outputs }
+    for (const name of capturedBy(value)) captured.add(name)
+    return [key, { kind: 'graph', value }]
+  })
+  if (captured.size === 0) return { ...node, attributes: Object.fromEntries(attributes) }
+  return { ...node, inputs: [...node.inputs, ...captured], attributes: Object.fromEntries(attributes) }
 }
 
 /**

@@ -19,7 +19,7 @@ import {
   type TensorProto,
   type ValueInfoProto,
 } from './generated/onnx_pb.ts'
-import type { Attribute, Graph, GraphInput, Model, Node } from './graph.ts'
+import type { Attribute, Graph, GraphInput, Model, Node, Subgraph } from './graph.ts'
 import {
   type Constant,
   type ElementArray,
@@ -81,10 +81,16 @@ export function decodeModel(bytes: Uint8Array): ModelProto {
       `the file has ONNX IR version ${model.irVersion}; versions up to ${irVersionMax} can be read`,
     )
   }
-  const nodes = model.graph.node.length
+  const nodes = countNodes(model.graph)
   if (nodes > graphNodesMax)
     throw invalid(`the graph has ${nodes} nodes; at most ${graphNodesMax} are accepted`)
   return model
+}
+
+/** Nodes of `graph` and of its subgraphs, which nest at most 33 deep: the decoder ends at 100 messages in each other. */
+function countNodes(graph: GraphProto): number {
+  const inner = graph.node.flatMap((node) => node.attribute.flatMap(({ g }) => (g ? [countNodes(g)] : [])))
+  return inner.reduce((sum, count) => sum + count, graph.node.length)
 }
 
 function opsetOf(model: ModelProto): number {
@@ -172,8 +178,21 @@ function readAttribute(attribute: AttributeProto): Attribute {
     case AttributeKind.TENSOR:
       if (attribute.t === undefined) throw invalid(`attribute '${attribute.name}' has no tensor`)
       return { kind: 'tensor', value: readTensor(attribute.t) }
+    case AttributeKind.GRAPH:
+      if (attribute.g === undefined) throw invalid(`attribute '${attribute.name}' has no graph`)
+      return { kind: 'graph', value: readSubgraph(attribute.g) }
     default:
       return { kind: 'opaque' }
+  }
+}
+
+function readSubgraph(graph: GraphProto): Subgraph {
+  if (graph.sparseInitializer.length > 0) throw unsupported('the model has sparse tensors')
+  return {
+    nodes: graph.node.map(readNode),
+    constants: new Map(graph.initializer.map((tensor) => [tensor.name, readTensor(tensor)])),
+    inputs: graph.input.map(({ name }) => name),
+    outputs: graph.output.map(({ name }) => name),
   }
 }
 

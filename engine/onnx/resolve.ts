@@ -7,15 +7,17 @@
  * runtime (`ShapeInference`) sees only the nodes of a round; no weight is copied and none is folded.
  */
 import { SwarmError } from '../../protocols/core/errors.ts'
+import { graphNodesMax } from '../../protocols/core/limits.ts'
+import { inlineBranch, inlineTurn } from './control.ts'
 import { type Graph, int, intOf, type Node } from './graph.ts'
 import type { TypedNode, Value } from './graph-builder.ts'
+import { sequenceOperators, unfold } from './sequences.ts'
 import {
   type Constant,
   type ElementArray,
   elementTypes,
   int64Constant,
   isElementType,
-  numbersOf,
   sizeOf,
   type TensorType,
 } from './types.ts'
@@ -53,18 +55,22 @@ export async function resolve(
     inference,
     constants: new Map(graph.constants),
     types: new Map(inputs),
-    parts: new Map(),
+    members: new Map(),
     aliases: new Map(),
     typed: [],
   }
   let waiting = graph.nodes
   while (waiting.length > 0) {
+    const before = knowledge(state)
     const left = await inferTypes(state, await foldConstants(state, waiting))
-    if (left.length === waiting.length) throw stuck(left[0]!)
+    if (knowledge(state) === before) throw stuck(left[0]!)
     waiting = left
   }
-  const name = graph.outputs[0]!
-  return { nodes: state.typed, output: typedValue(state, name)!, constants: usedConstants(state) }
+  return {
+    nodes: state.typed,
+    output: typedValue(state, graph.outputs[0]!)!,
+    constants: usedConstants(state),
+  }
 }
 
 /** What is known so far. */
@@ -74,104 +80,124 @@ interface State {
   readonly constants: Map<string, Constant>
   /** Of values that are not constants. */
   readonly types: Map<string, TensorType>
-  /** Sequences that a split made: their parts. */
-  readonly parts: Map<string, readonly string[]>
+  /** The members of sequences. */
+  readonly members: Map<string, readonly string[]>
   /** Values that turned out to be another one. */
   readonly aliases: Map<string, string>
   readonly typed: TypedNode[]
 }
 
-/** Turns what can be into constants, and rewrites what only needs types. Returns the nodes that are left. */
+/** Grows with whatever is learnt about a graph. */
+function knowledge({ constants, types, members, aliases }: State): number {
+  return constants.size + types.size + members.size + aliases.size
+}
+
+/** Turns what can be into constants, and rewrites what only needs types, until nothing more follows. Returns the nodes left. */
 async function foldConstants(state: State, nodes: readonly Node[]): Promise<Node[]> {
-  const foldable: Node[] = []
-  const computed = new Set<string>()
-  const left: Node[] = []
-  const isConstant = (name: string) => name === '' || state.constants.has(name) || computed.has(name)
-  for (const original of nodes) {
-    const node = rewrite(state, original)
-    if (node === null) continue
-    if (node.inputs.every(isConstant)) {
-      foldable.push(node)
-      for (const output of node.outputs) if (output !== '') computed.add(output)
-    } else left.push(node)
+  let left: readonly Node[] = nodes
+  for (;;) {
+    const foldable: Node[] = []
+    left = rewriteAll(state, left, foldable)
+    if (foldable.length === 0) return [...left]
+    const computed = foldable.flatMap(({ outputs }) => outputs.filter((output) => output !== ''))
+    const model = writeModel({
+      opset: state.opset,
+      nodes: foldable,
+      constants: readBy(foldable, state.constants),
+      inputs: new Map(),
+      outputs: new Map(computed.map((name) => [name, null])),
+    })
+    for (const [name, { dtype, shape, data }] of await state.inference.evaluateConstants(model)) {
+      if (!isElementType(dtype)) throw unsupportedType(name, dtype)
+      state.constants.set(name, { dtype, shape, data: data as ElementArray })
+    }
   }
-  if (foldable.length === 0) return left
-  const model = writeModel({
-    opset: state.opset,
-    nodes: foldable,
-    constants: readBy(foldable, state.constants),
-    inputs: new Map(),
-    outputs: new Map([...computed].map((name) => [name, null])),
-  })
-  for (const [name, { dtype, shape, data }] of await state.inference.evaluateConstants(model)) {
-    if (!isElementType(dtype)) throw unsupportedType(name, dtype)
-    state.constants.set(name, { dtype, shape, data: data as ElementArray })
+}
+
+/** `nodes` in a form that the following stages know; those that follow from constants alone go to `foldable`. */
+function rewriteAll(state: State, nodes: readonly Node[], foldable: Node[]): Node[] {
+  const computed = new Set<string>()
+  const isConstant = (name: string) => name === '' || state.constants.has(name) || computed.has(name)
+  const left: Node[] = []
+  const queue = [...nodes].reverse()
+  for (let original = queue.pop(); original !== undefined; original = queue.pop()) {
+    const rewritten = rewrite(state, original)
+    if (rewritten.length !== 1 || rewritten[0]!.attributes !== original.attributes) {
+      queue.push(...rewritten.toReversed()) // the new ones may be rewritten again
+      checkSize(queue.length + left.length)
+      continue
+    }
+    const node = rewritten[0]!
+    if (!needsTypes.has(node.opType) && node.inputs.every(isConstant)) {
+      foldable.push(node)
+      for (const output of node.outputs) computed.add(output)
+    } else left.push(node)
   }
   return left
 }
 
 /**
- * `node` in a form that the following stages know, or null when it has become part of `state`: Shape and Size of a typed
- * value, a sequence made by splitting, a part taken from it.
+ * What takes `node`'s place: itself, or other nodes, or none when it has become part of `state`: Shape and Size of a typed
+ * value, sequences, branches and loops whose course is known.
  */
-function rewrite(state: State, original: Node): Node | null {
-  const node = { ...original, inputs: original.inputs.map((name) => state.aliases.get(name) ?? name) }
+function rewrite(state: State, original: Node): readonly Node[] {
+  const node = { ...original, inputs: original.inputs.map((name) => aliasOf(state, name)) }
   const [first = '', second = ''] = node.inputs
   const output = node.outputs[0]!
   const type = state.types.get(first) ?? state.constants.get(first)
   const like = state.types.get(second) ?? state.constants.get(second)
-  const index = state.constants.get(second)
   if (node.opType === 'Shape' && type !== undefined) {
     const [start, end] = [
       intOf(node.attributes, 'start', 0),
       intOf(node.attributes, 'end', type.shape.length),
     ]
     state.constants.set(output, int64Constant(type.shape.slice(start, end)))
-    return null
+    return []
   }
   if (node.opType === 'Size' && type !== undefined) {
     state.constants.set(output, { ...int64Constant([sizeOf(type.shape)]), shape: [] })
-    return null
+    return []
   }
   if (node.opType === 'CastLike' && like !== undefined) {
     const to = int(elementTypes[like.dtype].code)
-    return { ...node, opType: 'Cast', inputs: [first], attributes: { to } }
+    return [{ ...node, opType: 'Cast', inputs: [first], attributes: { to } }]
   }
-  if (node.opType === 'SplitToSequence' && type !== undefined) return splitOf(state, node, type.shape)
-  if (node.opType === 'SequenceAt' && state.parts.has(first) && index !== undefined) {
-    state.aliases.set(output, state.parts.get(first)!.at(numbersOf(index)[0]!)!)
-    return null
-  }
-  return node
+  if (sequenceOperators.has(node.opType)) return withoutSequence(state, node)
+  if (node.opType === 'If' || node.opType === 'Loop') return withoutControl(state, node)
+  return [node]
 }
 
-/** A sequence of parts as one Split. Sizes are listed, or chunks of one size with a smaller last one. */
-function splitOf(state: State, node: Node, shape: readonly number[]): Node {
-  const split = state.constants.get(node.inputs[1] ?? '')
-  const axis = intOf(node.attributes, 'axis', 0)
-  if (split === undefined || intOf(node.attributes, 'keepdims', 1) === 0) {
-    throw new SwarmError(
-      'MODEL_UNSUPPORTED',
-      `node '${node.name}' splits a tensor in a way that is not fixed`,
-      {
-        hint: 'Use torch.split with fixed sizes.',
-      },
-    )
-  }
-  const [chunk] = numbersOf(split)
-  const size = shape.at(axis)!
-  const sizes =
-    split.shape.length > 0
-      ? numbersOf(split)
-      : Array.from({ length: Math.ceil(size / chunk!) }, (_, index) =>
-          Math.min(chunk!, size - index * chunk!),
-        )
-  const name = node.outputs[0]!
-  const outputs = sizes.map((_, index) => `${name}/${index}`)
-  state.parts.set(name, outputs)
-  state.constants.set(`${name}/sizes`, int64Constant(sizes))
-  const inputs = [node.inputs[0]!, `${name}/sizes`]
-  return { ...node, opType: 'Split', inputs, outputs, attributes: { axis: int(axis) } }
+function aliasOf({ aliases }: State, name: string): string {
+  let current = name
+  for (let next = aliases.get(current); next !== undefined; next = aliases.get(current)) current = next
+  return current
+}
+
+function withoutSequence(state: State, node: Node): readonly Node[] {
+  const unfolded = unfold(node, {
+    membersOf: (name) => state.members.get(name) ?? null,
+    constantOf: (name) => state.constants.get(name) ?? null,
+    shapeOf: (name) => (state.types.get(name) ?? state.constants.get(name))?.shape ?? null,
+  })
+  if (unfolded === null) return [node]
+  const output = node.outputs[0]!
+  if (unfolded.members !== undefined) state.members.set(output, unfolded.members)
+  if (unfolded.alias !== undefined) state.aliases.set(output, unfolded.alias)
+  for (const [name, constant] of unfolded.constants ?? []) state.constants.set(name, constant)
+  return unfolded.nodes ?? []
+}
+
+/** A branch or a turn in the place of `node`, when the values that choose it are constants by now. */
+function withoutControl(state: State, node: Node): readonly Node[] {
+  const [first = '', second = ''] = node.inputs
+  const known = (name: string) => (name === '' ? null : state.constants.get(name))
+  const [a, b] = [known(first), known(second)]
+  if (a === undefined || (node.opType === 'If' && a === null)) return [node]
+  if (node.opType === 'Loop' && b === undefined) return [node]
+  const inlined = node.opType === 'If' ? inlineBranch(node, a!.data[0] !== 0) : inlineTurn(node, a, b!)
+  for (const [name, constant] of inlined.constants) state.constants.set(name, constant)
+  for (const [name, other] of inlined.aliases) state.aliases.set(name, other)
+  return inlined.nodes
 }
 
 /** Operators whose result's shape depends on the values of the inputs after the first. */
@@ -213,13 +239,14 @@ async function inferTypes(state: State, nodes: readonly Node[]): Promise<Node[]>
   return waiting
 }
 
-/** Operators that are rewritten as soon as their inputs have types. */
+/** Operators that are rewritten as soon as their inputs have types or values. */
 const needsTypes: ReadonlySet<string> = new Set([
   'Shape',
   'Size',
   'CastLike',
-  'SplitToSequence',
-  'SequenceAt',
+  'If',
+  'Loop',
+  ...sequenceOperators,
 ])
 
 function typedNode(state: State, { opType, name, inputs, outputs, attributes }: Node): TypedNode {
@@ -227,9 +254,10 @@ function typedNode(state: State, { opType, name, inputs, outputs, attributes }: 
   return { opType, name, inputs: inputs.map(value), outputs: outputs.map(value), attributes }
 }
 
-function typedValue({ types, constants, aliases }: State, original: string): Value | null {
+function typedValue(state: State, original: string): Value | null {
   if (original === '') return null
-  const name = aliases.get(original) ?? original
+  const { types, constants } = state
+  const name = aliasOf(state, original)
   const { dtype, shape } = (types.get(name) ?? constants.get(name))!
   return { name, dtype, shape }
 }
@@ -245,6 +273,11 @@ function readBy<Item>(nodes: readonly Node[], items: ReadonlyMap<string, Item>):
 }
 
 function stuck({ opType, name, outputs }: Node): SwarmError {
+  if (opType === 'If' || opType === 'Loop') {
+    return new SwarmError('MODEL_UNSUPPORTED', `${opType} (node '${name}') depends on data`, {
+      hint: 'Export with fixed shapes so that loops unroll and branches disappear.',
+    })
+  }
   return new SwarmError(
     'MODEL_UNSUPPORTED',
     `the shape of '${outputs[0]}' (${opType}, node '${name}') is not fixed`,
@@ -252,6 +285,13 @@ function stuck({ opType, name, outputs }: Node): SwarmError {
       hint: 'Export with every dimension fixed except the batch.',
     },
   )
+}
+
+function checkSize(nodes: number): void {
+  if (nodes <= graphNodesMax) return
+  throw new SwarmError('MODEL_UNSUPPORTED', `the model's loops unroll to more than ${graphNodesMax} nodes`, {
+    hint: 'Express the loop with tensor operations, over a dimension instead of a counter.',
+  })
 }
 
 function unsupportedType(name: string, dtype: string): SwarmError {

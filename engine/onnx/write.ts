@@ -111,8 +111,9 @@ function writeAttribute(name: string, attribute: Attribute): AttributeProto {
         type: AttributeKind.TENSOR,
         t: writeTensor('', attribute.value),
       })
+    case 'graph':
     case 'opaque':
-      assert(false, `attribute '${name}' holds a subgraph, which is refused before anything is written`)
+      assert(false, `attribute '${name}' holds what is refused or replaced before anything is written`)
   }
 }
 

@@ -111,6 +111,9 @@ export const deviceLossesMax = 1
 /** Nodes of one model's graph. The largest published exports (GPT-2 XL, unoptimised) have about 10,000; bounds time and memory of import. */
 export const graphNodesMax = 100_000
 
+/** Turns of one loop of a model: each is a copy of its body; a bag for each of 4,096 samples is one batch of a recommender. */
+export const loopTurnsMax = 4_096
+
 /** Dimensions of one tensor: onnxruntime's own kernels stop at 8 or below. */
 export const tensorRankMax = 8
 

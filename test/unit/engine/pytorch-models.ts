@@ -1,4 +1,4 @@
-/** The models that test/fixtures/export_models.py exported, with what PyTorch computed for them. */
+/** The models that export_models.py and export_layers.py in test/fixtures exported, with what PyTorch computed for them. */
 import { readFileSync } from 'node:fs'
 import type { TrainingProgram } from '../../../engine/program.ts'
 import type { Tensor } from '../../../protocols/core/tensor.ts'
@@ -29,12 +29,16 @@ export interface OptimizerRun {
 
 const folder = new URL('../../fixtures/', import.meta.url)
 
-const document = JSON.parse(readFileSync(new URL('models.json', folder), 'utf8')) as {
+const read = (file: string): unknown => JSON.parse(readFileSync(new URL(file, folder), 'utf8'))
+
+const document = read('models.json') as {
   models: Record<string, PyTorchModel>
   steps: Record<'adamw' | 'adamw_clipped' | 'sgd' | 'sgd_clipped' | 'sgd_batch_norm', OptimizerRun>
 }
 
-export const pytorchModels = document.models
+const layers = read('layers.json') as { models: Record<string, PyTorchModel> }
+
+export const pytorchModels = { ...document.models, ...layers.models }
 export const optimizerRuns = document.steps
 
 export function modelBytes(file: string): Uint8Array {

@@ -1,0 +1,207 @@
+/**
+ * Branches and loops whose course is known when shapes are: a branch becomes its nodes, a loop one copy of its body for each turn.
+ *
+ * PyTorch's exporters write them for EmbeddingBag, for squeezes of open dimensions and for loops of scripted code. A loop is
+ * taken apart turn by turn, because its condition may follow from the turn before. What does not change from turn to turn
+ * is made once, so a condition that never changes lets all turns be written at once.
+ * Whether a condition is known yet is resolve.ts's to say.
+ */
+import { SwarmError } from '../../protocols/core/errors.ts'
+import { loopTurnsMax } from '../../protocols/core/limits.ts'
+import { int, intOf, type Node, type Subgraph } from './graph.ts'
+import { type Constant, int64Constant, numbersOf } from './types.ts'
+
+/** What takes the place of a branch or a turn. */
+export interface Inlined {
+  readonly nodes: readonly Node[]
+  readonly constants: ReadonlyMap<string, Constant>
+  /** Names that stand for others from now on. */
+  readonly aliases: ReadonlyMap<string, string>
+}
+
+/** The body `name` of a node with subgraphs. */
+export function subgraphOf({ attributes }: Node, name: string): Subgraph {
+  const attribute = attributes[name]
+  if (attribute?.kind === 'graph') return attribute.value
+  throw new SwarmError('MODEL_INVALID', `a node with subgraphs has no '${name}'`, {
+    hint: 'Check the file with onnx.checker.check_model(path).',
+  })
+}
+
+/** Names that `graph` reads and does not make. */
+export function capturedBy({ nodes, constants, inputs, outputs }: Subgraph): string[] {
+  const own = new Set(['', ...inputs, ...constants.keys(), ...nodes.flatMap((node) => node.outputs)])
+  const read = [...nodes.flatMap((node) => node.inputs), ...outputs]
+  return [...new Set(read.filter((name) => !own.has(name)))]
+}
+
+/** The branch of an If that `isTaken` chooses. Its names are unique in the whole model already. */
+export function inlineBranch(node: Node, isTaken: boolean): Inlined {
+  const { nodes, constants, outputs } = subgraphOf(node, isTaken ? 'then_branch' : 'else_branch')
+  return {
+    nodes,
+    constants,
+    aliases: new Map(node.outputs.map((output, index) => [output, outputs[index]!])),
+  }
+}
+
+/**
+ * One turn of a Loop, followed by a Loop of the turns that are left; or what stands after its last turn. `turns` and `goesOn`: the
+ * values of its first two inputs, null where they are left out.
+ * @throws {SwarmError} MODEL_UNSUPPORTED after `loopTurnsMax` turns, or for a loop that makes an output and never turns.
+ */
+export function inlineTurn(node: Node, turns: Constant | null, goesOn: Constant | null): Inlined {
+  const turn = intOf(node.attributes, turnKey, 0)
+  const isOver = (turns !== null && turn >= numbersOf(turns)[0]!) || goesOn?.data[0] === 0
+  if (isOver) return afterLastTurn(node)
+  if (turn >= loopTurnsMax) {
+    throw new SwarmError(
+      'MODEL_UNSUPPORTED',
+      `Loop (node '${node.name}') turns more than ${loopTurnsMax} times`,
+      { hint: 'Express the loop with tensor operations, over a dimension instead of a counter.' },
+    )
+  }
+  const body = subgraphOf(node, 'body')
+  const [number = '', condition = '', ...carried] = body.inputs
+  const prefix = `${node.name || node.outputs.find((name) => name !== '')}/${turn}/`
+  const once = invariantsOf(body)
+  const local = localNames(body, once)
+  const given = new Map([
+    [number, `${prefix}turn`],
+    [condition, `${prefix}goes-on`],
+    ...carried.map((name, index) => [name, node.inputs[2 + index]!] as const),
+  ])
+  const rename = (name: string) => given.get(name) ?? (local.has(name) ? `${prefix}${name}` : name)
+  const outputs = body.outputs.map(rename)
+  const scanned = outputs.slice(1 + carried.length)
+  const rest: Node = {
+    ...node,
+    inputs: [
+      node.inputs[0]!,
+      outputs[0]!,
+      ...outputs.slice(1, 1 + carried.length),
+      ...node.inputs.slice(2 + carried.length),
+    ],
+    attributes: {
+      ...node.attributes,
+      [turnKey]: int(turn + 1),
+      [scanKey]: { kind: 'strings', value: [...scansOf(node), ...scanned] },
+    },
+  }
+  const nodes = body.nodes.flatMap((inner) =>
+    once.has(inner) ? (turn === 0 ? [inner] : []) : [renamed(inner, rename)],
+  )
+  const constants = new Map([...body.constants].map(([name, value]) => [rename(name), value]))
+  constants.set(`${prefix}turn`, { ...int64Constant([turn]), shape: [] })
+  constants.set(`${prefix}goes-on`, { dtype: 'bool', shape: [], data: Uint8Array.of(1) })
+  return { nodes: [...nodes, rest], constants, aliases: new Map() }
+}
+
+/** Attributes with which a Loop that is being taken apart remembers its turns: how many, and what they made, turn by turn. */
+const turnKey = '/turn'
+const scanKey = '/scans'
+
+function scansOf({ attributes }: Node): readonly string[] {
+  const attribute = attributes[scanKey]
+  return attribute?.kind === 'strings' ? attribute.value : []
+}
+
+/** Carried values are those of the last turn; what each turn made is joined along a new first dimension. */
+function afterLastTurn(node: Node): Inlined {
+  const body = subgraphOf(node, 'body')
+  const carried = body.inputs.length - 2
+  const aliases = new Map(
+    node.outputs.slice(0, carried).map((output, index) => [output, node.inputs[2 + index]!]),
+  )
+  const scans = scansOf(node)
+  const constants = new Map<string, Constant>()
+  const joins = node.outputs.slice(carried).flatMap((output, index) => {
+    const parts = scans.filter((_, place) => place % (node.outputs.length - carried) === index)
+    if (parts.length === 0) {
+      throw new SwarmError('MODEL_UNSUPPORTED', `Loop (node '${node.name}') never turns`, {
+        hint: 'Export without the loop.',
+      })
+    }
+    constants.set(`${output}/axes`, int64Constant([0]))
+    return joined(parts, output, 0, `${output}/axes`)
+  })
+  return { nodes: joins, constants, aliases }
+}
+
+/** Nodes that join `parts` to `output` along `axis`, a new dimension when `newAxis` names a constant that holds it. */
+export function joined(
+  parts: readonly string[],
+  output: string,
+  axis: number,
+  newAxis: string | null,
+): Node[] {
+  const step = (
+    opType: string,
+    inputs: readonly string[],
+    result: string,
+    attributes: Node['attributes'],
+  ) => ({
+    opType,
+    domain: '',
+    name: result,
+    inputs,
+    outputs: [result],
+    attributes,
+  })
+  const whole = newAxis === null ? parts : parts.map((_, index) => `${output}/part/${index}`)
+  const widened =
+    newAxis === null ? [] : parts.map((part, index) => step('Unsqueeze', [part, newAxis], whole[index]!, {}))
+  return [...widened, step('Concat', whole, output, { axis: int(axis) })]
+}
+
+/** Nodes of a loop's body that give the same in every turn. */
+function invariantsOf({ nodes, inputs }: Subgraph): ReadonlySet<Node> {
+  const moving = new Set(inputs)
+  const once = new Set<Node>()
+  for (const node of nodes) {
+    if (!node.inputs.some((name) => moving.has(name))) once.add(node)
+    else for (const output of node.outputs) moving.add(output)
+  }
+  return once
+}
+
+/** Names in a body, of nodes and values, that need another one in each turn. */
+function localNames({ nodes }: Subgraph, once: ReadonlySet<Node>): ReadonlySet<string> {
+  const names = new Set<string>()
+  const visit = (node: Node) => {
+    for (const name of [node.name, ...node.outputs]) names.add(name)
+    for (const attribute of Object.values(node.attributes)) {
+      if (attribute.kind !== 'graph') continue
+      for (const name of [...attribute.value.inputs, ...attribute.value.constants.keys()]) names.add(name)
+      attribute.value.nodes.forEach(visit)
+    }
+  }
+  for (const node of nodes) if (!once.has(node)) visit(node)
+  names.delete('')
+  return names
+}
+
+function renamed(node: Node, rename: (name: string) => string): Node {
+  return {
+    ...node,
+    name: rename(node.name),
+    inputs: node.inputs.map(rename),
+    outputs: node.outputs.map(rename),
+    attributes: Object.fromEntries(
+      Object.entries(node.attributes).map(([key, attribute]) =>
+        attribute.kind === 'graph'
+          ? [key, { kind: 'graph' as const, value: renamedGraph(attribute.value, rename) }]
+          : [key, attribute],
+      ),
+    ),
+  }
+}
+
+function renamedGraph(graph: Subgraph, rename: (name: string) => string): Subgraph {
+  return {
+    nodes: graph.nodes.map((node) => renamed(node, rename)),
+    constants: new Map([...graph.constants].map(([name, value]) => [rename(name), value])),
+    inputs: graph.inputs.map(rename),
+    outputs: graph.outputs.map(rename),
+  }
+}

@@ -1,0 +1,127 @@
+/**
+ * Sequences of tensors whose members are known when shapes are: torch.split and chunk, lists that a loop fills, torch.cat of
+ * them. A sequence is the list of its members' names; no node of a sequence is left in the graph.
+ */
+import { SwarmError } from '../../protocols/core/errors.ts'
+import { joined } from './control.ts'
+import { int, intOf, type Node } from './graph.ts'
+import { type Constant, int64Constant, numbersOf } from './types.ts'
+
+/** What a node of sequences turns into: nodes, and what is known by name from now on. */
+export interface Unfolded {
+  readonly nodes?: readonly Node[]
+  readonly members?: readonly string[]
+  readonly constants?: ReadonlyMap<string, Constant>
+  /** The value that the node's output is. */
+  readonly alias?: string
+}
+
+/** What is known of the values that a node of sequences reads. */
+export interface Known {
+  /** Members of the sequence `name`, null when `name` is none yet. */
+  membersOf(name: string): readonly string[] | null
+  constantOf(name: string): Constant | null
+  shapeOf(name: string): readonly number[] | null
+}
+
+/** Operators that this file takes out of a graph. */
+export const sequenceOperators: ReadonlySet<string> = new Set([
+  'SplitToSequence',
+  'SequenceAt',
+  'SequenceConstruct',
+  'SequenceEmpty',
+  'SequenceInsert',
+  'SequenceErase',
+  'SequenceLength',
+  'ConcatFromSequence',
+])
+
+/** `node` without sequences, or null while what it needs is not known. */
+export function unfold(node: Node, known: Known): Unfolded | null {
+  const [first = '', second = '', third = ''] = node.inputs
+  if (node.opType === 'SequenceEmpty') return { members: [] }
+  if (node.opType === 'SequenceConstruct') return { members: node.inputs }
+  if (node.opType === 'SplitToSequence') return split(node, known)
+  const members = known.membersOf(first)
+  if (members === null) return null
+  switch (node.opType) {
+    case 'SequenceLength':
+      return { constants: new Map([[node.outputs[0]!, { ...int64Constant([members.length]), shape: [] }]]) }
+    case 'ConcatFromSequence':
+      return concat(node, members)
+    case 'SequenceAt': {
+      const index = known.constantOf(second)
+      return index === null ? null : { alias: memberAt(node, members, numbersOf(index)[0]!) }
+    }
+    case 'SequenceErase': {
+      const place = placeOf(known, second, members.length - 1)
+      return place === null ? null : { members: members.toSpliced(place, 1) }
+    }
+    default: {
+      const place = placeOf(known, third, members.length)
+      return place === null ? null : { members: members.toSpliced(place, 0, second) }
+    }
+  }
+}
+
+/** A position, counted from the end when negative; the end when it is left out. */
+function placeOf(known: Known, name: string, end: number): number | null {
+  if (name === '') return end
+  const constant = known.constantOf(name)
+  return constant === null ? null : numbersOf(constant)[0]!
+}
+
+function memberAt({ name }: Node, members: readonly string[], index: number): string {
+  const member = members.at(index)
+  if (member !== undefined) return member
+  throw new SwarmError('MODEL_INVALID', `node '${name}' reads member ${index} of ${members.length}`, {
+    hint: 'Check the file with onnx.checker.check_model(path).',
+  })
+}
+
+function concat(node: Node, members: readonly string[]): Unfolded {
+  const output = node.outputs[0]!
+  const axis = intOf(node.attributes, 'axis', 0)
+  if (intOf(node.attributes, 'new_axis', 0) === 0) return { nodes: joined(members, output, axis, null) }
+  const axes = `${output}/axes`
+  return { nodes: joined(members, output, axis, axes), constants: new Map([[axes, int64Constant([axis])]]) }
+}
+
+/** A sequence of parts as one Split. Sizes are listed, or chunks of one size with a smaller last one, or of one without it. */
+function split(node: Node, known: Known): Unfolded | null {
+  const shape = known.shapeOf(node.inputs[0]!)
+  const listed = node.inputs[1] ? known.constantOf(node.inputs[1]) : null
+  if (shape === null || (node.inputs[1] && listed === null)) return null
+  const axis = intOf(node.attributes, 'axis', 0)
+  const size = shape.at(axis)!
+  const [chunk] = listed === null ? [1] : numbersOf(listed)
+  const sizes =
+    listed !== null && listed.shape.length > 0
+      ? numbersOf(listed)
+      : Array.from({ length: Math.ceil(size / chunk!) }, (_, index) =>
+          Math.min(chunk!, size - index * chunk!),
+        )
+  const name = node.outputs[0]!
+  const parts = sizes.map((_, index) => `${name}/${index}`)
+  const constants = new Map([[`${name}/sizes`, int64Constant(sizes)]])
+  const cut: Node = {
+    ...node,
+    opType: 'Split',
+    inputs: [node.inputs[0]!, `${name}/sizes`],
+    outputs: parts,
+    attributes: { axis: int(axis) },
+  }
+  if (listed !== null || intOf(node.attributes, 'keepdims', 1) === 1) {
+    return { nodes: [cut], members: parts, constants }
+  }
+  constants.set(`${name}/axes`, int64Constant([axis]))
+  const narrow = parts.map((part) => ({
+    ...node,
+    name: `${part}/narrow`,
+    opType: 'Squeeze',
+    inputs: [part, `${name}/axes`],
+    outputs: [`${part}/narrow`],
+    attributes: {},
+  }))
+  return { nodes: [cut, ...narrow], members: narrow.map(({ outputs }) => outputs[0]!), constants }
+}
