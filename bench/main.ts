@@ -4,6 +4,8 @@
  */
 
 import { parseArgs } from 'node:util'
+import { type CodecName, codecFor } from '../protocols/wire/codecs/index.ts'
+import { benchConverge } from './converge.ts'
 import { benchReduce } from './reduce.ts'
 import { benchStartUp } from './start-up.ts'
 import { machineNow, machineText } from './statistics.ts'
@@ -11,9 +13,15 @@ import { benchStep } from './step.ts'
 
 interface Settings {
   json: boolean
-  peers: number
+  /** Undefined where the command line says nothing: each measurement has its own default. */
+  peers: readonly number[] | undefined
+  steps: readonly number[] | undefined
+  codecs: readonly CodecName[] | undefined
   parameters: number
   rounds: number
+  seeds: number
+  tokens: number
+  results: string
 }
 
 interface Measurement {
@@ -24,7 +32,22 @@ interface Measurement {
 
 const measurements: readonly Measurement[] = [
   { name: 'step', summary: 'a training step, by three forward passes of onnxruntime', run: benchStep },
-  { name: 'reduce', summary: 'an average of real peers, by a raw TCP stream', run: benchReduce },
+  {
+    name: 'reduce',
+    summary: 'an average of real peers, by a raw TCP stream',
+    run: (settings) => benchReduce({ ...settings, peers: settings.peers?.[0] ?? 3 }),
+  },
+  {
+    name: 'converge',
+    summary: 'loss at equal tokens, by peers, local steps and codec; hours, and resumable',
+    run: ({ peers, steps, codecs, ...rest }) =>
+      benchConverge({
+        ...rest,
+        peersList: peers ?? [2, 4, 8],
+        stepsList: steps ?? [1, 10, 30, 100],
+        codecs: codecs ?? ['f32', 'int8', 'int4', 'topk'],
+      }),
+  },
   {
     name: 'start-up',
     summary: 'nodes from their spawn to their first round, by bare Node and onnxruntime',
@@ -36,12 +59,17 @@ const usage = `Usage: npm run bench -- [NAME] [options]
 
 ${measurements.map(({ name, summary }) => `  ${name.padEnd(12)} ${summary}`).join('\n')}
 
-Without a name all of them run, one after another.
+Without a name all of them run, one after another, but converge, which takes hours.
 
   --json             one JSON document instead of tables
-  --peers N          reduce: peers, 2 to 8 (default 3)
+  --peers N          reduce: peers, 2 to 8 (default 3); converge: a list (default 2,4,8)
   --parameters N     reduce: length of the vectors (default 1000000)
   --rounds N         reduce: rounds that are counted (default 20)
+  --steps LIST       converge: local steps (default 1,10,30,100)
+  --codecs LIST      converge: codecs (default f32,int8,int4,topk)
+  --seeds N          converge: seeds of each (default 3)
+  --tokens N         converge: tokens of each run (default 600000), in whole rounds
+  --results FILE     converge: results, which are added to and not measured again (default converge.json)
   --help             this text
 `
 
@@ -79,17 +107,29 @@ function readArguments(): {
       options: {
         json: { type: 'boolean', default: false },
         help: { type: 'boolean', default: false },
-        peers: { type: 'string', default: '3' },
+        peers: { type: 'string' },
+        steps: { type: 'string' },
+        codecs: { type: 'string' },
+        seeds: { type: 'string', default: '3' },
+        tokens: { type: 'string', default: '600000' },
+        results: { type: 'string', default: 'converge.json' },
         parameters: { type: 'string', default: '1000000' },
         rounds: { type: 'string', default: '20' },
       },
       allowPositionals: true,
     })
-    const chosen = measurements.filter(({ name }) => positionals.length === 0 || positionals.includes(name))
+    const chosen = measurements.filter(({ name }) =>
+      positionals.length === 0 ? name !== 'converge' : positionals.includes(name),
+    )
     const isKnown = positionals.every((word) => measurements.some(({ name }) => name === word))
     const settings = {
       json: values.json,
-      peers: wholeNumber(values.peers, 2, 8),
+      peers: listOf(values.peers, (text) => wholeNumber(text, 2, 8)),
+      steps: listOf(values.steps, (text) => wholeNumber(text, 1, 1000)),
+      codecs: listOf(values.codecs, (text) => codecFor(text).name),
+      seeds: wholeNumber(values.seeds, 1, 100),
+      tokens: wholeNumber(values.tokens, 1, 1e12),
+      results: values.results,
       parameters: wholeNumber(values.parameters, 1, 100_000_000),
       rounds: wholeNumber(values.rounds, 1, 10_000),
     }
@@ -98,6 +138,10 @@ function readArguments(): {
     process.stderr.write(`error: ${error instanceof Error ? error.message : error}\n\n`)
     return { settings: undefined, chosen: [], isHelp: false }
   }
+}
+
+function listOf<Item>(text: string | undefined, read: (item: string) => Item): Item[] | undefined {
+  return text?.split(',').map(read)
 }
 
 function wholeNumber(text: string, min: number, max: number): number {

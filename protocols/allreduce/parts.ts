@@ -65,6 +65,24 @@ export function encodeParts(update: Float32Array, partition: Partition, codec: C
   )
 }
 
+/**
+ * Makes `residual` (f32[elements]) what `parts`, the encoding of `update`, does not hold of it. Both may be one array.
+ */
+export function subtractSent(
+  update: Float32Array,
+  parts: readonly Uint8Array[],
+  { partition, codec }: { partition: Partition; codec: Codec },
+  residual: Float32Array,
+): void {
+  const sent = new Float32Array(partLength(partition, 0))
+  for (const [part, bytes] of parts.entries()) {
+    const values = sent.subarray(0, partLength(partition, part))
+    codec.decode(bytes, values)
+    const start = part * partition.partElements
+    for (let i = 0; i < values.length; i++) residual[start + i] = update[start + i]! - values[i]!
+  }
+}
+
 /** An empty bitmap for `count` places. */
 export function newBitmap(count: number): Uint8Array {
   return new Uint8Array(Math.ceil(count / 8))

@@ -47,6 +47,7 @@ import {
   partLength,
   partOf,
   resultIdentity,
+  subtractSent,
 } from './parts.ts'
 import { Outgoing } from './queue.ts'
 import { reducePart } from './reduction.ts'
@@ -156,7 +157,8 @@ export class AllreduceRun {
   ): Promise<RoundOutcome> {
     signal.throwIfAborted()
     const parts = encodeParts(update, this.#partition, this.#codec)
-    if (residual !== undefined) this.#subtractSent(update, parts, residual)
+    if (residual !== undefined)
+      subtractSent(update, parts, { partition: this.#partition, codec: this.#codec }, residual)
     const digests: string[] = []
     for (const part of parts) digests.push(await hexDigest(part))
     const bandwidth = this.#init.isClientOnly === true ? 0 : this.#throughput.settle()
@@ -279,18 +281,6 @@ export class AllreduceRun {
     }
     if (isAwaited) this.#waiter?.resolve(committed)
     else this.#follower?.(committed)
-  }
-
-  /** `residual` becomes `update` less the values that `parts`, its encoding, hold. */
-  #subtractSent(update: Float32Array, parts: readonly Uint8Array[], residual: Float32Array): void {
-    const sent = new Float32Array(partLength(this.#partition, 0))
-    for (const [part, bytes] of parts.entries()) {
-      const length = partLength(this.#partition, part)
-      const values = sent.subarray(0, length)
-      this.#codec.decode(bytes, values)
-      const start = part * this.#partition.partElements
-      for (let i = 0; i < length; i++) residual[start + i] = update[start + i]! - values[i]!
-    }
   }
 
   #omitted({ plan, parts }: CommittedRound): Slice[] {
