@@ -193,7 +193,7 @@ function asModelTakes(runtime: OrtRuntime, value: InferenceSession.ValueMetadata
     : new runtime.Tensor('int32', tensor.data as Int32Array, tensor.shape)
 }
 
-function randomBatch({ input, labels, classes }: TrainingProgram, random: Random): Batch {
+function randomBatch({ inputs, labels, classes }: TrainingProgram, random: Random): Batch {
   const fill = (
     { dtype, shape }: { dtype: 'float32' | 'int32'; shape: readonly number[] },
     bound: number,
@@ -204,7 +204,8 @@ function randomBatch({ input, labels, classes }: TrainingProgram, random: Random
       : { dtype, shape, data: Int32Array.from({ length }, () => random.integer(bound)) }
   }
   const bound = classes ?? 1
-  return { inputs: { [input.name]: fill(input, bound) }, labels: fill(labels, bound) }
+  const samples = inputs.map((input) => [input.name, fill(input, bound)] as const)
+  return { inputs: Object.fromEntries(samples), labels: fill(labels, bound) }
 }
 
 function quantile(values: readonly number[], share: number): number {

@@ -16,13 +16,22 @@ export interface Field {
   stride: number
   /** What a value is divided by to become a float32 input: 255 for pixels, 1 for anything that is not scaled. */
   divisor: 1 | 255
+  /** What is then done with each channel, the first dimension of a sample. */
+  normal?: Normal
   data: Uint8Array | Int32Array | Float32Array
+}
+
+/** Mean and standard deviation of each channel, of values in 0 … 1: torchvision's `Normalize`. */
+export interface Normal {
+  mean: readonly number[]
+  deviation: readonly number[]
 }
 
 export interface Split {
   /** Samples, >= 1. */
   count: number
-  fields: { x: Field; y: Field }
+  /** `x` is the input of a model that has one, `y` the labels. */
+  fields: { x: Field; y: Field; [name: string]: Field }
 }
 
 /** `images`: pixels with one class each. `text`: windows of token ids, labelled with the token that follows each. */

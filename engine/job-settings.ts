@@ -4,6 +4,7 @@
  */
 
 import type { ParameterSpec } from '../protocols/core/tensor.ts'
+import type { LossKind } from './loss.ts'
 import { besideStatistics } from './optimizers/beside-statistics.ts'
 import { flatOptimizer } from './optimizers/choose.ts'
 import type { FlatOptimizer } from './optimizers/flat.ts'
@@ -24,6 +25,7 @@ export type TrainSettings = {
   localSteps: number
   gradClip?: number | undefined
   weightDecay: number
+  freeze?: readonly string[] | undefined
 } & (
   | { optimizer: 'sgd'; momentum: number; nesterov?: boolean | undefined }
   | { optimizer: 'adamw'; betas: [number, number]; epsilon: number }
@@ -37,13 +39,37 @@ export type OuterSettings =
   | { kind: 'nesterov'; learningRate: number; momentum: number }
   | { kind: 'plain'; learningRate: number }
 
+/** Section `model` of a job, as far as the engine reads it. */
+export interface ModelSettings {
+  loss: LossKind
+  ignoreIndex?: number | undefined
+  labelSmoothing?: number | undefined
+  classAxis?: number | undefined
+  /** The output that the loss takes; default: the only one. */
+  output?: string | undefined
+  /** The input that takes the labels, with the loss `in_model`. */
+  labels?: string | undefined
+  /** Sizes of open dimensions. */
+  dimensions?: Readonly<Record<string, number>> | undefined
+}
+
 /** What to compile a job's model with. `batch`: samples of one step, the job's own unless the use is another. */
 export function trainingSpec(
-  loss: TrainingSpec['loss'],
+  model: ModelSettings,
   train: TrainSettings,
   batch: number = train.batchSize,
 ): TrainingSpec {
-  return { batch, loss, optimizer: optimizerSpec(train) }
+  const { loss, ignoreIndex, labelSmoothing, classAxis, dimensions } = model
+  return {
+    batch,
+    loss,
+    lossOptions: { ignoreIndex, labelSmoothing, classAxis },
+    outputName: model.output,
+    labelsName: model.labels,
+    dimensions,
+    freeze: train.freeze,
+    optimizer: optimizerSpec(train),
+  }
 }
 
 /** The learning rate of `step`, counted from 0 over the whole run. */

@@ -12,7 +12,7 @@ import type { BackendName } from './backends/backend.ts'
 import { addForward, type Mode } from './forward.ts'
 import { differentiate } from './gradients/differentiate.ts'
 import { gradientFlows } from './gradients/rules.ts'
-import { addLoss, type Loss, type LossKind, labelType } from './loss.ts'
+import { addLoss, type Loss, type LossKind, type LossOptions, labelType } from './loss.ts'
 import { Formulas } from './onnx/formulas.ts'
 import { type Device, GraphBuilder, type Value } from './onnx/graph-builder.ts'
 import { type ImportedModel, importModel, prepare } from './onnx/import-model.ts'
@@ -32,12 +32,28 @@ export { withParameters } from './with-parameters.ts'
 export interface TrainingSpec {
   /** Samples of one step, fixed when the program is made; >= 1. */
   batch: number
-  /** softmax_cross_entropy: logits [..., classes] and labels int32 [...]; mse: float32 labels of the output's shape. */
+  /**
+   * softmax_cross_entropy: logits [..., classes] and labels int32 [...]; in_model: the output is the loss, the labels are an
+   * input; the others: float32 labels of the output's shape.
+   */
   loss: LossKind
-  /** Default: the model's only input, its only output. */
-  inputName?: string
-  outputName?: string
+  lossOptions?: LossOptions
+  /** Default: the model's only output. */
+  outputName?: string | undefined
+  /** With `in_model`, the input that takes the labels. */
+  labelsName?: string | undefined
+  /** Sizes of open dimensions besides the batch, by the names that the file gives them. */
+  dimensions?: Readonly<Record<string, number>> | undefined
+  /** Tensors that are not trained: patterns of their names, where `*` stands for any characters. */
+  freeze?: readonly string[] | undefined
   optimizer: OptimizerSpec
+}
+
+/** A tensor of samples that the graphs take; the batch is among the dimensions of `shape`, as a rule the first. */
+export interface ProgramInput {
+  name: string
+  dtype: 'float32' | 'int32'
+  shape: readonly number[]
 }
 
 export interface TrainingProgram {
@@ -47,10 +63,11 @@ export interface TrainingProgram {
   parameterCount: number
   /** The model file's own values, f32[parameterCount]. */
   initial: Float32Array
-  /** What the graphs take as samples; `shape[0]` is the batch. */
-  input: { name: string; dtype: 'float32' | 'int32'; shape: readonly number[] }
-  labels: { dtype: 'float32' | 'int32'; shape: readonly number[] }
-  /** Size of the logits' last axis; null for mse. */
+  /** What the graphs take as samples, without the labels. */
+  inputs: readonly ProgramInput[]
+  /** The graphs' input for labels: `labels`, or the model's own. */
+  labels: ProgramInput
+  /** Classes that the labels choose from; null where they are values. */
   classes: number | null
   /**
    * ONNX. Inputs: the samples, `labels`, every parameter. Outputs: `loss` [], `gradient` f32[parameterCount], where a statistic's
@@ -62,7 +79,10 @@ export interface TrainingProgram {
    * `loss` [] (before the step), and for each parameter and slot its next value, named as `carry` says.
    */
   stepModel: Uint8Array
-  /** ONNX. Inputs as the gradient's. Outputs: `loss_sum` [] over predictions, `correct` [] (argmax hits; 0 for mse). */
+  /**
+   * ONNX. Inputs as the gradient's. Outputs, all []: `count` of predictions, `loss_sum` over them, `correct` ones (0 where labels
+   * are values).
+   */
   evaluationModel: Uint8Array
   /** The optimizer's state in the step graph, zero at the start of a run. */
   slotNames: readonly string[]
@@ -99,21 +119,21 @@ export async function compileProgram(
   inference: ShapeInference & { readonly name: BackendName },
 ): Promise<TrainingProgram> {
   assert(Number.isInteger(spec.batch) && spec.batch >= 1, `batch of ${spec.batch}`)
-  const prepared = prepare(readModel(model), gradientFlows, spec.outputName)
+  const { outputName, freeze } = spec
+  const prepared = prepare(readModel(model), gradientFlows, { outputName, freeze })
   refuse(unsupportedNodes(prepared))
   const imported = await importModel(prepared, spec, inference)
   const device = inference.name === 'webgpu' ? 'gpu' : 'cpu'
-  const labels = labelType(spec.loss, imported.output.shape)
-  const { name, dtype, shape } = imported.input
+  const labels = labelsOf(imported, spec)
   return {
     parameters: imported.parameters,
     parameterCount: imported.initial.length,
     initial: imported.initial,
-    input: { name, dtype: dtype as 'float32' | 'int32', shape },
-    labels: { dtype: labels.dtype as 'float32' | 'int32', shape: labels.shape },
-    classes: spec.loss === 'mse' ? null : imported.output.shape.at(-1)!,
-    gradientModel: gradientGraph(imported, spec.loss, device),
-    evaluationModel: evaluationGraph(imported, spec.loss, device),
+    inputs: imported.inputs.filter(({ name }) => name !== labels.name).map(asProgramInput),
+    labels: asProgramInput(labels),
+    classes: classesOf(imported, spec),
+    gradientModel: gradientGraph(imported, spec, device),
+    evaluationModel: evaluationGraph(imported, spec, device),
     ...stepGraph(imported, spec, device),
     split: () => ({
       ...accumulateGraph(imported, spec, device),
@@ -122,8 +142,33 @@ export async function compileProgram(
   }
 }
 
+function asProgramInput({ name, dtype, shape }: Value): ProgramInput {
+  return { name, dtype: dtype as ProgramInput['dtype'], shape }
+}
+
+/**
+ * The input for labels. One that the model has itself must be named by the job where it cannot be told.
+ * @throws {SwarmError} MODEL_UNSUPPORTED
+ */
+function labelsOf({ inputs, output }: ImportedModel, { loss, lossOptions, labelsName }: TrainingSpec): Value {
+  const type = labelType(loss, output.shape, lossOptions)
+  if (type !== null) return { name: 'labels', ...type }
+  const name = labelsName ?? 'labels'
+  const own = inputs.find((input) => input.name === name)
+  if (own !== undefined) return own
+  const names = inputs.map((input) => input.name).join("', '")
+  throw new SwarmError('MODEL_UNSUPPORTED', `the model's loss reads no input '${name}' (it has '${names}')`, {
+    hint: 'Name the input that takes the labels as model.labels in the job file.',
+  })
+}
+
+function classesOf({ output }: ImportedModel, { loss, lossOptions = {} }: TrainingSpec): number | null {
+  if (loss === 'binary_cross_entropy') return 2
+  return loss === 'softmax_cross_entropy' ? output.shape.at(lossOptions.classAxis ?? -1)! : null
+}
+
 /** Names that the graphs use for themselves; a model's input or parameter may not have them. */
-const reserved = 'labels learning_rate step loss gradient loss_sum correct share kept'.split(' ')
+const reserved = 'labels learning_rate step loss gradient loss_sum correct count share kept'.split(' ')
 
 /** A graph with the model and its loss in it. */
 interface Stage {
@@ -138,8 +183,10 @@ interface Stage {
   gradients(): Value[]
 }
 
-function openGraph(model: ImportedModel, kind: LossKind, device: Device, mode: Mode): Stage {
-  const taken = [model.input, ...model.parameters].find(({ name }) => reserved.includes(name))
+function openGraph(model: ImportedModel, spec: TrainingSpec, device: Device, mode: Mode): Stage {
+  const labelled = labelsOf(model, spec)
+  const own = model.inputs.filter(({ name }) => name !== labelled.name || spec.loss !== 'in_model')
+  const taken = [...own, ...model.parameters].find(({ name }) => reserved.includes(name))
   if (taken !== undefined) {
     throw new SwarmError('MODEL_UNSUPPORTED', `'${taken.name}' is a name that Starling uses itself`, {
       hint: 'Export with another name for it.',
@@ -147,18 +194,18 @@ function openGraph(model: ImportedModel, kind: LossKind, device: Device, mode: M
   }
   const builder = new GraphBuilder(model.opset, device)
   const f = new Formulas(builder)
-  const input = builder.input(model.input.name, model.input)
-  const labels = builder.input('labels', labelType(kind, model.output.shape))
+  const samples = own.map((input) => builder.input(input.name, input))
+  const labels = builder.input(labelled.name, labelled)
   const parameters = model.parameters.map(({ name, shape }) =>
     builder.input(name, { dtype: 'float32', shape }),
   )
-  const given = new Map([input, ...parameters].map((value) => [value.name, value]))
+  const given = new Map([...samples, labels, ...parameters].map((value) => [value.name, value]))
   const { output, nodes, statistics } = addForward(f, model, given, mode)
-  const loss = addLoss(f, kind, output, labels)
+  const loss = addLoss(f, spec.loss, output, labels, spec.lossOptions)
   const weights = parameters.filter((_, index) => model.parameters[index]!.kind === 'weight')
   return {
     f,
-    inputs: [input, labels, ...parameters],
+    inputs: [...samples, labels, ...parameters],
     weights,
     statistics: parameters.flatMap((now) => {
       const next = statistics.get(now.name)
@@ -169,16 +216,17 @@ function openGraph(model: ImportedModel, kind: LossKind, device: Device, mode: M
   }
 }
 
-function gradientGraph(model: ImportedModel, kind: LossKind, device: Device): Uint8Array {
-  const { f, inputs, statistics, loss, gradients } = openGraph(model, kind, device, 'training')
+function gradientGraph(model: ImportedModel, spec: TrainingSpec, device: Device): Uint8Array {
+  const { f, inputs, statistics, loss, gradients } = openGraph(model, spec, device, 'training')
   const changes = statistics.map(({ now, next }) => f.sub(now, next))
   const flat = [...gradients(), ...changes].map((change) => f.reshape(change, [sizeOf(change.shape)]))
   return writeModel(f.builder.finish({ loss: loss.mean, gradient: f.concat(flat, 0) }, inputs))
 }
 
-function evaluationGraph(model: ImportedModel, kind: LossKind, device: Device): Uint8Array {
-  const { f, inputs, loss } = openGraph(model, kind, device, 'inference')
-  return writeModel(f.builder.finish({ loss_sum: loss.sum, correct: loss.correct }, inputs))
+function evaluationGraph(model: ImportedModel, spec: TrainingSpec, device: Device): Uint8Array {
+  const { f, inputs, loss } = openGraph(model, spec, device, 'inference')
+  const { sum, correct, count } = loss
+  return writeModel(f.builder.finish({ loss_sum: sum, correct, count }, inputs))
 }
 
 function stepGraph(
@@ -186,7 +234,7 @@ function stepGraph(
   spec: TrainingSpec,
   device: Device,
 ): Pick<TrainingProgram, 'stepModel' | 'slotNames' | 'carry'> {
-  const { f, inputs, weights, statistics, loss, gradients } = openGraph(model, spec.loss, device, 'training')
+  const { f, inputs, weights, statistics, loss, gradients } = openGraph(model, spec, device, 'training')
   const update = addUpdate(f, spec.optimizer, { weights, gradients: gradients(), statistics })
   const graph = f.builder.finish({ loss: loss.mean, ...update.outputs }, [...inputs, ...update.scalars])
   return { stepModel: writeModel(graph), slotNames: update.slotNames, carry: update.carry }
@@ -197,7 +245,7 @@ function accumulateGraph(
   spec: TrainingSpec,
   device: Device,
 ): Omit<SplitStep, 'applyModel'> {
-  const { f, inputs, weights, statistics, loss, gradients } = openGraph(model, spec.loss, device, 'training')
+  const { f, inputs, weights, statistics, loss, gradients } = openGraph(model, spec, device, 'training')
   const { builder } = f
   const [share, kept] = [builder.input('share', scalar), builder.input('kept', scalar)]
   const weightGradients = gradients()

@@ -29,9 +29,9 @@ export interface Gradient {
 export interface Evaluation {
   /** Sum of the loss over predictions. */
   lossSum: number
-  /** Predictions whose largest logit is the label's; 0 where there are no classes. */
+  /** Right predictions; 0 where there are no classes. */
   correct: number
-  /** Labels in the batch. */
+  /** Labels in the batch that count. */
   predictions: number
 }
 
@@ -81,7 +81,7 @@ export class Trainer {
 
   /** The most samples that one run of a graph takes, >= 1. */
   get microBatch(): number {
-    return this.program.input.shape[0]!
+    return this.program.inputs[0]!.shape[0]!
   }
 
   /** Sets the parameters to a copy of `flat`, f32[parameterCount]. The optimizer's slots stay as they are. */
@@ -149,12 +149,13 @@ export class Trainer {
    */
   evaluate(batch: Batch, { signal }: { signal?: AbortSignal } = {}): Promise<Evaluation> {
     return this.#inMemory(batch, async (pieces) => {
-      const total = { lossSum: 0, correct: 0, predictions: batch.labels.data.length }
+      const total = { lossSum: 0, correct: 0, predictions: 0 }
       for (const piece of pieces) {
         const executable = await this.#graph('evaluation', piece.size)
         const outputs = await executable.run(this.#feeds(piece), { signal })
         total.lossSum += outputs.loss_sum!.data[0]!
         total.correct += outputs.correct!.data[0]!
+        total.predictions += outputs.count!.data[0]!
       }
       return total
     })
@@ -245,7 +246,7 @@ export class Trainer {
   /** The graph of `kind` for `size` samples. */
   async #graph(kind: Exclude<GraphKind, 'apply'>, size: number): Promise<Executable> {
     if (size === this.microBatch) return this.#graphs.get(kind)
-    if (this.#tail?.program.input.shape[0] !== size) {
+    if (this.#tail?.program.inputs[0]!.shape[0] !== size) {
       const { recompile } = this.#options
       if (recompile === undefined) throw leftOver(size, this.microBatch)
       await this.#tail?.release()
@@ -265,19 +266,22 @@ export class Trainer {
   }
 
   #feeds({ batch }: MicroBatch): Record<string, Tensor> {
-    const { input } = this.program
-    return { [input.name]: batch.inputs[input.name]!, labels: batch.labels }
+    const { inputs, labels } = this.program
+    const samples = inputs.map(({ name }) => [name, batch.inputs[name]!] as const)
+    return { ...Object.fromEntries(samples), [labels.name]: batch.labels }
   }
 
   #checkTypes(batch: Batch): void {
-    const { input, labels } = this.program
-    const samples = batch.inputs[input.name]
-    if (samples === undefined) {
-      throw new SwarmError('DATA_INVALID', `batch has no input '${input.name}'`, {
-        hint: `Name the data set's input '${input.name}', as the model does.`,
-      })
+    const { inputs, labels } = this.program
+    for (const input of inputs) {
+      const samples = batch.inputs[input.name]
+      if (samples === undefined) {
+        throw new SwarmError('DATA_INVALID', `batch has no input '${input.name}'`, {
+          hint: `Name the data set's field for the model's input '${input.name}' in the job's model.inputs.`,
+        })
+      }
+      requireType(`input '${input.name}'`, samples, input)
     }
-    requireType(`input '${input.name}'`, samples, input)
     requireType('labels', batch.labels, labels)
   }
 }

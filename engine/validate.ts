@@ -6,8 +6,9 @@
 import { SwarmError } from '../protocols/core/errors.ts'
 import { gradientFlows, ruleOf } from './gradients/rules.ts'
 import type { LossKind } from './loss.ts'
-import type { Graph, Node } from './onnx/graph.ts'
-import { type PreparedModel, prepare } from './onnx/import-model.ts'
+import type { Graph } from './onnx/graph.ts'
+import { isHalf } from './onnx/half.ts'
+import { type PreparedModel, type PrepareOptions, prepare } from './onnx/import-model.ts'
 import { readModel } from './onnx/read.ts'
 import type { Constant } from './onnx/types.ts'
 
@@ -41,9 +42,9 @@ export interface UnsupportedNode {
  * @throws {SwarmError} MODEL_INVALID or MODEL_UNSUPPORTED when the file cannot be read at all, or has several outputs and
  *   `outputName` chooses none.
  */
-export function validate(model: Uint8Array, { outputName }: { outputName?: string } = {}): ModelReport {
+export function validate(model: Uint8Array, options: PrepareOptions = {}): ModelReport {
   const read = readModel(model)
-  const prepared = prepare(read, gradientFlows, outputName)
+  const prepared = prepare(read, gradientFlows, options)
   const { graph, parameters: tensors, statistics } = prepared
   const parameters = [...tensors].map(([name, { shape, data }]) => ({ name, shape, length: data.length }))
   return {
@@ -55,8 +56,8 @@ export function validate(model: Uint8Array, { outputName }: { outputName?: strin
     operators: countOperators(graph),
     unsupported: unsupportedNodes(prepared),
     warnings: [...mergedTensors(graph, tensors), ...foldedTies(tensors)],
-    notes: [...batchNotes(graph, statistics), ...dropoutNotes(read.graph)],
-    losses: lossesFor(read.outputShapes.get(outputName ?? read.graph.outputs[0]!)),
+    notes: [...batchNotes(graph, statistics), ...dropoutNotes(read.graph), ...halfNotes(read.graph)],
+    losses: lossesFor(read.outputShapes.get(options.outputName ?? read.graph.outputs[0]!)),
   }
 }
 
@@ -125,7 +126,13 @@ export function unsupportedNodes({ graph, parameters }: PreparedModel): Unsuppor
 /** Classes need an axis of two or more; a shape that the file leaves open rules nothing out. */
 function lossesFor(shape: readonly (number | string)[] | undefined): LossKind[] {
   const hasClasses = shape === undefined || (shape.length >= 2 && shape.at(-1) !== 1)
-  return hasClasses ? ['softmax_cross_entropy', 'mse'] : ['mse']
+  const values = ['mse', 'l1', 'binary_cross_entropy'] as const
+  const isLoss = shape?.every((size) => size === 1) ?? true
+  return [
+    ...(hasClasses ? (['softmax_cross_entropy'] as const) : []),
+    ...(isLoss && shape !== undefined ? (['in_model'] as const) : []),
+    ...values,
+  ]
 }
 
 function countOperators(graph: Graph): Record<string, number> {
@@ -182,4 +189,11 @@ function batchNotes({ nodes }: Graph, statistics: ReadonlyMap<string, Constant>)
 function dropoutNotes({ nodes }: Graph): string[] {
   const count = nodes.filter(({ opType }) => opType === 'Dropout').length
   return count === 0 ? [] : [`${count} Dropout are left out: training runs without them`]
+}
+
+function halfNotes({ constants }: Graph): string[] {
+  const count = [...constants.values()].filter(({ dtype }) => isHalf(dtype)).length
+  return count === 0
+    ? []
+    : [`${count} tensors of 16-bit floats train in float32, and are exported in their own type`]
 }

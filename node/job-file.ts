@@ -10,7 +10,13 @@ import { basename, dirname, resolve } from 'node:path'
 import { isAlias, isMap, isScalar, isSeq, LineCounter, type Node, parseDocument } from 'yaml'
 import { SwarmError } from '../protocols/core/errors.ts'
 import { type Problem, pathText, problemsOf } from '../protocols/jobs/problems.ts'
-import { convergenceSchema, crossChecks, swarmSchema, trainSchema } from '../protocols/jobs/spec.ts'
+import {
+  convergenceSchema,
+  crossChecks,
+  modelSchema,
+  swarmSchema,
+  trainSchema,
+} from '../protocols/jobs/spec.ts'
 import { meantKey, suggestion } from './job-keys.ts'
 import { type JobSpec, jobSpecSchema } from './job-spec.ts'
 
@@ -101,11 +107,17 @@ function withoutEchoes(reading: Problem[], schema: Problem[], value: unknown): P
 function joined(value: unknown): Problem[] {
   const section = (name: string) =>
     typeof value === 'object' && value !== null ? Reflect.get(value, name) : undefined
+  const model = modelSchema.safeParse(section('model'))
   const train = trainSchema.safeParse(section('train'))
   const swarm = swarmSchema.safeParse(section('swarm') ?? {})
   const convergence = convergenceSchema.safeParse(section('convergence'))
-  if (!train.success || !swarm.success || !convergence.success) return []
-  return crossChecks({ train: train.data, swarm: swarm.data, convergence: convergence.data })
+  if (!model.success || !train.success || !swarm.success || !convergence.success) return []
+  return crossChecks({
+    model: model.data,
+    train: train.data,
+    swarm: swarm.data,
+    convergence: convergence.data,
+  })
 }
 
 function sentence({ path, message, isUnknownKey }: Problem, value: unknown): string {
@@ -117,6 +129,9 @@ function sentence({ path, message, isUnknownKey }: Problem, value: unknown): str
   const name = section.length === 0 ? key : `${pathText(section)}.${key}`
   return `${name} ${message}${suggestion(key, section, value)}`
 }
+
+/** Sections whose keys are names inside the model file, and are taken as they are written. */
+const namedByModel: ReadonlySet<string> = new Set(['model.inputs', 'model.dimensions'])
 
 /** Turns YAML nodes into plain values with camelCase keys, and remembers where each stands. */
 class PlainReader {
@@ -136,9 +151,11 @@ class PlainReader {
     const entries: [string, unknown][] = []
     for (const { key, value } of node.items) {
       const name = isScalar(key) ? String(key.value) : ''
+      const isOfModel = namedByModel.has(path.join('.'))
       const isSnakeCase = /^[a-z0-9_]+$/.test(name)
-      const at = [...path, isSnakeCase ? camelCase(name) : name]
-      if (isSnakeCase) entries.push([camelCase(name), this.read(value as Node | null, at)])
+      const own = isSnakeCase && !isOfModel ? camelCase(name) : name
+      const at = [...path, own]
+      if (isSnakeCase || isOfModel) entries.push([own, this.read(value as Node | null, at)])
       else this.problems.push({ path: at, message: 'is not a known key', isUnknownKey: true })
       this.#place(at, key as Node)
     }

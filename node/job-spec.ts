@@ -9,7 +9,7 @@ import {
   descriptionSchema,
   integer,
   jobNameSchema,
-  lossSchema,
+  modelShape,
   swarmSchema,
   trainSchema,
 } from '../protocols/jobs/spec.ts'
@@ -71,7 +71,7 @@ export const jobSpecSchema = z.strictObject({
   model: z.strictObject({
     /** A path, from the job file's folder. */
     file: z.string().min(1),
-    loss: lossSchema,
+    ...modelShape,
   }),
   data: dataSpecSchema,
   train: trainSchema,

@@ -20,12 +20,20 @@ function validationIndices({ count, fields: { x } }: Split): number[] {
   return Array.from({ length: Math.ceil(count / step) }, (_, i) => i * step)
 }
 
-/** A function that measures parameters (f32, borrowed) on `split` with the model that `compute` has open. */
-export function measureOn(compute: Compute, opened: OpenedModel, split: Split) {
-  const size = opened.input.shape[0]!
+/**
+ * A function that measures parameters (f32, borrowed) on `split` with the model that `compute` has open. `fields`: the data's
+ * field for each input, as the job says.
+ */
+export function measureOn(
+  compute: Compute,
+  opened: OpenedModel,
+  split: Split,
+  fields?: Readonly<Record<string, string>>,
+) {
+  const size = opened.inputs[0]!.shape[0]!
   const indices = validationIndices(split)
   const rest = indices.length % size
-  const take = (chosen: readonly number[]): Batch => batch(split, chosen, opened)
+  const take = (chosen: readonly number[]): Batch => batch(split, chosen, { ...opened, fields })
   const full = Array.from({ length: Math.floor(indices.length / size) }, (_, i) =>
     take(indices.slice(i * size, (i + 1) * size)),
   )
@@ -39,16 +47,17 @@ export function measureOn(compute: Compute, opened: OpenedModel, split: Split) {
   ): Promise<{ loss: number; accuracy: number | null }> => {
     const evaluate = (batches: Batch[]) => compute.evaluate(parameters, batches, options)
     const parts: { result: EvaluationResult; weight: number }[] = []
-    if (full.length > 0) parts.push({ result: await evaluate(full), weight: full.length * size })
+    if (full.length > 0) parts.push({ result: await evaluate(full), weight: 1 })
     if (filled !== undefined && fillers !== undefined) {
-      parts.push({ result: await evaluate([filled]), weight: size })
-      parts.push({ result: await evaluate([fillers]), weight: rest - size })
+      parts.push({ result: await evaluate([filled]), weight: 1 })
+      parts.push({ result: await evaluate([fillers]), weight: rest / size - 1 })
     }
-    const mean = (value: (result: EvaluationResult) => number) =>
-      parts.reduce((sum, { result, weight }) => sum + weight * value(result), 0) / indices.length
+    const total = (value: (result: EvaluationResult) => number) =>
+      parts.reduce((sum, { result, weight }) => sum + weight * result.predictions * value(result), 0)
+    const predictions = total(() => 1)
     return {
-      loss: mean(({ loss }) => loss),
-      accuracy: opened.classes === null ? null : mean(({ accuracy }) => accuracy),
+      loss: total(({ loss }) => loss) / predictions,
+      accuracy: opened.classes === null ? null : total(({ accuracy }) => accuracy) / predictions,
     }
   }
 }

@@ -18,7 +18,7 @@ export async function modelParameters(
   })
   const compute = openNodeCompute()
   try {
-    const spec = trainingSpec(model.loss, train)
+    const spec = trainingSpec(model, train)
     return (await compute.open(bytes, spec, { backend: 'auto', threads: 1 }, { signal })).parameters
   } finally {
     await compute.close()

@@ -55,7 +55,7 @@ export async function prepareJob(
     { signal },
   )
   const startedMs = clock.now()
-  const spec = trainingSpec(manifest.model.loss, manifest.train)
+  const spec = trainingSpec(manifest.model, manifest.train)
   const opened = await compute.open(model, spec, { backend, threads }, { signal })
   services.discovery.setSelf({ backend: opened.backend })
   onEvent?.({ kind: 'opened', model: opened, seconds: (clock.now() - startedMs) / 1000 })

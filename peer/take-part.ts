@@ -71,7 +71,7 @@ export async function takePart(
     plan: runPlan(job, manifest, optimizer.learningRate),
     initial: opened.initial,
     trainer: compute,
-    samples: samplesOf(dataSet.train, manifest.train.seed, opened),
+    samples: samplesOf(dataSet.train, manifest.train.seed, { ...opened, fields: manifest.model.inputs }),
     outerOptimizer: optimizer,
     averaging,
     gossip,

@@ -26,7 +26,7 @@ export interface OpenedModel {
   parameterCount: number
   /** f32[parameterCount], the model file's own values. The caller's. */
   initial: Float32Array
-  input: TrainingProgram['input']
+  inputs: TrainingProgram['inputs']
   labels: TrainingProgram['labels']
   classes: number | null
   /** The backend that was chosen. */

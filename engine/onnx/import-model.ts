@@ -1,34 +1,26 @@
 /**
- * From a model file to a graph that can be differentiated: one data input of a fixed batch, one output, parameters apart
+ * From a model file to a graph that can be differentiated: inputs of a fixed batch, one output, weights and statistics apart
  * from constants, every type known.
- *
- * What counts as a parameter: a float32 tensor of the file through which the output can be moved, of one dimension or more
- * and finite. Where PyTorch's exporter noted that a tensor was a buffer or a constant, it is none. Scalars are constants:
- * exporters write literals of the source code as such. The running mean and variance that a BatchNormalization reads from the
- * file are statistics: not trained, but measured while training.
  */
 import { SwarmError } from '../../protocols/core/errors.ts'
 import { parametersMax } from '../../protocols/core/limits.ts'
 import type { ParameterSpec } from '../../protocols/core/tensor.ts'
-import { type Graph, type GraphInput, int, type Model } from './graph.ts'
+import { type Graph, int, type Model } from './graph.ts'
 import type { Value } from './graph-builder.ts'
+import { fixInputs, type InputSizes, type ModelInput } from './model-inputs.ts'
+import { narrowIntegers } from './narrow.ts'
 import { normalise, opsetTarget } from './normalise.ts'
 import { ownStatistics } from './own-statistics.ts'
 import { type ResolvedGraph, resolve, type ShapeInference } from './resolve.ts'
+import { type Flows, trainableTensors } from './trainable.ts'
 import { type Constant, elementTypes, sizeOf, type TensorType } from './types.ts'
-
-export interface ImportOptions {
-  /** Samples of one step: the size of the input's first dimension. */
-  batch: number
-  /** Default: the model's only input. */
-  inputName?: string
-}
+import { widen } from './widen.ts'
 
 export interface ImportedModel extends ResolvedGraph {
   /** The operator set of `nodes`. */
   readonly opset: number
-  /** int32 where the file says int64. */
-  readonly input: Value
+  /** Those that the output needs, in the order of the file; float32, or int32 for whole numbers and truth values. */
+  readonly inputs: readonly Value[]
   /** Weights in the order of the file, then statistics in that order. */
   readonly parameters: readonly ParameterSpec[]
   /** The file's own values of all parameters, one after the other. */
@@ -43,81 +35,73 @@ export interface PreparedModel {
   readonly parameters: ReadonlyMap<string, Constant>
   /** As `parameters`: what training measures. */
   readonly statistics: ReadonlyMap<string, Constant>
+  /** Tensors that would be parameters or statistics if the job did not freeze them. */
+  readonly frozen: readonly string[]
 }
 
-/** Whether the loss moves with input `index` of operator `opType`. */
-export type Flows = (opType: string, index: number) => boolean
+export interface PrepareOptions {
+  /** Default: the model's only output. */
+  outputName?: string | undefined
+  /** Patterns of tensor names that are not trained (trainable.ts). */
+  freeze?: readonly string[] | undefined
+}
 
 /**
- * The part of importing that needs no runtime. `outputName`: default the model's only one.
- * @throws {SwarmError} MODEL_INVALID when the graph is inconsistent; MODEL_UNSUPPORTED when no output or several can be meant.
+ * The part of importing that needs no runtime.
+ * @throws {SwarmError} MODEL_INVALID when the graph is inconsistent; MODEL_UNSUPPORTED when no output or several can be meant, or
+ *   a pattern freezes nothing.
  */
-export function prepare(model: Model, flows: Flows, outputName?: string): PreparedModel {
-  const { graph: normal, merged } = normalise(
-    model,
-    choose('output', model.graph.outputs, outputName, (name) => name),
-  )
+export function prepare(
+  file: Model,
+  flows: Flows,
+  { outputName, freeze = [] }: PrepareOptions = {},
+): PreparedModel {
+  const model = widen(file)
+  const { graph: normal, merged } = normalise(model, chooseOutput(model.graph.outputs, outputName))
   const { graph, copies } = ownStatistics(normal)
   const names = [...model.graph.constants.keys(), ...merged.keys(), ...copies]
-  const parameters = parameterTensors(graph, model, names, flows)
-  const measured = statisticNames(graph)
-  const isStatistic = (name: string) => measured.has(name) && !parameters.has(name)
-  return { model, graph, parameters, statistics: constantsOf(graph, names.filter(isStatistic)) }
+  const { weights, statistics, frozen } = trainableTensors(
+    { graph, roles: model.roles, names },
+    flows,
+    freeze,
+  )
+  return { model, graph, parameters: weights, statistics, frozen }
 }
 
 /**
  * Imports a model whose nodes all have a gradient. `inference` is an onnxruntime session's view of graphs.
- * @throws {SwarmError} MODEL_UNSUPPORTED when the model has no parameters, several inputs of which none is chosen, open
- *   dimensions besides the batch, or a batch size of its own.
+ * @throws {SwarmError} MODEL_UNSUPPORTED when the model has no parameters, open dimensions besides the batch that `sizes` does not
+ *   fix, or a batch size of its own.
  */
 export async function importModel(
   { model, graph, parameters: weights, statistics }: PreparedModel,
-  options: ImportOptions,
+  sizes: InputSizes,
   inference: ShapeInference,
 ): Promise<ImportedModel> {
-  const declared = choose('input', model.graph.inputs, options.inputName, ({ name }) => name)
-  const input = inputValue(declared, options.batch)
+  const read = new Set(graph.nodes.flatMap((node) => node.inputs))
+  const inputs = fixInputs(
+    graph.inputs.filter(({ name }) => read.has(name)),
+    sizes,
+  )
   const opset = Math.max(opsetTarget, model.opset)
   const { parameters, initial } = layOut(weights, statistics)
   const tensors = new Map([...weights, ...statistics])
-  const inputs = new Map<string, TensorType>([[input.name, input], ...tensors])
   const constants = new Map([...graph.constants].filter(([name]) => !tensors.has(name)))
-  const resolved = await resolve({ ...withNarrowIds(graph, declared), constants }, opset, inputs, inference)
+  const variable = new Map<string, TensorType>(
+    inputs.map(({ declared, value }) => [value.name, declared.dtype === 'bool' ? value : declared]),
+  )
+  for (const [name, tensor] of tensors) variable.set(name, tensor)
+  const whole = withTruthValues({ ...graph, constants }, inputs)
+  const resolved = await resolve(whole, opset, variable, inference)
   checkOutput(resolved)
-  return { ...resolved, opset, input, parameters, initial }
-}
-
-function parameterTensors(
-  graph: Graph,
-  model: Model,
-  names: readonly string[],
-  flows: Flows,
-): Map<string, Constant> {
-  const reached = new Set(graph.outputs)
-  for (const node of graph.nodes.toReversed()) {
-    if (!node.outputs.some((name) => reached.has(name))) continue
-    for (const [index, name] of node.inputs.entries()) if (flows(node.opType, index)) reached.add(name)
+  const wide = inputs.filter(({ declared }) => declared.dtype === 'int64').map(({ value }) => value.name)
+  return {
+    ...narrowIntegers(resolved, wide),
+    opset,
+    inputs: inputs.map(({ value }) => value),
+    parameters,
+    initial,
   }
-  const isParameter = (name: string, constant: Constant) =>
-    reached.has(name) &&
-    constant.dtype === 'float32' &&
-    (model.roles.get(name) ?? 'PARAMETER') === 'PARAMETER' &&
-    (model.roles.has(name) || constant.shape.length > 0) &&
-    (constant.data as Float32Array).every(Number.isFinite)
-  const candidates = constantsOf(graph, names)
-  return new Map([...candidates].filter(([name, constant]) => isParameter(name, constant)))
-}
-
-/** Tensors that a BatchNormalization takes as its running mean and variance. */
-function statisticNames({ nodes, constants }: Graph): Set<string> {
-  const normalisations = nodes.filter(({ opType }) => opType === 'BatchNormalization')
-  const read = normalisations.flatMap(({ inputs }) => inputs.slice(3, 5))
-  return new Set(read.filter((name) => constants.get(name)?.dtype === 'float32'))
-}
-
-/** Those of `names` that `graph` still needs. */
-function constantsOf({ constants }: Graph, names: readonly string[]): Map<string, Constant> {
-  return new Map(names.flatMap((name) => (constants.has(name) ? [[name, constants.get(name)!]] : [])))
 }
 
 function layOut(
@@ -149,65 +133,32 @@ function layOut(
   return { parameters, initial }
 }
 
-function choose<Item>(
-  kind: 'input' | 'output',
-  items: readonly Item[],
-  wanted: string | undefined,
-  nameOf: (item: Item) => string,
-): Item {
-  const names = items.map(nameOf).join("', '")
-  const found = wanted === undefined ? items : items.filter((item) => nameOf(item) === wanted)
+function chooseOutput(names: readonly string[], wanted: string | undefined): string {
+  const found = wanted === undefined ? names : names.filter((name) => name === wanted)
   if (found.length === 1) return found[0]!
-  const problem = wanted === undefined ? `has ${items.length} ${kind}s` : `has no ${kind} '${wanted}'`
-  throw new SwarmError('MODEL_UNSUPPORTED', `the model ${problem} ('${names}')`, {
-    hint:
-      kind === 'input'
-        ? 'Export a forward function that takes one tensor.'
-        : 'Name the output that the loss shall use, or export a forward function that returns one tensor.',
+  const problem = wanted === undefined ? `has ${names.length} outputs` : `has no output '${wanted}'`
+  throw new SwarmError('MODEL_UNSUPPORTED', `the model ${problem} ('${names.join("', '")}')`, {
+    hint: 'Name the output that the loss shall use as model.output in the job file, or export a forward function that returns one tensor.',
   })
 }
 
-function inputValue({ name, dtype, shape }: GraphInput, batch: number): Value {
-  if (dtype !== 'float32' && dtype !== 'int32' && dtype !== 'int64') {
-    throw new SwarmError('MODEL_UNSUPPORTED', `input '${name}' is ${dtype}`, {
-      hint: 'Export with float32 samples or integer token ids.',
-    })
-  }
-  const [first, ...rest] = shape
-  if (first === undefined) throw new SwarmError('MODEL_UNSUPPORTED', `input '${name}' is a scalar`)
-  if (typeof first === 'number' && first !== batch) {
-    throw new SwarmError('MODEL_UNSUPPORTED', `input '${name}' has a fixed batch of ${first}, not ${batch}`, {
-      hint: `Export with an open first dimension: dynamic_shapes=({0: torch.export.Dim('batch')},), or train with batch ${first}.`,
-    })
-  }
-  const fixed = rest.map((size, index) => {
-    if (typeof size === 'number' && size > 0) return size
-    throw new SwarmError(
-      'MODEL_UNSUPPORTED',
-      `dimension ${index + 1} ('${size}') of input '${name}' is open`,
-      {
-        hint: 'Export with every dimension fixed except the batch.',
-      },
-    )
-  })
-  return { name, dtype: dtype === 'int64' ? 'int32' : dtype, shape: [batch, ...fixed] }
-}
-
-const takesInt32 = new Set(['Gather', 'GatherElements', 'Shape', 'Cast'])
-
-/** int64 ids become int32, which every backend computes with; operators that insist on int64 get a cast. */
-function withNarrowIds(graph: Graph, { name, dtype }: GraphInput): Graph {
-  if (dtype !== 'int64') return graph
-  const wide = `${name}/int64`
-  const nodes = graph.nodes.map((node) =>
-    takesInt32.has(node.opType)
-      ? node
-      : { ...node, inputs: node.inputs.map((input) => (input === name ? wide : input)) },
+/** Samples are numbers; a mask of truth values is made from them by a cast. */
+function withTruthValues(graph: Graph, inputs: readonly ModelInput[]): Graph {
+  const masks = new Map(
+    inputs.flatMap(({ declared, value: { name } }) =>
+      declared.dtype === 'bool' ? [[name, `${name}/bool`] as const] : [],
+    ),
   )
-  if (nodes.every((node) => !node.inputs.includes(wide))) return graph
-  const to = int(elementTypes.int64.code)
-  const cast = { opType: 'Cast', domain: '', name: wide, inputs: [name], outputs: [wide], attributes: { to } }
-  return { ...graph, nodes: [cast, ...nodes] }
+  if (masks.size === 0) return graph
+  const casts = [...masks].map(([name, mask]) => {
+    const to = int(elementTypes.bool.code)
+    return { opType: 'Cast', domain: '', name: mask, inputs: [name], outputs: [mask], attributes: { to } }
+  })
+  const nodes = graph.nodes.map((node) => ({
+    ...node,
+    inputs: node.inputs.map((input) => masks.get(input) ?? input),
+  }))
+  return { ...graph, nodes: [...casts, ...nodes] }
 }
 
 function checkOutput({ output, nodes }: ResolvedGraph): void {

@@ -136,7 +136,7 @@ async function openJob(node: SwarmNode, record: JobRecord, signal: AbortSignal):
   const { model, dataSet } = await fetchMaterial({ manifest, shards: node.services.shards }, { signal })
   const compute = openNodeCompute()
   try {
-    const spec = trainingSpec(manifest.model.loss, manifest.train, evaluationBatch)
+    const spec = trainingSpec(manifest.model, manifest.train, evaluationBatch)
     const opened = await compute.open(model, spec, { backend: 'auto', threads }, { signal })
     const optimizer = outerOptimizer(manifest.train, manifest.swarm.outer, opened.parameters)
     const parameters = opened.parameterCount
@@ -144,7 +144,7 @@ async function openJob(node: SwarmNode, record: JobRecord, signal: AbortSignal):
     const evaluated = evaluations.map(({ statement }) => statement.root)
     return {
       expected,
-      measure: measureOn(compute, opened, dataSet.validation),
+      measure: measureOn(compute, opened, dataSet.validation, manifest.model.inputs),
       keep: await keepOne(node.store, expected, evaluated),
       close: () => compute.close(),
     }

@@ -134,7 +134,7 @@ async function prepare(
   })
   say('Deriving the training graph from the model.')
   const opened = await namingModel(modelPath, () => compile(model, file, signal))
-  requireFit(dataSet, opened)
+  requireFit(dataSet, { ...opened, fields: spec.model.inputs })
   return { file, model, opened, dataSet, data: await encodeDataSet(dataSet) }
 }
 
@@ -144,7 +144,7 @@ async function compile(model: Uint8Array, { spec }: JobFile, signal: AbortSignal
   try {
     return await compute.open(
       model,
-      trainingSpec(spec.model.loss, spec.train),
+      trainingSpec(spec.model, spec.train),
       { backend: 'auto', threads: 1 },
       { signal },
     )
@@ -227,6 +227,7 @@ async function seal(
   owner: PrivateKey,
 ) {
   const { spec } = file
+  const { file: _, ...plan } = spec.model
   const created = Date.now()
   const modelCid = await putFile(client.node.store, model)
   for (const { cid, bytes } of data.blocks) await client.node.store.put(cid, bytes)
@@ -236,7 +237,7 @@ async function seal(
     description: spec.description,
     owner: peerIdFromPrivateKey(owner).toString(),
     coordinators: [client.coordinator],
-    model: { cid: modelCid.toString(), bytes: model.byteLength, loss: spec.model.loss },
+    model: { cid: modelCid.toString(), bytes: model.byteLength, ...plan },
     data: {
       cid: data.root.toString(),
       bytes: data.bytes,

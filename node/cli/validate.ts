@@ -46,7 +46,7 @@ interface ModelFacts {
   warnings: readonly string[]
   /** What training does otherwise than running the file. */
   notes: readonly string[]
-  input: { name: string; dtype: string; shape: readonly number[] }
+  inputs: readonly { name: string; dtype: string; shape: readonly number[] }[]
   classes: number | null
 }
 
@@ -83,7 +83,7 @@ export async function runValidate(options: ValidateOptions, io: CliIo): Promise<
   const seen = await namingModel(path, async () => validate(model))
   if (seen.unsupported.length > 0) return refused(path, seen.unsupported, options, io)
   const spec: TrainingSpec = job
-    ? trainingSpec(job.spec.model.loss, job.spec.train)
+    ? trainingSpec(job.spec.model, job.spec.train)
     : { ...specWithoutJob, loss: seen.losses[0]! }
   const backend = await openBackend()
   const program = await namingModel(path, () => compileProgram(model, spec, backend))
@@ -113,7 +113,7 @@ function refused(
 
 function modelFacts(
   path: string,
-  { parameterCount, parameters, input, classes }: TrainingProgram,
+  { parameterCount, parameters, inputs, classes }: TrainingProgram,
   { opset, operators, warnings, notes }: ModelReport,
 ): ModelFacts {
   const frequent = Object.entries(operators).sort((a, b) => b[1] - a[1] || a[0].localeCompare(b[0]))
@@ -125,7 +125,7 @@ function modelFacts(
     operators: Object.fromEntries(frequent),
     warnings,
     notes,
-    input,
+    inputs,
     classes,
   }
 }
@@ -146,7 +146,8 @@ async function dataFacts(
   if (!(await isDataHere(data, where))) return { kind: data.kind, status: 'not_checked' }
   // all glyphs are of one form, so one of each split stands for those that a run draws
   const few = data.kind === 'glyphs' ? { ...data, train: 1, validation: 1 } : data
-  requireFit(await openJobData(few, { ...where, signal: io.signal }), program)
+  const opened = await openJobData(few, { ...where, signal: io.signal })
+  requireFit(opened, { ...program, fields: spec.model.inputs })
   return { kind: data.kind, status: 'fits' }
 }
 
@@ -179,13 +180,13 @@ function jobFacts({ name, train, swarm }: JobSpec, parameters: number): JobFacts
 }
 
 function report({ model, job, data }: Found, { loss }: TrainingSpec): string[] {
-  const { input, classes, operators, warnings, notes } = model
+  const { inputs, classes, operators, warnings, notes } = model
   const of = classes === null ? '' : ` over ${count(classes)} classes`
   const used = Object.entries(operators).map(([operator, times]) => `${operator} ${times}`)
   const lines = [
     `model      ${count(model.parameters)} parameters in ${model.tensors} tensors, opset ${model.opset}`,
     `operators  ${printable(used.join(', '), 1_000)}`,
-    `input      ${printable(input.name)} ${input.dtype} [${input.shape.join(', ')}]`,
+    ...inputs.map(({ name, dtype, shape }) => `input      ${printable(name)} ${dtype} [${shape.join(', ')}]`),
     `loss       ${loss}${of}`,
     ...warnings.map((warning) => `warning    ${printable(warning, 1_000)}`),
     ...notes.map((note) => `note       ${printable(note, 1_000)}`),

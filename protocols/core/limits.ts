@@ -30,7 +30,10 @@ export const helloIntervalMs = 12_000
 /** Parameters of one model: 1 G f32 is 4 GiB, the most one ArrayBuffer of a 64-bit browser holds. */
 export const parametersMax = 1 << 30
 
-/** Bytes of one job's manifest. A full one is under 2 KiB; it travels signed inside one gossiped message. */
+/**
+ * Bytes of one job's manifest. One with every name and pattern at its longest is under 8 KiB, a usual one under 2; it travels
+ * signed inside one gossiped message.
+ */
 export const manifestBytesMax = 1 << 13
 
 /** Bytes of one job's model, and of its data: what a browser tab can be asked to fetch and keep in one sitting. */

@@ -26,7 +26,6 @@ export type { JobListener, JobsComponents, JobsInit } from './service.ts'
 export { openManifest, type SignedJob, type SignedStatement, sealManifest, sealStatement } from './signed.ts'
 export type {
   ConvergenceSpec,
-  Loss,
   OuterSpec,
   SwarmSpec,
   TrainingPlan,

@@ -21,7 +21,7 @@ import {
   descriptionSchema,
   integer,
   jobNameSchema,
-  lossSchema,
+  modelShape,
   outerDefault,
   peerIdSchema,
   swarmSchema,
@@ -41,7 +41,7 @@ const manifestSchema = z.strictObject({
     /** Names the ONNX file's index block. */
     cid: cidSchema,
     bytes: integer(1, jobBytesMax),
-    loss: lossSchema,
+    ...modelShape,
   }),
   data: z.strictObject({
     /** Names the data set's index block (data/shards.ts). */
@@ -86,7 +86,7 @@ export type Manifest = z.infer<typeof manifestSchema>
 
 /** What {@link createManifest} takes: the owner's plan with the blocks and times of this launch. */
 export interface ManifestInit
-  extends TrainingPlan,
+  extends Omit<TrainingPlan, 'model'>,
     Pick<
       Manifest,
       'name' | 'description' | 'owner' | 'coordinators' | 'model' | 'data' | 'created' | 'expires' | 'nonce'

@@ -36,8 +36,39 @@ export const jobNameSchema = z
 /** One paragraph for the donor; 500 characters keep a manifest far below the gossip limit. */
 export const descriptionSchema = z.string().max(500)
 
-/** How the model's output is compared with the labels; the engine appends it to the graph. */
-export const lossSchema = z.enum(['softmax_cross_entropy', 'mse'])
+/** A name inside a model file, or a pattern of such: what exporters write is shorter, and printable ASCII. */
+const tensorName = () => z.string().regex(/^[ -~]{1,96}$/, 'must be 1 to 96 printable ASCII characters')
+
+/** Named inputs or dimensions of one model: an encoder and a decoder, each with ids, mask and positions. */
+const namedMax = 6
+
+const namedRecord = <Value extends z.core.$ZodType>(value: Value) =>
+  z
+    .record(tensorName(), value)
+    .refine((record) => Object.keys(record).length <= namedMax, `must have at most ${namedMax} names`)
+
+/** Section `model`, besides the file: how it is fed and judged. */
+export const modelShape = {
+  /** How the output is compared with the labels, which the engine adds to the graph; `in_model`: the output is the loss. */
+  loss: z.enum(['softmax_cross_entropy', 'binary_cross_entropy', 'mse', 'l1', 'in_model']),
+  /** softmax_cross_entropy: the label of predictions that do not count, as PyTorch's -100. */
+  ignoreIndex: integer(-(2 ** 31), 2 ** 31 - 1).optional(),
+  /** softmax_cross_entropy: the share of a label that is spread over all classes. */
+  labelSmoothing: decayRate().optional(),
+  /** softmax_cross_entropy: the output's axis of classes; the last one by default. */
+  classAxis: integer(-8, 7).optional(),
+  /** The output that the loss takes; absent: the only one. */
+  output: tensorName().optional(),
+  /** in_model: the input that takes the labels; absent: the one named `labels`. */
+  labels: tensorName().optional(),
+  /** The field of the data that each input takes. */
+  inputs: namedRecord(tensorName()).optional(),
+  /** Sizes of open dimensions besides the batch, as of a sequence. */
+  dimensions: namedRecord(integer(1, 1 << 20)).optional(),
+} as const
+
+/** Section `model`, whatever else its owner adds to it: a path or a CID. */
+export const modelSchema = z.object(modelShape)
 
 const trainBase = {
   /** Step size at the schedule's peak. */
@@ -58,6 +89,8 @@ const trainBase = {
   localSteps: integer(1, 10_000).default(1),
   /** Global norm to which a gradient is clipped; absent: not clipped. */
   gradClip: z.number().gt(0).max(1e6).optional(),
+  /** Tensors that are not trained: patterns of their names, where `*` stands for any characters. */
+  freeze: z.array(tensorName()).min(1).max(12).optional(),
   /** Decides the order of the samples. */
   seed: integer(0, 2 ** 32 - 1).default(1),
 }
@@ -163,7 +196,6 @@ export const convergenceSchema = z.strictObject({
   maxMinutes: z.number().gt(0).max(43_200),
 })
 
-export type Loss = z.infer<typeof lossSchema>
 export type TrainSpec = z.infer<typeof trainSchema>
 export type OuterSpec = z.infer<typeof outerSchema>
 export type SwarmSpec = z.infer<typeof swarmSchema>
@@ -171,6 +203,7 @@ export type ConvergenceSpec = z.infer<typeof convergenceSchema>
 
 /** The sections that a job file and a manifest share. */
 export interface TrainingPlan {
+  model: z.infer<typeof modelSchema>
   train: TrainSpec
   swarm: SwarmSpec
   convergence: ConvergenceSpec
@@ -193,9 +226,22 @@ export function outerDefault(swarm: Pick<SwarmSpec, 'codec'>): OuterSpec {
 }
 
 /** The rules that join two keys. Empty when all hold. */
-export function crossChecks({ train, swarm, convergence }: TrainingPlan): Problem[] {
+export function crossChecks({ model, train, swarm, convergence }: TrainingPlan): Problem[] {
   const problems: Problem[] = []
   const add = (path: string, message: string) => problems.push({ path: path.split('.'), message })
+
+  for (const key of ['ignoreIndex', 'labelSmoothing', 'classAxis'] as const) {
+    if (model[key] !== undefined && model.loss !== 'softmax_cross_entropy')
+      add(`model.${key}`, `has no use with the loss ${model.loss}: it belongs to softmax_cross_entropy`)
+  }
+  if (model.labels !== undefined && model.loss !== 'in_model')
+    add('model.labels', `has no use with the loss ${model.loss}: it names the input of a loss in_model`)
+  const hasHits = model.loss === 'softmax_cross_entropy' || model.loss === 'binary_cross_entropy'
+  if (convergence.metric === 'val_accuracy' && !hasHits)
+    add(
+      'convergence.metric',
+      `val_accuracy needs classes, which the loss ${model.loss} has not: use val_loss`,
+    )
 
   if (train.schedule !== 'constant' && train.totalSteps === undefined)
     add('train.schedule', `${train.schedule} needs a last step: set total_steps`)

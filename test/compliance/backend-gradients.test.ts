@@ -36,7 +36,8 @@ const backends = [
 ]
 
 /** The batch that the fixture's script makes. */
-function formulaBatch({ input, labels, classes }: TrainingProgram): Batch {
+function formulaBatch({ inputs, labels, classes }: TrainingProgram): Batch {
+  const input = inputs[0]!
   const fill = (shape: readonly number[], at: (index: number) => number): number[] =>
     Array.from({ length: shape.reduce((product, size) => product * size, 1) }, (_, index) => at(index))
   const samples: Tensor =

@@ -101,7 +101,7 @@ async function trainOnSwarm(task: Task): Promise<Float32Array> {
 async function open({ model, train }: Task, size: number): Promise<OpenedModel & { compute: Compute }> {
   const compute = openNodeCompute()
   onTestFinished(() => compute.close())
-  const spec = trainingSpec('softmax_cross_entropy', train, size)
+  const spec = trainingSpec({ loss: 'softmax_cross_entropy' }, train, size)
   return { compute, ...(await compute.open(model, spec, { backend: 'native', threads: 1 })) }
 }
 

@@ -8,7 +8,7 @@ const images = imageSplit(
   [2, 2],
 )
 const imageSpec = {
-  input: { name: 'x', dtype: 'float32', shape: [2, 1, 2, 2] },
+  inputs: [{ name: 'x', dtype: 'float32', shape: [2, 1, 2, 2] }],
   labels: { dtype: 'int32', shape: [2] },
 } as const
 
@@ -27,7 +27,7 @@ test('a batch of images holds the chosen samples in their order, scaled to 0 …
 test('a batch of text holds windows of tokens, each labelled with the token that follows', () => {
   const split = textSplit(Uint8Array.of(5, 6, 7, 8, 9, 10), 3, 1)
   const spec = {
-    input: { name: 'ids', dtype: 'int32', shape: [8, 3] },
+    inputs: [{ name: 'ids', dtype: 'int32', shape: [8, 3] }],
     labels: { dtype: 'int32', shape: [8, 3] },
   } as const
   const { inputs, labels } = batch(split, Uint32Array.of(2, 0), spec)
@@ -39,7 +39,7 @@ test('a batch of text holds windows of tokens, each labelled with the token that
 test('windows side by side take each token once, and leave out a rest that fills none', () => {
   const split = textSplit(Uint8Array.of(0, 1, 2, 3, 4, 5, 6, 7), 3, 3)
   const spec = {
-    input: { name: 'ids', dtype: 'int32', shape: [2, 3] },
+    inputs: [{ name: 'ids', dtype: 'int32', shape: [2, 3] }],
     labels: { dtype: 'int32', shape: [2, 3] },
   } as const
   expect(split.count).toBe(2)
@@ -51,9 +51,9 @@ test('windows side by side take each token once, and leave out a rest that fills
 })
 
 test('data that does not fit the model is refused with both shapes or types', () => {
-  const wide = { ...imageSpec, input: { ...imageSpec.input, shape: [2, 1, 3, 2] } }
+  const wide = { ...imageSpec, inputs: [{ ...imageSpec.inputs[0]!, shape: [2, 1, 3, 2] }] }
   expect(() => batch(images, [0], wide)).toThrow(/input "x" takes \[1,3,2\] a sample, the data has \[2,2\]/)
-  const ids = { ...imageSpec, input: { ...imageSpec.input, dtype: 'int32' as const } }
+  const ids = { ...imageSpec, inputs: [{ ...imageSpec.inputs[0]!, dtype: 'int32' as const }] }
   expect(() => batch(images, [0], ids)).toThrow(/takes int32, the data has real numbers/)
   const perToken = { ...imageSpec, labels: { dtype: 'int32' as const, shape: [2, 4] } }
   expect(() => batch(images, [0], perToken)).toThrow(/labels takes \[4\] a sample/)

@@ -29,7 +29,7 @@ describe('compute worker', () => {
     expect(opened).toMatchObject({
       backend: 'native',
       parameters: program.parameters,
-      input: program.input,
+      inputs: program.inputs,
       classes: 10,
     })
     expect(opened.initial).toEqual(program.initial)

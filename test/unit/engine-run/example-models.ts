@@ -23,13 +23,13 @@ export const adamwSpec: TrainingSpec = {
 
 /** A batch of uniform pixels or token ids with random labels, the same for the same `seed`. */
 export function seededBatch(
-  program: Pick<TrainingProgram, 'input' | 'labels' | 'classes'>,
+  program: Pick<TrainingProgram, 'inputs' | 'labels' | 'classes'>,
   seed: number,
 ): Batch {
   const random = seededRandom(seed)
   const bound = program.classes ?? 1
   return {
-    inputs: { [program.input.name]: filled(program.input, random, bound) },
+    inputs: Object.fromEntries(program.inputs.map((input) => [input.name, filled(input, random, bound)])),
     labels: filled(program.labels, random, bound),
   }
 }

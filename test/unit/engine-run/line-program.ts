@@ -56,8 +56,8 @@ export const lineProgram: TrainingProgram = {
   ],
   parameterCount: 4,
   initial: Float32Array.of(1, 2, 3, 4),
-  input: { name: 'x', dtype: 'float32', shape: [2, 3] },
-  labels: { dtype: 'float32', shape: [2, 1] },
+  inputs: [{ name: 'x', dtype: 'float32', shape: [2, 3] }],
+  labels: { name: 'labels', dtype: 'float32', shape: [2, 1] },
   classes: null,
   gradientModel: model({
     inputs: { ...data, ...parameters },
@@ -86,12 +86,15 @@ export const lineProgram: TrainingProgram = {
   }),
   evaluationModel: model({
     inputs: { ...data, ...parameters },
-    outputs: ['loss_sum', 'correct'],
+    outputs: ['loss_sum', 'correct', 'count'],
     // There is nothing to hit in a regression; the largest label shows that the output is passed on.
     nodes: [
       ...error,
       node('ReduceSum', 'e2', 'loss_sum', { keepdims: 0 }),
       node('ReduceMax', 'labels', 'correct', { keepdims: 0 }),
+      node('Shape', 'labels', 'sizes', { end: 1 }),
+      node('Cast', 'sizes', 'counts', { to: 1 }),
+      node('ReduceSum', 'counts', 'count', { keepdims: 0 }),
     ],
   }),
   slotNames: ['m', 'n'],

@@ -52,7 +52,7 @@ export function feedsOf(
   flat: Float32Array = program.initial,
 ): Record<string, Tensor> {
   const feeds: Record<string, Tensor> = {
-    [program.input.name]: tensor(model.x.dtype, model.x.shape, model.x.data),
+    [program.inputs[0]!.name]: tensor(model.x.dtype, model.x.shape, model.x.data),
     labels: tensor(program.labels.dtype, model.labels.shape, model.labels.data),
   }
   for (const { name, shape, offset, length } of program.parameters) {

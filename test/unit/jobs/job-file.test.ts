@@ -77,7 +77,7 @@ convergence: { metric: val_accuracy, mode: max, max_rounds: 1.5 }
       parseJobFile(text).problems.map(({ line, column, message }) => `${line}:${column} ${message}`),
     ).toEqual([
       '1:1 name must be 1 to 64 letters, digits, dots, dashes or underscores, not "no spaces allowed"',
-      '2:26 model.loss must be softmax_cross_entropy or mse, not "crossentropy"',
+      '2:26 model.loss must be softmax_cross_entropy, binary_cross_entropy, mse, l1 or in_model, not "crossentropy"',
       '5:3 data.trian is not a known key: write train',
       '6:3 data.validation must be at least 1, not 0',
       '9:3 train.lr is not a known key: write learning_rate',

@@ -1,0 +1,73 @@
+/**
+ * The inputs of a model as a training graph takes them: every dimension fixed, float32 or int32.
+ *
+ * An open dimension that the job gives a size has that size. Of the others, the first dimension of an input is the batch, and so is
+ * any dimension of that name; one that is left open is refused, and so is a batch of the file's own that is not the job's.
+ */
+import { SwarmError } from '../../protocols/core/errors.ts'
+import type { GraphInput } from './graph.ts'
+import type { Value } from './graph-builder.ts'
+import type { TensorType } from './types.ts'
+
+/** Sizes that a job fixes. */
+export interface InputSizes {
+  /** Samples of one step. */
+  batch: number
+  /** Of open dimensions, by the names that the file gives them. */
+  dimensions?: Readonly<Record<string, number>>
+}
+
+/** An input as the file declares it and as the graphs take it. */
+export interface ModelInput {
+  /** With every dimension known, of the file's own element type. */
+  readonly declared: TensorType
+  /** int32 for int64 and truth values. */
+  readonly value: Value
+}
+
+/**
+ * Fixes all `inputs`.
+ * @throws {SwarmError} MODEL_UNSUPPORTED naming the input and the dimension, or the element type.
+ */
+export function fixInputs(inputs: readonly GraphInput[], sizes: InputSizes): ModelInput[] {
+  if (inputs.length === 0) {
+    throw new SwarmError('MODEL_UNSUPPORTED', 'the model has no input', {
+      hint: 'Export a forward function that takes the samples as tensors.',
+    })
+  }
+  const batchNames = new Set(inputs.map(({ shape }) => shape[0]).filter((size) => typeof size === 'string'))
+  return inputs.map((input) => fixInput(input, batchNames, sizes))
+}
+
+function fixInput(input: GraphInput, batchNames: ReadonlySet<unknown>, sizes: InputSizes): ModelInput {
+  const { name, dtype } = input
+  const { batch, dimensions = {} } = sizes
+  if (input.shape.length === 0) throw new SwarmError('MODEL_UNSUPPORTED', `input '${name}' is a scalar`)
+  const shape = input.shape.map((size, axis) => {
+    if (typeof size === 'number' && size > 0) return size
+    const given = Object.hasOwn(dimensions, size) ? dimensions[size] : undefined
+    if (given !== undefined) return given
+    if (batchNames.has(size)) return batch
+    throw new SwarmError('MODEL_UNSUPPORTED', `dimension ${axis} ('${size}') of input '${name}' is open`, {
+      hint: `Give its size as model.dimensions in the job file, { ${size}: 128 }, or export with every dimension fixed except the batch.`,
+    })
+  })
+  if (!input.shape.some((size) => batchNames.has(size)) && shape[0] !== batch) {
+    throw new SwarmError(
+      'MODEL_UNSUPPORTED',
+      `input '${name}' has a fixed batch of ${shape[0]}, not ${batch}`,
+      {
+        hint: `Export with an open first dimension: dynamic_shapes=({0: torch.export.Dim('batch')},), or train with batch ${shape[0]}.`,
+      },
+    )
+  }
+  return { declared: { dtype, shape }, value: { name, dtype: sampleType(input), shape } }
+}
+
+function sampleType({ name, dtype }: GraphInput): 'float32' | 'int32' {
+  if (dtype === 'float32' || dtype === 'int32') return dtype
+  if (dtype === 'int64' || dtype === 'bool') return 'int32'
+  throw new SwarmError('MODEL_UNSUPPORTED', `input '${name}' is ${dtype}`, {
+    hint: 'Export with float32 samples, integer ids or a mask of truth values.',
+  })
+}

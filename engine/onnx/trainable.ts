@@ -1,0 +1,116 @@
+/**
+ * Which tensors of a file are trained, which are measured, and which stay as they are.
+ *
+ * A weight: a float tensor through which the output can be moved, of one dimension or more and finite. Where PyTorch's exporter
+ * noted that a tensor was a buffer or a constant, it is none. Scalars are constants: exporters write literals of the source code
+ * as such. A statistic: the running mean or variance that a BatchNormalization reads from the file. What the job freezes is
+ * neither: a BatchNormalization whose statistics are frozen goes by them in training too.
+ */
+import { SwarmError } from '../../protocols/core/errors.ts'
+import type { Graph, Model } from './graph.ts'
+import type { Constant } from './types.ts'
+
+/** Whether the loss moves with input `index` of operator `opType`. */
+export type Flows = (opType: string, index: number) => boolean
+
+export interface Trainable {
+  readonly weights: ReadonlyMap<string, Constant>
+  readonly statistics: ReadonlyMap<string, Constant>
+  /** Names of what would be one of the two, and is frozen. */
+  readonly frozen: readonly string[]
+}
+
+/**
+ * Sorts the tensors `names` of `graph`; the results keep their order. `freeze`: patterns of names, where `*` stands for any
+ * characters and `?` for one.
+ * @throws {SwarmError} MODEL_UNSUPPORTED for a pattern that freezes nothing.
+ */
+export function trainableTensors(
+  { graph, roles, names }: { graph: Graph; roles: Model['roles']; names: readonly string[] },
+  flows: Flows,
+  freeze: readonly string[],
+): Trainable {
+  const reached = reachedThrough(graph, flows)
+  const measured = statisticNames(graph)
+  const isWeight = (name: string, { dtype, shape, data }: Constant) =>
+    reached.has(name) &&
+    dtype === 'float32' &&
+    (roles.get(name) ?? 'PARAMETER') === 'PARAMETER' &&
+    (roles.has(name) || shape.length > 0) &&
+    (data as Float32Array).every(Number.isFinite)
+  const here = names.flatMap((name) => {
+    const constant = graph.constants.get(name)
+    return constant === undefined ? [] : [[name, constant] as const]
+  })
+  const weights = here.filter(([name, constant]) => isWeight(name, constant))
+  const isOther = new Set(weights.map(([name]) => name))
+  const statistics = here.filter(([name]) => measured.has(name) && !isOther.has(name))
+  const frozen = frozenNames(
+    [...weights, ...statistics].map(([name]) => name),
+    freeze,
+  )
+  const isFree = ([name]: readonly [string, Constant]) => !frozen.has(name)
+  return {
+    weights: new Map(weights.filter(isFree)),
+    statistics: new Map(statistics.filter(isFree)),
+    frozen: [...frozen],
+  }
+}
+
+/** Names of the values that move the graph's outputs. */
+function reachedThrough(graph: Graph, flows: Flows): Set<string> {
+  const reached = new Set(graph.outputs)
+  for (const node of graph.nodes.toReversed()) {
+    if (!node.outputs.some((name) => reached.has(name))) continue
+    for (const [index, name] of node.inputs.entries()) if (flows(node.opType, index)) reached.add(name)
+  }
+  return reached
+}
+
+/** Tensors that a BatchNormalization takes as its running mean and variance. */
+function statisticNames({ nodes, constants }: Graph): Set<string> {
+  const normalisations = nodes.filter(({ opType }) => opType === 'BatchNormalization')
+  const read = normalisations.flatMap(({ inputs }) => inputs.slice(3, 5))
+  return new Set(read.filter((name) => constants.get(name)?.dtype === 'float32'))
+}
+
+function frozenNames(names: readonly string[], freeze: readonly string[]): Set<string> {
+  const frozen = new Set<string>()
+  for (const glob of freeze) {
+    const hits = names.filter((name) => matches(glob, name))
+    for (const name of hits) frozen.add(name)
+    if (hits.length > 0) continue
+    const known = names.slice(0, 3).join("', '")
+    throw new SwarmError(
+      'MODEL_UNSUPPORTED',
+      `'${glob}' freezes nothing: no tensor of the model has such a name`,
+      {
+        hint: `Names are as in the file: '${known}', ...; starling validate --json lists them.`,
+      },
+    )
+  }
+  return frozen
+}
+
+/**
+ * Whether `name` matches `glob`. Goes back to the last star only, which is enough, so that no pattern of a stranger's job takes
+ * more than the product of both lengths.
+ */
+function matches(glob: string, name: string): boolean {
+  let [at, from] = [0, 0]
+  let star = -1
+  for (let i = 0; i < name.length; ) {
+    if (glob[at] === '*') {
+      star = at++
+      from = i
+    } else if (glob[at] === '?' || glob[at] === name[i]) {
+      at++
+      i++
+    } else if (star >= 0) {
+      at = star + 1
+      i = ++from
+    } else return false
+  }
+  while (glob[at] === '*') at++
+  return at === glob.length
+}

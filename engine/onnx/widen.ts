@@ -1,0 +1,48 @@
+/**
+ * A model whose weights or arithmetic are in 16-bit floats, in float32: what it trains in. Constants become float32, casts to
+ * 16 bits become casts to float32, inputs take float32. The result goes back into the file in its own types
+ * (with-parameters.ts).
+ */
+import type { Attribute, Attributes, Graph, Model, Node } from './graph.ts'
+import { isHalf, widened } from './half.ts'
+import { type Constant, elementTypeOf, elementTypes, float32Constant } from './types.ts'
+
+/** `model` without a 16-bit float; `model` itself when it has none. */
+export function widen(model: Model): Model {
+  const { graph } = model
+  const nodes = graph.nodes.map(widenNode)
+  const constants = new Map([...graph.constants].map(([name, constant]) => [name, widenConstant(constant)]))
+  const inputs = graph.inputs.map((input) =>
+    isHalf(input.dtype) ? { ...input, dtype: 'float32' as const } : input,
+  )
+  const changed: Graph = { ...graph, nodes, constants, inputs }
+  return { ...model, graph: changed }
+}
+
+function widenConstant(constant: Constant): Constant {
+  const { dtype, shape, data } = constant
+  return isHalf(dtype) ? float32Constant(widened(data as Uint16Array, dtype), shape) : constant
+}
+
+function widenNode(node: Node): Node {
+  const entries = Object.entries(node.attributes)
+  const changed = entries.map(([name, attribute]) => [name, widenAttribute(name, attribute)] as const)
+  if (changed.every(([, attribute], index) => attribute === entries[index]![1])) return node
+  return { ...node, attributes: Object.fromEntries(changed) as Attributes }
+}
+
+/** Attributes that name an element type by its number: of Cast and its relatives, of generated tensors, of a statistic's precision. */
+const namesType: ReadonlySet<string> = new Set([
+  'to',
+  'dtype',
+  'stash_type',
+  'softmax_precision',
+  'output_dtype',
+])
+
+function widenAttribute(name: string, attribute: Attribute): Attribute {
+  if (attribute.kind === 'tensor' && isHalf(attribute.value.dtype))
+    return { kind: 'tensor', value: widenConstant(attribute.value) }
+  const type = attribute.kind === 'int' && namesType.has(name) ? elementTypeOf(attribute.value) : null
+  return type !== null && isHalf(type) ? { kind: 'int', value: elementTypes.float32.code } : attribute
+}
