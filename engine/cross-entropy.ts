@@ -21,8 +21,8 @@ export interface CrossEntropy {
   readonly losses: Value
   /** `[count, 1]` f32, 1 where a prediction counts; null when all do. */
   readonly counted: Value | null
-  /** `[count, classes]` f32: the gradient of the sum of `losses` by the logits, times `factor`, a number or `[count, 1]`. */
-  gradient(factor: Value | number): Value
+  /** `[count, classes]` f32: the gradient by the logits of the sum of `losses` over `divisor`, a number or a scalar. */
+  gradient(divisor: Value | number): Value
   /** `[count, classes]` f32: logits minus their maximum. */
   readonly shifted: Value
   /** `[count, classes]` bool */
@@ -52,13 +52,12 @@ export function crossEntropy(
     counted,
     shifted,
     isLabel,
-    gradient: (factor) => {
-      const scale = counted === null ? factor : f.mul(counted, factor)
-      const times = (share: number) => (typeof scale === 'number' ? scale * share : f.mul(scale, share))
-      const probabilities = f.mul(powers, f.div(scale, total))
-      const own = f.where(isLabel, labelSmoothing === 0 ? scale : times(1 - labelSmoothing), 0)
-      const direct = f.sub(probabilities, own)
-      return labelSmoothing === 0 ? direct : f.sub(direct, times(labelSmoothing / classes))
+    gradient: (divisor) => {
+      const share = (of: number) => (typeof divisor === 'number' ? of / divisor : f.div(of, divisor))
+      // one rounding for each probability: an optimizer that divides by a gradient's size turns rounding into steps
+      const probabilities = f.div(powers, f.mul(total, divisor))
+      const direct = f.sub(probabilities, f.where(isLabel, share(1 - labelSmoothing), 0))
+      return masked(labelSmoothing === 0 ? direct : f.sub(direct, share(labelSmoothing / classes)))
     },
   }
 }

@@ -148,10 +148,10 @@ function softmaxCrossEntropy(f: Formulas, output: Value, labels: Value, options:
   const { counted, losses } = terms
   const sum = f.sumAll(losses)
   const count = counted === null ? f.builder.scalar(predictions) : f.sumAll(counted)
-  const share = counted === null ? 1 / predictions : f.reciprocal(f.max(count, 1))
-  const gradient = f.reshape(terms.gradient(share), turned.shape)
+  const divisor = counted === null ? predictions : f.max(count, 1)
+  const gradient = f.reshape(terms.gradient(divisor), turned.shape)
   return {
-    mean: counted === null ? f.div(sum, predictions) : f.mul(sum, share),
+    mean: f.div(sum, divisor),
     sum,
     count,
     gradient: f.transpose(
