@@ -246,7 +246,7 @@ export class Trainer {
   /** The graph of `kind` for `size` samples. */
   async #graph(kind: Exclude<GraphKind, 'apply'>, size: number): Promise<Executable> {
     if (size === this.microBatch) return this.#graphs.get(kind)
-    if (this.#tail?.program.inputs[0]!.shape[0] !== size) {
+    if (this.#tail?.program.inputs[0]?.shape[0] !== size) {
       const { recompile } = this.#options
       if (recompile === undefined) throw leftOver(size, this.microBatch)
       await this.#tail?.release()
