@@ -204,13 +204,13 @@ class Server {
 }
 
 /** Types of the samples and labels of `batch` samples, whatever the micro-batch is. */
-function forBatch({ program }: SteadyTrainer, batch: number): Pick<OpenedModel, 'input' | 'labels'> {
-  const scale = batch / program.input.shape[0]!
+function forBatch({ program }: SteadyTrainer, batch: number): Pick<OpenedModel, 'inputs' | 'labels'> {
+  const scale = batch / program.inputs[0]!.shape[0]!
   const scaled = <Type extends { shape: readonly number[] }>(type: Type): Type => {
     const [first, ...rest] = type.shape
     return { ...type, shape: [first! * scale, ...rest] }
   }
-  return { input: scaled(program.input), labels: scaled(program.labels) }
+  return { inputs: program.inputs.map(scaled), labels: scaled(program.labels) }
 }
 
 async function gradientInto(
