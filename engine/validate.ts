@@ -6,7 +6,7 @@
 import { SwarmError } from '../protocols/core/errors.ts'
 import { gradientFlows, ruleOf } from './gradients/rules.ts'
 import type { LossKind } from './loss.ts'
-import type { Graph } from './onnx/graph.ts'
+import type { Graph, Node } from './onnx/graph.ts'
 import { isHalf } from './onnx/half.ts'
 import { type PreparedModel, type PrepareOptions, prepare } from './onnx/import-model.ts'
 import { readModel } from './onnx/read.ts'
