@@ -146,7 +146,7 @@ async function train(
   const computes = Array.from({ length: peers }, () => openNodeCompute())
   try {
     const model = new Uint8Array(await readFile(join(examples, 'shakespeare/gpt.onnx')))
-    const spec = trainingSpec('softmax_cross_entropy', settings)
+    const spec = trainingSpec({ loss: 'softmax_cross_entropy' }, settings)
     const opened = await Promise.all(
       computes.map((compute) => compute.open(model, spec, { backend: 'native', threads: 1 })),
     )
@@ -218,7 +218,7 @@ async function heldOutLoss(
   const windows = Array.from({ length: heldOut }, (_, index) =>
     Math.floor((index * (validation.count - 1)) / (heldOut - 1)),
   )
-  const size = opened.input.shape[0]!
+  const size = opened.inputs[0]!.shape[0]!
   const batches = Array.from({ length: Math.floor(heldOut / size) }, (_, index) =>
     batch(validation, windows.slice(index * size, (index + 1) * size), opened),
   )
