@@ -37,10 +37,10 @@ export function App({ page, look, sensors, build }: AppProps) {
       <main class={`stage-${kind}`}>
         {kind === 'looking' && <p class="card quiet">Asking what this link is about …</p>}
         {kind === 'offered' && <Offer page={page} />}
-        {kind === 'giving' && <Giving page={page} look={look} />}
+        {kind === 'offered' && <SettingsSection page={page} sensors={sensors} />}
+        {kind === 'giving' && <Giving page={page} look={look} sensors={sensors} />}
         {kind === 'over' && <EndScreen page={page} look={look} />}
         {kind === 'failed' && <FailureScreen page={page} />}
-        {(kind === 'offered' || kind === 'giving') && <SettingsSection page={page} sensors={sensors} />}
         {page.log.value.length > 0 && <LogSection page={page} />}
       </main>
       <footer>
@@ -53,19 +53,21 @@ export function App({ page, look, sensors, build }: AppProps) {
   )
 }
 
-function Giving({ page, look }: { page: DonorPage; look: Look }) {
-  const isStale = page.silentMs.value > 0 || page.snapshot.value?.isConnected === false
+function Giving({ page, look, sensors }: Omit<AppProps, 'build'>) {
   return (
     <>
-      <Banner page={page} />
-      <Controls page={page} />
-      <div class={isStale ? 'stale fresh-parts' : 'fresh-parts'}>
+      <div class="top">
+        <Banner page={page} />
+        <Controls page={page} />
+      </div>
+      <div class={page.staleness.value === null ? 'fresh-parts' : 'stale fresh-parts'}>
         <Contribution page={page} />
         <LossSection page={page} look={look} />
         <PeersSection page={page} look={look} />
       </div>
       <div class="side">
         <About page={page} />
+        <SettingsSection page={page} sensors={sensors} />
         <Share />
       </div>
     </>

@@ -4,25 +4,24 @@ import type { PartProps } from './app.tsx'
 import { duration } from './format.ts'
 
 export function Banner({ page }: PartProps) {
-  const snapshot = page.snapshot.value
-  const silentMs = page.silentMs.value
-  if (silentMs > 0) {
-    return (
-      <p class="banner" role="alert">
-        <strong>This tab’s peer does not answer.</strong> What you see is {duration(silentMs)} old. It may
-        come back by itself; if not, press Stop and start again.
-      </p>
-    )
-  }
-  const isUnderWay = snapshot !== null && snapshot.phase !== 'loading' && snapshot.phase !== 'connecting'
-  if (isUnderWay && !snapshot.isConnected) {
-    return (
-      <p class="banner" role="alert">
-        <strong>Connection lost.</strong> Nobody of the swarm can be reached; this tab keeps trying. Check
-        your network if it takes long: what you have contributed is safe with the others.
-      </p>
-    )
-  }
-  const note = snapshot?.backend?.note ?? null
-  return note === null ? null : <p class="banner mild">{note}</p>
+  const staleness = page.staleness.value
+  const note = page.snapshot.value?.backend?.note ?? null
+  if (staleness === null) return note === null ? null : <p class="banner mild">{note}</p>
+  const age = duration(staleness.forMs)
+  return (
+    <div class="banner">
+      {staleness.cause === 'cut' ? (
+        <p>
+          <strong role="alert">Connection lost.</strong> Nobody of the swarm can be reached, and what you see
+          is {age} old. This tab keeps trying. If it takes long, check your network; what you have contributed
+          is safe with the others.
+        </p>
+      ) : (
+        <p>
+          <strong role="alert">The peer in this tab does not answer.</strong> What you see is {age} old. It
+          may come back by itself; if not, press Stop and start again.
+        </p>
+      )}
+    </div>
+  )
 }

@@ -29,29 +29,22 @@ export function Contribution({ page }: PartProps) {
 
 /** The tiles of a donation, in this order. */
 export function Tiles({ given }: { given: Given }) {
-  const tiles: [string, string, string][] = [
-    ['Samples', count(given.samples), 'Pictures or texts that this tab has learned from'],
-    [
-      'Share of the run',
-      given.shareOfRun === null ? '–' : percent(given.shareOfRun),
-      'Of all samples since you joined',
-    ],
-    ['Rounds', count(given.roundsCommitted), 'Averages that count your work'],
-    ['Steps', count(given.localSteps), 'Passes forward and back through the model'],
-    ['Speed', `${count(given.samplesPerSecond)}\u202f/s`, 'Samples a second while it works'],
-    ['Sent', bytes(given.bytesUp), 'To other peers'],
-    ['Received', bytes(given.bytesDown), 'From other peers'],
-    ['To the first step', given.firstStepMs === null ? '–' : duration(given.firstStepMs), 'From your click'],
+  const tiles: [string, string][] = [
+    ['samples learned from', count(given.samples)],
+    ['of all samples of the run', given.shareOfRun === null ? '–' : percent(given.shareOfRun)],
+    [given.roundsCommitted === 1 ? 'round counts you' : 'rounds count you', count(given.roundsCommitted)],
+    ['steps', count(given.localSteps)],
+    ['samples a second', count(given.samplesPerSecond)],
+    ['sent to others', bytes(given.bytesUp)],
+    ['received', bytes(given.bytesDown)],
+    ['from your click to the first step', given.firstStepMs === null ? '–' : duration(given.firstStepMs)],
   ]
   return (
     <dl class="tiles">
-      {tiles.map(([name, value, help]) => (
+      {tiles.map(([name, value]) => (
         <div key={name}>
           <dt>{name}</dt>
-          <dd>
-            {value}
-            <small>{help}</small>
-          </dd>
+          <dd>{value}</dd>
         </div>
       ))}
     </dl>

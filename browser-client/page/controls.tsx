@@ -26,7 +26,7 @@ export function Controls({ page }: PartProps) {
               Pause
             </button>
             <button type="button" disabled={isLeaving} onClick={() => page.snooze()}>
-              Snooze 1 h
+              Snooze 1 hour
             </button>
           </>
         )}

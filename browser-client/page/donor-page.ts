@@ -61,6 +61,12 @@ export interface DonorPageInit {
   cores: number
 }
 
+/** `silent`: the peer in this tab says nothing. `cut`: it can reach nobody. */
+export interface Staleness {
+  cause: 'silent' | 'cut'
+  forMs: number
+}
+
 /** A donation says something at least every two seconds (donation.ts); after three such silences it may be gone. */
 const staleAfterMs = 6000
 
@@ -73,12 +79,14 @@ export class DonorPage {
   readonly nowMs: Signal<number>
   readonly governor: Signal<GovernorState>
   readonly allowance: ReadonlySignal<Allowance>
-  /** How long nothing was heard from the donation, milliseconds; 0 while it is well. */
-  readonly silentMs: ReadonlySignal<number>
+  /** Why what is shown is no longer true, and for how long; `null` while it is. */
+  readonly staleness: ReadonlySignal<Staleness | null>
   readonly cores: number
 
   readonly #init: DonorPageInit
   readonly #heardMs: Signal<number>
+  /** When it was last connected; `null` before it ever was. */
+  readonly #connectedMs: Signal<number | null>
   #invitation: Invitation | undefined
   #donation: Donation | undefined
   /** The limits that the donation was told last. */
@@ -93,12 +101,10 @@ export class DonorPage {
     const settings = decodeSettings(init.kept.read('settings'), init.cores)
     this.nowMs = signal(init.now())
     this.#heardMs = signal(init.now())
+    this.#connectedMs = signal(null)
     this.governor = signal(newGovernor(settings, decodeDataDay(init.kept.read('data-day'))))
     this.allowance = computed(() => allowanceOf(this.governor.value, this.nowMs.value, init.calendar))
-    this.silentMs = computed(() => {
-      const silentMs = this.nowMs.value - this.#heardMs.value
-      return this.stage.value.kind === 'giving' && silentMs >= staleAfterMs ? silentMs : 0
-    })
+    this.staleness = computed(() => this.#stalenessAt(this.nowMs.value))
     effect(() => this.#pass(this.allowance.value.limits))
   }
 
@@ -128,6 +134,7 @@ export class DonorPage {
     giveConsent(this.#init.kept, stage.card.owner, startedMs)
     this.snapshot.value = null
     this.#heardMs.value = startedMs
+    this.#connectedMs.value = null
     this.observe({ kind: 'resume' })
     this.stage.value = { kind: 'giving', card: stage.card, startedMs, asked: null }
     try {
@@ -219,6 +226,15 @@ export class DonorPage {
     if (stage.kind === 'giving' && stage.asked === 'finish') void this.#leave('finish')
   }
 
+  #stalenessAt(nowMs: number): Staleness | null {
+    if (this.stage.value.kind !== 'giving') return null
+    const silentMs = nowMs - this.#heardMs.value
+    if (silentMs >= staleAfterMs) return { cause: 'silent', forMs: silentMs }
+    const connectedMs = this.#connectedMs.value
+    const isCut = connectedMs !== null && this.snapshot.value?.isConnected === false
+    return isCut ? { cause: 'cut', forMs: Math.max(0, nowMs - connectedMs) } : null
+  }
+
   /** Tells the donation what it may do, when that has changed. */
   #pass(limits: WorkLimits): void {
     const names = Object.keys(limits) as (keyof WorkLimits)[]
@@ -231,6 +247,7 @@ export class DonorPage {
     const stage = this.stage.value
     if (stage.kind !== 'giving') return
     this.#heardMs.value = this.#init.now()
+    if (snapshot.isConnected) this.#connectedMs.value = this.#heardMs.value
     this.snapshot.value = snapshot
     const { bytesUp, bytesDown } = snapshot.contribution
     this.observe({ kind: 'moved', bytes: bytesUp + bytesDown })

@@ -113,7 +113,8 @@ class Painter {
     this.#drawWire(scene)
     for (const isOwn of [false, true]) {
       context.beginPath()
-      for (const bird of birds) if ((bird.group === 0) === isOwn) trace(context, bird, isOwn ? 1.35 : 1)
+      for (const bird of birds)
+        if ((bird.group === 0) === isOwn) trace(context, bird, (isOwn ? 1.2 : 1) * bird.nearness)
       context.fillStyle = isOwn ? this.#colors.own : this.#colors.others
       context.fill()
     }

@@ -6,17 +6,17 @@
  *     this tab          its birds sit on the wire while nothing runs here, and join the others while it does
  *
  * Birds follow Reynolds' three rules (Flocks, Herds, and Schools, SIGGRAPH 1987): keep apart, fly as your neighbours do,
- * stay with your group. All pairs are looked at: with {@link birdsMax} birds that is a quarter of a millisecond a step.
+ * stay with your group. All pairs are looked at: with {@link birdsMax} birds that is under a millisecond a step.
  */
 
 import type { Random } from '../../protocols/core/random.ts'
 
 /** Birds of this tab, and of each other peer. */
 const ownBirds = 12
-const birdsPerPeer = 18
+const birdsPerPeer = 26
 
 /** More would cost the donor what the model should get, and look no more like a flock. */
-const birdsMax = 200
+const birdsMax = 240
 
 /** What the birds are told. Lengths are CSS pixels. */
 export interface FlockScene {
@@ -39,20 +39,25 @@ export interface Bird {
   group: number
   /** Where in its wing beat it is, radians. */
   beat: number
+  /** How near it flies to whoever looks, 0.6 to 1. */
+  nearness: number
   /** Sits on the wire. */
   isPerched: boolean
 }
+
+/** From this width on there is sky beside the words; on a phone only above them, for fewer birds. */
+const wideSky = 800
 
 const speedMin = 40
 const speedMax = 95
 /** Pixels within which a bird sees its neighbours, and within which they are too near. */
 const sight = 46
-const tooNear = 13
+const tooNear = 10
 
-/** Height of the wire at `x`, in a scene: it sags a little, as wires do. */
+/** Height of the wire at `x`, above the first card's edge: it sags a little, as wires do. */
 export function wireY(x: number, { width, height }: Pick<FlockScene, 'width' | 'height'>): number {
   const across = x / width
-  return height - 30 + 4 * 9 * across * (1 - across)
+  return height - 64 + 4 * 9 * across * (1 - across)
 }
 
 export class Flock {
@@ -77,7 +82,8 @@ export class Flock {
 
   /** As many birds as the scene has peers; new ones come from beyond the edge. */
   #populate({ width, height, others }: FlockScene): void {
-    const wanted = Math.min(birdsMax, ownBirds + birdsPerPeer * others)
+    const room = Math.min(1, width / wideSky)
+    const wanted = ownBirds + Math.floor(room * room * Math.min(birdsMax - ownBirds, birdsPerPeer * others))
     this.birds.length = Math.min(this.birds.length, wanted)
     while (this.birds.length < wanted) {
       const index = this.birds.length
@@ -89,6 +95,7 @@ export class Flock {
         vy: 0,
         group: 0,
         beat: this.#random.next() * 2 * Math.PI,
+        nearness: isOwn ? 1 : 0.6 + 0.4 * this.#random.next(),
         isPerched: false,
       })
     }
@@ -98,7 +105,8 @@ export class Flock {
 
   /** Flies to the bird's own place on the wire, and stays. */
   #perch(bird: Bird, index: number, scene: FlockScene, seconds: number): void {
-    const x = scene.width * (0.62 + 0.022 * index + 0.006 * Math.sin(index * 5))
+    const first = scene.width * (scene.width >= wideSky ? 0.62 : 0.46)
+    const x = first + Math.max(14, scene.width * 0.024) * (index + 0.3 * Math.sin(index * 5))
     const [dx, dy] = [x - bird.x, wireY(x, scene) - bird.y]
     const distance = Math.hypot(dx, dy)
     if (distance < 2) {
@@ -143,16 +151,28 @@ export class Flock {
   }
 
   /** The pull towards the focus of the bird's group. Foci wander on Lissajous curves, and meet while the swarm averages. */
-  #toFocus({ x, y, group }: Bird, { width, height, isGathering }: FlockScene): [number, number] {
+  #toFocus({ x, y, group, nearness }: Bird, { width, height, isGathering }: FlockScene): [number, number] {
     const time = this.#seconds
-    const spread = isGathering ? 0.12 : 1
-    const focusX =
-      width * (0.56 + spread * 0.34 * Math.sin(time * 0.21 + group * 2.4) + 0.05 * Math.sin(time * 0.5))
-    const focusY =
-      height * (0.42 + spread * 0.24 * Math.sin(time * 0.31 + group * 1.7) + 0.04 * Math.cos(time * 0.43))
-    const pull = isGathering ? 1.5 : 0.8
-    return [(focusX - x) * pull, (focusY - y) * pull * 1.6]
+    const spread = isGathering ? 0.1 : 1
+    const [across, down] = [
+      Math.sin(time * 0.21 + group * 2.4) * spread + 0.12 * Math.sin(time * 0.5),
+      Math.sin(time * 0.31 + group * 1.7) * spread + 0.12 * Math.cos(time * 0.43),
+    ]
+    const sky = skyOf(width)
+    const [focusX, focusY] = [width * (sky.x + sky.reachX * across), height * (sky.y + sky.reachY * down)]
+    const pull = (isGathering ? 1.5 : 0.8) * nearness
+    // a flat sky holds them flatter
+    const flatness = width >= wideSky ? 1.6 : 5
+    return [(focusX - x) * pull, (focusY - y) * pull * flatness]
   }
+}
+
+/** Where the words leave the sky free, in shares of the scene: right of them on a desk, above them on a phone. */
+function skyOf(width: number): { x: number; y: number; reachX: number; reachY: number } {
+  const isBeside = width >= wideSky
+  return isBeside
+    ? { x: 0.7, y: 0.4, reachX: 0.2, reachY: 0.2 }
+    : { x: 0.55, y: 0.3, reachX: 0.25, reachY: 0.04 }
 }
 
 function move(bird: Bird, seconds: number): void {

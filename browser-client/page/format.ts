@@ -1,6 +1,7 @@
-/** Numbers, sizes and times as the page writes them. Pure; a thin space (U+202F) stands between a number and its unit. */
+/** Numbers, sizes and times as the page writes them. Pure; a number and its unit stay on one line. */
 
-const thinSpace = '\u202f'
+/** A space that no line breaks at. */
+const gap = '\u00a0'
 
 /** `1,532`; one digit behind the point below 10. */
 export function count(value: number): string {
@@ -16,17 +17,17 @@ export function bytes(value: number): string {
     scaled /= 1000
     unit++
   }
-  return `${unit === 0 || scaled >= 99.95 ? Math.round(scaled) : scaled.toFixed(1)}${thinSpace}${units[unit]}`
+  return `${unit === 0 || scaled >= 99.95 ? Math.round(scaled) : scaled.toFixed(1)}${gap}${units[unit]}`
 }
 
 /** `0.8 s`, `48 s`, `3 min`, `2 h 05 min`. `ms` >= 0. */
 export function duration(ms: number): string {
   const seconds = ms / 1000
-  if (seconds < 9.95) return `${seconds.toFixed(1)}${thinSpace}s`
-  if (seconds < 59.5) return `${Math.round(seconds)}${thinSpace}s`
+  if (seconds < 9.95) return `${seconds.toFixed(1)}${gap}s`
+  if (seconds < 59.5) return `${Math.round(seconds)}${gap}s`
   const minutes = Math.round(seconds / 60)
-  if (minutes < 60) return `${minutes}${thinSpace}min`
-  return `${Math.floor(minutes / 60)}${thinSpace}h ${String(minutes % 60).padStart(2, '0')}${thinSpace}min`
+  if (minutes < 60) return `${minutes}${gap}min`
+  return `${Math.floor(minutes / 60)}${gap}h ${String(minutes % 60).padStart(2, '0')}${gap}min`
 }
 
 /** A loss with four digits: `0.2315`, `2.303`, `1.2e-5`. */
@@ -39,7 +40,7 @@ export function loss(value: number): string {
 /** `42 %`, and `4.2 %` below ten. `share` from 0 to 1. */
 export function percent(share: number): string {
   const value = share * 100
-  return `${value > 0 && value < 9.95 ? value.toFixed(1) : Math.round(value)}${thinSpace}%`
+  return `${value > 0 && value < 9.95 ? value.toFixed(1) : Math.round(value)}${gap}%`
 }
 
 /** `22:05`, in the browser's time zone. `ms`: milliseconds since 1970. */

@@ -17,8 +17,11 @@ export type KeptName = 'settings' | 'consent' | 'theme' | 'data-day'
 
 const prefix = 'starling/'
 
+/** What is used of a browser's `localStorage`. */
+export type TextStorage = Pick<Storage, 'getItem' | 'setItem' | 'removeItem'>
+
 /** Keeps things in `storage`: the page's `localStorage`, or `undefined` where the browser has none for it. */
-export function keptIn(storage: Storage | undefined): Kept {
+export function keptIn(storage: TextStorage | undefined): Kept {
   return {
     read(name) {
       const text = attempt(() => storage?.getItem(prefix + name))

@@ -11,7 +11,7 @@ export interface LossChartData {
   /** Across the chart, always inside the range shown. */
   target: number | null
   /** Writes a value of the y axis. */
-  write(value: number): string
+  writeTick(value: number): string
 }
 
 /** Height in CSS pixels: a third of a card's width on a wide screen. */
@@ -21,7 +21,7 @@ export class LossChart {
   readonly #place: HTMLElement
   readonly #resized: ResizeObserver
   readonly #plot: uPlot
-  #data: LossChartData = { rounds: [], heldOut: [], own: [], target: null, write: String }
+  #data: LossChartData = { rounds: [], heldOut: [], own: [], target: null, writeTick: String }
 
   /** Draws into `place`, in the colours that it has now. */
   constructor(place: HTMLElement) {
@@ -69,7 +69,7 @@ export class LossChart {
           ...axis,
           size: 62,
           space: 44,
-          values: (_plot, ticks) => ticks.map((tick) => this.#data.write(tick)),
+          values: (_plot, ticks) => ticks.map((tick) => this.#data.writeTick(tick)),
         },
       ],
       series: [

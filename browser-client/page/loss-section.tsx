@@ -21,7 +21,7 @@ export function LossSection({ page, look }: PartProps & { look: Look }) {
   const card = 'card' in stage ? stage.card : null
   const curve = page.snapshot.value?.curve ?? []
   const hasAccuracy = curve.some(({ accuracy }) => accuracy !== null)
-  const [chosen, choose] = useState<Measure>('loss')
+  const [chosen, choose] = useState<Measure>(card?.targetAccuracy == null ? 'loss' : 'accuracy')
   const [smoothing, setSmoothing] = useState(0)
   const measure = hasAccuracy ? chosen : 'loss'
   const target = (measure === 'loss' ? card?.targetLoss : card?.targetAccuracy) ?? null
@@ -94,7 +94,7 @@ function chartData(
     heldOut: smoothed(heldOut, smoothing),
     own: smoothed(own, smoothing),
     target,
-    write: measure === 'loss' ? loss : percent,
+    writeTick: measure === 'loss' ? (value) => String(Number(value.toPrecision(3))) : percent,
   }
 }
 

@@ -79,6 +79,7 @@ function headlineOf(page: DonorPage): { headline: string; spoken: string } {
   if (stage.asked === 'finish') return same('Finishing this round with the others, then leaving.')
   if (pause !== null) return same(pauseSentence(pause, page.nowMs.value))
   if (snapshot === null) return same(announcement('loading'))
+  if (page.staleness.value?.cause === 'cut') return same('Looking for the others again.')
   return {
     headline: statusSentence(snapshot.phase, companyOf(snapshot)),
     spoken: announcement(snapshot.phase),

@@ -32,9 +32,9 @@ interface Link {
 /** Peers drawn: more do not fit a card with their names. */
 const peersMax = 40
 
-/** Pixels of a link: 60 for a peer next door, growing with the logarithm of its round trip. */
+/** Pixels of a link: 80 for a peer next door, growing with the logarithm of its round trip. */
 function linkLength({ target }: Link): number {
-  return 60 + 22 * Math.log10(1 + (target.peer?.rttMs ?? 30))
+  return 80 + 30 * Math.log10(1 + (target.peer?.rttMs ?? 30))
 }
 
 export class PeerGraph {
@@ -59,10 +59,10 @@ export class PeerGraph {
       line: color('--line-strong'),
     }
     this.#simulation = forceSimulation<Node>()
-      .force('charge', forceManyBody().strength(-260))
-      .force('collide', forceCollide(26))
-      .force('x', forceX(0).strength(0.05))
-      .force('y', forceY(0).strength(0.12))
+      .force('charge', forceManyBody().strength(-900))
+      .force('collide', forceCollide(44))
+      .force('x', forceX(0).strength(0.06))
+      .force('y', forceY(0).strength(0.2))
       .force('link', this.#links)
       .on('tick', () => this.#draw())
     this.#resized = new ResizeObserver(() => this.#draw())

@@ -3,7 +3,7 @@
 import { useEffect, useRef, useState } from 'preact/hooks'
 import type { PeerRow } from '../donation.ts'
 import type { PartProps } from './app.tsx'
-import { count, duration, shortId } from './format.ts'
+import { count, shortId } from './format.ts'
 import { nickname } from './nickname.ts'
 import type { PeerGraph } from './peer-graph.ts'
 import type { Look } from './theme.ts'
@@ -85,7 +85,7 @@ function PeerTable({ peers }: { peers: readonly PeerRow[] }) {
 
 function linkWords({ connection, rttMs }: PeerRow): string {
   if (connection === 'none') return 'no link'
-  return rttMs === null ? connection : `${connection}, ${duration(rttMs)}`
+  return rttMs === null ? connection : `${connection}, ${Math.round(rttMs)}\u00a0ms`
 }
 
 /** A shape for each thing a peer does; a circle for what this page does not know. */

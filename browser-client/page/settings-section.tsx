@@ -43,15 +43,17 @@ export function SettingsSection({ page, sensors }: SettingsProps) {
             isOn={settings.runsHidden}
             onChange={(runsHidden) => page.change({ runsHidden })}
           />
+        </div>
+        <div>
+          <ScheduleField schedule={settings.schedule} onChange={(schedule) => page.change({ schedule })} />
+          <DataCap page={page} />
           <Switch
             name="Keep the screen on"
             help="While this tab works and is in sight. Your computer then does not go to sleep by itself."
             isOn={settings.keepsAwake}
             onChange={(keepsAwake) => page.change({ keepsAwake })}
           />
-          <DataCap page={page} />
         </div>
-        <ScheduleField schedule={settings.schedule} onChange={(schedule) => page.change({ schedule })} />
       </div>
       <p class="quiet">
         Kept in this browser only.{' '}

@@ -19,6 +19,8 @@ const sayEveryMs = 500
 const startDonation: StartDonation = async ({ limits, onSnapshot, onLog }: DonationInit) => {
   asked.push(limits)
   const say = () => onSnapshot(scene)
+  // who lost the others had them before
+  onSnapshot({ ...scene, isConnected: true, failure: null, phase: 'training' })
   say()
   const timer = parameters.has('silent') ? undefined : setInterval(say, sayEveryMs)
   for (let round = 30; round <= 34; round++)
