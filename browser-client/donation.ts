@@ -134,6 +134,8 @@ export interface Donation {
 export interface DonationInit {
   invitation: Invitation
   limits: WorkLimits
+  /** Aborts when the donor gives up before there is a {@link Donation}. */
+  signal: AbortSignal
   onSnapshot(snapshot: DonationSnapshot): void
   onLog(entry: LogEntry): void
 }

@@ -11,11 +11,12 @@ import { firstSnapshot } from './snapshot.ts'
 /**
  * Starts to donate, after the donor's click.
  * @throws {SwarmError} DOWNLOAD_FAILED, and what {@link StartPeer} throws.
+ * @throws {unknown} `init.signal.reason` when it aborts first.
  */
 export const startDonation: StartDonation = async (init: DonationInit): Promise<Donation> => {
   const clickedMs = performance.now()
   init.onSnapshot(firstSnapshot)
-  const { signal } = new AbortController() // a donor who gives up here closes the tab
+  const { signal } = init
   const program = await fetchProgram({ signal })
   const bytesTotal = totalBytes(program.files)
   await downloadFiles(program.files, {
@@ -24,6 +25,7 @@ export const startDonation: StartDonation = async (init: DonationInit): Promise<
       init.onSnapshot({ ...firstSnapshot, progress: [{ what: 'program', bytes, bytesTotal }] }),
   })
   const url = new URL(program.entries.peer, document.baseURI).href
+  signal.throwIfAborted()
   const { startPeer } = (await import(url)) as { startPeer: StartPeer }
   return startPeer({ ...init, program, clickedMs })
 }

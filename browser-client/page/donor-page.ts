@@ -89,6 +89,8 @@ export class DonorPage {
   readonly #connectedMs: Signal<number | null>
   #invitation: Invitation | undefined
   #donation: Donation | undefined
+  /** Ends a start that is under way. */
+  #giveUp = new AbortController()
   /** The limits that the donation was told last. */
   #passed: WorkLimits | undefined
   #keptDay: DataDay | undefined
@@ -137,11 +139,16 @@ export class DonorPage {
     this.#connectedMs.value = null
     this.observe({ kind: 'resume' })
     this.stage.value = { kind: 'giving', card: stage.card, startedMs, asked: null }
+    this.#giveUp = new AbortController()
+    const { signal } = this.#giveUp
     try {
       const { startDonation } = await this.#init.loadPeer()
+      signal.throwIfAborted()
+      this.#passed = this.allowance.value.limits
       const donation = await startDonation({
         invitation: this.#invitation,
-        limits: this.allowance.value.limits,
+        limits: this.#passed,
+        signal,
         onSnapshot: (snapshot) => attempt === this.#attempt && this.#heard(snapshot),
         onLog: (entry) => this.write(entry),
       })
@@ -220,7 +227,6 @@ export class DonorPage {
   /** A donation has started; the donor may have asked for something meanwhile. */
   #adopt(donation: Donation): void {
     this.#donation = donation
-    this.#passed = undefined
     this.#pass(this.allowance.value.limits)
     const stage = this.stage.value
     if (stage.kind === 'giving' && stage.asked === 'finish') void this.#leave('finish')
@@ -295,6 +301,7 @@ export class DonorPage {
   /** Lets the donation go; what it still says is not listened to. */
   #release(): void {
     this.#attempt++
+    this.#giveUp.abort()
     const donation = this.#donation
     this.#donation = undefined
     donation?.stop().catch((error: unknown) => {

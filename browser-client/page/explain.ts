@@ -24,16 +24,13 @@ const newLink = 'Ask the owner of the job for a new link.'
 const later = 'Wait a minute and try again; the swarm goes on without you meanwhile.'
 const updated = 'Reload the page to get its newest version.'
 
-type Plain = readonly [title: string, meaning: string, remedy: string]
+/** Without a meaning of its own, the error's message is what a donor can understand. */
+type Plain = readonly [title: string, meaning: string | null, remedy: string]
 
 const notTheirs = 'A peer sent something that breaks the rules; nothing of it was used.'
 
 const plain: { readonly [Code in ErrorCode]: Plain } = {
-  USAGE: [
-    'This link is not an invitation',
-    'It does not name a job and a peer that takes part in it.',
-    newLink,
-  ],
+  USAGE: ['That does not work', null, newLink],
   JOB_INVALID: [
     'This job cannot be run',
     'What its owner signed is not a job that this page understands.',
@@ -56,7 +53,7 @@ const plain: { readonly [Code in ErrorCode]: Plain } = {
     'It may have ended, or was never brought to this swarm.',
     newLink,
   ],
-  REFUSED: ['The swarm said no', 'A peer refused this tab.', later],
+  REFUSED: ['Not now', null, later],
   PORT_IN_USE: [
     'A port is taken',
     'Another program uses the network port that was asked for.',
@@ -130,7 +127,13 @@ const plain: { readonly [Code in ErrorCode]: Plain } = {
 export function explain(error: unknown): Explanation {
   if (error instanceof SwarmError) {
     const [title, meaning, remedy] = plain[error.code]
-    return { title, meaning, remedy: error.hint ?? remedy, detail: error.message, code: error.code }
+    return {
+      title,
+      meaning: meaning ?? sentence(error.message),
+      remedy: error.hint ?? remedy,
+      detail: error.message,
+      code: error.code,
+    }
   }
   return {
     title: 'Something broke that should not',
@@ -139,4 +142,8 @@ export function explain(error: unknown): Explanation {
     detail: error instanceof Error ? error.message : String(error),
     code: 'BUG',
   }
+}
+
+function sentence(text: string): string {
+  return `${text.charAt(0).toUpperCase()}${text.slice(1)}${text.endsWith('.') ? '' : '.'}`
 }

@@ -11,7 +11,7 @@ export interface ControlProps {
 
 export interface FieldProps {
   name: string
-  /** The value in words; empty where the control shows it itself. */
+  /** The value in words, for the eye: the control says it itself. Empty where the control also shows it. */
   value: string
   help: string
   children(props: ControlProps): ComponentChildren
@@ -22,9 +22,12 @@ export function Field({ name, value, help, children }: FieldProps) {
   const id = useId()
   return (
     <div class="field">
-      <label for={id}>
-        {name} {value !== '' && <output class="figure">{value}</output>}
-      </label>
+      <p class="field-head">
+        <label for={id}>{name}</label>
+        <span class="figure" aria-hidden="true">
+          {value}
+        </span>
+      </p>
       {children({ id, 'aria-describedby': `${id}-help` })}
       <p id={`${id}-help`} class="help">
         {help}

@@ -112,8 +112,8 @@ test('the donation is told its limits whenever they change, and only then', asyn
   table.page.observe({ kind: 'battery', isOnBattery: false })
   table.page.change({ dutyCycle: 0.25 })
   const limits = table.told.map((one) => (typeof one === 'string' ? one : [one.mayRun, one.dutyCycle]))
+  expect(table.init?.limits).toMatchObject({ mayRun: true, dutyCycle: 0.5 })
   expect(limits).toEqual([
-    [true, 0.5],
     [false, 0.5],
     [true, 0.5],
     [true, 0.25],
@@ -169,6 +169,7 @@ test('Stop while the peer still loads ends at once, and the peer is stopped when
   await Promise.resolve()
   await table.page.stop()
   expect(stageOf(table)).toMatchObject({ kind: 'over', ending: 'stopped' })
+  expect(table.init?.signal.aborted).toBe(true)
   table.started()
   await starting
   expect(table.told).toEqual(['stop'])

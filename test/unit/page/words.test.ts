@@ -104,6 +104,7 @@ describe('errors', () => {
   test('an error is told by what it means, with the hint that is nearest to the case', () => {
     const own = explain(new SwarmError('REFUSED', 'another tab donates already', { hint: 'Go to that tab.' }))
     expect(own).toMatchObject({
+      meaning: 'Another tab donates already.',
       remedy: 'Go to that tab.',
       detail: 'another tab donates already',
       code: 'REFUSED',

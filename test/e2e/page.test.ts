@@ -1,0 +1,165 @@
+/**
+ * The donor page as people meet it, in each state, in a real browser: nothing before the click, no barrier to anybody (axe;
+ * keyboard alone), nothing cut off on a phone, nothing asked of anybody else. Scenes stand in for the peer behind it.
+ */
+
+import { AxeBuilder } from '@axe-core/playwright'
+import type { Page } from 'playwright-core'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { openBrowser, type TestTab } from './browser/chromium.ts'
+import { clickStart } from './browser/donate.ts'
+import { card, type SceneName } from './page/scenes.ts'
+import { type ScenePage, servePage } from './page/serve.ts'
+
+let served: ScenePage
+beforeAll(async () => {
+  served = await servePage()
+})
+afterAll(() => served.close())
+
+const looks = {
+  'wide-light': { viewport: { width: 1440, height: 1000 }, colorScheme: 'light' },
+  'narrow-dark': { viewport: { width: 360, height: 780 }, colorScheme: 'dark' },
+} as const
+
+/** What a donor sees in each state, by the heading that says so. */
+const states: readonly {
+  name: string
+  scene: SceneName
+  heading: string
+  prepare?(page: Page): Promise<void>
+  isOffer?: boolean
+}[] = [
+  { name: 'offer', scene: 'training', heading: `Lend this tab to ${card.name}`, isOffer: true },
+  { name: 'loading', scene: 'beginning', heading: 'Fetching the model and the data from other peers.' },
+  { name: 'training', scene: 'training', heading: 'Training in round 34 with 5 other peers.' },
+  {
+    name: 'battery',
+    scene: 'training',
+    heading: 'Paused while your computer runs on battery.',
+    prepare: onBattery,
+  },
+  { name: 'coordinator-lost', scene: 'lost', heading: 'Looking for the others again.' },
+  { name: 'finished', scene: 'ended', heading: 'The run is over. Thank you.' },
+  { name: 'error', scene: 'failing', heading: 'Not enough memory' },
+]
+
+test.each(Object.entries(looks))(
+  '%s: no state has a barrier, a cut-off part, a complaint or a foreign request',
+  async (name, look) => {
+    const browser = await openBrowser()
+    for (const { name: state, scene, heading, prepare, isOffer } of states) {
+      const tab = await browser.newTab()
+      const { page } = tab
+      await page.setViewportSize(look.viewport)
+      await page.emulateMedia({ colorScheme: look.colorScheme, reducedMotion: 'reduce' })
+      await prepare?.(page)
+      await page.goto(served.urlOf(scene))
+      if (isOffer !== true) await clickStart(tab)
+      await page.getByRole('heading', { level: 1, name: heading }).waitFor()
+      if (scene === 'training' && isOffer !== true) await page.locator('.plot canvas').waitFor()
+      await tab.screenshot(`page-${state}-${name}`)
+      const { violations } = await new AxeBuilder({ page }).analyze()
+      expect(
+        violations.map(({ id, nodes }) => [id, nodes.map(({ html }) => html)]),
+        state,
+      ).toEqual([])
+      expect(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), state).toBe(true)
+      expectClean(tab)
+      await tab.context.close()
+    }
+  },
+)
+
+test('before the click the page asks its own server for itself and the job’s card, and nothing runs', async () => {
+  const tab = await (await openBrowser()).newTab()
+  await tab.page.goto(served.urlOf('training'))
+  await tab.page.getByRole('button', { name: 'Start donating' }).waitFor()
+  const paths = tab.requests.map((url) => new URL(url)).filter(({ protocol }) => protocol !== 'data:')
+  expect(
+    paths
+      .map(({ pathname }) => pathname)
+      .filter((path) => !/^\/chunk-\w+\.js$/.test(path))
+      .sort(),
+  ).toEqual(['/', `/jobs/${card.job}.json`, '/page.css', '/page.js'])
+  expect(await asked(tab)).toEqual([])
+  expectClean(tab)
+})
+
+test('with the keyboard alone: start, give less, pause, resume, stop', async () => {
+  const tab = await (await openBrowser()).newTab()
+  const { page } = tab
+  await page.goto(served.urlOf('training'))
+  await page.getByRole('button', { name: 'Start donating' }).waitFor()
+  await press(page, 'Start donating', 'Enter')
+  await press(page, 'Pause', 'Space')
+  await page.getByRole('heading', { level: 1, name: 'Paused, as you asked.' }).waitFor()
+  await press(page, 'Resume', 'Enter')
+  await page.getByRole('heading', { level: 1, name: /^Training/ }).waitFor()
+  await press(page, 'Share of the time', 'ArrowLeft')
+  await press(page, 'Use the graphics card', 'Space')
+  const limits = (await asked(tab)).map((one) => one as Record<string, unknown>)
+  expect(limits.map(({ mayRun }) => mayRun)).toEqual([true, false, true, true, true])
+  expect(limits.at(-1)).toMatchObject({ dutyCycle: 0.45, mayUseGpu: false })
+  await press(page, 'Stop', 'Enter')
+  await page.getByRole('heading', { level: 1, name: 'Thank you.' }).waitFor()
+  expect((await asked(tab)).at(-1)).toBe('stop')
+  expectClean(tab)
+})
+
+test('what was set is still set after a reload, and the donor is asked again, not started', async () => {
+  const tab = await (await openBrowser()).newTab()
+  const { page } = tab
+  await page.goto(served.urlOf('training'))
+  await page.getByRole('switch', { name: 'Go on in the background' }).click()
+  await clickStart(tab)
+  await page.getByRole('heading', { level: 1, name: /^Training/ }).waitFor()
+  await page.reload()
+  await page.getByRole('button', { name: 'Resume donating' }).waitFor()
+  expect(await page.getByRole('switch', { name: 'Go on in the background' }).isChecked()).toBe(false)
+  expect(await asked(tab)).toEqual([])
+  await page.getByRole('button', { name: 'Forget that I did' }).click()
+  await page.getByRole('button', { name: 'Start donating' }).waitFor()
+})
+
+test('a peer that falls silent is noticed, and what it had said is marked as old', async () => {
+  const tab = await (await openBrowser()).newTab()
+  await tab.page.goto(served.urlOf('training', true))
+  await clickStart(tab)
+  await tab.page.getByText('The peer in this tab does not answer.').waitFor({ timeout: 10_000 })
+  await tab.page.locator('.stale').getByText('7,936').waitFor()
+})
+
+/** Makes the browser believe that the machine is not plugged in. */
+async function onBattery(page: Page): Promise<void> {
+  await page.addInitScript(() => {
+    Object.assign(navigator, {
+      getBattery: async () => Object.assign(new EventTarget(), { charging: false }),
+    })
+  })
+}
+
+/** What the page asked of the donation behind it: limits, and how to leave. */
+async function asked({ page }: Pick<TestTab, 'page'>): Promise<unknown[]> {
+  return page.evaluate(() => (window as unknown as { asked: unknown[] }).asked)
+}
+
+/** Presses Tab until the control called `name` has the focus, which must be visible, and then `key`. */
+async function press(page: Page, name: string, key: string): Promise<void> {
+  const wanted = page.getByLabel(name, { exact: true }).or(page.getByRole('button', { name, exact: true }))
+  // no page has more controls than this between two that follow each other here
+  for (let presses = 0; presses < 60; presses++) {
+    if (await wanted.evaluate((element) => element === document.activeElement)) {
+      expect(await wanted.evaluate((element) => element.matches(':focus-visible')), name).toBe(true)
+      return page.keyboard.press(key)
+    }
+    await page.keyboard.press('Tab')
+  }
+  throw new Error(`the keyboard does not reach "${name}"`)
+}
+
+function expectClean({ requests, complaints }: TestTab): void {
+  expect(complaints).toEqual([])
+  const isOwn = (url: string) => url.startsWith(served.origin) || /^(data|blob):/.test(url)
+  expect(requests.filter((url) => !isOwn(url))).toEqual([])
+}
