@@ -201,6 +201,7 @@ export class DonationRun implements Donation {
       this.#reporter.progress({ what, bytes, bytesTotal })
       if (what === 'data' && progress.blocks === progress.blocksTotal) this.#reporter.enter('preparing')
     } else {
+      this.#reporter.fetched(manifest)
       this.#reporter.compiled(event.model, this.#limits.threads)
     }
   }

@@ -6,7 +6,7 @@
 import type { OpenedModel } from '../../engine/compute/compute.ts'
 import type { Clock } from '../../protocols/core/clock.ts'
 import { SwarmError } from '../../protocols/core/errors.ts'
-import type { JobNotice, SignedJob, Verdict } from '../../protocols/jobs/index.ts'
+import type { JobNotice, Manifest, SignedJob, Verdict } from '../../protocols/jobs/index.ts'
 import type { DonationInit, DonationPhase, LogEntry, Progress } from '../donation.ts'
 import { type Committed, Ledger } from './ledger.ts'
 import type { TabPeer } from './network.ts'
@@ -61,6 +61,17 @@ export class Reporter {
   progress(progress: Progress): void {
     this.#ledger.progress(progress)
     this.#changed()
+  }
+
+  /** Model and data are here: says what came over the network, and what an earlier visit had left. */
+  fetched({ model, data }: Manifest): void {
+    const bytes = this.#peer?.services.shards.stats.bytesDown ?? 0
+    const kept = Math.max(0, model.bytes + data.bytes - bytes)
+    const text = (value: number) => value.toLocaleString('en-US')
+    this.log(
+      'info',
+      `Model and data: ${text(bytes)} bytes fetched, ${text(kept)} from this browser's storage.`,
+    )
   }
 
   compiled(model: OpenedModel, threads: number): void {

@@ -56,7 +56,10 @@ export async function startTabSwarm({ nodes: count, job: yaml, files }: TabSwarm
     { length: count },
     (_, i) => new StarlingProgram(folder, `node-${i + 1}`, nodeWords),
   )
-  const nodeIds = await Promise.all(nodes.map(async (node) => (await node.said('ready')).peer as string))
+  const ready = await Promise.all(
+    nodes.map(async (node) => (await node.said('ready')) as unknown as { peer: string; addresses: string[] }),
+  )
+  const nodeIds = ready.map(({ peer }) => peer)
   const launcher = new StarlingProgram(folder, 'owner', [
     'launch',
     'job.yaml',
@@ -67,5 +70,13 @@ export async function startTabSwarm({ nodes: count, job: yaml, files }: TabSwarm
   const { link } = (await launcher.said('invitation')) as unknown as { link: string }
   const job = new URLSearchParams(new URL(link).hash.slice(1)).get('job')!
   await launcher.ended
-  return { folder, coordinator, nodes, nodeIds, job, link, observer: await observe(addresses, job) }
+  return {
+    folder,
+    coordinator,
+    nodes,
+    nodeIds,
+    job,
+    link,
+    observer: await observe([...addresses, ...ready.flatMap((node) => node.addresses.slice(0, 1))], job),
+  }
 }
