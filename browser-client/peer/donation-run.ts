@@ -18,6 +18,7 @@ import type { Donation, DonationPhase, WorkLimits } from '../donation.ts'
 import { loadOrCreateIdentity } from '../storage/identity.ts'
 import { makeRoom, openJobBlocks } from '../storage/job-blocks.ts'
 import { openTabCompute, type TabCompute } from '../worker/compute.ts'
+import { type RevivingCompute, revivingCompute } from '../worker/reviving-compute.ts'
 import { openTabPeer, type TabPeer } from './network.ts'
 import { Reporter } from './reporter.ts'
 import { chooseRuntime, loadRuntime } from './runtime.ts'
@@ -37,7 +38,7 @@ export class DonationRun implements Donation {
   readonly #reporter: Reporter
   readonly #stopping = new AbortController()
   #limits: WorkLimits
-  #compute: TabCompute | undefined
+  #compute: RevivingCompute<TabCompute> | undefined
   #peer: TabPeer | undefined
   /** Aborts the part that the tab takes in the run, when it has to pause. */
   #pausing = new AbortController()
@@ -60,7 +61,7 @@ export class DonationRun implements Donation {
   limit(limits: WorkLimits): void {
     const mayRun = this.#limits.mayRun
     this.#limits = limits
-    this.#compute?.allow(limits)
+    this.#compute?.worker.allow(limits)
     if (limits.mayRun === mayRun) return
     if (limits.mayRun) {
       this.#pausing = new AbortController()
@@ -83,7 +84,7 @@ export class DonationRun implements Donation {
 
   async stop(): Promise<void> {
     this.#stopping.abort()
-    this.#compute?.kill()
+    this.#compute?.worker.kill()
     await this.ended
   }
 
@@ -156,7 +157,13 @@ export class DonationRun implements Donation {
       onProgress: (bytes, bytesTotal) => this.#reporter.progress({ what: 'runtime', bytes, bytesTotal }),
     })
     const url = new URL(program.entries.computeWorker, document.baseURI)
-    const compute = openTabCompute({ url, runtime, allowance: this.#limits, clock: this.#clock })
+    const compute = revivingCompute({
+      start: () => openTabCompute({ url, runtime, allowance: this.#limits, clock: this.#clock }),
+      onRevived: (model, error) => {
+        this.#reporter.log('warning', `${error.message}. Another worker has taken over.`)
+        this.#reporter.computesOn(model, this.#limits.threads)
+      },
+    })
     this.#compute = compute
     return prepareJob(
       {
@@ -186,10 +193,13 @@ export class DonationRun implements Donation {
     this.#reporter.enter('paused')
   }
 
-  /** `compute`, whose steps are counted. */
+  /** `compute`, whose steps are counted, and whose changes of mind are told: a lost device, memory that ran out. */
   #counting(compute: Compute): Compute {
-    const train: Compute['train'] = (task, options) =>
-      compute.train(task, { ...options, onStep: () => this.#reporter.stepped() })
+    const train: Compute['train'] = async (task, options) => {
+      const result = await compute.train(task, { ...options, onStep: () => this.#reporter.stepped() })
+      if (result.notes.length > 0) this.#reporter.computesOn(result, this.#limits.threads)
+      return result
+    }
     return { ...compute, train }
   }
 
@@ -202,7 +212,7 @@ export class DonationRun implements Donation {
       if (what === 'data' && progress.blocks === progress.blocksTotal) this.#reporter.enter('preparing')
     } else {
       this.#reporter.fetched(manifest)
-      this.#reporter.compiled(event.model, this.#limits.threads)
+      this.#reporter.computesOn(event.model, this.#limits.threads)
     }
   }
 
@@ -227,7 +237,7 @@ export class DonationRun implements Donation {
     const stopTimer = this.#clock.setTimer(stopMsMax, tellLate)
     await Promise.race([isLate, Promise.allSettled([this.#peer?.close(), this.#compute?.close()])])
     stopTimer()
-    this.#compute?.kill()
+    this.#compute?.worker.kill()
     this.#reporter.close()
   }
 }

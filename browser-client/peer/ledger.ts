@@ -26,6 +26,9 @@ export interface Committed {
   contributors: readonly { peer: string; weight: number }[]
 }
 
+/** Where kernels run, and why there: sentences for people. */
+export type ChosenBackend = Pick<OpenedModel, 'backend' | 'notes'>
+
 /** Counters that start from zero whenever the tab takes its part up again. */
 type Counted = Pick<Report, 'samplesTrained' | 'uploadedBytes' | 'downloadedBytes'>
 
@@ -72,7 +75,7 @@ export class Ledger {
     this.#set({ progress: [...this.#progress.values()] })
   }
 
-  compiled({ backend: name, notes }: OpenedModel, threads: number): void {
+  computesOn({ backend: name, notes }: ChosenBackend, threads: number): void {
     this.#progress.clear()
     this.#set({ backend: { name, threads, note: notes.join('; ') || null }, progress: [] })
   }

@@ -3,12 +3,11 @@
  * at the rate that the page can use.
  */
 
-import type { OpenedModel } from '../../engine/compute/compute.ts'
 import type { Clock } from '../../protocols/core/clock.ts'
 import { SwarmError } from '../../protocols/core/errors.ts'
 import type { JobNotice, Manifest, SignedJob, Verdict } from '../../protocols/jobs/index.ts'
 import type { DonationInit, DonationPhase, LogEntry, Progress } from '../donation.ts'
-import { type Committed, Ledger } from './ledger.ts'
+import { type ChosenBackend, type Committed, Ledger } from './ledger.ts'
 import type { TabPeer } from './network.ts'
 import { peerRows } from './peer-rows.ts'
 
@@ -17,6 +16,9 @@ const snapshotGapMs = 100
 
 /** The longest silence: half of what the page takes for a peer that hangs. */
 const snapshotMsMax = 1_000
+
+/** Why a page gets one thread. */
+const oneThread = 'this page is not isolated from others, so the browser gives it one thread'
 
 export interface ReporterInit extends Pick<DonationInit, 'invitation' | 'onSnapshot' | 'onLog'> {
   clickedMs: number
@@ -74,10 +76,13 @@ export class Reporter {
     )
   }
 
-  compiled(model: OpenedModel, threads: number): void {
-    this.#ledger.compiled(model, threads)
-    const reasons = model.notes.length === 0 ? '' : ` (${model.notes.join('; ')})`
-    this.log('info', `The model is ready on ${model.backend}${reasons}.`)
+  /** The backend that was chosen, or changed to, with `threads` asked for. */
+  computesOn(backend: ChosenBackend, threads: number): void {
+    const isAlone = backend.backend === 'wasm' && threads > 1 && !crossOriginIsolated
+    const notes = isAlone ? [...backend.notes, oneThread] : backend.notes
+    this.#ledger.computesOn({ ...backend, notes }, isAlone ? 1 : threads)
+    this.#peer?.services.discovery.setSelf({ backend: backend.backend })
+    this.log('info', [`Computes on ${backend.backend}.`, ...notes.map(sentence)].join(' '))
   }
 
   stepped(): void {
@@ -161,4 +166,8 @@ export class Reporter {
     this.#init.onSnapshot(this.#ledger.snapshot)
     this.#schedule(snapshotMsMax)
   }
+}
+
+function sentence(note: string): string {
+  return `${note.charAt(0).toUpperCase()}${note.slice(1)}${note.endsWith('.') ? '' : '.'}`
 }

@@ -12,6 +12,7 @@ import { serveCompute } from '../../engine/compute/serve.ts'
 import type { RuntimeName } from '../program.ts'
 import type { WorkerRequest } from './messages.ts'
 import { Pacer, pacedBackend } from './paced-backend.ts'
+import { watchingRuns } from './stuck-runs.ts'
 
 /** Each is a chunk of its own, and one of them is loaded. */
 const runtimes = {
@@ -56,6 +57,11 @@ const port: ServerPort = {
 
 serveCompute(port, candidates)
 
+/** Nothing here can end a run that is stuck: the page hears of this error, and starts another worker. */
+function onStuck(): never {
+  throw new Error('the graphics device was lost in the middle of a step')
+}
+
 /** WebAssembly first: it opens at once, and decides alone for a model so small that no graphics processor catches up. */
 async function candidates({ backend, threads }: OpenOptions): Promise<readonly Candidate[]> {
   const { runtime } = await begun
@@ -67,7 +73,11 @@ async function candidates({ backend, threads }: OpenOptions): Promise<readonly C
   }
   const webgpu: Candidate = {
     name: 'webgpu',
-    open: async () => pacedBackend(await openWebGpuBackend(ort, { threads }), await pacer),
+    open: async () => {
+      const backend = await openWebGpuBackend(ort, { threads })
+      const device = (): Promise<GPUDevice> => ort.env.webgpu.device
+      return pacedBackend(watchingRuns(backend, { device, onStuck }), await pacer)
+    },
   }
   if (backend === 'wasm' || runtime.name === 'wasm') return [wasm]
   return backend === 'webgpu' ? [webgpu] : [wasm, webgpu]

@@ -4,15 +4,15 @@
  */
 
 import { connectCompute } from '../../engine/compute/client.ts'
-import type { Compute } from '../../engine/compute/compute.ts'
 import type { Answer, ClientPort } from '../../engine/compute/messages.ts'
 import type { Clock } from '../../protocols/core/clock.ts'
 import type { Allowance, Runtime, WorkerRequest } from './messages.ts'
+import type { MortalCompute } from './reviving-compute.ts'
 
 /** The time a worker gets to free its graphs before it is ended by force. */
 const closeDeadlineMs = 500
 
-export interface TabCompute extends Compute {
+export interface TabCompute extends MortalCompute {
   /** How much it may do; counts from the next run of a kernel on. */
   allow(allowance: Allowance): void
   /** Ends the worker at once, in the middle of whatever it does; pending calls reject. */
@@ -32,26 +32,31 @@ export function openTabCompute({ url, runtime, allowance, clock }: TabComputeIni
   const worker = new Worker(url, { type: 'module', name: 'compute' })
   const post = (request: WorkerRequest, transfer: ArrayBuffer[] = []) => worker.postMessage(request, transfer)
   const { promise: ended, resolve: end } = Promise.withResolvers<void>()
+  let isDead = false
   let tellDeath: (reason: unknown) => void = () => {}
-  const kill = () => {
+  const kill = () => die(new Error('it was stopped'))
+  const die = (reason: Error) => {
+    isDead = true
     worker.terminate()
     end()
-    tellDeath(new Error('it was stopped'))
+    tellDeath(reason)
   }
   const port: ClientPort = {
     post: (request, transfer) => post(request, transfer),
     onAnswer: (handler) => {
       worker.addEventListener('message', ({ data }: MessageEvent<Answer | 'closed'>) => {
         if (data === 'closed') end()
-        else handler(data)
+        else {
+          if (data.kind === 'crashed') isDead = true
+          handler(data)
+        }
       })
     },
     onDeath: (handler) => {
       tellDeath = handler
-      worker.addEventListener('error', ({ message }) => {
-        handler(new Error(message || 'its script could not be loaded'))
-        end()
-      })
+      worker.addEventListener('error', ({ message }) =>
+        die(new Error(message || 'its script could not be loaded')),
+      )
     },
     ended: async () => {
       const stopTimer = clock.setTimer(closeDeadlineMs, kill)
@@ -61,5 +66,12 @@ export function openTabCompute({ url, runtime, allowance, clock }: TabComputeIni
     },
   }
   post({ kind: 'begin', runtime, allowance })
-  return { ...connectCompute(port), allow: (allowance) => post({ kind: 'allow', allowance }), kill }
+  return {
+    ...connectCompute(port),
+    get isDead() {
+      return isDead
+    },
+    allow: (allowance) => post({ kind: 'allow', allowance }),
+    kill,
+  }
 }

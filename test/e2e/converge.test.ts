@@ -3,7 +3,7 @@
 import { expect, test } from 'vitest'
 import { wideModel } from '../integration/peers/wide-model.ts'
 import { openBrowser } from './browser/chromium.ts'
-import { donate } from './browser/donate.ts'
+import { donate, insistOn } from './browser/donate.ts'
 import { startTabSwarm } from './browser/tab-swarm.ts'
 
 /** Two linear layers: a software adapter takes a hundred times as long for a convolution, and computes it no more truly. */
@@ -27,10 +27,13 @@ test('two tabs, WebAssembly and WebGPU, and two nodes train one model until it c
   const browser = await openBrowser()
   const tabs = [await browser.newTab(), await browser.newTab()]
   await donate(tabs[0]!, link, { mayUseGpu: false })
+  await insistOn('webgpu', tabs[1]!)
   await donate(tabs[1]!, link, { mayUseGpu: true })
 
   await observer.until('a round of four peers', () => observer.comparable(4).length > 0)
   const [a, b] = tabs
+  await a!.page.getByText('Computes on wasm').waitFor()
+  await b!.page.getByText('Computes on webgpu').waitFor()
   await a!.screenshot('training-wasm')
   await b!.screenshot('training-webgpu')
   expect(await coordinator.said('verdict')).toMatchObject({ verdict: 'converged' })

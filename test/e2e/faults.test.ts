@@ -1,11 +1,12 @@
 /** What happens to tabs in the middle of a run: one dies, the relay dies, one reloads, one is told to stop. */
 
+import type { Page, Worker } from 'playwright-core'
 import { expect, test } from 'vitest'
 import type { Line, Program } from '../integration/peers/program.ts'
 import { wideModel } from '../integration/peers/wide-model.ts'
 import { hasNetwork, openBrowser } from './browser/chromium.ts'
 import { cpuSeconds } from './browser/cpu.ts'
-import { clickStart, donate } from './browser/donate.ts'
+import { clickStart, donate, insistOn } from './browser/donate.ts'
 import { startTabSwarm } from './browser/tab-swarm.ts'
 
 /** A job that does not end by itself while a test runs. `width`: hidden units of its model. */
@@ -24,6 +25,32 @@ const lastRound = (node: Program): number => (node.all('committed').at(-1)?.roun
 const fetched = /Model and data: ([\d,]+) bytes fetched, ([\d,]+) from this browser's storage/
 
 const bytesOf = (text: string): number => Number(text.replaceAll(',', ''))
+
+/** The compute worker of `page`, once there is one; it keeps the graphics devices that it gets in `devices`. */
+function keepingDevices(page: Page): Promise<Worker> {
+  return new Promise((resolve) => {
+    page.on('worker', async (worker) => {
+      if (!worker.url().includes('compute-worker')) return
+      await worker.evaluate(() => {
+        const devices: GPUDevice[] = []
+        Object.assign(globalThis, { devices })
+        const { requestDevice } = GPUAdapter.prototype
+        GPUAdapter.prototype.requestDevice = async function (this: GPUAdapter, ...words) {
+          const device = await requestDevice.apply(this, words)
+          devices.push(device)
+          return device
+        }
+      })
+      resolve(worker)
+    })
+  })
+}
+
+/** Whether a line tells of a round that has an update of `peer` in it. */
+const givenBy =
+  (peer: string) =>
+  ({ event, contributors }: Line) =>
+    event === 'committed' && (contributors as { peer: string }[]).some((one) => one.peer === peer)
 
 /** The first round that `node` commits after now with exactly `peers`. */
 function roundOf(node: Program, peers: readonly string[]): Promise<Line> {
@@ -88,6 +115,39 @@ test.skipIf(!hasNetwork)(
     }
   },
 )
+
+test('a tab whose graphics device is lost stays in the run', async () => {
+  const files = { 'wide.onnx': wideModel(64) }
+  const { link, nodes, nodeIds, observer } = await startTabSwarm({ nodes: 2, job: endless(3), files })
+  const browser = await openBrowser()
+  const tab = await browser.newTab()
+  const compute = keepingDevices(tab.page)
+  await insistOn('webgpu', tab)
+  await donate(tab, link, { mayUseGpu: true })
+  await observer.until('the tab', () => observer.tabs().length === 1)
+  const all = [...nodeIds, ...observer.tabs()]
+  await roundOf(nodes[0]!, all)
+
+  const destroyed = await (await compute).evaluate(() => {
+    const { devices } = globalThis as unknown as { devices: GPUDevice[] }
+    for (const device of devices) device.destroy()
+    return devices.length
+  })
+  expect(destroyed).toBeGreaterThan(0)
+  await tab.page
+    .getByText(/device was lost|lost its device/)
+    .first()
+    .waitFor()
+  const later = await roundOf(nodes[0]!, all)
+  const gave = later.contributors as { peer: string }[]
+  const next =
+    gave.length === 3
+      ? later
+      : await nodes[0]!.line('a round with the tab', givenBy(observer.tabs()[0]!), {
+          from: nodes[0]!.lines.length,
+        })
+  expect((next.contributors as { peer: string }[]).map(({ peer }) => peer).sort()).toEqual([...all].sort())
+})
 
 test('a tab that reloads is the same peer and takes model and data from its own storage; Stop ends its work within a second', async () => {
   const files = { 'wide.onnx': wideModel(64) }

@@ -20,6 +20,20 @@ export async function donate(
   await clickStart({ page })
 }
 
+/**
+ * The tab's worker is asked for `backend` and no other: a software adapter would lose against WebAssembly, when they are timed.
+ */
+export async function insistOn(backend: 'wasm' | 'webgpu', { page }: TestTab): Promise<void> {
+  await page.addInitScript((backend) => {
+    const post = Worker.prototype.postMessage as (message: unknown, transfer: unknown) => void
+    Worker.prototype.postMessage = function (this: Worker, message: unknown, transfer: unknown) {
+      const request = message as { kind?: string; options?: { backend: string } }
+      if (request?.kind === 'open' && request.options !== undefined) request.options.backend = backend
+      post.call(this, message, transfer)
+    }
+  }, backend)
+}
+
 /** The click, on a page that offers its job. */
 export async function clickStart({ page }: Pick<TestTab, 'page'>): Promise<void> {
   await page.getByRole('button', { name: /^(Start|Resume) donating$/ }).click()
