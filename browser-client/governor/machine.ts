@@ -50,7 +50,7 @@ export type GovernorEvent =
   /** Time has passed. */
   | { kind: 'tick' }
 
-export type PauseReason = 'asked' | 'snoozed' | 'battery' | 'data' | 'schedule' | 'hidden' | 'pressure'
+export type PauseReason = 'asked' | 'snoozed' | 'battery' | 'data' | 'schedule' | 'hidden'
 
 export interface Pause {
   reason: PauseReason
@@ -62,6 +62,8 @@ export interface Allowance {
   limits: WorkLimits
   /** Why nothing runs; `null` while work may run. */
   pause: Pause | null
+  /** True while the share is less than the donor set, because the machine is hot or busy. */
+  isBackingOff: boolean
 }
 
 /** The donor's calendar: the local time at `nowMs`, milliseconds since 1970. */
@@ -139,6 +141,7 @@ export function allowanceOf(state: GovernorState, nowMs: number, calendar: Calen
         isMetered || (dataCapBytes !== null && dataDay.bytes >= dataCapBytes * smallCodecShare),
     },
     pause,
+    isBackingOff: factor < 1,
   }
 }
 
@@ -158,7 +161,6 @@ function pauseAt(state: GovernorState, nowMs: number, calendar: Calendar): Pause
     return { reason: 'schedule', untilMs: minutes === null ? null : minuteMs + minutes * 60_000 }
   }
   if (!settings.runsHidden && state.isHidden) return { reason: 'hidden', untilMs: null }
-  if (settings.backsOff && pressureFactor(state.pressure) === 0) return { reason: 'pressure', untilMs: null }
   return null
 }
 

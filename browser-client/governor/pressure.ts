@@ -21,8 +21,11 @@ export interface Pressure {
   sinceMs: number
 }
 
-/** Factors on the donor's duty cycle. The last one is a pause. */
-export const rungs = [1, 0.75, 0.5, 0.25, 0] as const
+/**
+ * Factors on the donor's duty cycle. The last is no pause: a tenth of a half share warms nothing, and the tab stays in the run,
+ * also on a machine that is busy with the run's other peers.
+ */
+export const rungs = [1, 0.75, 0.5, 0.25, 0.1] as const
 
 /** The API reports at most once a second and averages; ten seconds show what the last rung has brought. */
 const downEveryMs = 10_000
@@ -33,7 +36,7 @@ const upEveryMs = 60_000
 /** Before anything was measured. */
 export const calm: Pressure = { level: 'nominal', rung: 0, sinceMs: Number.NEGATIVE_INFINITY }
 
-/** The factor on the duty cycle: 0 to 1. */
+/** The factor on the duty cycle: 0.1 to 1. */
 export function pressureFactor({ rung }: Pressure): number {
   return rungs[rung]!
 }

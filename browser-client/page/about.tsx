@@ -10,6 +10,7 @@ export function About({ page }: PartProps) {
   const { card } = stage
   const isVerified = page.snapshot.value?.job != null
   const { settings, dataDay } = page.governor.value
+  const { limits, isBackingOff } = page.allowance.value
   return (
     <section class="card" aria-labelledby="about">
       <h2 id="about">What you are lending it to</h2>
@@ -31,8 +32,8 @@ export function About({ page }: PartProps) {
         </dd>
         <dt>Takes now</dt>
         <dd>
-          {percent(page.allowance.value.limits.dutyCycle)} of the time, {settings.threads} of {page.cores}{' '}
-          threads
+          {percent(limits.dutyCycle)} of the time, {limits.threads} of {page.cores} threads
+          {isBackingOff && '; less than you set, because the computer is busy or hot'}
         </dd>
         <dt>Data today</dt>
         <dd>

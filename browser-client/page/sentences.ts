@@ -55,8 +55,6 @@ export function pauseSentence({ reason, untilMs }: Pause, nowMs: number): string
       return untilMs === null ? 'Paused: your schedule has no open day.' : `Your schedule says no${until}.`
     case 'hidden':
       return 'Paused while this tab is in the background.'
-    case 'pressure':
-      return 'Paused until your computer is less busy.'
     default:
       return unreachable(reason)
   }

@@ -32,7 +32,7 @@ export function SettingsSection({ page, sensors }: SettingsProps) {
           {sensors.hasPressure && (
             <Switch
               name="Make way when the computer is busy or hot"
-              help="Takes a quarter less every ten seconds of it, and comes back slowly."
+              help="Takes less and less, down to a tenth, and comes back slowly."
               isOn={settings.backsOff}
               onChange={(backsOff) => page.change({ backsOff })}
             />

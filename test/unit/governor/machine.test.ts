@@ -150,18 +150,6 @@ describe('what pauses the work, and what the donor is told', () => {
       { schedule: { ...nights, days: Array(7).fill(false) } },
       { reason: 'schedule', untilMs: null },
     ],
-    [
-      'heat that lasts',
-      [0, 1, 2, 3].map((n) => [n * 10 * second, pressure('serious')] as const),
-      {},
-      { reason: 'pressure', untilMs: null },
-    ],
-    [
-      'heat, not when told to ignore it',
-      [0, 1, 2, 3].map((n) => [n * 10 * second, pressure('serious')] as const),
-      { backsOff: false },
-      null,
-    ],
   ]
   test.each(cases)('%s', (_name, events, with_, pause) => {
     const allowance = lived(events, with_)
@@ -189,17 +177,25 @@ describe('how much may run', () => {
     })
   })
 
-  test('heat takes a quarter at once and another every ten seconds; a calm minute gives one back', () => {
+  test('heat takes a quarter at once and another every ten seconds; a calm minute gives one back; a tenth always stays', () => {
     const duty = (...events: (readonly [number, GovernorEvent])[]) => lived(events).limits.dutyCycle
     const hot = [0, pressure('serious')] as const
     expect(duty(hot)).toBeCloseTo(0.6)
     expect(duty(hot, [9 * second, tick])).toBeCloseTo(0.6)
     expect(duty(hot, [10 * second, tick])).toBeCloseTo(0.4)
     expect(duty([0, pressure('critical')])).toBeCloseTo(0.4)
+    const melting = [0, 10, 20, 30, 40].map((at) => [at * second, pressure('critical')] as const)
+    expect(duty(...melting)).toBeCloseTo(0.08)
     const cooled = [hot, [10 * second, tick], [11 * second, pressure('fair')]] as const
     expect(duty(...cooled, [70 * second, tick])).toBeCloseTo(0.4)
     expect(duty(...cooled, [71 * second, tick])).toBeCloseTo(0.6)
     expect(duty(...cooled, [71 * second, tick], [131 * second, tick])).toBeCloseTo(0.8)
+  })
+
+  test('a donor may tell the tab to ignore the heat', () => {
+    const hot = [[0, pressure('critical')]] as const
+    expect(lived(hot)).toMatchObject({ limits: { dutyCycle: 0.4 }, isBackingOff: true })
+    expect(lived(hot, { backsOff: false })).toMatchObject({ limits: { dutyCycle: 0.8 }, isBackingOff: false })
   })
 
   test('heat that comes and goes within ten seconds moves nothing after its first rung', () => {
@@ -309,16 +305,7 @@ test('whatever happens, work runs only when no rule says no, and never beyond th
     ),
     { numRuns: 400, seed: 11 },
   )
-  expect([...told].sort()).toEqual([
-    'asked',
-    'battery',
-    'data',
-    'hidden',
-    'pressure',
-    'runs',
-    'schedule',
-    'snoozed',
-  ])
+  expect([...told].sort()).toEqual(['asked', 'battery', 'data', 'hidden', 'runs', 'schedule', 'snoozed'])
 })
 
 describe('settings that come back from storage', () => {
