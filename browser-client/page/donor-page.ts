@@ -155,7 +155,7 @@ export class DonorPage {
       if (attempt === this.#attempt) this.#adopt(donation)
       else await donation.stop()
     } catch (error) {
-      if (attempt === this.#attempt) this.#fail(error)
+      if (attempt === this.#attempt) this.#failAndTell(error)
     }
   }
 
@@ -259,7 +259,7 @@ export class DonorPage {
     this.observe({ kind: 'moved', bytes: bytesUp + bytesDown })
     if (snapshot.failure !== null) this.#fail(snapshot.failure)
     else if (snapshot.job !== null && snapshot.job.owner !== stage.card.owner)
-      this.#fail(otherOwner(stage.card, snapshot.job))
+      this.#failAndTell(otherOwner(stage.card, snapshot.job))
     else if (snapshot.phase === 'ended') this.#end(stage.asked === 'finish' ? 'finished' : 'run-over')
   }
 
@@ -290,12 +290,14 @@ export class DonorPage {
 
   #fail(error: unknown): void {
     this.stage.value = { kind: 'failed', error }
-    this.write({
-      atMs: this.#init.now(),
-      level: 'error',
-      text: error instanceof Error ? error.message : String(error),
-    })
     this.#release()
+  }
+
+  /** The same for what the peer did not find out itself, and so has not written down. */
+  #failAndTell(error: unknown): void {
+    const text = error instanceof Error ? error.message : String(error)
+    this.write({ atMs: this.#init.now(), level: 'error', text })
+    this.#fail(error)
   }
 
   /** Lets the donation go; what it still says is not listened to. */

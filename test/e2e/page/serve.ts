@@ -4,7 +4,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { build } from 'esbuild'
-import { startPageServer } from '../../../node/page-server.ts'
+import { type PageServer, startPageServer } from '../../../node/page-server.ts'
 import { root } from '../../integration/peers/program.ts'
 import { card, fragment, type SceneName } from './scenes.ts'
 
@@ -15,8 +15,8 @@ export interface ScenePage {
   close(): Promise<void>
 }
 
-/** Builds the page and serves it on a free port of this machine. */
-export async function servePage(): Promise<ScenePage> {
+/** Builds the page with scenes and serves it. */
+export async function serveScenes(): Promise<ScenePage> {
   const folder = await mkdtemp(join(tmpdir(), 'starling-page-'))
   await build({
     absWorkingDir: root,
@@ -30,18 +30,19 @@ export async function servePage(): Promise<ScenePage> {
     logLevel: 'warning',
   })
   await writeFile(join(folder, 'index.html'), await readFile(join(root, 'browser-client/page/index.html')))
-  const server = await startPageServer({
-    folder,
-    host: '127.0.0.1',
-    port: 0,
-    cardOf: (job) => (job === card.job ? card : undefined),
-  })
+  const { url, close } = await serve(folder)
   return {
-    urlOf: (scene, silent = false) => `${server.url}?scene=${scene}${silent ? '&silent' : ''}${fragment}`,
-    origin: new URL(server.url).origin,
+    urlOf: (scene, silent = false) => `${url}?scene=${scene}${silent ? '&silent' : ''}${fragment}`,
+    origin: new URL(url).origin,
     close: async () => {
-      await server.close()
+      await close()
       await rm(folder, { recursive: true })
     },
   }
+}
+
+/** Serves a build of the page, and the card of the scenes' job, on a free port of this machine. */
+export function serve(folder: string): Promise<PageServer> {
+  const cardOf = (job: string) => (job === card.job ? card : undefined)
+  return startPageServer({ folder, host: '127.0.0.1', port: 0, cardOf })
 }

@@ -197,11 +197,19 @@ test('a job of another owner than the one on offer is left, and said to be', asy
   expect(table.told.at(-1)).toBe('stop')
 })
 
-test('a failure ends the donation with its reason, and the log has it', async () => {
+test('a peer that cannot start is a failure with its reason, and the log has it', async () => {
+  const table = await new Table({
+    loadPeer: () => Promise.reject(new SwarmError('DOWNLOAD_FAILED', 'no peer.js')),
+  }).giving()
+  expect(stageOf(table)).toMatchObject({ kind: 'failed', error: { code: 'DOWNLOAD_FAILED' } })
+  expect(table.page.log.value).toMatchObject([{ level: 'error', text: 'no peer.js' }])
+})
+
+test('a failure ends the donation with its reason, which its peer has logged', async () => {
   const table = await new Table().giving()
   table.say({ failure: new SwarmError('OUT_OF_MEMORY', 'too little') })
   expect(stageOf(table)).toMatchObject({ kind: 'failed', error: { code: 'OUT_OF_MEMORY' } })
-  expect(table.page.log.value.at(-1)).toMatchObject({ level: 'error', text: 'too little' })
+  expect(table.page.log.value).toEqual([])
   expect(table.told.at(-1)).toBe('stop')
 })
 
