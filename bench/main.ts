@@ -31,7 +31,7 @@ interface Measurement {
 }
 
 const measurements: readonly Measurement[] = [
-  { name: 'step', summary: 'a training step, by three forward passes of onnxruntime', run: benchStep },
+  { name: 'step', summary: 'a training step, by its limits, TF.js and PyTorch', run: benchStep },
   {
     name: 'reduce',
     summary: 'an average of real peers, by a raw TCP stream',

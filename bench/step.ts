@@ -1,223 +1,190 @@
 /**
- * How far a training step is from the limit: three times the model's own forward pass (one forward, two products of the same
- * size for each on the way back), both on onnxruntime, same batch, same threads, same run.
+ * A training step against its limits: three times onnxruntime's own forward pass (one forward, two products of the same size for
+ * each on the way back), the machine's own matrix product, TensorFlow.js on WebAssembly, and PyTorch on the same cores.
  *
- * The two are measured in alternation and compared within each round, so that a machine that slows down half-way slows
- * both. A round's time is the best of its repeats, since other programs only ever add time; across rounds median, tenth and
- * ninetieth percentile are given.
+ * Every contender is a process that trains the same model with the same batch; they take turns, one at a time, and are compared
+ * within each round, so that a machine that slows down half-way slows all of them. A round's time is the best of its repeats,
+ * since other programs only ever add time; across rounds the median is told, with least and greatest.
  */
-import { readFile } from 'node:fs/promises'
-import type { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-common'
-import * as onnxruntimeNode from 'onnxruntime-node'
-import * as onnxruntimeWeb from 'onnxruntime-web'
-import type { Backend } from '../engine/backends/backend.ts'
-import { openNativeBackend } from '../engine/backends/native.ts'
-import type { OrtRuntime } from '../engine/backends/session.ts'
-import { openWasmBackend } from '../engine/backends/wasm.ts'
-import { compileProgram, type TrainingProgram, type TrainingSpec } from '../engine/program.ts'
-import { Trainer } from '../engine/trainer.ts'
-import { type Random, seededRandom } from '../protocols/core/random.ts'
-import type { Batch, Tensor } from '../protocols/core/tensor.ts'
+import { Child } from './child.ts'
+import { quantile, type Spread, spreadOf, spreadText, tableText } from './statistics.ts'
+import { matmulOperations, type Opened, type SubjectCalls, type Work } from './step/calls.ts'
+import { type Case, type CaseName, caseNames, cases } from './step/cases.ts'
+import { Torch } from './step/torch.ts'
 
-/** One line of the result. Times in milliseconds; ratios are to three forward passes, so 1 is the limit. */
+/** One line of the result. Ratios are of the same round; null where the contender has nothing to compare with. */
 export interface StepRow {
   model: string
-  backend: 'native' | 'wasm'
-  threads: number
   batch: number
-  forward_ms: number
-  gradient_ms: number
-  step_ms: number
-  gradient_ratio: number
-  step_ratio: number
-  step_ratio_p10: number
-  step_ratio_p90: number
-}
-
-interface ModelCase {
-  name: string
-  file: URL
-  spec: TrainingSpec
-  repeats: number
-}
-
-const rounds = 15
-
-const models: readonly ModelCase[] = [
-  {
-    name: 'mnist cnn',
-    file: new URL('../examples/mnist/cnn.onnx', import.meta.url),
-    spec: {
-      batch: 32,
-      loss: 'softmax_cross_entropy',
-      optimizer: { kind: 'sgd', momentum: 0.9, weightDecay: 0 },
-    },
-    repeats: 20,
-  },
-  {
-    name: 'shakespeare gpt',
-    file: new URL('../examples/shakespeare/gpt.onnx', import.meta.url),
-    spec: {
-      batch: 8,
-      loss: 'softmax_cross_entropy',
-      optimizer: { kind: 'adamw', beta1: 0.9, beta2: 0.95, epsilon: 1e-8, weightDecay: 0.1 },
-    },
-    repeats: 3,
-  },
-]
-
-interface Setting {
-  backend: 'native' | 'wasm'
+  engine: string
   threads: number
-  runtime: OrtRuntime
-  open(): Promise<Backend>
+  /** Why it did not take part; the numbers are null then. */
+  absent: string | null
+  steps_per_s: number | null
+  step_ms: Spread | null
+  /** Step by three forward passes; 1 is the limit. */
+  of_limit: Spread | null
+  /** Operations a second, as a share of what onnxruntime's product of large matrices reaches here. */
+  of_matmul: number | null
+  /** How many times faster than TF.js on one thread: with its own gradients, and with those of products rewritten. */
+  by_tfjs: number | null
+  by_tuned_tfjs: number | null
+  /** How many times faster than PyTorch with as many threads. */
+  by_pytorch: number | null
+  /** From the model file to the training graphs. */
+  build_ms: number | null
+  /** Largest resident memory of the process, everything that it compares with included. */
+  peak_memory_mb: number | null
 }
 
-/** WebAssembly has one row: its thread count is fixed by the first model that the process loads. */
-const settings: readonly Setting[] = [
-  nativeSetting(1),
-  nativeSetting(2),
-  {
-    backend: 'wasm',
-    threads: 1,
-    runtime: onnxruntimeWeb,
-    open: async () => openWasmBackend(onnxruntimeWeb, { threads: 1 }),
-  },
-]
+/** Rounds that are counted; one before them warms up. */
+const roundCount = 3
 
-function nativeSetting(threads: number): Setting {
-  return { backend: 'native', threads, runtime: onnxruntimeNode, open: () => openNativeBackend({ threads }) }
+const tfjs = { shipped: 'TF.js as shipped', tuned: 'TF.js tuned' } as const
+
+interface Contender {
+  engine: string
+  threads: number
+  open(model: CaseName): Promise<Opened>
+  run(work: Work, repeats: number): Promise<number>
+  memory(): Promise<number>
+  close(): Promise<void>
 }
 
-/** Measures every model in every setting, about a minute in all; prints a line for each unless `json`. */
-export async function benchStep({
-  json,
-  signal,
-}: {
-  json: boolean
-  signal?: AbortSignal
-}): Promise<StepRow[]> {
-  const rows: StepRow[] = []
-  for (const model of models) {
-    for (const setting of settings) {
-      const row = await measure(model, setting, signal)
-      rows.push(row)
-      if (!json) console.log(lineOf(row))
+function contenders(model: CaseName): Contender[] {
+  const rows: [name: string, engine: string, how: string, threads: number][] = [
+    ['bench-step-engine', 'native', 'native', 1],
+    ['bench-step-engine', 'native', 'native', 2],
+    ['bench-step-engine', 'wasm', 'wasm', 1],
+    ['bench-step-engine', 'wasm', 'wasm', 2],
+    ['bench-step-engine', 'webgpu', 'webgpu', 1],
+    ['bench-step-tfjs', tfjs.shipped, 'as shipped', 1],
+    ['bench-step-tfjs', tfjs.tuned, 'tuned', 1],
+  ]
+  const children = rows.map(([name, engine, how, threads]): Contender => {
+    const child = new Child<SubjectCalls>(name)
+    return {
+      engine,
+      threads,
+      open: (chosen) => child.ask('open', { model: chosen, threads, how }),
+      run: (work, repeats) => child.ask('run', { work, repeats }),
+      memory: () => child.ask('memory', null),
+      close: () => child.close(),
     }
+  })
+  const torches = [1, 2].map((threads): Contender => {
+    const torch = new Torch(model, threads)
+    return {
+      engine: 'PyTorch',
+      threads,
+      open: () => torch.open(),
+      run: (_, repeats) => torch.run(repeats),
+      memory: () => torch.memory(),
+      close: () => torch.close(),
+    }
+  })
+  return [...children, ...torches]
+}
+
+/** Measures every model, some minutes in all; prints a table for each unless `json`. */
+export async function benchStep({ json }: { json: boolean }): Promise<StepRow[]> {
+  const rows: StepRow[] = []
+  for (const model of caseNames) {
+    const measured = await measure(model)
+    rows.push(...measured)
+    if (!json)
+      process.stdout.write(`\n${cases[model].title}, batch ${cases[model].batch}\n${table(measured)}`)
   }
   return rows
 }
 
-async function measure(
-  model: ModelCase,
-  setting: Setting,
-  signal: AbortSignal | undefined,
-): Promise<StepRow> {
-  const bytes = new Uint8Array(await readFile(model.file))
-  const backend = await setting.open()
-  const program = await compileProgram(bytes, model.spec, backend)
-  const batch = randomBatch(program, seededRandom(1))
-  const trainer = Trainer.create(program, backend)
-  const forward = await forwardPass(bytes, setting, batch)
-  const into = new Float32Array(program.parameterCount)
-  const subjects = [
-    () => forward.run(),
-    () => trainer.gradient(batch, { into }),
-    () => trainer.steps([batch], [1e-4]),
-  ]
-  const times = await interleaved(subjects, model.repeats, signal)
-  await Promise.all([trainer.release(), forward.release()])
-  const [forwards, gradients, steps] = times as [number[], number[], number[]]
-  const ratios = steps.map((step, round) => step / (3 * forwards[round]!))
-  return {
-    model: model.name,
-    backend: setting.backend,
-    threads: setting.threads,
-    batch: model.spec.batch,
-    forward_ms: quantile(forwards, 0.5),
-    gradient_ms: quantile(gradients, 0.5),
-    step_ms: quantile(steps, 0.5),
-    gradient_ratio: quantile(
-      gradients.map((gradient, round) => gradient / (3 * forwards[round]!)),
-      0.5,
-    ),
-    step_ratio: quantile(ratios, 0.5),
-    step_ratio_p10: quantile(ratios, 0.1),
-    step_ratio_p90: quantile(ratios, 0.9),
-  }
+/** What a contender did in each round, in ms. */
+interface Times {
+  contender: Contender
+  opened: Opened
+  rounds: Partial<Record<Work, number>>[]
+  memoryMb: number
 }
 
-/** For each subject the best time of each round, in ms. The first round warms up and is not counted. */
-async function interleaved(
-  subjects: readonly (() => Promise<unknown>)[],
-  repeats: number,
-  signal: AbortSignal | undefined,
-): Promise<number[][]> {
-  const times: number[][] = subjects.map(() => [])
-  for (let round = -1; round < rounds; round++) {
-    for (const [index, subject] of subjects.entries()) {
-      let best = Number.POSITIVE_INFINITY
-      for (let repeat = 0; repeat < repeats; repeat++) {
-        signal?.throwIfAborted()
-        const startedAt = performance.now()
-        await subject()
-        best = Math.min(best, performance.now() - startedAt)
-      }
-      if (round >= 0) times[index]!.push(best)
+async function measure(model: CaseName): Promise<StepRow[]> {
+  const field: Times[] = []
+  const started = contenders(model)
+  try {
+    for (const contender of started) {
+      const opened = await contender.open(model)
+      field.push({ contender, opened, rounds: [], memoryMb: 0 })
     }
+    for (let round = -1; round < roundCount; round++) {
+      for (const times of field) await playRound(times, cases[model], round >= 0)
+    }
+    for (const times of field) if (!times.opened.absent) times.memoryMb = await times.contender.memory()
+  } finally {
+    await Promise.all(started.map((contender) => contender.close()))
   }
-  return times
+  return field.map((times) => rowOf(cases[model], times, field))
 }
 
-/** The model file itself, by onnxruntime with its own defaults, nothing of ours in between. */
-async function forwardPass(bytes: Uint8Array, { runtime, threads, backend }: Setting, batch: Batch) {
-  const session = await runtime.InferenceSession.create(bytes, {
-    executionProviders: [backend === 'wasm' ? 'wasm' : 'cpu'],
-    intraOpNumThreads: threads,
-    logSeverityLevel: 4,
-  })
-  const feeds: Record<string, OrtTensor> = {}
-  for (const value of session.inputMetadata) {
-    feeds[value.name] = asModelTakes(runtime, value, batch.inputs[value.name]!)
-  }
-  return { run: () => session.run(feeds), release: () => session.release() }
+async function playRound(
+  { contender, opened, rounds }: Times,
+  { repeats }: Case,
+  isCounted: boolean,
+): Promise<void> {
+  const times: Partial<Record<Work, number>> = {}
+  for (const work of opened.works) times[work] = await contender.run(work, repeats)
+  if (isCounted && opened.works.length > 0) rounds.push(times)
 }
 
-/** Training graphs take token ids as int32; the model file may ask for int64. */
-function asModelTakes(runtime: OrtRuntime, value: InferenceSession.ValueMetadata, tensor: Tensor): OrtTensor {
-  if (value.isTensor && value.type === 'int64') {
-    return new runtime.Tensor('int64', BigInt64Array.from(tensor.data as Int32Array, BigInt), tensor.shape)
-  }
-  return tensor.dtype === 'float32'
-    ? new runtime.Tensor('float32', tensor.data as Float32Array, tensor.shape)
-    : new runtime.Tensor('int32', tensor.data as Int32Array, tensor.shape)
-}
-
-function randomBatch({ inputs, labels, classes }: TrainingProgram, random: Random): Batch {
-  const fill = (
-    { dtype, shape }: { dtype: 'float32' | 'int32'; shape: readonly number[] },
-    bound: number,
-  ): Tensor => {
-    const length = shape.reduce((product, size) => product * size, 1)
-    return dtype === 'float32'
-      ? { dtype, shape, data: Float32Array.from({ length }, () => random.next()) }
-      : { dtype, shape, data: Int32Array.from({ length }, () => random.integer(bound)) }
-  }
-  const bound = classes ?? 1
-  const samples = inputs.map((input) => [input.name, fill(input, bound)] as const)
-  return { inputs: Object.fromEntries(samples), labels: fill(labels, bound) }
-}
-
-function quantile(values: readonly number[], share: number): number {
-  const sorted = [...values].sort((a, b) => a - b)
-  return sorted[Math.round(share * (sorted.length - 1))]!
-}
-
-function lineOf(row: StepRow): string {
-  const ms = (value: number) => `${value.toFixed(2)} ms`
-  return (
-    `${row.model}, ${row.backend} ${row.threads}t, batch ${row.batch}: forward ${ms(row.forward_ms)}, ` +
-    `gradient ${ms(row.gradient_ms)} (${row.gradient_ratio.toFixed(2)} of 3 forwards), step ${ms(row.step_ms)} ` +
-    `(${row.step_ratio.toFixed(2)}, ${row.step_ratio_p10.toFixed(2)} to ${row.step_ratio_p90.toFixed(2)})`
+function rowOf({ title, batch }: Case, times: Times, field: readonly Times[]): StepRow {
+  const { contender, opened, rounds, memoryMb } = times
+  const { engine, threads } = contender
+  const steps = rounds.map(({ step }) => step!)
+  const isOurs = opened.operations !== undefined
+  const others = (name: string, of: number) =>
+    field.find((other) => other.contender.engine === name && other.contender.threads === of)
+  const median = (ratios: number[]) => (ratios.length === 0 ? null : quantile(ratios, 0.5))
+  const by = (other: Times | undefined) =>
+    isOurs ? median((other?.rounds ?? []).map(({ step }, round) => step! / steps[round]!)) : null
+  const shares = rounds.flatMap(({ step, matmul }) =>
+    isOurs ? [(3 * opened.operations!) / step! / (matmulOperations / matmul!)] : [],
   )
+  const limits = rounds.flatMap(({ step, forward }) => (forward === undefined ? [] : [step! / (3 * forward)]))
+  return {
+    model: title,
+    batch,
+    engine,
+    threads,
+    absent: opened.absent ?? null,
+    steps_per_s: steps.length === 0 ? null : 1000 / quantile(steps, 0.5),
+    step_ms: steps.length === 0 ? null : spreadOf(steps),
+    of_limit: limits.length === 0 ? null : spreadOf(limits),
+    of_matmul: median(shares),
+    by_tfjs: by(others(tfjs.shipped, 1)),
+    by_tuned_tfjs: by(others(tfjs.tuned, 1)),
+    by_pytorch: by(others('PyTorch', threads)),
+    build_ms: opened.buildMs ?? null,
+    peak_memory_mb: opened.absent === undefined ? memoryMb : null,
+  }
+}
+
+function table(rows: readonly StepRow[]): string {
+  const number = (value: number | null, digits = 2) => (value === null ? '' : value.toFixed(digits))
+  const heading = ['', 'threads', 'steps/s', 'ms', 'of 3 forwards', 'of matmul']
+  const compared = ['by TF.js', 'by tuned', 'by PyTorch', 'build ms', 'memory MB']
+  const there = rows.filter(({ absent }) => absent === null)
+  const missing = rows.filter(({ absent }) => absent !== null)
+  const lines = there.map((row) => [
+    row.engine,
+    `${row.threads}`,
+    number(row.steps_per_s, 1),
+    row.step_ms === null ? '' : spreadText(row.step_ms, 1),
+    row.of_limit === null ? '' : spreadText(row.of_limit, 2),
+    row.of_matmul === null ? '' : `${(100 * row.of_matmul).toFixed(0)} %`,
+    number(row.by_tfjs),
+    number(row.by_tuned_tfjs),
+    number(row.by_pytorch),
+    number(row.build_ms, 0),
+    number(row.peak_memory_mb, 0),
+  ])
+  const absent = missing.map(({ engine, threads, absent }) => `${engine}, ${threads} threads: ${absent}\n`)
+  return tableText([[...heading, ...compared], ...lines]) + absent.join('')
 }

@@ -20,6 +20,7 @@ import { readModel } from './onnx/read.ts'
 import type { ShapeInference } from './onnx/resolve.ts'
 import { sizeOf, type TensorType } from './onnx/types.ts'
 import { writeModel } from './onnx/write.ts'
+import { operationsOf } from './operations.ts'
 import { addStep } from './optimizers/graph-step.ts'
 import type { OptimizerSpec } from './optimizers/spec.ts'
 
@@ -69,6 +70,8 @@ export interface TrainingProgram {
   labels: ProgramInput
   /** Classes that the labels choose from; null where they are values. */
   classes: number | null
+  /** Floating-point operations of a forward pass over the batch; a step is about three of them. */
+  operations: number
   /**
    * ONNX. Inputs: the samples, `labels`, every parameter. Outputs: `loss` [], `gradient` f32[parameterCount], where a statistic's
    * entry is its value minus its next one: subtracting the mean of many peers' entries gives the mean of their next values.
@@ -132,6 +135,7 @@ export async function compileProgram(
     inputs: imported.inputs.filter(({ name }) => name !== labels.name).map(asProgramInput),
     labels: asProgramInput(labels),
     classes: classesOf(imported, spec),
+    operations: operationsOf(imported.nodes),
     gradientModel: gradientGraph(imported, spec, device),
     evaluationModel: evaluationGraph(imported, spec, device),
     ...stepGraph(imported, spec, device),

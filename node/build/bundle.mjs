@@ -59,8 +59,9 @@ export async function buildIfStale() {
 /**
  * Builds `entries`, or the programs.
  * @param {Record<string, string>} [entries] source files by the name of their bundle
+ * @param {import('esbuild').BuildOptions} [options] beside or instead of the usual ones
  */
-export async function build(entries = programs) {
+export async function build(entries = programs, options = {}) {
   const { build } = await import('esbuild')
   const startedMs = Date.now()
   const { outputFiles } = await build({
@@ -79,6 +80,7 @@ export async function build(entries = programs) {
     sourcemap: true,
     write: false,
     logLevel: 'warning',
+    ...options,
   }).catch(() => {
     // esbuild has said where and why; a stack of its own would only hide that
     process.stderr.write('error: the build failed\n')

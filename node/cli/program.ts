@@ -10,6 +10,7 @@ import type { Perform } from './action.ts'
 import { addCoordinatorStart } from './commands/coordinator-start.ts'
 import { addDoctor } from './commands/doctor.ts'
 import { addExport } from './commands/export.ts'
+import { addGradcheck } from './commands/gradcheck.ts'
 import { addLaunch } from './commands/launch.ts'
 import { addList } from './commands/list.ts'
 import { addNodeStart } from './commands/node-start.ts'
@@ -67,6 +68,7 @@ function createProgram(io: CliIo, perform: Perform, version: string): Command {
   addStop(program, perform)
   addExport(program, perform)
   addValidate(program, perform)
+  addGradcheck(program, perform)
   addDoctor(program, perform)
   addNodeStart(program.command('node').description('give compute to a swarm'), perform)
   addCoordinatorStart(

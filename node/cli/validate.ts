@@ -4,7 +4,6 @@
  */
 
 import { resolve } from 'node:path'
-import type { Backend } from '../../engine/backends/backend.ts'
 import { trainingSpec } from '../../engine/job-settings.ts'
 import { compileProgram, type TrainingProgram, type TrainingSpec } from '../../engine/program.ts'
 import { type ModelReport, refusal, type UnsupportedNode, validate } from '../../engine/validate.ts'
@@ -20,6 +19,7 @@ import { namingModel, readModelFile } from '../model-file.ts'
 import { bytes, count, printable } from '../terminal/format.ts'
 import type { CommonOptions } from './common-options.ts'
 import { type CliIo, writeJson } from './io.ts'
+import { openBackend } from './open-backend.ts'
 import { failureOf } from './render-error.ts'
 
 export interface ValidateOptions extends CommonOptions {
@@ -149,18 +149,6 @@ async function dataFacts(
   const opened = await openJobData(few, { ...where, signal: io.signal })
   requireFit(opened, { ...program, fields: spec.model.inputs })
   return { kind: data.kind, status: 'fits' }
-}
-
-/** Compiling asks the runtime for shapes, which any backend knows. */
-async function openBackend(): Promise<Backend> {
-  const { openNativeBackend } = await import('../../engine/backends/native.ts')
-  try {
-    return await openNativeBackend({ threads: 1 })
-  } catch (error) {
-    if (!(error instanceof SwarmError)) throw error
-    const { openWasmBackend } = await import('../../engine/backends/wasm.ts')
-    return openWasmBackend(await import('onnxruntime-web'), { threads: 1 })
-  }
 }
 
 /**

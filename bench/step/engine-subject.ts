@@ -1,0 +1,104 @@
+/**
+ * A subject of the step benchmark: Starling's engine on one backend, and onnxruntime itself beside it, in one process. `how` names
+ * the backend. Separate processes, because a WebAssembly module keeps the number of threads that it was loaded with.
+ */
+import type { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-common'
+import type { Backend } from '../../engine/backends/backend.ts'
+import { loadNativeRuntime, openNativeBackend } from '../../engine/backends/native.ts'
+import type { OrtRuntime } from '../../engine/backends/session.ts'
+import { openWasmBackend } from '../../engine/backends/wasm.ts'
+import { openWebGpuBackend } from '../../engine/backends/webgpu.ts'
+import { compileProgram } from '../../engine/program.ts'
+import { randomBatch } from '../../engine/random-batch.ts'
+import { Trainer } from '../../engine/trainer.ts'
+import { seededRandom } from '../../protocols/core/random.ts'
+import type { Tensor } from '../../protocols/core/tensor.ts'
+import { answer } from '../child.ts'
+import { matmulSide, type SubjectCalls, type Work } from './calls.ts'
+import { type Case, cases, specOf } from './cases.ts'
+import { matmulModel } from './models.ts'
+
+interface Setting {
+  runtime: OrtRuntime
+  backend: Backend
+  sessionOptions: InferenceSession.SessionOptions
+}
+
+let works: Partial<Record<Work, () => Promise<unknown>>> = {}
+
+answer<SubjectCalls>({
+  open: async ({ model, threads, how }) => {
+    const setting = await open(how, threads).catch((error: unknown) =>
+      error instanceof Error ? error.message.split('\n')[0]! : String(error),
+    )
+    if (typeof setting === 'string') return { absent: setting, works: [] }
+    const { buildMs, operations } = await prepare(setting, cases[model])
+    return { buildMs, operations, works: Object.keys(works) as Work[] }
+  },
+  run: async ({ work, repeats }) => {
+    let best = Number.POSITIVE_INFINITY
+    for (let repeat = 0; repeat < repeats; repeat++) {
+      const startedAt = performance.now()
+      await works[work]!()
+      best = Math.min(best, performance.now() - startedAt)
+    }
+    return best
+  },
+  memory: async () => process.resourceUsage().maxRSS / 1024,
+})
+
+async function open(how: string, threads: number): Promise<Setting> {
+  const sessionOptions = { intraOpNumThreads: threads, logSeverityLevel: 4 } as const
+  if (how === 'wasm') {
+    const runtime: OrtRuntime = await import('onnxruntime-web')
+    const backend = openWasmBackend(runtime, { threads })
+    return { runtime, backend, sessionOptions: { ...sessionOptions, executionProviders: ['wasm'] } }
+  }
+  const runtime = await loadNativeRuntime()
+  if (how === 'native') {
+    const backend = await openNativeBackend({ threads })
+    return { runtime, backend, sessionOptions: { ...sessionOptions, executionProviders: ['cpu'] } }
+  }
+  const executionProviders = [{ name: 'webgpu', preferredLayout: 'NCHW' }] as const
+  const backend = await openWebGpuBackend(runtime, { threads })
+  return { runtime, backend, sessionOptions: { ...sessionOptions, executionProviders } }
+}
+
+async function prepare(setting: Setting, model: Case): Promise<{ buildMs: number; operations: number }> {
+  const bytes = model.onnx()
+  const startedAt = performance.now()
+  const program = await compileProgram(bytes, specOf(model), setting.backend)
+  const buildMs = performance.now() - startedAt
+  const batch = randomBatch(program, seededRandom(1))
+  const trainer = Trainer.create(program, setting.backend)
+  const into = new Float32Array(program.parameterCount)
+  const forward = await session(setting, bytes, batch.inputs[program.inputs[0]!.name]!)
+  const side = [matmulSide, matmulSide]
+  const matrix = { dtype: 'float32', shape: side, data: new Float32Array(matmulSide ** 2).fill(0.5) } as const
+  works = {
+    step: () => trainer.steps([batch], [1e-4]),
+    gradient: () => trainer.gradient(batch, { into }),
+    forward,
+    matmul: await session(setting, matmulModel(matmulSide), matrix),
+  }
+  for (const work of Object.values(works)) await work()
+  return { buildMs, operations: program.operations }
+}
+
+/** A model file by onnxruntime with its own defaults, nothing of ours in between. Every input gets `tensor`. */
+async function session({ runtime, sessionOptions }: Setting, model: Uint8Array, tensor: Tensor) {
+  const loaded = await runtime.InferenceSession.create(model, sessionOptions)
+  const feeds: Record<string, OrtTensor> = {}
+  for (const input of loaded.inputMetadata) feeds[input.name] = asModelTakes(runtime, input, tensor)
+  return () => loaded.run(feeds)
+}
+
+/** Training graphs take token ids as int32; the model file asks for int64. */
+function asModelTakes(runtime: OrtRuntime, value: InferenceSession.ValueMetadata, tensor: Tensor): OrtTensor {
+  if (value.isTensor && value.type === 'int64') {
+    return new runtime.Tensor('int64', BigInt64Array.from(tensor.data as Int32Array, BigInt), tensor.shape)
+  }
+  return tensor.dtype === 'float32'
+    ? new runtime.Tensor('float32', tensor.data as Float32Array, tensor.shape)
+    : new runtime.Tensor('int32', tensor.data as Int32Array, tensor.shape)
+}

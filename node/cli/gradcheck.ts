@@ -1,0 +1,101 @@
+/**
+ * Body of `starling gradcheck`: compiles a model as a peer would and checks its gradients on a random batch. What is compared,
+ * and when a gradient is wrong, is engine/gradient-check.ts's.
+ */
+
+import { resolve } from 'node:path'
+import type { BackendName } from '../../engine/backends/backend.ts'
+import { checkGradients, type ParameterCheck } from '../../engine/gradient-check.ts'
+import type { LossKind } from '../../engine/loss.ts'
+import { compileProgram } from '../../engine/program.ts'
+import { randomBatch } from '../../engine/random-batch.ts'
+import { refuse, validate } from '../../engine/validate.ts'
+import { seededRandom } from '../../protocols/core/random.ts'
+import { exitCodes } from '../exit-codes.ts'
+import { namingModel, readModelFile } from '../model-file.ts'
+import { count, printable } from '../terminal/format.ts'
+import type { CommonOptions } from './common-options.ts'
+import { type CliIo, writeJson } from './io.ts'
+import { openBackend } from './open-backend.ts'
+import { table } from './table.ts'
+
+export interface GradcheckOptions extends CommonOptions {
+  /** Path of an ONNX model, as typed. */
+  path: string
+  backend: BackendName
+  loss: LossKind | undefined
+  /** Samples, >= 1. */
+  batch: number
+  /** >= 1. */
+  directions: number
+  /** In (0, 1). */
+  tolerance: number
+  /** 32 bits. */
+  seed: number
+}
+
+/**
+ * Prints a line for each parameter and the verdict; 1 when a gradient is wrong.
+ * @throws {SwarmError} as reading, compiling and running the model do.
+ */
+export async function runGradcheck(options: GradcheckOptions, io: CliIo): Promise<number> {
+  const path = resolve(io.cwd, options.path)
+  const model = await readModelFile(path)
+  const loss = options.loss ?? (await lossOf(path, model))
+  const backend = await openBackend(options.backend)
+  const optimizer = { kind: 'sgd', momentum: 0, weightDecay: 0 } as const
+  const spec = { batch: options.batch, loss, optimizer }
+  const program = await namingModel(path, () => compileProgram(model, spec, backend))
+  const random = seededRandom(options.seed)
+  const { directions, tolerance } = options
+  const checks = await checkGradients(program, backend, randomBatch(program, random), {
+    random,
+    directions,
+    tolerance,
+    signal: io.signal,
+  })
+  const worst = checks.toSorted((a, b) => rank(b) - rank(a))[0]!
+  const isRight = worst.verdict !== 'wrong'
+  if (options.json) {
+    writeJson(io, { success: isRight, backend: backend.name, loss, worst: worst.name, parameters: checks })
+  } else {
+    io.stdout.write(report(checks))
+    io.stdout.write(
+      isRight ? `${conclusion(checks)}\n` : `'${printable(worst.name)}' has a wrong gradient.\n`,
+    )
+  }
+  return isRight ? exitCodes.ok.code : exitCodes.failed.code
+}
+
+async function lossOf(path: string, model: Uint8Array): Promise<LossKind> {
+  const { losses } = await namingModel(path, async () => {
+    const seen = validate(model)
+    refuse(seen.unsupported)
+    return seen
+  })
+  return losses[0]!
+}
+
+/** Wrong ones before unclear ones before right ones, then by error. */
+function rank({ verdict, error }: ParameterCheck): number {
+  return error + { right: 0, unclear: 1e6, wrong: 1e12 }[verdict]
+}
+
+function report(checks: readonly ParameterCheck[]): string {
+  const lines = checks.map(({ name, shape, analytic, numeric, error, uncertainty, verdict }) => [
+    printable(name),
+    `[${shape.join(', ')}]`,
+    analytic.toExponential(3),
+    numeric.toExponential(3),
+    error.toExponential(1),
+    uncertainty.toExponential(1),
+    verdict,
+  ])
+  return table(['PARAMETER', 'SHAPE', 'GRADIENT', 'DIFFERENCE', 'ERROR', 'UNCERTAINTY', ''], lines)
+}
+
+function conclusion(checks: readonly ParameterCheck[]): string {
+  const unclear = checks.filter(({ verdict }) => verdict === 'unclear').length
+  const rest = unclear === 0 ? '' : `; of ${count(unclear)} the loss depends too little to tell`
+  return `The gradients of ${count(checks.length - unclear)} parameters agree with differences of the loss${rest}.`
+}
