@@ -1,12 +1,15 @@
 /**
- * Compares a program's gradients with central differences of its own loss, parameter by parameter, along random directions.
+ * Compares a program's gradients with central differences of its own loss, parameter by parameter: along the gradient itself,
+ * where the loss changes most and small steps can be told from noise, and along random directions, where a part that the
+ * gradient lacks shows.
  *
  * For a direction v and a step h, φ± are the float32 values of φ ± h·v, and two numbers are compared: L(φ+) - L(φ-), and g·(φ+ - φ-)
  * with the gradient g at φ. Taking the displacement as float32 holds it, and not as 2h·v, leaves no error of rounding φ.
  *
  * A loss in float32 has an error of about 2^-22 of its size, so small steps drown in noise and large ones see the curvature. The
- * step is therefore found by halving (Ridders 1982; Press et al., "Numerical Recipes", section 5.7): where two neighbouring
- * steps agree best, what they disagree by, and the noise, is the uncertainty of the difference. A gradient is *wrong* when
+ * step is therefore found by halving (Ridders 1982; Press et al., "Numerical Recipes", section 5.7): where three steps in a row
+ * agree best, what they disagree by, and the noise, is the uncertainty of the difference. (Two agree by chance where a network has
+ * kinks: a Relu that a step crosses bends the loss like a corner.) A gradient is *wrong* when
  * it lies outside that and the tolerance, and *unclear* when the uncertainty itself is larger than what is measured, as
  * for a bias in front of a normalisation, on which no loss depends.
  */
@@ -17,7 +20,7 @@ import type { TrainingProgram } from './program.ts'
 
 export interface GradientCheckOptions {
   random: Random
-  /** Random directions for each parameter, >= 1; the worst counts. */
+  /** Random directions for each parameter, beside its gradient's own, >= 1; the worst counts. */
   directions: number
   /** Largest share by which the two may differ, in (0, 1). */
   tolerance: number
@@ -43,8 +46,8 @@ export interface ParameterCheck {
 }
 
 /** Root mean square of the first step, as a share of the parameter's; halved up to `halvings` times. */
-const firstStep = 1 / 16
-const halvings = 7
+const firstStep = 1 / 32
+const halvings = 11
 /** Of a parameter of zeros, a step is a share of this: what initialisations usually have. */
 const sizeMin = 0.02
 /** Error of a loss in float32, as a share of it: four roundings of 2^-24, measured on means of up to 10^6 terms. */
@@ -115,10 +118,12 @@ async function checkParameter(
 ): Promise<ParameterCheck> {
   const slopes = gradient.subarray(parameter.offset, parameter.offset + parameter.length)
   let worst: ParameterCheck | undefined
-  for (let index = 0; index < directions; index++) {
-    const direction = Float32Array.from({ length: parameter.length }, () => random.normal())
+  const size = rootMeanSquare(slopes)
+  for (let index = 0; index <= directions; index++) {
+    if (index === 0 && size === 0) continue
+    const direction = slopes.map((slope) => (index === 0 ? slope / size : random.normal()))
     const best = await bestDifference(point, parameter, direction, slopes, Math.abs(loss) * lossNoise)
-    const check = judge(parameter, best, rootMeanSquare(slopes) * Math.sqrt(parameter.length), tolerance)
+    const check = judge(parameter, best, size * Math.sqrt(parameter.length), tolerance)
     if (worst === undefined || severity(check) > severity(worst)) worst = check
   }
   return worst!
@@ -146,10 +151,11 @@ async function bestDifference(
   const start = here.slice()
   const size = Math.max(rootMeanSquare(start), sizeMin)
   let best: Difference = { analytic: 0, numeric: 0, uncertainty: Number.POSITIVE_INFINITY }
-  let previous: number | undefined
+  const seen: number[] = []
   try {
     for (let halving = 0; halving <= halvings; halving++) {
       const step = firstStep * size * 2 ** -halving
+      if (noise / step > best.uncertainty) break
       const sides: { values: Float32Array; loss: number }[] = []
       for (const sign of [1, -1]) {
         for (let i = 0; i < length; i++) here[i] = start[i]! + sign * step * direction[i]!
@@ -157,9 +163,8 @@ async function bestDifference(
       }
       const [ahead, behind] = sides as [(typeof sides)[0], (typeof sides)[0]]
       const numeric = (ahead.loss - behind.loss) / (2 * step)
-      const change = previous === undefined ? Number.POSITIVE_INFINITY : Math.abs(numeric - previous)
-      const uncertainty = change + noise / step
-      previous = numeric
+      const uncertainty = changeOf(numeric, seen) + noise / step
+      seen.push(numeric)
       if (!(uncertainty < best.uncertainty)) continue
       let moved = 0
       for (let i = 0; i < length; i++) moved += slopes[i]! * (ahead.values[i]! - behind.values[i]!)
@@ -169,6 +174,12 @@ async function bestDifference(
     here.set(start)
   }
   return best
+}
+
+/** How far the two before it were from `numeric`. */
+function changeOf(numeric: number, seen: readonly number[]): number {
+  if (seen.length < 2) return Number.POSITIVE_INFINITY
+  return Math.max(...seen.slice(-2).map((value) => Math.abs(numeric - value)))
 }
 
 function judge(

@@ -48,6 +48,10 @@ interface ModelFacts {
   notes: readonly string[]
   inputs: readonly { name: string; dtype: string; shape: readonly number[] }[]
   classes: number | null
+  /** Losses that fit the output, the likeliest first; the labels decide. */
+  losses: readonly string[]
+  /** Floating-point operations of a step on the batch in `inputs`. */
+  step_operations: number
 }
 
 interface JobFacts {
@@ -113,8 +117,8 @@ function refused(
 
 function modelFacts(
   path: string,
-  { parameterCount, parameters, inputs, classes }: TrainingProgram,
-  { opset, operators, warnings, notes }: ModelReport,
+  { parameterCount, parameters, inputs, classes, operations }: TrainingProgram,
+  { opset, operators, warnings, notes, losses }: ModelReport,
 ): ModelFacts {
   const frequent = Object.entries(operators).sort((a, b) => b[1] - a[1] || a[0].localeCompare(b[0]))
   return {
@@ -127,6 +131,8 @@ function modelFacts(
     notes,
     inputs,
     classes,
+    losses,
+    step_operations: 3 * operations,
   }
 }
 
@@ -169,13 +175,15 @@ function jobFacts({ name, train, swarm }: JobSpec, parameters: number): JobFacts
 
 function report({ model, job, data }: Found, { loss }: TrainingSpec): string[] {
   const { inputs, classes, operators, warnings, notes } = model
+  const others = model.losses.filter((other) => other !== loss)
   const of = classes === null ? '' : ` over ${count(classes)} classes`
   const used = Object.entries(operators).map(([operator, times]) => `${operator} ${times}`)
   const lines = [
     `model      ${count(model.parameters)} parameters in ${model.tensors} tensors, opset ${model.opset}`,
     `operators  ${printable(used.join(', '), 1_000)}`,
     ...inputs.map(({ name, dtype, shape }) => `input      ${printable(name)} ${dtype} [${shape.join(', ')}]`),
-    `loss       ${loss}${of}`,
+    `loss       ${loss}${of}${others.length === 0 ? '' : `; its output also fits ${others.join(', ')}`}`,
+    `step       ${count(Math.round(model.step_operations / 1e6))} million floating-point operations`,
     ...warnings.map((warning) => `warning    ${printable(warning, 1_000)}`),
     ...notes.map((note) => `note       ${printable(note, 1_000)}`),
   ]

@@ -24,8 +24,13 @@ export function addGradcheck(program: Command, perform: Perform): void {
       new Option('--loss <name>', 'loss to train with (default: the first that fits)').choices(losses),
     )
     .option('--batch <samples>', 'samples of the random batch', wholeNumber(1, 4096), 4)
-    .option('--directions <count>', 'random directions for each parameter', wholeNumber(1, 100), 2)
-    .option('--tolerance <share>', 'largest difference, as a share', share, 0.01)
+    .option(
+      '--directions <count>',
+      'random directions for each parameter, beside its gradient',
+      wholeNumber(1, 100),
+      2,
+    )
+    .option('--tolerance <share>', 'largest difference, as a share', share, 0.05)
     .option('--seed <number>', 'of the batch and the directions', wholeNumber(0, 2 ** 32 - 1), 1)
   withJson(command)
     .addHelpText(

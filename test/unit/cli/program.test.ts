@@ -36,6 +36,7 @@ const commands = [
   'stop',
   'export',
   'validate',
+  'gradcheck',
   'doctor',
   'node start',
   'coordinator start',
