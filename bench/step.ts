@@ -38,7 +38,7 @@ export interface StepRow {
 }
 
 /** Rounds that are counted; one before them warms up. */
-const roundCount = 3
+const roundCount = 7
 
 const tfjs = { shipped: 'TF.js as shipped', tuned: 'TF.js tuned' } as const
 
