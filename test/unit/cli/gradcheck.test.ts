@@ -18,11 +18,11 @@ vi.mock('../../../engine/gradients/activations.ts', async (importOriginal) => {
 const cnn = fileURLToPath(new URL('../../../examples/mnist/cnn.onnx', import.meta.url))
 
 async function gradcheck(...words: string[]) {
-  let out = ''
-  const stdout = { isTTY: false, write: (text: string) => (out += text).length > 0 } as never
-  const io = { stdout, stderr: stdout, env: {}, cwd: '/', signal: new AbortController().signal }
+  const written: string[] = []
+  const stream = { write: (text: string) => void written.push(text) }
+  const io = { stdout: stream, stderr: stream, env: {}, cwd: '/', signal: new AbortController().signal }
   const exitCode = await runProgram(['gradcheck', ...words], io, '0')
-  return { exitCode, out }
+  return { exitCode, out: written.join('') }
 }
 
 afterEach(() => {
