@@ -69,15 +69,15 @@ function tensor(dtype: 'float32' | 'int32', shape: readonly number[], data: read
  * Largest difference between `actual` and `expected`, relative to the largest magnitude in `expected`, or to `least` where that
  * is larger: a gradient that cancels to nothing, as a bias has before a batch norm, is all rounding.
  */
-export function relativeError(actual: ArrayLike<number>, expected: readonly number[], least = 1e-6): number {
+export function relativeError(actual: ArrayLike<number>, expected: ArrayLike<number>, least = 1e-6): number {
   if (actual.length !== expected.length) return Number.POSITIVE_INFINITY
-  const scale = Math.max(least, largest(expected))
   return (
-    expected.reduce((worst, value, index) => Math.max(worst, Math.abs(actual[index]! - value)), 0) / scale
+    largest(Array.from(expected, (value, index) => actual[index]! - value)) /
+    Math.max(least, largest(expected))
   )
 }
 
 /** The largest magnitude in `values`. */
-export function largest(values: readonly number[]): number {
-  return values.reduce((found, value) => Math.max(found, Math.abs(value)), 0)
+export function largest(values: ArrayLike<number>): number {
+  return Array.from(values).reduce((found, value) => Math.max(found, Math.abs(value)), 0)
 }

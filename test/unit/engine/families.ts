@@ -1,0 +1,81 @@
+/** The families that test/fixtures/families/export.py exported: models, batches, and what PyTorch computed for them. */
+import { readFileSync } from 'node:fs'
+import type { LossKind, LossOptions } from '../../../engine/loss.ts'
+import { embedExternalData } from '../../../engine/onnx/external-data.ts'
+import type { Batch, Tensor } from '../../../protocols/core/tensor.ts'
+import { drawIntegers, drawReals } from './generated.ts'
+
+interface Drawn {
+  seed: number
+  dtype: 'float32' | 'int32'
+  shape: number[]
+  /** Of real numbers. */
+  center: number
+  scale: number
+  /** Of integers. */
+  bound?: number
+}
+
+export interface Family {
+  loss: LossKind
+  options: LossOptions
+  /** Tensors that the old exporter writes as parameters, and that are none. */
+  buffers: string[]
+  inputs: Record<string, Drawn>
+  labels: Drawn
+  /** The loss. */
+  value: number
+  /** In the order of the file of numbers; a tied parameter has several names, of which exporters choose one. */
+  gradients: { names: string[]; length: number }[]
+  /** Running statistics after the batch, behind the gradients. */
+  statistics: { names: string[]; length: number }[]
+}
+
+export const exporters = ['dynamo', 'torchscript'] as const
+
+const folder = new URL('../../fixtures/families/', import.meta.url)
+
+export const families = (
+  JSON.parse(readFileSync(new URL('families.json', folder), 'utf8')) as { families: Record<string, Family> }
+).families
+
+/** The ONNX file of a family, with its weights drawn. */
+export function familyModel(name: string, exporter: (typeof exporters)[number]): Promise<Uint8Array> {
+  const bytes = new Uint8Array(readFileSync(new URL(`${name}.${exporter}.onnx`, folder)))
+  return embedExternalData(bytes, async (location, { length }) => {
+    const [kind, seed, center, scale] = location.split('/')
+    if (kind !== 'generated') throw new Error(`no recipe in '${location}'`)
+    return new Uint8Array(drawReals(Number(seed), Number(center), Number(scale), length / 4).buffer)
+  })
+}
+
+/** The batch that PyTorch had. Labels take the type that the loss wants. */
+export function familyBatch({ inputs, labels, loss }: Family): Batch {
+  const target = drawn(labels)
+  const isReal = loss !== 'softmax_cross_entropy' && target.dtype === 'int32'
+  return {
+    inputs: Object.fromEntries(Object.entries(inputs).map(([name, spec]) => [name, drawn(spec)])),
+    labels: isReal ? { ...target, dtype: 'float32', data: Float32Array.from(target.data) } : target,
+  }
+}
+
+/** What PyTorch computed for each name: gradients of parameters, next values of statistics. */
+export function familyNumbers(name: string): Map<string, Float32Array> {
+  const { gradients, statistics } = families[name]!
+  const bytes = readFileSync(new URL(`${name}.f32`, folder))
+  const all = new Float32Array(new Uint8Array(bytes).buffer)
+  const numbers = new Map<string, Float32Array>()
+  let offset = 0
+  for (const { names, length } of [...gradients, ...statistics]) {
+    for (const alias of names) numbers.set(alias, all.subarray(offset, offset + length))
+    offset += length
+  }
+  return numbers
+}
+
+function drawn({ seed, dtype, shape, center, scale, bound }: Drawn): Tensor {
+  const count = shape.reduce((product, size) => product * size, 1)
+  return bound === undefined
+    ? { dtype, shape, data: drawReals(seed, center, scale, count) }
+    : { dtype, shape, data: drawIntegers(seed, bound, count) }
+}
