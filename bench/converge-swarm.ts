@@ -16,7 +16,8 @@ import { type ReductionInput, reducePart } from '../protocols/allreduce/reductio
 import { systemClock } from '../protocols/core/clock.ts'
 import { SwarmError } from '../protocols/core/errors.ts'
 import { StateArchive } from '../protocols/run/archive.ts'
-import { RunPeer, type RunPlan } from '../protocols/run/peer.ts'
+import { RunPeer } from '../protocols/run/peer.ts'
+import type { RunPlan } from '../protocols/run/plan.ts'
 import type {
   Averaging,
   Offer,

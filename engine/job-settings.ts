@@ -22,7 +22,7 @@ export type TrainSettings = {
   totalSteps?: number | undefined
   decaySteps?: number | undefined
   batchSize: number
-  localSteps: number
+  localSteps: number | 'auto'
   gradClip?: number | undefined
   weightDecay: number
   freeze?: readonly string[] | undefined

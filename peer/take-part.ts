@@ -97,6 +97,9 @@ function runPlan(job: string, { train, swarm, convergence }: Manifest, outerRate
     batch: train.batchSize,
     localSteps: train.localSteps,
     isSparse: swarm.codec === 'topk',
+    isOverlapped: swarm.overlap === true,
+    // the reference that other settings are compared with: to the bit what one machine does, slice by slice
+    hasEvenLeases: train.localSteps === 1 && swarm.codec === 'f32',
     peersMin: swarm.minPeers,
     roundsMax: convergence.maxRounds,
     localLearningRate: (step: number) => learningRate(train, step),

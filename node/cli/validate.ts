@@ -8,6 +8,7 @@ import { trainingSpec } from '../../engine/job-settings.ts'
 import { compileProgram, type TrainingProgram, type TrainingSpec } from '../../engine/program.ts'
 import { type ModelReport, refusal, type UnsupportedNode, validate } from '../../engine/validate.ts'
 import { SwarmError } from '../../protocols/core/errors.ts'
+import { localStepsFirst } from '../../protocols/run/local-steps.ts'
 import { codecFor } from '../../protocols/wire/codecs/index.ts'
 import { requireFit } from '../data-fit.ts'
 import { dirsFor } from '../dirs.ts'
@@ -169,7 +170,8 @@ function jobFacts({ name, train, swarm }: JobSpec, parameters: number): JobFacts
     round_bytes_per_peer: Math.round(
       ((minPeers - 1) / minPeers) * (bytesPerElement + meanBytesPerElement) * parameters,
     ),
-    round_samples: minPeers * train.batchSize * train.localSteps,
+    round_samples:
+      minPeers * train.batchSize * (train.localSteps === 'auto' ? localStepsFirst : train.localSteps),
   }
 }
 

@@ -30,6 +30,9 @@ export const helloIntervalMs = 12_000
 /** Parameters of one model: 1 G f32 is 4 GiB, the most one ArrayBuffer of a 64-bit browser holds. */
 export const parametersMax = 1 << 30
 
+/** Local steps of one round: ten times what any published run takes between two averages. */
+export const localStepsMax = 10_000
+
 /**
  * Bytes of one job's manifest. One with every name and pattern at its longest is under 8 KiB, a usual one under 2; it travels
  * signed inside one gossiped message.

@@ -97,7 +97,7 @@ export interface ManifestInit
  * @throws {SwarmError} JOB_INVALID naming every problem.
  */
 export function createManifest(init: ManifestInit): Manifest {
-  const outer = init.swarm.outer ?? (init.train.localSteps > 1 ? outerDefault(init.swarm) : undefined)
+  const outer = init.swarm.outer ?? (init.train.localSteps !== 1 ? outerDefault(init.swarm) : undefined)
   return checkManifest(
     withoutUndefined({
       ...init,
@@ -159,7 +159,7 @@ function manifestChecks(manifest: Manifest): Problem[] {
   const add = (path: string, message: string) => problems.push({ path: path.split('.'), message })
   if (model.bytes + data.bytes > limits.downloadBytes)
     add('limits.downloadBytes', `${limits.downloadBytes} is less than model and data together`)
-  if (train.localSteps > 1 && swarm.outer === undefined) add('swarm.outer', 'is missing')
+  if (train.localSteps !== 1 && swarm.outer === undefined) add('swarm.outer', 'is missing')
   if (expires <= created) add('expires', 'is not after created')
   if (expires - created > jobLifetimeMsMax)
     add('expires', `is more than ${jobLifetimeMsMax} ms after created`)

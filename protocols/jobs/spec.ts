@@ -10,7 +10,7 @@
 import { CID } from 'multiformats/cid'
 import { sha256 } from 'multiformats/hashes/sha2'
 import * as z from 'zod'
-import { rowPeersMax } from '../core/limits.ts'
+import { localStepsMax, rowPeersMax } from '../core/limits.ts'
 import { codecNames } from '../wire/codecs/codec.ts'
 import { chunkElements } from '../wire/codecs/positions.ts'
 import { keptDefault as topkKeptDefault, keptMax as topkKeptMax } from '../wire/codecs/topk.ts'
@@ -85,8 +85,8 @@ const trainBase = {
   decaySteps: integer(1, 1e9).optional(),
   /** Samples of one step on one peer. */
   batchSize: integer(1, 4096),
-  /** Steps of a peer in one round; 1 is plain synchronous gradient averaging. */
-  localSteps: integer(1, 10_000).default(1),
+  /** Steps of a peer in one round; 1 is plain synchronous gradient averaging, `auto` follows the time that averages take. */
+  localSteps: z.union([integer(1, localStepsMax), z.literal('auto')]).default(1),
   /** Global norm to which a gradient is clipped; absent: not clipped. */
   gradClip: z.number().gt(0).max(1e6).optional(),
   /** Tensors that are not trained: patterns of their names, where `*` stands for any characters. */
@@ -174,6 +174,8 @@ export const swarmSchema = z.strictObject({
   codec: z.enum(codecNames).default('int8'),
   /** Of codec `topk`: values that a peer sends of each 4,096. Absent: 64. */
   topkKept: integer(topkKeptMin, topkKeptMax).optional(),
+  /** Peers go on training while the parts of a round travel, and apply its mean when it is there. */
+  overlap: z.boolean().optional(),
   /** Present exactly when there is more than one local step. */
   outer: outerSchema.optional(),
 })
@@ -267,6 +269,11 @@ export function crossChecks({ model, train, swarm, convergence }: TrainingPlan):
       'has no use with local_steps 1, where the optimizer itself steps on the average: remove it',
     )
 
+  if (train.localSteps === 1 && swarm.overlap === true)
+    add(
+      'swarm.overlap',
+      'needs several local steps: the gradient of the next step is one at the new parameters',
+    )
   problems.push(...sparseChecks(train, swarm))
 
   const better = convergence.metric === 'val_accuracy' ? 'max' : 'min'

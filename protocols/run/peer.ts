@@ -2,7 +2,7 @@
  * A training peer's part in one run, from the first parameters to the verdict:
  *
  *     waiting ──▶ training ──▶ averaging ──▶ training ──▶ …          (all hold the same state)
- *        │            ▲            │
+ *        │            ▲            │ (overlapped: the next round's training begins here)
  *        └──────▶ syncing ◀────────┘ behind: the others went on without this peer
  *
  * It joins the other protocols: leases say which samples, the trainer computes the update, allreduce agrees on the
@@ -10,18 +10,24 @@
  *
  * While syncing, a peer follows the rounds that the others commit and applies their averages to the state that it
  * fetched meanwhile; so it catches up however short the rounds are. Its first round it takes part without an update:
- * that makes it a member, and members hold the leases.
+ * that makes it a member, and members hold the leases. What it has trained or kept for later is then forgotten, since it
+ * belongs to another state.
  */
 
 import { assert } from '../core/assert.ts'
 import { type Clock, sleep } from '../core/clock.ts'
 import { SwarmError } from '../core/errors.ts'
+import { advance, firstState, leaseUnit } from './advance.ts'
 import type { StateArchive } from './archive.ts'
 import { catchUp } from './catch-up.ts'
-import { leaseFor, nextCursor } from './lease.ts'
+import { type Lease, type Leases, leaseFor, overflowFor } from './leases.ts'
+import { LocalWork } from './local-work.ts'
+import { PaceMeter } from './pace-meter.ts'
+import type { RunPlan } from './plan.ts'
 import type {
   Averaging,
   BlockFetch,
+  Offer,
   OuterOptimizer,
   RoundBase,
   RoundOutcome,
@@ -29,30 +35,9 @@ import type {
   RunPhase,
   Samples,
   Trainer,
-  Training,
 } from './ports.ts'
 import { Residual } from './residual.ts'
 import { encodeState, type State } from './state.ts'
-
-/** The numbers of the job that a peer follows. */
-export interface RunPlan {
-  /** CID of the manifest, as text. */
-  job: string
-  /** Samples of one local step, >= 1. */
-  batch: number
-  /** Local steps of one round, >= 1. */
-  localSteps: number
-  /** Peers that must be there before the first round. */
-  peersMin: number
-  /** Rounds after which a peer stops training, whatever anybody says. */
-  roundsMax: number
-  /** The codec leaves most of an update out, so the peer keeps the rest for its next one. */
-  isSparse: boolean
-  /** Learning rate of local step `step`, counted from 0 over the whole run. */
-  localLearningRate(step: number): number
-  /** Learning rate of the outer step that ends round `round`. */
-  outerLearningRate(round: number): number
-}
 
 export interface RunInit {
   self: string
@@ -97,21 +82,15 @@ export class RunPeer {
   #loss: number | null = null
   #isLossNotFinite = false
   #samplesTrained = 0
-  #samplesPerSecond = 0
+  readonly #pace = new PaceMeter()
+  /** Begun while the parts of the round before travelled. */
+  #work: LocalWork | undefined
 
   constructor(init: RunInit) {
     this.#init = init
     const { plan, initial, outerOptimizer } = init
     this.#residual = plan.isSparse ? new Residual(initial.length) : undefined
-    this.#state = {
-      job: plan.job,
-      round: 0,
-      cursor: 0,
-      weight: 0,
-      electorate: [],
-      parameters: initial.slice(),
-      outer: new Float32Array(outerOptimizer.stateLength(initial.length)),
-    }
+    this.#state = firstState(plan, initial, outerOptimizer)
   }
 
   /** The state that this peer holds now: borrowed, changes with the next round. */
@@ -163,21 +142,22 @@ export class RunPeer {
 
   async #sync(signal: AbortSignal): Promise<void> {
     this.#enter('syncing')
-    const { averaging, gossip, blocks, plan, clock } = this.#init
+    const { averaging, gossip, blocks, plan, clock, outerOptimizer } = this.#init
+    this.#work = undefined
+    this.#residual?.reset()
     const state = await catchUp({
       averaging,
       gossip,
       blocks,
       clock,
       expected: { job: plan.job, parameters: this.#state.parameters.length, outer: this.#state.outer.length },
-      advance: (from, outcome) => this.#advance(from, outcome),
+      advance: (from, outcome) => advance(from, outcome, plan, outerOptimizer),
       settle: async (state) => {
         await this.#hold(state)
         return this.#root
       },
       signal,
     })
-    this.#residual?.reset()
     this.#init.onEvent?.({ kind: 'synced', round: state.round, root: this.#root })
   }
 
@@ -187,17 +167,11 @@ export class RunPeer {
     const base: RoundBase = { round, root: this.#root, electorate }
     averaging.hold(base)
     this.#enter('training')
-    const training = this.#isLeaseholder() ? await this.#train(signal) : undefined
+    const work = await this.#train(signal)
     this.#enter('averaging')
-    if (training === undefined) return averaging.receive(base, { signal })
-    const { batch, localSteps } = this.#init.plan
-    const { update } = training
-    this.#residual?.addTo(update)
-    const offer = { ...base, update, weight: batch * localSteps, residual: this.#residual?.values }
+    if (work?.gain === undefined) return averaging.receive(base, { signal })
     try {
-      const outcome = await averaging.average(offer, { signal })
-      if (outcome.kind === 'committed') this.#residual?.settle(update, outcome.average, outcome.omitted)
-      return outcome
+      return await this.#average(base, work, work.gain, signal)
     } catch (error) {
       if (!(error instanceof SwarmError) || error.code !== 'PART_INVALID') throw error
       // Too large to be averaged, and nobody has seen it: this peer diverged within the round, though its losses are numbers.
@@ -206,46 +180,136 @@ export class RunPeer {
     }
   }
 
-  /** In round 0 everybody is; later those that hold the state by agreement, so that no sample is leased twice. */
-  #isLeaseholder(): boolean {
-    const { electorate } = this.#state
-    return electorate.length === 0 || electorate.includes(this.#init.self)
+  /** Gives `update`, what `work` gained, to the round; its outcome. */
+  async #average(
+    base: RoundBase,
+    work: LocalWork,
+    update: Float32Array,
+    signal: AbortSignal,
+  ): Promise<RoundOutcome> {
+    const { averaging, clock } = this.#init
+    const next = this.#beginAhead(update)
+    this.#residual?.addTo(update)
+    const offer: Offer = {
+      ...base,
+      update,
+      weight: work.samples,
+      pace: this.#pace.value,
+      residual: this.#residual?.values,
+    }
+    const startedMs = clock.now()
+    const average = averaging.average(offer, { signal })
+    const ended = average.then((outcome) => {
+      this.#pace.averaged(clock.now() - startedMs)
+      return outcome
+    })
+    const isUseful = next !== undefined && (await this.#trainAhead(next, ended, signal))
+    const outcome = await ended
+    if (outcome.kind === 'committed') {
+      this.#residual?.settle(update, outcome.average, outcome.omitted)
+      this.#work = isUseful ? next : undefined
+    }
+    return outcome
   }
 
-  async #train(signal: AbortSignal): Promise<Training | undefined> {
+  /** The work of the next round, from where this round's `update` leads; undefined when the job does not overlap. */
+  #beginAhead(update: Float32Array): LocalWork | undefined {
+    const { ahead, parameters } = this.#state
+    const index = ahead?.holders.indexOf(this.#init.self) ?? -1
+    if (ahead === null || index < 0) return undefined
+    const origin = parameters.slice()
+    for (let i = 0; i < origin.length; i++) origin[i]! -= update[i]!
+    return this.#begin(origin, ahead, index)
+  }
+
+  /** Trains `work` until `ended` has settled, or nothing is left of it. False when it is of no use any more. */
+  async #trainAhead(work: LocalWork, ended: Promise<unknown>, signal: AbortSignal): Promise<boolean> {
+    let isOver = false
+    const stop = () => {
+      isOver = true
+    }
+    ended.then(stop, stop)
+    while (!isOver && work.stepsLeft > 0) {
+      if (!(await this.#trainPiece(work, signal))) return false
+    }
+    return true
+  }
+
+  /**
+   * This round's steps: what the lease names, what others who died leave to this peer, or less when the round closes before.
+   * Undefined when this peer has no lease, or its loss is no number.
+   */
+  async #train(signal: AbortSignal): Promise<LocalWork | undefined> {
+    const leases = this.#leases()
+    const index = leases.holders.indexOf(this.#init.self)
+    const work = this.#work ?? (index < 0 ? undefined : this.#begin(this.#state.parameters, leases, index))
+    this.#work = undefined
+    if (work === undefined) return undefined
+    let hasTakenOver = false
+    while (true) {
+      if (work.stepsLeft === 0) {
+        if (hasTakenOver) break
+        hasTakenOver = true
+        work.extend(this.#overflow(leases, index))
+      } else if (work.stepsDone > 0 && this.#isClosing(leases)) break
+      else if (!(await this.#trainPiece(work, signal))) return undefined
+    }
+    this.#loss = work.loss
+    this.#isLossNotFinite = false
+    this.#samplesTrained += work.samples
+    this.#pace.trained(work.rate)
+    return work
+  }
+
+  #begin(origin: Float32Array, leases: Leases, index: number): LocalWork {
     const { plan, trainer, samples, clock } = this.#init
-    const { parameters, round } = this.#state
-    const leaseholders = this.#leaseholders()
-    const lease = leaseFor({
-      cursor: this.#state.cursor,
-      width: leaseholders.length,
-      index: leaseholders.indexOf(this.#init.self),
-      batch: plan.batch,
-      steps: plan.localSteps,
+    const unit = leaseUnit(plan)
+    return new LocalWork({
+      trainer,
+      samples,
+      clock,
+      isGradient: unit.isGradient,
+      learningRate: (step) => plan.localLearningRate(step),
+      origin,
+      lease: leaseFor(leases, index, unit),
+      rate: this.#pace.value?.samplesPerSecond ?? 0,
     })
-    const startedMs = clock.now()
+  }
+
+  /** False when the loss is no number any more: `work` is then of no use. */
+  async #trainPiece(work: LocalWork, signal: AbortSignal): Promise<boolean> {
     try {
-      const training = await trainer.train(
-        {
-          mode: plan.localSteps === 1 ? 'gradient' : 'steps',
-          start: parameters,
-          batches: lease.positions.map((positions) => samples.batch(positions)),
-          learningRates: lease.positions.map((_, step) =>
-            plan.localLearningRate(round * plan.localSteps + step),
-          ),
-        },
-        { signal },
-      )
-      this.#loss = training.loss
-      this.#isLossNotFinite = false
-      this.#samplesTrained += plan.batch * plan.localSteps
-      this.#samplesPerSecond = (plan.batch * plan.localSteps * 1000) / Math.max(1, clock.now() - startedMs)
-      return training
+      await work.trainPiece({ signal })
+      return true
     } catch (error) {
       if (!(error instanceof SwarmError) || error.code !== 'LOSS_NOT_FINITE') throw error
       await this.#sayDiverged(error, signal)
-      return undefined
+      return false
     }
+  }
+
+  /** Before the first round nobody has agreed on anything yet: then the peers that are here share the samples. */
+  #leases(): Leases {
+    const { leases } = this.#state
+    if (this.#state.round > 0) return leases
+    const holders = [this.#init.self, ...this.#init.gossip.standings().keys()].sort()
+    return { ...leases, holders, rates: holders.map(() => 0) }
+  }
+
+  /** What this peer does for those that died. Nothing in overlapped jobs, where it has the next round's steps to do instead. */
+  #overflow(leases: Leases, index: number): Lease {
+    const { plan, averaging } = this.#init
+    const live = new Set(averaging.outlook.live)
+    const isEveryoneKnown = this.#state.round > 0 && !plan.isOverlapped && index >= 0
+    const dead = leases.holders.flatMap((peer, place) => (live.has(peer) ? [] : [place]))
+    if (!isEveryoneKnown || dead.length === 0) return { positions: [], schedule: [] }
+    return overflowFor(leases, index, new Set(dead), leaseUnit(plan))
+  }
+
+  /** Two thirds have given their updates: the plan will not wait much longer, and less than the lease is better than nothing. */
+  #isClosing({ holders }: Leases): boolean {
+    const { committed } = this.#init.averaging.outlook
+    return 3 * holders.filter((peer) => committed.includes(peer)).length >= 2 * holders.length
   }
 
   async #sayDiverged(error: SwarmError, signal: AbortSignal): Promise<void> {
@@ -256,16 +320,11 @@ export class RunPeer {
     await sleep(this.#init.clock, notFinitePauseMs, { signal })
   }
 
-  /** Before the first round nobody has agreed on anything yet: then the peers that are here share the samples. */
-  #leaseholders(): readonly string[] {
-    const { electorate } = this.#state
-    if (electorate.length > 0) return electorate
-    return [this.#init.self, ...this.#init.gossip.standings().keys()].sort()
-  }
-
   async #apply(outcome: Extract<RoundOutcome, { kind: 'committed' }>): Promise<void> {
     assert(outcome.round === this.#state.round, 'allreduce answers the round that was asked')
-    await this.#hold(this.#advance(this.#state, outcome))
+    const { plan, outerOptimizer } = this.#init
+    await this.#hold(advance(this.#state, outcome, plan, outerOptimizer))
+    this.#rebaseWork()
     const { totalWeight, contributors, electorate, round } = outcome
     this.#init.onEvent?.({
       kind: 'committed',
@@ -278,25 +337,16 @@ export class RunPeer {
     })
   }
 
-  /** State `r + 1` from state `r` and what round `r` came to; a pure function, the same on every peer. */
-  #advance(from: State, outcome: Extract<RoundOutcome, { kind: 'committed' }>): State {
-    const { plan, outerOptimizer } = this.#init
-    const parameters = from.parameters.slice()
-    const outer = from.outer.slice()
-    outerOptimizer.step(parameters, outer, outcome.average, {
-      learningRate: plan.outerLearningRate(from.round),
-      stepNumber: from.round + 1,
-    })
-    const width = from.electorate.length > 0 ? from.electorate.length : outcome.electorate.length
-    return {
-      job: from.job,
-      round: from.round + 1,
-      cursor: nextCursor({ cursor: from.cursor, width, batch: plan.batch, steps: plan.localSteps }),
-      weight: from.weight + outcome.totalWeight,
-      electorate: outcome.electorate,
-      parameters,
-      outer,
-    }
+  /**
+   * What was trained while the round's parts travelled goes on from the new state: θ ← φ + α·(θ − θ at commit). It began at
+   * parameters that are old by now; if that was for more than half a round, half of it is kept (Streaming DiLoCo's α,
+   * Douillard et al. 2025).
+   */
+  #rebaseWork(): void {
+    const work = this.#work
+    if (work === undefined) return
+    const isLate = 2 * work.stepsDone > work.stepsDone + work.stepsLeft
+    work.rebase(this.#state.parameters, isLate ? 0.5 : 1)
   }
 
   async #hold(state: State): Promise<void> {
@@ -323,7 +373,7 @@ export class RunPeer {
       loss: this.#loss,
       isLossNotFinite: this.#isLossNotFinite,
       samplesTrained: this.#samplesTrained,
-      samplesPerSecond: this.#samplesPerSecond,
+      samplesPerSecond: this.#pace.value?.samplesPerSecond ?? 0,
     })
   }
 }

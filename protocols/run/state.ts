@@ -2,12 +2,12 @@
  * The state of a run: what every peer that committed round `r - 1` holds bit-identically before round `r`.
  *
  *     index block (dag-cbor)                    raw blocks, blockBytesMax each, the last one shorter
- *     { v, job, round, cursor, weight,          ┌──────────────┬──────────────┬─────┐
- *       electorate, parameters, outer,          │ chunk 0      │ chunk 1      │ ... │  f32 little-endian:
+ *     { v, job, round, weight, electorate,      ┌──────────────┬──────────────┬─────┐
+ *       leases, ahead, parameters, outer,       │ chunk 0      │ chunk 1      │ ... │  f32 little-endian:
  *       chunks: [CID, CID, ...] }  ───────────▶ └──────────────┴──────────────┴─────┘  parameters, then outer state
  *
  * The *root* is the CID of the index block, a Merkle root over parameters, outer optimizer state, the electorate and the
- * sample cursor. Peers with one root therefore agree on everything that a round starts from, and a newcomer can fetch
+ * leases. Peers with one root therefore agree on everything that a round starts from, and a newcomer can fetch
  * the state from anybody, chunk by chunk, and check every byte. Inner optimizer state is local and is not part of it.
  */
 
@@ -17,19 +17,22 @@ import * as raw from 'multiformats/codecs/raw'
 import { sha256 } from 'multiformats/hashes/sha2'
 import { assert } from '../core/assert.ts'
 import { SwarmError } from '../core/errors.ts'
-import { blockBytesMax, parametersMax, planPeersMax } from '../core/limits.ts'
+import { blockBytesMax, localStepsMax, parametersMax, planPeersMax } from '../core/limits.ts'
+import type { Leases } from './leases.ts'
 
 /** The state as a training peer holds it. Both arrays belong to the holder. */
 export interface State {
   /** CID of the job's manifest, as text. */
   job: string
   round: number
-  /** Samples leased in all earlier rounds: where this round's leases start. */
-  cursor: number
   /** Samples behind all committed updates so far. */
   weight: number
   /** Ids of the peers that hold this state by agreement, sorted; empty before the first round. */
   electorate: readonly string[]
+  /** Who trains on what in this round. */
+  leases: Leases
+  /** The same of the next round, in jobs whose peers begin it while this one's parts travel. */
+  ahead: Leases | null
   /** f32[parameterCount], in the model's parameter order. */
   parameters: Float32Array
   /** f32[...]: the outer optimizer's state; its length depends on the optimizer. */
@@ -43,7 +46,7 @@ export interface EncodedState {
 }
 
 interface StateIndex extends Omit<State, 'parameters' | 'outer'> {
-  v: 1
+  v: 2
   parameters: number
   outer: number
   chunks: CID[]
@@ -65,9 +68,11 @@ export async function encodeState(state: State): Promise<EncodedState> {
     blocks.set(cid.toString(), chunk)
   }
   const index: StateIndex = {
-    v: 1,
+    v: 2,
     ...rest,
     electorate: [...state.electorate],
+    leases: encodeLeases(state.leases),
+    ahead: state.ahead && encodeLeases(state.ahead),
     parameters: parameters.length,
     outer: outer.length,
     chunks,
@@ -127,13 +132,14 @@ export function decodeState(index: StateIndex, chunks: readonly Uint8Array[]): S
     })
   }
   const values = new Float32Array(bytes.buffer)
-  const { job, round, cursor, weight, electorate } = index
+  const { job, round, weight, electorate, leases, ahead } = index
   return {
     job,
     round,
-    cursor,
     weight,
     electorate,
+    leases,
+    ahead,
     parameters: values.subarray(0, index.parameters),
     outer: values.slice(index.parameters),
   }
@@ -160,22 +166,51 @@ function decodeIndex(bytes: Uint8Array): StateIndex {
 function isStateIndex(value: unknown): value is StateIndex {
   if (typeof value !== 'object' || value === null) return false
   const index = value as Record<string, unknown>
-  const isCount = (n: unknown): n is number => typeof n === 'number' && Number.isSafeInteger(n) && n >= 0
   return (
-    index.v === 1 &&
+    index.v === 2 &&
     typeof index.job === 'string' &&
     isCount(index.round) &&
-    isCount(index.cursor) &&
     isCount(index.weight) &&
     isCount(index.parameters) &&
     isCount(index.outer) &&
     index.parameters + index.outer <= 4 * parametersMax &&
-    Array.isArray(index.electorate) &&
-    index.electorate.length <= planPeersMax &&
-    index.electorate.every((peer) => typeof peer === 'string') &&
+    isPeerList(index.electorate) &&
+    isLeases(index.leases) &&
+    (index.ahead === null || isLeases(index.ahead)) &&
     Array.isArray(index.chunks) &&
     index.chunks.every((chunk) => CID.asCID(chunk) !== null)
   )
+}
+
+/** The keys of `leases`, whose object may have others. */
+function encodeLeases({ cursor, firstStep, steps, holders, rates }: Leases): Leases {
+  return { cursor, firstStep, steps, holders: [...holders], rates: [...rates] }
+}
+
+function isLeases(value: unknown): value is Leases {
+  if (typeof value !== 'object' || value === null) return false
+  const { cursor, firstStep, steps, holders, rates } = value as Record<string, unknown>
+  return (
+    isCount(cursor) &&
+    isCount(firstStep) &&
+    isCount(steps) &&
+    steps >= 1 &&
+    steps <= localStepsMax &&
+    isPeerList(holders) &&
+    Array.isArray(rates) &&
+    rates.length === holders.length &&
+    rates.every((rate) => typeof rate === 'number' && rate >= 0 && rate < Number.POSITIVE_INFINITY)
+  )
+}
+
+function isPeerList(value: unknown): value is string[] {
+  return (
+    Array.isArray(value) && value.length <= planPeersMax && value.every((peer) => typeof peer === 'string')
+  )
+}
+
+function isCount(value: unknown): value is number {
+  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0
 }
 
 function asBytes(values: Float32Array): Uint8Array {

@@ -31,7 +31,6 @@ import type { ParameterSpec } from '../../protocols/core/tensor.ts'
 import { trainSchema } from '../../protocols/jobs/spec.ts'
 import { stateBlocks } from '../../protocols/run/blocks.ts'
 import { fetchState } from '../../protocols/run/fetch-state.ts'
-import { leaseFor, nextCursor } from '../../protocols/run/lease.ts'
 import { announce, hears, startPeer, type Task, train } from './peers/in-process.ts'
 import { root } from './peers/program.ts'
 
@@ -94,7 +93,7 @@ async function trainOnSwarm(task: Task): Promise<Float32Array> {
     },
     { signal: AbortSignal.timeout(30_000) },
   )
-  expect(state).toMatchObject({ round: rounds, cursor: rounds * weight, electorate: peers })
+  expect(state).toMatchObject({ round: rounds, leases: { cursor: rounds * weight }, electorate: peers })
   return state.parameters
 }
 
@@ -125,8 +124,9 @@ async function trainOnMachine(task: Task, shares: number): Promise<Trained> {
   for (let round = 0; round < rounds; round++) {
     const gradient = new Float32Array(final.length)
     for (let index = 0; index < shares; index++) {
-      const { positions } = leaseFor({ cursor, width: shares, index, batch: size, steps: 1 })
-      const samples = positions[0]!.map((position) => sampleAt(task.train.seed, split.count, position))
+      const samples = Array.from({ length: size }, (_, k) =>
+        sampleAt(task.train.seed, split.count, cursor + index * size + k),
+      )
       const batches = [batch(split, samples, opened)]
       const { update } = await compute.train({ mode: 'gradient', start: final, batches, learningRates: [0] })
       for (let i = 0; i < gradient.length; i++) gradient[i]! += size * update[i]!
@@ -135,7 +135,7 @@ async function trainOnMachine(task: Task, shares: number): Promise<Trained> {
     before = final.slice()
     const learningRate = optimizer.learningRate(round)
     optimizer.step(final, state, gradient, { learningRate, stepNumber: round + 1 })
-    cursor = nextCursor({ cursor, width: shares, batch: size, steps: 1 })
+    cursor += shares * size
   }
   return { specs: opened.parameters, before, final }
 }

@@ -11,7 +11,8 @@ import { VirtualTime } from './virtual-time.ts'
 const state = (round: number): State => ({
   job,
   round,
-  cursor: 0,
+  leases: { cursor: 0, firstStep: 0, steps: 1, holders: [], rates: [] },
+  ahead: null,
   weight: round,
   electorate: [],
   parameters: Float32Array.of(round),

@@ -13,7 +13,8 @@ const parameters = blockBytesMax / 4
 const state = (round: number): State => ({
   job,
   round,
-  cursor: 0,
+  leases: { cursor: 0, firstStep: 0, steps: 1, holders: [], rates: [] },
+  ahead: null,
   weight: round,
   electorate: [],
   parameters: new Float32Array(parameters),

@@ -6,7 +6,8 @@ import { SwarmError } from '../../../protocols/core/errors.ts'
 import { updateMagnitudeMax } from '../../../protocols/core/limits.ts'
 import type { Batch } from '../../../protocols/core/tensor.ts'
 import { StateArchive } from '../../../protocols/run/archive.ts'
-import { RunPeer, type RunPeerEvent, type RunPlan } from '../../../protocols/run/peer.ts'
+import { RunPeer, type RunPeerEvent } from '../../../protocols/run/peer.ts'
+import type { RunPlan } from '../../../protocols/run/plan.ts'
 import type {
   Averaging,
   RoundBase,
@@ -175,6 +176,8 @@ const examplePlan: RunPlan = {
   localSteps: 1,
   peersMin: 2,
   isSparse: false,
+  isOverlapped: false,
+  hasEvenLeases: false,
   roundsMax: 6,
   localLearningRate: () => 0.5,
   outerLearningRate: (round) => 0.5 / (round + 1),
@@ -193,7 +196,12 @@ describe('peers of one run', () => {
     let first = 1
     for (let round = 0; round < 6; round++) first -= (0.5 / (round + 1)) * (first - (4 * round + 1.5))
     expect(peers[0]!.state.parameters[0]).toBeCloseTo(first, 5)
-    expect(peers[0]!.state).toMatchObject({ round: 6, cursor: 24, weight: 24, electorate: ['a', 'b'] })
+    expect(peers[0]!.state).toMatchObject({
+      round: 6,
+      leases: { cursor: 24 },
+      weight: 24,
+      electorate: ['a', 'b'],
+    })
     expect(peers[0]!.state.outer).toEqual(Float32Array.from([6]))
   })
 

@@ -1,6 +1,5 @@
 import { describe, expect, test } from 'vitest'
 import { StateArchive } from '../../../protocols/run/archive.ts'
-import { leaseFor, nextCursor } from '../../../protocols/run/lease.ts'
 import {
   decodeState,
   type EncodedState,
@@ -11,11 +10,14 @@ import {
 
 const blockElements = (1 << 20) / 4
 
+const leases = { cursor: 640, firstStep: 70, steps: 10, holders: ['a', 'b'], rates: [3, 0.5] }
+
 function exampleState(overrides: Partial<State> = {}): State {
   return {
     job: 'bafyjob',
     round: 7,
-    cursor: 640,
+    leases,
+    ahead: null,
     weight: 600,
     electorate: ['a', 'b'],
     parameters: Float32Array.from({ length: blockElements }, (_, i) => i / 3),
@@ -46,7 +48,12 @@ describe('a state as blocks', () => {
     const roots = await Promise.all([
       rootOf({}),
       rootOf({ round: 8 }),
-      rootOf({ cursor: 641 }),
+      rootOf({ leases: { ...leases, cursor: 641 } }),
+      rootOf({ leases: { ...leases, firstStep: 71 } }),
+      rootOf({ leases: { ...leases, steps: 11 } }),
+      rootOf({ leases: { ...leases, holders: ['a', 'c'] } }),
+      rootOf({ leases: { ...leases, rates: [3, 0.25] } }),
+      rootOf({ ahead: leases }),
       rootOf({ weight: 601 }),
       rootOf({ electorate: ['a'] }),
       rootOf({ job: 'bafyother' }),
@@ -63,6 +70,22 @@ describe('a state as blocks', () => {
   ])('is refused when it belongs to %s', async (_, wrong, message) => {
     const { root, blocks } = await encodeState(exampleState())
     expect(() => readStateIndex(blocks.get(root.toString())!, wrong)).toThrow(message)
+  })
+
+  test.each([
+    ['a peer without a rate', { rates: [3] }],
+    ['a rate that is negative', { rates: [3, -1] }],
+    ['no local steps', { steps: 0 }],
+    ['more local steps than any job may have', { steps: 10_001 }],
+    ['a cursor that is no count', { cursor: 0.5 }],
+  ])('is refused when its leases have %s', async (_, change) => {
+    for (const place of ['leases', 'ahead'] as const) {
+      const state = exampleState({ [place]: { ...leases, ...change } })
+      const { root, blocks } = await encodeState(state)
+      expect(() => readStateIndex(blocks.get(root.toString())!, expected)).toThrow(
+        expect.objectContaining({ code: 'STATE_MISMATCH' }),
+      )
+    }
   })
 
   test('is refused with a code when its index is garbage or a chunk is short', async () => {
@@ -100,19 +123,4 @@ test('the archive keeps only two states when they are large', async () => {
     archive.add(round, { root, blocks: new Map([[root.toString(), new Uint8Array(100 << 20)]]) })
   }
   expect(archive.rounds).toEqual([4, 3])
-})
-
-test('the leases of one round cover every position once, and the next round starts where it ended', () => {
-  const shape = { cursor: 100, width: 3, batch: 4, steps: 2 }
-  const all = [0, 1, 2].flatMap((index) => leaseFor({ ...shape, index }).positions.flat())
-  expect(all.sort((a, b) => a - b)).toEqual(Array.from({ length: 24 }, (_, i) => 100 + i))
-  expect(nextCursor(shape)).toBe(124)
-})
-
-test('with one step, three peers draw in order what one machine with the threefold batch draws', () => {
-  const swarm = [0, 1, 2].flatMap((index) =>
-    leaseFor({ cursor: 12, width: 3, index, batch: 4, steps: 1 }).positions.flat(),
-  )
-  const machine = leaseFor({ cursor: 12, width: 1, index: 0, batch: 12, steps: 1 }).positions.flat()
-  expect(swarm).toEqual(machine)
 })
