@@ -5,6 +5,7 @@
 
 import { parseArgs } from 'node:util'
 import { type CodecName, codecFor } from '../protocols/wire/codecs/index.ts'
+import { benchBuild } from './build.ts'
 import { benchConverge } from './converge.ts'
 import { benchReduce } from './reduce.ts'
 import { benchStartUp } from './start-up.ts'
@@ -31,6 +32,7 @@ interface Measurement {
 }
 
 const measurements: readonly Measurement[] = [
+  { name: 'build', summary: 'training graphs of two large models, from their files', run: benchBuild },
   { name: 'step', summary: 'a training step, by its limits, TF.js and PyTorch', run: benchStep },
   {
     name: 'reduce',

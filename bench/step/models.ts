@@ -16,14 +16,20 @@ import { type Random, seededRandom } from '../../protocols/core/random.ts'
 /** Gelu came with operator set 20. */
 const opset = 20
 
+/** Drawing the 124 million weights of a GPT-2 one by one would take longer than what is measured. */
+const drawnMax = 1 << 16
+
 /** A graph under construction, and where its weights come from. */
 class Network {
   readonly f = new Formulas(new GraphBuilder(opset))
   readonly #random: Random = seededRandom(1)
 
-  /** A weight of `shape` with standard deviation `scale`, around `mean`. */
+  /** A weight of `shape` with standard deviation `scale`, around `mean`; drawn up to `drawnMax` elements, then repeated. */
   weight(name: string, shape: readonly number[], scale: number, mean = 0): Value {
-    const data = Float32Array.from({ length: sizeOf(shape) }, () => mean + scale * this.#random.normal())
+    const data = new Float32Array(sizeOf(shape))
+    const drawn = data.subarray(0, drawnMax)
+    for (let i = 0; i < drawn.length; i++) drawn[i] = mean + scale * this.#random.normal()
+    for (let i = drawn.length; i < data.length; i++) data[i] = data[i - drawn.length]!
     return this.f.builder.constant(float32Constant(data, shape), name)
   }
 
