@@ -60,7 +60,8 @@ test('validate compiles the model of a job and says what a round costs', async (
   const { exitCode, stdout } = await starling('validate', await jobFile(lines), '--json')
   expect(exitCode).toBe(0)
   const { job, model } = JSON.parse(stdout)
-  expect(model).toMatchObject({ classes: 10, input: { name: 'image', shape: [16, 1, 28, 28] } })
+  expect(model).toMatchObject({ classes: 10, inputs: [{ name: 'image', shape: [16, 1, 28, 28] }] })
+  expect(model.losses[0]).toBe('softmax_cross_entropy')
   // two peers send half of the vector to each other, and the sums back: 2 · 1/2 · 4 bytes for each parameter
   expect(job).toEqual({
     name: 'small',
