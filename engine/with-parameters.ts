@@ -7,9 +7,10 @@ import { toBinary } from '@bufbuild/protobuf'
 import { SwarmError } from '../protocols/core/errors.ts'
 import type { ParameterSpec } from '../protocols/core/tensor.ts'
 import { type GraphProto, ModelProtoSchema, type NodeProto } from './onnx/generated/onnx_pb.ts'
+import { isHalf, narrowed } from './onnx/half.ts'
 import { ownerOf } from './onnx/own-statistics.ts'
 import { decodeModel } from './onnx/read.ts'
-import { float32Constant } from './onnx/types.ts'
+import { type Constant, elementTypeOf, elementTypes, float32Constant } from './onnx/types.ts'
 import { writeTensor } from './onnx/write.ts'
 
 /**
@@ -25,10 +26,13 @@ export function withParameters(
   const file = decodeModel(model)
   const graph = file.graph!
   for (const { name, shape, offset, length } of parameters) {
-    const tensor = writeTensor(name, float32Constant(values.slice(offset, offset + length), shape))
     const position = graph.initializer.findIndex((initializer) => initializer.name === name)
     const copy = graph.node.findIndex(({ opType, output }) => opType === 'Identity' && output[0] === name)
     const owner = ownerOf(graph.node, name)
+    const source =
+      graph.initializer[position]?.name ?? graph.node[copy]?.input[0] ?? owner?.node.input[owner.index]
+    const type = graph.initializer.find((initializer) => initializer.name === source)?.dataType
+    const tensor = writeTensor(name, asType(values.slice(offset, offset + length), shape, type))
     if (
       position >= 0 &&
       `${graph.initializer[position]!.dims}` === `${shape}` &&
@@ -69,4 +73,11 @@ function useStatistics(node: NodeProto, { initializer }: GraphProto): void {
   if (mode?.i !== 1n || !isKept) return
   mode.i = 0n
   node.output.length = 1
+}
+
+/** `values` in the file's own element type `code`: float32, or a 16-bit float that was widened for training. */
+function asType(values: Float32Array, shape: readonly number[], code: number | undefined): Constant {
+  const dtype = elementTypeOf(code ?? elementTypes.float32.code)
+  if (dtype === null || !isHalf(dtype)) return float32Constant(values, shape)
+  return { dtype, shape, data: narrowed(values, dtype) }
 }

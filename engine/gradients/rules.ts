@@ -11,6 +11,7 @@ import { einsum } from './einsum.ts'
 import { elementwise } from './elementwise.ts'
 import { gather } from './gather.ts'
 import { linear } from './linear.ts'
+import { loss } from './loss.ts'
 import { normalisation } from './normalisation.ts'
 import { norms } from './norms.ts'
 import type { OpType } from './op-types.ts'
@@ -43,6 +44,7 @@ export const rules: { readonly [Op in OpType]: Rule } = {
   ...elementwise,
   ...gather,
   ...linear,
+  ...loss,
   ...normalisation,
   ...pooling,
   ...reductions,

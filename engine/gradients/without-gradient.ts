@@ -31,7 +31,6 @@ const random = missing(
   'Export in evaluation mode, model.eval().',
 )
 const text = missing('it works on text or files', 'Do it before training, when the data set is made.')
-const lossInside = missing('the loss is added by Starling', 'Export the model up to its logits.')
 const unwritten = missing(
   'its gradient is not written',
   'Replace it in the module by arithmetic, matrix products and reductions, and export again.',
@@ -94,7 +93,6 @@ export const withoutGradient = {
     'TfIdfVectorizer',
     'ImageDecoder',
   ),
-  ...rows(lossInside, 'SoftmaxCrossEntropyLoss', 'NegativeLogLikelihoodLoss'),
   ...rows(spectral, 'DFT', 'STFT'),
   Dropout: missing('its mask is read by another node', 'Export in evaluation mode, model.eval().'),
   ...rows(dropped, 'Scatter', 'Upsample'),

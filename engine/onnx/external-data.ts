@@ -22,11 +22,6 @@ export type ReadExternal = (
   range: { offset: number; length: number },
 ) => Promise<Uint8Array>
 
-/** Whether `model` (ONNX bytes) keeps tensors elsewhere. */
-export function hasExternalData(model: Uint8Array): boolean {
-  return decodeModel(model).graph!.initializer.some(isExternal)
-}
-
 /**
  * `model` (ONNX bytes, borrowed) with all of its tensors inside; `model` itself when they are already.
  * @throws {SwarmError} MODEL_INVALID for a bad file, a range that is none, or bytes that are too few; what `read` throws.

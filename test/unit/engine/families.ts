@@ -52,10 +52,15 @@ export function familyModel(name: string, exporter: (typeof exporters)[number]):
 /** The batch that PyTorch had. Labels take the type that the loss wants. */
 export function familyBatch({ inputs, labels, loss }: Family): Batch {
   const target = drawn(labels)
+  const isOwn = loss === 'in_model'
   const isReal = loss !== 'softmax_cross_entropy' && target.dtype === 'int32'
   return {
     inputs: Object.fromEntries(Object.entries(inputs).map(([name, spec]) => [name, drawn(spec)])),
-    labels: isReal ? { ...target, dtype: 'float32', data: Float32Array.from(target.data) } : target,
+    labels: isOwn
+      ? drawn(inputs.labels!)
+      : isReal
+        ? { ...target, dtype: 'float32', data: Float32Array.from(target.data) }
+        : target,
   }
 }
 

@@ -215,6 +215,18 @@ const normalisations = [
   row('the last axis', 'Softmax', [p([2, 3, 4])]),
   row('an inner axis', 'Softmax', [p([2, 3, 4])], { axis: 1 }),
   row('an inner axis', 'LogSoftmax', [p([2, 3, 4])], { axis: -2 }),
+  row('the mean over pixels', 'SoftmaxCrossEntropyLoss', [p([2, 3, 2]), ids([2, 2], 0, 2, 1, 1)]),
+  row(
+    'weighted classes, one ignored',
+    'SoftmaxCrossEntropyLoss',
+    [p([4, 3]), ids([4], 0, 2, 1, 2), floats(0.5, 1, 2)],
+    { ignore_index: 1 },
+  ),
+  row('a sum', 'NegativeLogLikelihoodLoss', [p([3, 4]), ids([3], 3, 0, 2)], { reduction: 'sum' }),
+  row('each by itself, one ignored', 'NegativeLogLikelihoodLoss', [p([3, 4]), ids([3], 3, 0, 2)], {
+    reduction: 'none',
+    ignore_index: 0,
+  }),
 ]
 
 const reductions = [

@@ -4,13 +4,22 @@
  */
 import type { Nd, Plain } from './reference-array.ts'
 import { elementwise } from './reference-elementwise.ts'
+import { losses } from './reference-loss.ts'
 import { samplings } from './reference-sampling.ts'
 import { scatters } from './reference-scatter.ts'
 import { sequences } from './reference-sequence.ts'
 import { shapes } from './reference-shape.ts'
 import { windows } from './reference-windows.ts'
 
-const operators = { ...elementwise, ...windows, ...shapes, ...samplings, ...scatters, ...sequences }
+const operators = {
+  ...elementwise,
+  ...windows,
+  ...shapes,
+  ...samplings,
+  ...scatters,
+  ...sequences,
+  ...losses,
+}
 
 /** Inputs of a node; undefined is one that was left out. */
 export type Inputs = readonly (Nd | undefined)[]
