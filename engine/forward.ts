@@ -20,6 +20,9 @@ import type { ImportedModel } from './onnx/import-model.ts'
 import { sizeOf } from './onnx/types.ts'
 import { Recorder } from './recorder.ts'
 
+/** What of a model is put into a graph. */
+export type ForwardModel = Pick<ImportedModel, 'nodes' | 'output' | 'constants' | 'parameters'>
+
 /** A model inside a graph under construction. */
 export interface Forward {
   readonly output: Value
@@ -52,7 +55,7 @@ interface Site {
 /** Adds `model` to `f`'s graph, where `given` holds its inputs and parameters, by name, as values already. */
 export function addForward(
   f: Formulas,
-  model: ImportedModel,
+  model: ForwardModel,
   given: ReadonlyMap<string, Value>,
   mode: Mode,
 ): Forward {
@@ -80,7 +83,7 @@ export function addForward(
 }
 
 /** How often each value is read, as an input or as the model's output. */
-function countReads({ nodes, output }: ImportedModel): Map<string, number> {
+function countReads({ nodes, output }: ForwardModel): Map<string, number> {
   const reads = new Map([[output.name, 1]])
   for (const { inputs } of nodes) {
     for (const input of inputs) if (input !== null) reads.set(input.name, (reads.get(input.name) ?? 0) + 1)
@@ -205,7 +208,7 @@ function batchNormalization(site: Site, node: TypedNode, inputs: readonly Value[
 }
 
 /** The model's nodes with `MaxPool(Relu(x))` as `Relu(MaxPool(x))`, where nobody else reads the Relu: Relu is monotone. */
-function poolBeforeRelu(model: ImportedModel): TypedNode[] {
+function poolBeforeRelu(model: ForwardModel): TypedNode[] {
   const nodes = [...model.nodes]
   const readers = (value: Value) =>
     nodes.filter(({ inputs }) => inputs.some((input) => input?.name === value.name)).length

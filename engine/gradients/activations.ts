@@ -31,21 +31,31 @@ export const activations = {
     }),
     ({ f, x, attributes }) => {
       const { gamma, scaled } = seluNumbers(attributes)
-      const below = f.mul(f.sub(f.exp(x[0]!), 1), scaled)
+      const below = f.mul(f.sub(f.exp(f.min(x[0]!, 0)), 1), scaled)
       return f.where(f.greater(x[0]!, 0), f.mul(x[0]!, gamma), below)
     },
   ),
   /** y = max(0, x) + min(0, α(e^(x/α) - 1)): dx = dy·e^(x/α) below 0 */
-  Celu: unary(({ f, attributes }, x, dy, y) =>
-    f.mul(dy, f.where(f.greater(x, 0), 1, f.add(f.div(y, floatOf(attributes, 'alpha', 1)), 1))),
+  Celu: spelledForward(
+    unary(({ f, attributes }, x, dy, y) =>
+      f.mul(dy, f.where(f.greater(x, 0), 1, f.add(f.div(y, floatOf(attributes, 'alpha', 1)), 1))),
+    ),
+    ({ f, x, attributes }) => {
+      const alpha = floatOf(attributes, 'alpha', 1)
+      const below = f.mul(f.sub(f.exp(f.min(f.div(x[0]!, alpha), 0)), 1), alpha)
+      return f.where(f.greater(x[0]!, 0), x[0]!, below)
+    },
   ),
   /** dx = dy·σ(x) */
   Softplus: unary(({ f }, x, dy) => f.mul(dy, f.sigmoid(x))),
   /** y = x/(1 + |x|): dx = dy·(1 - |y|)² */
-  Softsign: unary(({ f }, _, dy, y) => {
-    const rest = f.sub(1, f.unary('Abs', y))
-    return f.mul(dy, f.mul(rest, rest))
-  }),
+  Softsign: spelledForward(
+    unary(({ f }, _, dy, y) => {
+      const rest = f.sub(1, f.unary('Abs', y))
+      return f.mul(dy, f.mul(rest, rest))
+    }),
+    ({ f, x }) => f.div(x[0]!, f.add(f.unary('Abs', x[0]!), 1)),
+  ),
   /** y = clip(αx + β, 0, 1): dx = α·dy inside */
   HardSigmoid: unary(({ f, attributes }, _, dy, y) =>
     inside(f, y, 0, 1, f.mul(dy, floatOf(attributes, 'alpha', 0.2))),
@@ -67,11 +77,14 @@ export const activations = {
     gelu,
   ),
   /** y = x·s, s = σ(αx): dx = dy·(s + α·y·(1 - s)) */
-  Swish: unary(({ f, attributes }, x, dy, y) => {
-    const alpha = floatOf(attributes, 'alpha', 1)
-    const s = f.sigmoid(f.mul(x, alpha))
-    return f.mul(dy, f.add(s, f.mul(f.mul(y, alpha), f.sub(1, s))))
-  }),
+  Swish: spelledForward(
+    unary(({ f, attributes }, x, dy, y) => {
+      const alpha = floatOf(attributes, 'alpha', 1)
+      const s = f.sigmoid(f.mul(x, alpha))
+      return f.mul(dy, f.add(s, f.mul(f.mul(y, alpha), f.sub(1, s))))
+    }),
+    ({ f, x, attributes }) => f.mul(x[0]!, f.sigmoid(f.mul(x[0]!, floatOf(attributes, 'alpha', 1)))),
+  ),
   /** dx = dy inside the bounds, which are constants */
   Clip: gradient(({ f, x, dy, has }) => {
     let result = dy
@@ -84,8 +97,15 @@ export const activations = {
     f.where(f.greater(x, floatOf(attributes, 'alpha', 1)), dy, 0),
   ),
   /** dx = dy where |x| > λ */
-  Shrink: unary(({ f, attributes }, x, dy) =>
-    f.where(f.greater(f.unary('Abs', x), floatOf(attributes, 'lambd', 0.5)), dy, 0),
+  Shrink: spelledForward(
+    unary(({ f, attributes }, x, dy) =>
+      f.where(f.greater(f.unary('Abs', x), floatOf(attributes, 'lambd', 0.5)), dy, 0),
+    ),
+    ({ f, x, attributes }) => {
+      const [lambd, bias] = [floatOf(attributes, 'lambd', 0.5), floatOf(attributes, 'bias', 0)]
+      const above = f.where(f.greater(x[0]!, lambd), f.sub(x[0]!, bias), 0)
+      return f.where(f.greater(-lambd, x[0]!), f.add(x[0]!, bias), above)
+    },
   ),
   Hardmax: constant('it is flat between jumps'),
 } as const

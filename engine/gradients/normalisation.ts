@@ -28,18 +28,21 @@ export const normalisation = {
     ({ f, dy, x }) => f.sumTo(dy, x[2]!.shape),
   ),
   /** y = x·r·scale with r = 1/√(mean x² + ε): dx = r·(g - x̂·mean(g·x̂)) */
-  RMSNormalization: gradient(
-    (application) => {
-      const { f, dy, x } = application
-      const { normal, rate, axes } = rootMeanSquare(application)
-      const g = f.mul(dy, x[1]!)
-      return f.mul(rate, f.sub(g, f.mul(normal, f.reduceMean(f.mul(g, normal), axes, true))))
-    },
-    (application) =>
-      application.f.sumTo(
-        application.f.mul(application.dy, rootMeanSquare(application).normal),
-        application.x[1]!.shape,
-      ),
+  RMSNormalization: spelledForward(
+    gradient(
+      (application) => {
+        const { f, dy, x } = application
+        const { normal, rate, axes } = rootMeanSquare(application)
+        const g = f.mul(dy, x[1]!)
+        return f.mul(rate, f.sub(g, f.mul(normal, f.reduceMean(f.mul(g, normal), axes, true))))
+      },
+      (application) =>
+        application.f.sumTo(
+          application.f.mul(application.dy, rootMeanSquare(application).normal),
+          application.x[1]!.shape,
+        ),
+    ),
+    (use) => use.f.mul(rootMeanSquare(use).normal, use.x[1]!),
   ),
   /**
    * By the batch, N values a channel: dx = scale·r·(dy - dbias/N - x̂·dscale/N). Frozen: dx = scale·r·dy. Either way
@@ -142,7 +145,7 @@ function layerStatistics({ f, x, y, attributes }: Application): Statistics {
   return { normal: f.mul(f.sub(x[0]!, mean), rate), rate, axes }
 }
 
-function rootMeanSquare({ f, x, attributes }: Application): Statistics {
+function rootMeanSquare({ f, x, attributes }: Use): Statistics {
   const axes = trailingAxes(x[0]!, intOf(attributes, 'axis', -1))
   const mean = f.reduceMean(f.mul(x[0]!, x[0]!), axes, true)
   const rate = f.reciprocal(f.sqrt(f.add(mean, floatOf(attributes, 'epsilon', 1e-5))))

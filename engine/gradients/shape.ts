@@ -119,11 +119,12 @@ export const shape = {
     )
   }),
   /** The inverse of DepthToSpace in its depth-first form */
-  SpaceToDepth: gradient(({ f, dy, x, attributes }) => {
+  SpaceToDepth: spelled(({ f, x, attributes }) => {
     const block = intOf(attributes, 'blocksize', 1)
     const [batch, channels, height, width] = x[0]!.shape as [number, number, number, number]
-    const parted = f.reshape(dy, [batch, block, block, channels, height / block, width / block])
-    return f.reshape(f.transpose(parted, [0, 3, 4, 1, 5, 2]), x[0]!.shape)
+    const parted = f.reshape(x[0]!, [batch, channels, height / block, block, width / block, block])
+    const shape = [batch, channels * block * block, height / block, width / block]
+    return f.reshape(f.transpose(parted, [0, 3, 5, 1, 2, 4]), shape)
   }),
 } as const
 

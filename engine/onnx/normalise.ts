@@ -20,8 +20,19 @@ import {
 } from './graph.ts'
 import { type Constant, float32Constant, int64Constant } from './types.ts'
 
-/** Training graphs are written in this operator set, or in the model's own when that is newer. */
+/** Models are read in this operator set, or in their own when that is newer. */
 export const opsetTarget = 18
+
+/**
+ * The newest operator set that training graphs are written in. Set 22 only added element types, and onnxruntime 1.30 has no WebGPU
+ * kernels for most of what it touched (Sin, Elu, HardSigmoid, ...). What came later is spelled out, unless it counts.
+ */
+export const opsetWritten = 21
+
+/** Operators that came after {@link opsetWritten}. */
+export const newerOperators: ReadonlySet<string> = new Set([
+  ...['Attention', 'RMSNormalization', 'RotaryEmbedding', 'Swish', 'TensorScatter', 'BitCast', 'CumProd'],
+])
 
 /**
  * `model`'s graph in normal form, cut down to what `output` needs. `merged`: tensors that the exporter had left out because

@@ -6,7 +6,6 @@ import { beforeAll, expect, test } from 'vitest'
 import type { Backend } from '../../../engine/backends/backend.ts'
 import { openNativeBackend } from '../../../engine/backends/native.ts'
 import { rules } from '../../../engine/gradients/rules.ts'
-import type { Attribute } from '../../../engine/onnx/graph.ts'
 import { type Constant, elementTypes } from '../../../engine/onnx/types.ts'
 import { writeModel } from '../../../engine/onnx/write.ts'
 import { compileProgram } from '../../../engine/program.ts'
@@ -14,9 +13,10 @@ import { type Random, seededRandom, seedFrom } from '../../../protocols/core/ran
 import type { Tensor } from '../../../protocols/core/tensor.ts'
 import type { GradientCase, Input } from './gradient-case.ts'
 import { gradientCases } from './gradient-cases.ts'
+import { onnxAttributes } from './onnx-attributes.ts'
 import { relativeError } from './pytorch-models.ts'
 import { differences, evaluate } from './reference.ts'
-import { type Nd, type Plain, sizeOf } from './reference-array.ts'
+import { type Nd, sizeOf } from './reference-array.ts'
 
 /** float32 against float64; relative to the largest element of the gradient. */
 const tolerance = 1e-4
@@ -120,27 +120,4 @@ function constantOf(input: Exclude<Input, { kind: 'none' }>, { shape, data }: Nd
   const dtype = input.kind === 'parameter' ? 'float32' : input.dtype
   const elements = dtype === 'int64' ? BigInt64Array.from(data, BigInt) : elementTypes[dtype].array.from(data)
   return { dtype, shape, data: elements as Constant['data'] }
-}
-
-const floatAttributes = new Set([
-  ...['alpha', 'beta', 'gamma', 'epsilon', 'bias', 'lambd', 'scale', 'softcap', 'cubic_coeff_a'],
-])
-/** What only the reference reads. */
-const pseudoAttributes = new Set(['positions', 'boolean'])
-
-function onnxAttributes(attributes: Plain): Record<string, Attribute> {
-  return Object.fromEntries(
-    Object.entries(attributes)
-      .filter(([name]) => !pseudoAttributes.has(name))
-      .map(([name, value]) => [name, onnxAttribute(name, value)]),
-  )
-}
-
-function onnxAttribute(name: string, value: Plain[string]): Attribute {
-  if (typeof value === 'string') return { kind: 'string', value }
-  if (typeof value === 'number') return { kind: floatAttributes.has(name) ? 'float' : 'int', value }
-  const list = value as readonly (string | number)[]
-  return typeof list[0] === 'string'
-    ? { kind: 'strings', value: list as readonly string[] }
-    : { kind: 'ints', value: list as readonly number[] }
 }

@@ -57,6 +57,8 @@ export const elementwise: Readonly<Record<string, Operator>> = {
     const [lambd, bias] = [number(a, 'lambd', 0.5), number(a, 'bias', 0)]
     return x < -lambd ? x + bias : x > lambd ? x - bias : 0
   }),
+  Floor: unary(Math.floor),
+  Sign: unary(Math.sign),
   Neg: unary((x) => -x),
   Cast: unary((x) => x),
   Identity: unary((x) => x),
