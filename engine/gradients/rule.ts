@@ -87,9 +87,12 @@ export function spelled(spelling: (use: Use) => Value, still: readonly number[] 
   return { kind: 'spelled', spelling: (use) => [spelling(use)], still }
 }
 
-/** `rule`, whose operator is also written as others in the forward pass, because WebGPU has no kernel for it. */
-export function spelledForward(rule: Rule, spelling: (use: Use) => Value): Rule {
-  return { ...rule, spelling: (use) => [spelling(use)] } as Rule
+/**
+ * `rule`, whose operator is also written as others in the forward pass, because WebGPU has no kernel for it, or a wrong one. `type`:
+ * of the output.
+ */
+export function spelledForward(rule: Rule, spelling: (use: Use, type: TensorType) => Value): Rule {
+  return { ...rule, spelling: (use, [type]) => [spelling(use, type!)] } as Rule
 }
 
 /** A row for an operator that importing rewrites. */

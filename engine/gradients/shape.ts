@@ -4,11 +4,19 @@
  */
 
 import { allAxes, positiveAxis } from '../onnx/formulas.ts'
-import { intOf, intsOf } from '../onnx/graph.ts'
+import { int, intOf, intsOf } from '../onnx/graph.ts'
 import type { Value } from '../onnx/graph-builder.ts'
 import { numbersOf } from '../onnx/types.ts'
 import { selectRows } from './gather.ts'
-import { type Application, fixedNumbers, gradient, spelled, variadic } from './rule.ts'
+import {
+  type Application,
+  fixedNumbers,
+  gradient,
+  spelled,
+  spelledForward,
+  type Use,
+  variadic,
+} from './rule.ts'
 
 /** dx = dy in x's shape */
 const reshaped = gradient(({ f, dy, x }) => f.reshape(dy, x[0]!.shape))
@@ -50,17 +58,27 @@ export const shape = {
       axis,
     )
   }),
-  /** dx = dy with zeros where nothing was read */
-  Slice: gradient((application) => {
-    const { f, x, y } = application
-    return cutsOf(application).reduce((dy, { axis, start, step }) => {
-      const size = x[0]!.shape[axis]!
-      const count = y[0]!.shape[axis]!
-      if (count === size && step === 1) return dy
-      const rows = Array.from({ length: count }, (_, position) => start + position * step)
-      return step === 1 ? padAxis(application, dy, axis, start, size) : selectRows(f, dy, axis, rows, size)
-    }, application.dy)
-  }),
+  /** dx = dy with zeros where nothing was read. Backwards rows are picked: WebGPU's Slice reads the wrong ones. */
+  Slice: spelledForward(
+    gradient((application) => {
+      const { f, x, y } = application
+      return cutsOf(application).reduce((dy, { axis, start, step }) => {
+        const size = x[0]!.shape[axis]!
+        const count = y[0]!.shape[axis]!
+        if (count === size && step === 1) return dy
+        const rows = Array.from({ length: count }, (_, position) => start + position * step)
+        return step === 1 ? padAxis(application, dy, axis, start, size) : selectRows(f, dy, axis, rows, size)
+      }, application.dy)
+    }),
+    (use, { shape }) =>
+      cutsOf(use).reduce((value, { axis, start, step }) => {
+        const count = shape[axis]!
+        if (step > 0) return use.f.slice(value, [{ axis, start, count, step }])
+        const rows = Array.from({ length: count }, (_, position) => start + position * step)
+        const type = { dtype: value.dtype, shape: value.shape.with(axis, count) }
+        return use.f.builder.emit('Gather', [value, use.f.builder.integers(rows)], { axis: int(axis) }, type)
+      }, use.x[0]!),
+  ),
   /** dx = dy without the padding */
   Pad: gradient((application) => {
     const { f, dy, x } = application
@@ -128,12 +146,12 @@ export const shape = {
   }),
 } as const
 
-function constantNumbers({ f, x, has }: Application, index: number): number[] {
+function constantNumbers({ f, x, has }: Use, index: number): number[] {
   const constant = has(index) ? f.constantOf(x[index]!) : null
   return constant === null ? [] : numbersOf(constant)
 }
 
-function cutsOf(application: Application): { axis: number; start: number; step: number }[] {
+function cutsOf(application: Use): { axis: number; start: number; step: number }[] {
   const [x] = application.x
   const starts = constantNumbers(application, 1)
   const axes = application.has(3) ? constantNumbers(application, 3) : starts.map((_, axis) => axis)

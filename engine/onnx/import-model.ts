@@ -9,7 +9,7 @@ import { type Graph, int, type Model } from './graph.ts'
 import type { Value } from './graph-builder.ts'
 import { fixInputs, type InputSizes, type ModelInput } from './model-inputs.ts'
 import { narrowIntegers } from './narrow.ts'
-import { normalise, opsetTarget } from './normalise.ts'
+import { newerOperators, normalise, opsetTarget, opsetWritten } from './normalise.ts'
 import { ownStatistics } from './own-statistics.ts'
 import { type ResolvedGraph, resolve, type ShapeInference } from './resolve.ts'
 import { type Flows, trainableTensors } from './trainable.ts'
@@ -97,7 +97,7 @@ export async function importModel(
   const wide = inputs.filter(({ declared }) => declared.dtype === 'int64').map(({ value }) => value.name)
   return {
     ...narrowIntegers(resolved, wide),
-    opset,
+    opset: writtenOpset(resolved, opset),
     inputs: inputs.map(({ value }) => value),
     parameters,
     initial,
@@ -159,6 +159,15 @@ function withTruthValues(graph: Graph, inputs: readonly ModelInput[]): Graph {
     inputs: node.inputs.map((input) => masks.get(input) ?? input),
   }))
   return { ...graph, nodes: [...casts, ...nodes] }
+}
+
+/** Older than the model's where that changes nothing: WebGPU has more kernels. Newer operators stay only where they count. */
+function writtenOpset({ nodes }: ResolvedGraph, opset: number): number {
+  const isNew = nodes.some(
+    ({ opType, outputs }) =>
+      newerOperators.has(opType) && outputs.some((value) => value?.dtype !== 'float32'),
+  )
+  return isNew ? opset : Math.min(opset, opsetWritten)
 }
 
 function checkOutput({ output, nodes }: ResolvedGraph): void {
