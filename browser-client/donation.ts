@@ -61,6 +61,7 @@ export interface PeerRow {
   rttMs: number | null
   round: number | null
   samplesPerSecond: number | null
+  /** What it says to do in the run; empty for one that only watches. */
   phase: string
 }
 

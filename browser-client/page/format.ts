@@ -43,6 +43,11 @@ export function percent(share: number): string {
   return `${value > 0 && value < 9.95 ? value.toFixed(1) : Math.round(value)}${gap}%`
 }
 
+/** `98.5 %`, `97 %`: an accuracy near its target differs in the digit that {@link percent} leaves out. */
+export function accuracy(share: number): string {
+  return `${Number((share * 100).toFixed(1))}${gap}%`
+}
+
 /** `22:05`, in the browser's time zone. `ms`: milliseconds since 1970. */
 export function clockTime(ms: number): string {
   return new Date(ms).toLocaleTimeString('en-GB', { hour: '2-digit', minute: '2-digit' })

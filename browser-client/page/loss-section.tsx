@@ -6,7 +6,7 @@
 import { useEffect, useRef, useState } from 'preact/hooks'
 import type { LossPoint } from '../donation.ts'
 import type { PartProps } from './app.tsx'
-import { count, loss, percent } from './format.ts'
+import { count, loss, accuracy as writeAccuracy } from './format.ts'
 import type { LossChart, LossChartData } from './loss-chart.ts'
 import { smoothed } from './smoothing.ts'
 import type { Look } from './theme.ts'
@@ -70,7 +70,7 @@ function MeasureChoice({ chosen, choose }: { chosen: Measure; choose(measure: Me
 /** The curve in one sentence. */
 function summary(curve: readonly LossPoint[], measure: Measure, target: number | null): string {
   const value = (point: LossPoint) => (measure === 'loss' ? point.heldOut : point.accuracy)
-  const write = measure === 'loss' ? loss : percent
+  const write = measure === 'loss' ? loss : writeAccuracy
   const measured = curve.filter((point) => value(point) !== null)
   const [first, last] = [measured[0], measured.at(-1)]
   const aim = target === null ? '' : ` The run is done at ${write(target)}.`
@@ -94,7 +94,7 @@ function chartData(
     heldOut: smoothed(heldOut, smoothing),
     own: smoothed(own, smoothing),
     target,
-    writeTick: measure === 'loss' ? (value) => String(Number(value.toPrecision(3))) : percent,
+    writeTick: measure === 'loss' ? (value) => String(Number(value.toPrecision(3))) : writeAccuracy,
   }
 }
 
@@ -156,7 +156,7 @@ function CurveTable({ curve }: { curve: readonly LossPoint[] }) {
                 <tr key={point.round}>
                   <th scope="row">{count(point.round)}</th>
                   <td>{cell(point.heldOut, loss)}</td>
-                  <td>{cell(point.accuracy, percent)}</td>
+                  <td>{cell(point.accuracy, writeAccuracy)}</td>
                   <td>{cell(point.own, loss)}</td>
                 </tr>
               ))}

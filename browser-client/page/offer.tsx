@@ -6,7 +6,7 @@
 import type { JobCard } from '../../protocols/jobs/card.ts'
 import type { GovernorSettings } from '../governor/settings.ts'
 import type { PartProps } from './app.tsx'
-import { bytes, count, day, duration, percent, plural } from './format.ts'
+import { accuracy, bytes, count, day, duration, percent, plural } from './format.ts'
 import { PeerName } from './peer-name.tsx'
 
 export function Offer({ page }: PartProps) {
@@ -47,7 +47,7 @@ export function Offer({ page }: PartProps) {
 function Facts({ card }: { card: JobCard }) {
   const target =
     card.targetAccuracy !== null
-      ? `${percent(card.targetAccuracy)} of its answers are right`
+      ? `${accuracy(card.targetAccuracy)} of its answers are right`
       : card.targetLoss !== null
         ? `its loss is down to ${card.targetLoss}`
         : 'it learns no more'

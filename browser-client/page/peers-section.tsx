@@ -68,11 +68,11 @@ function PeerTable({ peers }: { peers: readonly PeerRow[] }) {
                 <span class="shape" aria-hidden="true">
                   {phaseShape(peer.phase)}
                 </span>{' '}
-                {peer.phase}
+                {peer.phase || 'watching'}
               </td>
               <td class="figure">{peer.round === null ? '–' : count(peer.round)}</td>
               <td>{linkWords(peer)}</td>
-              <td>{peer.backend || '–'}</td>
+              <td>{peer.backend === 'none' ? '–' : peer.backend}</td>
               <td class="figure">{peer.samplesPerSecond === null ? '–' : count(peer.samplesPerSecond)}</td>
             </tr>
           ))}
@@ -95,9 +95,8 @@ function phaseShape(phase: string): string {
     averaging: '◆',
     syncing: '◌',
     waiting: '◦',
-    paused: '‖',
-    watching: '◉',
-    leaving: '✕',
+    finished: '✓',
+    '': '◉',
   }
   return shapes[phase] ?? '●'
 }

@@ -71,7 +71,8 @@ export interface Company {
 
 /** The company of a donation. */
 export function companyOf({ round, peers, job }: DonationSnapshot): Company {
-  const others = peers.filter(({ role }) => role !== 'coordinator').length
+  // who says nothing about its progress only watches
+  const others = peers.filter(({ phase }) => phase !== '').length
   return { round: round ?? 0, others, peersMin: job?.peersMin ?? 1 }
 }
 

@@ -55,7 +55,7 @@ const peers: PeerRow[] = [
     samplesPerSecond: 190,
     phase: 'syncing',
   }),
-  peer('aA4Lf', { role: 'coordinator', backend: '', samplesPerSecond: null, phase: 'watching' }),
+  peer('aA4Lf', { role: 'coordinator', backend: 'none', samplesPerSecond: null, phase: '' }),
 ]
 
 /** A run that learns: each value falls towards its end, with the wobble that real ones have. */

@@ -3,7 +3,7 @@
 import { describe, expect, test } from 'vitest'
 import type { DonationPhase } from '../../../browser-client/donation.ts'
 import { explain } from '../../../browser-client/page/explain.ts'
-import { bytes, count, duration, loss, percent } from '../../../browser-client/page/format.ts'
+import { accuracy, bytes, count, duration, loss, percent } from '../../../browser-client/page/format.ts'
 import { filtered, logText, withLine } from '../../../browser-client/page/log-buffer.ts'
 import { nickname } from '../../../browser-client/page/nickname.ts'
 import {
@@ -39,6 +39,8 @@ describe('numbers', () => {
     [percent(0), '0 %'],
     [percent(0.0871), '8.7 %'],
     [percent(0.5), '50 %'],
+    [accuracy(0.985), '98.5 %'],
+    [accuracy(0.97), '97 %'],
     [loss(0.23148), '0.2315'],
     [loss(Math.LN10), '2.303'],
     [loss(1.2e-5), '1.2e-5'],
@@ -51,7 +53,7 @@ describe('numbers', () => {
 describe('sentences', () => {
   const say = (phase: DonationPhase) => statusSentence(phase, companyOf(scenes.training))
 
-  test('company is the peers that train, without this tab and without the coordinator', () => {
+  test('company is the peers that take part, without this tab and without those who watch', () => {
     expect(companyOf(scenes.training)).toEqual({ round: 34, others: 5, peersMin: card.peersMin })
     expect(say('training')).toBe('Training in round 34 with 5 other peers.')
     expect(say('averaging')).toBe('Averaging what 6 peers learned in round 34.')
