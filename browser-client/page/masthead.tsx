@@ -1,5 +1,6 @@
 /** The sky: the flock, the name of the house, and the one sentence that says what is going on. */
 
+import { useEffect, useRef } from 'preact/hooks'
 import type { DonorPage, Stage } from './donor-page.ts'
 import { explain } from './explain.ts'
 import { FlockCanvas, type FlockMood } from './flock-canvas.tsx'
@@ -13,6 +14,11 @@ const sceneryPeers = 4
 export function Masthead({ page, look }: { page: DonorPage; look: Look }) {
   const { headline, spoken } = headlineOf(page)
   const stage = page.stage.value
+  const heading = useRef<HTMLHeadingElement>(null)
+  useNewStage(stage.kind, () => {
+    scrollTo({ top: 0 })
+    heading.current?.focus({ preventScroll: true })
+  })
   return (
     <header class={`sky sky-${stage.kind}`}>
       <FlockCanvas mood={moodOf(page)} theme={look.scheme.value} />
@@ -27,13 +33,26 @@ export function Masthead({ page, look }: { page: DonorPage; look: Look }) {
       </div>
       <div class="headline">
         {stage.kind === 'giving' && <JobLine stage={stage} />}
-        <h1>{headline}</h1>
+        <h1 ref={heading} tabIndex={-1}>
+          {headline}
+        </h1>
         <p class="unseen" role="status">
           {spoken}
         </p>
       </div>
     </header>
   )
+}
+
+/** Calls `show` when the page has become another one: what was pressed is gone, and the focus would be nowhere. */
+function useNewStage(kind: Stage['kind'], show: () => void): void {
+  const shown = useRef(kind)
+  useEffect(() => {
+    const isFirst = shown.current === 'looking'
+    if (shown.current === kind) return
+    shown.current = kind
+    if (!isFirst) show()
+  })
 }
 
 /** What is computed and for whom, above the sentence that says how it goes. */

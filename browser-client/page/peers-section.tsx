@@ -13,7 +13,8 @@ const rowsMax = 64
 
 export function PeersSection({ page, look }: PartProps & { look: Look }) {
   const snapshot = page.snapshot.value
-  const peers = snapshot?.peers ?? []
+  // who only watches comes last
+  const peers = (snapshot?.peers ?? []).toSorted((a, b) => Number(a.phase === '') - Number(b.phase === ''))
   const [view, choose] = useState<'table' | 'picture'>('table')
   return (
     <section class="card" aria-labelledby="peers">
