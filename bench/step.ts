@@ -5,6 +5,8 @@
  * Every contender is a process that trains the same model with the same batch; they take turns, one at a time, and are compared
  * within each round, so that a machine that slows down half-way slows all of them. A round's time is the best of its repeats,
  * since other programs only ever add time; across rounds the median is told, with least and greatest.
+ *
+ * Part of the repository and not of the command line: its contenders are development's, and an installed program has none.
  */
 import { Child } from './child.ts'
 import { quantile, type Spread, spreadOf, spreadText, tableText } from './statistics.ts'

@@ -68,3 +68,14 @@ describe.each([
     },
   )
 })
+
+test('a graph for a graphics processor has the product for a large table too, and no int64', async () => {
+  const native = await openNativeBackend({ threads: 1 })
+  const program = await compileProgram(embedding(new Float32Array(600 * width).fill(1)), spec, {
+    ...native,
+    name: 'webgpu',
+  })
+  const operators = readModel(program.gradientModel).graph.nodes.map(({ opType }) => opType)
+  expect(operators).toContain('Gemm')
+  expect(operators).not.toContain('ScatterElements')
+})
