@@ -56,8 +56,9 @@ export function ortBackend(runtime: OrtRuntime, traits: OrtTraits): Backend {
     name: traits.name,
     compile: async (model, { carry = {}, state } = {}) => {
       const outputs = traits.outputs === 'device' ? stayingOnDevice(carry) : {}
-      const session = await build.open(model, { ...traits.sessionOptions, ...outputs })
-      return new OrtExecutable(build, session, carry, state)
+      const bytes = model.slice()
+      const open = () => build.create(bytes, { ...traits.sessionOptions, ...outputs })
+      return new OrtExecutable(build, open, await build.call('loading the model', open), carry, state)
     },
     newState: () => new OrtState(build),
     inferTypes: async (model) => {
@@ -111,11 +112,7 @@ class Build {
     }
   }
 
-  open(model: Uint8Array, options: SessionOptions): Promise<InferenceSession> {
-    return this.call('loading the model', () => this.create(model, options))
-  }
-
-  /** As {@link open}, for a caller that holds the lock. */
+  /** A new session. The caller holds the lock. */
   create(model: Uint8Array, options: SessionOptions): Promise<InferenceSession> {
     return this.runtime.InferenceSession.create(model, { ...options, logSeverityLevel: 4 })
   }
@@ -123,7 +120,8 @@ class Build {
   inspect(model: Uint8Array): Promise<InferenceSession> {
     // 'basic' folds shape arithmetic, without which PyTorch's Reshape targets stay unknown; higher levels fuse
     // nodes away whose types are asked for.
-    return this.open(model, { ...this.traits.inspectionOptions, graphOptimizationLevel: 'basic' })
+    const options = { ...this.traits.inspectionOptions, graphOptimizationLevel: 'basic' } as const
+    return this.call('loading the model', () => this.create(model, options))
   }
 
   /** Releases `session`. What fails then (a device that is lost already) can hurt nobody. */
@@ -165,11 +163,6 @@ class OrtState implements CarriedState {
     return this.#build.call('reading the state', () => this.tensors.read(name, into))
   }
 
-  /** Before `session` is released. */
-  outlive(session: InferenceSession): Promise<void> {
-    return this.#build.exclusively(() => this.tensors.outlive(session))
-  }
-
   async release(): Promise<void> {
     await this.#build.exclusively(async () => this.tensors.clear())
     const copiers = [...this.#copiers.values()]
@@ -194,19 +187,23 @@ class OrtExecutable implements Executable {
   readonly state: OrtState
   readonly #ownsState: boolean
   readonly #build: Build
-  readonly #session: InferenceSession
+  readonly #open: () => Promise<InferenceSession>
+  /** Null after a failure that it did not survive. */
+  #session: InferenceSession | null
   readonly #carry: NonNullable<CompileOptions['carry']>
   readonly #outputs: ReadonlyMap<string, InferredType>
   #isReleased = false
 
   constructor(
     build: Build,
+    open: () => Promise<InferenceSession>,
     session: InferenceSession,
     carry: NonNullable<CompileOptions['carry']>,
     state: CarriedState | undefined,
   ) {
     assert(state === undefined || state instanceof OrtState, 'a state of another kind of backend')
     this.#build = build
+    this.#open = open
     this.#session = session
     this.#carry = carry
     this.#ownsState = state === undefined
@@ -224,18 +221,43 @@ class OrtExecutable implements Executable {
       assert(!this.#isReleased, 'run of a released executable')
       const feeds = this.#feeds(fed)
       const fetches = this.#fetches(into)
-      const results = (await this.#build.attempt('running the graph', () =>
-        this.#session.run(feeds, fetches),
-      )) as Record<string, OrtTensor>
-      return this.#take(results, into)
+      return this.#build.attempt('running the graph', async () => {
+        this.#session ??= await this.#open()
+        return this.#take(this.#session, await this.#runSession(this.#session, feeds, fetches), into)
+      })
     })
   }
 
   async release(): Promise<void> {
     if (this.#isReleased) return
     this.#isReleased = true
-    await (this.#ownsState ? this.state.release() : this.state.outlive(this.#session))
-    await this.#build.close(this.#session)
+    const session = this.#session
+    this.#session = null
+    if (session !== null) await this.#build.exclusively(() => this.#close(session))
+    if (this.#ownsState) await this.state.release()
+  }
+
+  /** A session on a device is given up when it fails: the next run of the same one ends the page (onnxruntime-web 1.30). */
+  async #runSession(
+    session: InferenceSession,
+    feeds: Record<string, OrtTensor>,
+    fetches: Record<string, OrtTensor | null>,
+  ): Promise<Record<string, OrtTensor>> {
+    try {
+      return (await session.run(feeds, fetches)) as Record<string, OrtTensor>
+    } catch (error) {
+      if (this.#build.traits.outputs === 'device') {
+        this.#session = null
+        await this.#close(session)
+      }
+      throw error
+    }
+  }
+
+  /** Releases `session` and keeps what it made. The caller holds the lock. */
+  async #close(session: InferenceSession): Promise<void> {
+    await this.state.tensors.outlive(session)
+    await session.release().catch(() => undefined)
   }
 
   #feeds(fed: Readonly<Record<string, Tensor>>): Record<string, OrtTensor> {
@@ -263,6 +285,7 @@ class OrtExecutable implements Executable {
 
   /** Moves carried results to the state and returns the others. */
   #take(
+    session: InferenceSession,
     results: Readonly<Record<string, OrtTensor>>,
     into: Readonly<Record<string, Float32Array>>,
   ): Record<string, Tensor> {
@@ -270,7 +293,7 @@ class OrtExecutable implements Executable {
     const returned: Record<string, Tensor> = {}
     for (const [name, value] of Object.entries(results)) {
       const carried = this.#carry[name]
-      if (carried !== undefined) this.state.tensors.advance(carried, value, this.#session)
+      if (carried !== undefined) this.state.tensors.advance(carried, value, session)
       else returned[name] = fromOrt(value, into[name], isFilled)
     }
     return returned

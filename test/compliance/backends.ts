@@ -5,12 +5,15 @@ import { loadNativeRuntime, openNativeBackend } from '../../engine/backends/nati
 import { openWasmBackend } from '../../engine/backends/wasm.ts'
 import { openWebGpuBackend } from '../../engine/backends/webgpu.ts'
 import { requireSoftwareGpu } from '../software-gpu.ts'
+import type { ChromiumBackends, Realm } from './chromium/browser.ts'
 
 export interface BackendRow {
   title: string
   open(): Promise<Backend>
-  /** onnxruntime-web's errors do not say which node failed. */
+  /** Errors of onnxruntime-web say which node failed in one of its builds only. */
   namesFailingNode: boolean
+  /** In a browser, asked over a wire: what only shows in the caller's own thread is not looked at. */
+  isRemote: boolean
 }
 
 async function openWebGpu(): Promise<Backend> {
@@ -18,16 +21,34 @@ async function openWebGpu(): Promise<Backend> {
   return openWebGpuBackend(await loadNativeRuntime(), { threads: 1 })
 }
 
+/** Those of Node, in this process. */
 export const backends: readonly BackendRow[] = [
   {
     title: 'native',
     open: () => openNativeBackend({ threads: 1 }),
     namesFailingNode: true,
+    isRemote: false,
   },
   {
     title: 'wasm',
     open: async () => openWasmBackend(onnxruntimeWeb, { threads: 1 }),
     namesFailingNode: false,
+    isRemote: false,
   },
-  { title: 'webgpu', open: openWebGpu, namesFailingNode: true },
+  { title: 'webgpu', open: openWebGpu, namesFailingNode: true, isRemote: false },
 ]
+
+/** Those of a browser: WebAssembly, and WebGPU over both builds that a tab chooses from. */
+export function chromiumRows(chromium: ChromiumBackends): readonly BackendRow[] {
+  const row = (title: string, realm: Realm): BackendRow => ({
+    title,
+    open: () => chromium.open(realm),
+    namesFailingNode: realm.build === 'jspi',
+    isRemote: true,
+  })
+  return [
+    row('wasm in Chromium', { build: 'webgpu', backend: 'wasm', threads: 1 }),
+    row('webgpu in Chromium', { build: 'webgpu', backend: 'webgpu', threads: 1 }),
+    row('webgpu in Chromium, suspending', { build: 'jspi', backend: 'webgpu', threads: 1 }),
+  ]
+}
