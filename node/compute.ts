@@ -9,8 +9,8 @@ import { connectCompute } from '../engine/compute/client.ts'
 import type { Compute } from '../engine/compute/compute.ts'
 import type { Answer, ClientPort } from '../engine/compute/messages.ts'
 
-/** The time a worker gets to finish its step and free its graphs before it is ended by force. */
-const closeDeadlineMs = 2_000
+/** The time a worker gets to finish its step and free its graphs before it is ended by force: Stop ends all work in a second. */
+const closeDeadlineMs = 800
 
 /** Starts a worker thread. It keeps the process alive until `close`. The backend is chosen by `open`. */
 export function openNodeCompute(): Compute {

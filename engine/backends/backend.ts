@@ -3,7 +3,7 @@
  * which backend stands behind it is chosen where a program is composed.
  *
  * Promises every backend keeps: runs of one backend never overlap; the same graph and the same inputs give the same bits on
- * the same backend with the same number of threads; failures are `SwarmError`s that name the node when the runtime does.
+ * the same backend with the same number of threads, for wasm in every process and browser; failures are `SwarmError`s that name the node when the runtime does.
  * Another number of threads may change last bits: onnxruntime's matrix product cuts its inner dimension into blocks whose
  * length depends on the columns that a thread gets, when those are fewer than 128. Who compares bits uses one thread.
  * What a backend does not do: validate models, know about training, or move work to a worker. A run on a CPU backend

@@ -1,0 +1,77 @@
+/**
+ * What only shows across realms: with the same number of threads, WebAssembly's gradients are the same bits in Node and in a
+ * browser; and a graphics device that is destroyed in the middle of a task costs that task nothing but time.
+ */
+import { afterAll, describe, expect, it } from 'vitest'
+import type { Backend } from '../../engine/backends/backend.ts'
+import { SteadyTrainer } from '../../engine/compute/steady-trainer.ts'
+import { compileProgram, type TrainingSpec } from '../../engine/program.ts'
+import { Trainer } from '../../engine/trainer.ts'
+import { openNodeCompute } from '../../node/compute.ts'
+import { exampleModel, seededBatch, sgdSpec } from '../unit/engine-run/example-models.ts'
+import { ChromiumBackends, type Realm } from './chromium/browser.ts'
+
+const chromium = new ChromiumBackends()
+
+afterAll(() => chromium.close())
+
+/** The gradient of one seeded batch in a worker thread of Node. */
+async function nodeGradient(file: string, spec: TrainingSpec, threads: number): Promise<Float32Array> {
+  const compute = openNodeCompute()
+  const opened = await compute.open(exampleModel(file), spec, { backend: 'wasm', threads })
+  const batches = [seededBatch(opened, 3)]
+  const task = { mode: 'gradient', start: opened.initial, batches, learningRates: [] } as const
+  const { update } = await compute.train(task)
+  await compute.close()
+  return update
+}
+
+const bytesOf = ({ buffer, byteOffset, byteLength }: Float32Array) =>
+  new Uint8Array(buffer, byteOffset, byteLength)
+
+async function gradientOn(backend: Backend, file: string, spec: TrainingSpec): Promise<Float32Array> {
+  const trainer = Trainer.create(await compileProgram(exampleModel(file), spec, backend), backend)
+  const { gradient } = await trainer.gradient(seededBatch(trainer.program, 3))
+  await trainer.release()
+  return gradient
+}
+
+describe.each([
+  ['glyphs/cnn.onnx', 1],
+  ['glyphs/cnn.onnx', 2],
+  ['shakespeare/gpt.onnx', 1],
+])('wasm gradients of %s with %i threads', (file, threads) => {
+  it('are the same bits in Node and in Chromium', async () => {
+    const backend = await chromium.open({ build: 'webgpu', backend: 'wasm', threads })
+    const gradient = await gradientOn(backend, file, sgdSpec)
+    expect(Buffer.compare(bytesOf(gradient), bytesOf(await nodeGradient(file, sgdSpec, threads)))).toBe(0)
+  }, 60_000)
+})
+
+it('goes on training when the graphics device is destroyed under it', async () => {
+  const realm: Realm = { build: 'webgpu', backend: 'webgpu', threads: 1 }
+  const model = exampleModel('glyphs/cnn.onnx')
+  const train = async (backend: Backend, onStep: (index: number) => Promise<void>) => {
+    const candidates = [{ name: backend.name, open: async () => backend }]
+    const steady = await SteadyTrainer.open({ model, spec: sgdSpec, microBatch: 4, candidates })
+    const { program } = steady
+    const batches = [0, 1, 2].map((seed) => seededBatch(program, seed))
+    const end = new Float32Array(program.parameterCount)
+    await steady.run(program.initial, async (trainer) => {
+      await trainer.steps(batches, [0.1, 0.1, 0.1], { onStep })
+      await trainer.read(end)
+    })
+    await steady.release()
+    return { end, notes: steady.takeNotes() }
+  }
+  const worker = await chromium.worker(realm)
+  const steps: number[] = []
+  const troubled = await train(await chromium.open(realm), async (index) => {
+    steps.push(index)
+    if (steps.length === 2) await worker.call({ kind: 'destroyDevice' })
+  })
+  expect(steps).toEqual([0, 1, 0, 1, 2])
+  expect(troubled.notes).toEqual(['webgpu lost its device: graphs are built anew, the task starts again'])
+  const untroubled = await train(await chromium.open(realm), async () => undefined)
+  expect(troubled.end).toEqual(untroubled.end)
+}, 60_000)
