@@ -19,22 +19,32 @@ export interface MicroBatch {
 }
 
 /**
- * The samples of `batch`, in order, in pieces of `size` samples and a smaller last one.
+ * The samples of `batch`, in order, in pieces of `size` samples and a smaller last one. Labels that are `ignored` are no
+ * predictions; a piece that has no prediction at all is left out, unless that leaves none.
  * @throws {SwarmError} DATA_INVALID when its tensors disagree about the number of samples, or there are none.
  */
-export function microBatches(batch: Batch, size: number): MicroBatch[] {
+export function microBatches(batch: Batch, size: number, ignored: number | null = null): MicroBatch[] {
   const count = sampleCount(batch)
-  const predictions = batch.labels.data.length
-  return Array.from({ length: Math.ceil(count / size) }, (_, index) => {
+  const predictions = predictionsIn(batch.labels, ignored)
+  const pieces = Array.from({ length: Math.ceil(count / size) }, (_, index) => {
     const [start, end] = [index * size, Math.min((index + 1) * size, count)]
     const labels = rows(batch.labels, start, end)
     const inputs = Object.entries(batch.inputs).map(([name, tensor]) => [name, rows(tensor, start, end)])
     return {
       batch: { inputs: Object.fromEntries(inputs), labels },
       size: end - start,
-      share: labels.data.length / predictions,
+      share: predictionsIn(labels, ignored) / predictions,
     }
   })
+  const counting = pieces.filter(({ share }) => share > 0)
+  return counting.length > 0 ? counting : pieces.slice(0, 1)
+}
+
+function predictionsIn({ data }: Tensor, ignored: number | null): number {
+  if (ignored === null) return data.length
+  let count = 0
+  for (const label of data) if (label !== ignored) count += 1
+  return count
 }
 
 function sampleCount({ inputs, labels }: Batch): number {

@@ -70,6 +70,8 @@ export interface TrainingProgram {
   labels: ProgramInput
   /** Classes that the labels choose from; null where they are values. */
   classes: number | null
+  /** The label that stands for no prediction; null where every label counts. */
+  ignoredLabel: number | null
   /** Floating-point operations of a forward pass over the batch; a step is about three of them. */
   operations: number
   /**
@@ -135,6 +137,7 @@ export async function compileProgram(
     inputs: imported.inputs.filter(({ name }) => name !== labels.name).map(asProgramInput),
     labels: asProgramInput(labels),
     classes: classesOf(imported, spec),
+    ignoredLabel: spec.lossOptions?.ignoreIndex ?? null,
     operations: operationsOf(imported.nodes),
     gradientModel: gradientGraph(imported, spec, device),
     evaluationModel: evaluationGraph(imported, spec, device),

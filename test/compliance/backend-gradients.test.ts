@@ -3,7 +3,7 @@
  * this engine but the weights. The operators one by one are tested with the graph side.
  */
 import { readFileSync } from 'node:fs'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import type { Backend } from '../../engine/backends/backend.ts'
 import { openNativeBackend } from '../../engine/backends/native.ts'
 import { compileProgram, type TrainingProgram, type TrainingSpec } from '../../engine/program.ts'
@@ -31,6 +31,9 @@ const cases = JSON.parse(
  * divisions may be off by a few units in the last place (WGSL, "Floating point accuracy").
  */
 const tolerances = { native: 1e-4, wasm: 1e-4, webgpu: 5e-4 } as const
+
+// A software device compiles each shader for seconds when other programs want the cores too.
+vi.setConfig({ testTimeout: 240_000, hookTimeout: 60_000 })
 
 const chromium = new ChromiumBackends()
 
@@ -67,45 +70,48 @@ describe.each(rows)('$title against PyTorch', ({ open, isRemote }) => {
   })
 
   // A software device in a page is asked for the smallest model only: the kernels are those of the other rows.
-  describe.each(isRemote ? cases.slice(0, 1) : cases)('$file', ({ file, batch, loss, correct, gradients }) => {
-    let trainer: Trainer
-    let samples: Batch
+  describe.each(isRemote ? cases.slice(0, 1) : cases)(
+    '$file',
+    ({ file, batch, loss, correct, gradients }) => {
+      let trainer: Trainer
+      let samples: Batch
 
-    beforeAll(async () => {
-      const optimizer = { kind: 'sgd', momentum: 0, weightDecay: 0 } as const
-      const spec: TrainingSpec = { batch, loss: 'softmax_cross_entropy', optimizer }
-      trainer = Trainer.create(await compileProgram(exampleModel(file), spec, backend), backend)
-      samples = formulaBatch(trainer.program)
-    })
-    afterAll(() => trainer.release())
+      beforeAll(async () => {
+        const optimizer = { kind: 'sgd', momentum: 0, weightDecay: 0 } as const
+        const spec: TrainingSpec = { batch, loss: 'softmax_cross_entropy', optimizer }
+        trainer = Trainer.create(await compileProgram(exampleModel(file), spec, backend), backend)
+        samples = formulaBatch(trainer.program)
+      })
+      afterAll(() => trainer.release())
 
-    it('has its loss and its hits', async () => {
-      const evaluation = await trainer.evaluate(samples)
-      expect(evaluation.lossSum / evaluation.predictions / loss).toBeCloseTo(1, 6)
-      expect(evaluation.correct).toBe(correct)
-    })
+      it('has its loss and its hits', async () => {
+        const evaluation = await trainer.evaluate(samples)
+        expect(evaluation.lossSum / evaluation.predictions / loss).toBeCloseTo(1, 6)
+        expect(evaluation.correct).toBe(correct)
+      })
 
-    it('has its gradients, parameter by parameter', async () => {
-      const result = await trainer.gradient(samples)
-      expect(result.loss / loss).toBeCloseTo(1, 6)
-      const { parameters } = trainer.program
-      expect(parameters.map(({ name }) => name).sort()).toEqual(Object.keys(gradients).sort())
-      for (const { name, offset, length } of parameters) {
-        const { norm, at, values } = gradients[name]!
-        const gradient = result.gradient.subarray(offset, offset + length)
-        expect(Math.hypot(...gradient) / norm, `norm of ${name}`).toBeCloseTo(1, 5)
-        const errorMax = (tolerances[backend.name] * norm) / Math.sqrt(length)
-        for (const [k, index] of at.entries()) {
-          expect(Math.abs(gradient[index]! - values[k]!), `${name}[${index}]`).toBeLessThan(errorMax)
+      it('has its gradients, parameter by parameter', async () => {
+        const result = await trainer.gradient(samples)
+        expect(result.loss / loss).toBeCloseTo(1, 6)
+        const { parameters } = trainer.program
+        expect(parameters.map(({ name }) => name).sort()).toEqual(Object.keys(gradients).sort())
+        for (const { name, offset, length } of parameters) {
+          const { norm, at, values } = gradients[name]!
+          const gradient = result.gradient.subarray(offset, offset + length)
+          expect(Math.hypot(...gradient) / norm, `norm of ${name}`).toBeCloseTo(1, 5)
+          const errorMax = (tolerances[backend.name] * norm) / Math.sqrt(length)
+          for (const [k, index] of at.entries()) {
+            expect(Math.abs(gradient[index]! - values[k]!), `${name}[${index}]`).toBeLessThan(errorMax)
+          }
         }
-      }
-    })
+      })
 
-    it('gives the same bits again, from another session too', async () => {
-      const other = Trainer.create(trainer.program, backend)
-      const [first, second] = [await trainer.gradient(samples), await other.gradient(samples)]
-      expect(second.gradient).toEqual(first.gradient)
-      await other.release()
-    })
-  })
+      it('gives the same bits again, from another session too', async () => {
+        const other = Trainer.create(trainer.program, backend)
+        const [first, second] = [await trainer.gradient(samples), await other.gradient(samples)]
+        expect(second.gradient).toEqual(first.gradient)
+        await other.release()
+      })
+    },
+  )
 })

@@ -2,7 +2,7 @@
  * One suite, every backend: what `Backend` promises, with values. Gradients of whole models against PyTorch are
  * compared in backend-gradients.test.ts.
  */
-import { afterAll, describe, expect, it } from 'vitest'
+import { afterAll, describe, expect, it, vi } from 'vitest'
 import type { Executable } from '../../engine/backends/backend.ts'
 import { SwarmError } from '../../protocols/core/errors.ts'
 import type { Tensor } from '../../protocols/core/tensor.ts'
@@ -58,6 +58,9 @@ async function failureOf(promise: Promise<unknown>): Promise<SwarmError> {
   expect(error).toBeInstanceOf(SwarmError)
   return error as SwarmError
 }
+
+// A software device compiles each shader for seconds when other programs want the cores too.
+vi.setConfig({ testTimeout: 240_000, hookTimeout: 60_000 })
 
 const chromium = new ChromiumBackends()
 

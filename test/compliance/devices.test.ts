@@ -2,14 +2,20 @@
  * What only shows across realms: with the same number of threads, WebAssembly's gradients are the same bits in Node and in a
  * browser; and a graphics device that is destroyed in the middle of a task costs that task nothing but time.
  */
-import { afterAll, describe, expect, it } from 'vitest'
+import { afterAll, describe, expect, it, vi } from 'vitest'
 import type { Backend } from '../../engine/backends/backend.ts'
+import { openNativeBackend } from '../../engine/backends/native.ts'
 import { SteadyTrainer } from '../../engine/compute/steady-trainer.ts'
+import { madeUpBatch } from '../../engine/made-up-batch.ts'
 import { compileProgram, type TrainingSpec } from '../../engine/program.ts'
 import { Trainer } from '../../engine/trainer.ts'
 import { openNodeCompute } from '../../node/compute.ts'
+import { modelBytes, pytorchModels } from '../unit/engine/pytorch-models.ts'
 import { exampleModel, seededBatch, sgdSpec } from '../unit/engine-run/example-models.ts'
 import { ChromiumBackends, type Realm } from './chromium/browser.ts'
+
+// A software device compiles each shader for seconds when other programs want the cores too.
+vi.setConfig({ testTimeout: 240_000, hookTimeout: 60_000 })
 
 const chromium = new ChromiumBackends()
 
@@ -45,17 +51,23 @@ describe.each([
     const backend = await chromium.open({ build: 'webgpu', backend: 'wasm', threads })
     const gradient = await gradientOn(backend, file, sgdSpec)
     expect(Buffer.compare(bytesOf(gradient), bytesOf(await nodeGradient(file, sgdSpec, threads)))).toBe(0)
-  }, 60_000)
+  })
 })
 
 it('goes on training when the graphics device is destroyed under it', async () => {
   const realm: Realm = { build: 'webgpu', backend: 'webgpu', threads: 1 }
-  const model = exampleModel('glyphs/cnn.onnx')
+  const { file, loss_kind: loss, x } = pytorchModels.ties_first!
+  const spec: TrainingSpec = { ...sgdSpec, loss, batch: x.shape[0]! }
   const train = async (backend: Backend, onStep: (index: number) => Promise<void>) => {
     const candidates = [{ name: backend.name, open: async () => backend }]
-    const steady = await SteadyTrainer.open({ model, spec: sgdSpec, microBatch: 4, candidates })
+    const steady = await SteadyTrainer.open({
+      model: modelBytes(file),
+      spec,
+      microBatch: spec.batch,
+      candidates,
+    })
     const { program } = steady
-    const batches = [0, 1, 2].map((seed) => seededBatch(program, seed))
+    const batches = [0, 1, 2].map(() => madeUpBatch(program))
     const end = new Float32Array(program.parameterCount)
     await steady.run(program.initial, async (trainer) => {
       await trainer.steps(batches, [0.1, 0.1, 0.1], { onStep })
@@ -72,6 +84,8 @@ it('goes on training when the graphics device is destroyed under it', async () =
   })
   expect(steps).toEqual([0, 1, 0, 1, 2])
   expect(troubled.notes).toEqual(['webgpu lost its device: graphs are built anew, the task starts again'])
-  const untroubled = await train(await chromium.open(realm), async () => undefined)
-  expect(troubled.end).toEqual(untroubled.end)
-}, 60_000)
+  const untroubled = await train(await openNativeBackend({ threads: 1 }), async () => undefined)
+  for (const [index, value] of troubled.end.entries()) {
+    expect(Math.abs(value - untroubled.end[index]!), `parameter ${index}`).toBeLessThan(1e-4)
+  }
+})

@@ -59,6 +59,7 @@ export const lineProgram: TrainingProgram = {
   inputs: [{ name: 'x', dtype: 'float32', shape: [2, 3] }],
   labels: { name: 'labels', dtype: 'float32', shape: [2, 1] },
   classes: null,
+  ignoredLabel: null,
   operations: 12,
   gradientModel: model({
     inputs: { ...data, ...parameters },

@@ -121,6 +121,14 @@ describe('a batch of ten samples', () => {
   })
 })
 
+it('counts no label that is ignored, and leaves out what has no other', () => {
+  const pieces = microBatches(lineBatch(1, -1, -1, -1, 5, 5), 2, -1)
+  expect(pieces.map(({ share, batch }) => [share, ...batch.labels.data])).toEqual([
+    [1 / 3, 1, -1],
+    [2 / 3, 5, 5],
+  ])
+})
+
 it('weighs pieces by their predictions', () => {
   const pieces = microBatches(lineBatch(1, 2, 3, 4, 5), 2)
   expect(pieces.map(({ size, share }) => [size, share])).toEqual([
