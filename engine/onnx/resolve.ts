@@ -7,8 +7,9 @@
  * runtime (`ShapeInference`) sees only the nodes of a round; no weight is copied and none is folded.
  */
 import { SwarmError } from '../../protocols/core/errors.ts'
-import { graphNodesMax } from '../../protocols/core/limits.ts'
+import { foldedUnseenMax, graphNodesMax } from '../../protocols/core/limits.ts'
 import { inlineBranch, inlineTurn } from './control.ts'
+import { boundBySizes, checkFolded } from './folded-size.ts'
 import { type Graph, int, intOf, type Node } from './graph.ts'
 import type { TypedNode, Value } from './graph-builder.ts'
 import { sequenceOperators, unfold } from './sequences.ts'
@@ -116,8 +117,8 @@ async function foldConstants(state: State, nodes: readonly Node[]): Promise<Node
 
 /** `nodes` in a form that the following stages know; those that follow from constants alone go to `foldable`. */
 function rewriteAll(state: State, nodes: readonly Node[], foldable: Node[]): Node[] {
-  const computed = new Set<string>()
-  const isConstant = (name: string) => name === '' || state.constants.has(name) || computed.has(name)
+  /** Elements that the results of this round can have. */
+  const computed = new Map<string, number>()
   const left: Node[] = []
   const queue = [...nodes].reverse()
   for (let original = queue.pop(); original !== undefined; original = queue.pop()) {
@@ -128,12 +129,33 @@ function rewriteAll(state: State, nodes: readonly Node[], foldable: Node[]): Nod
       continue
     }
     const node = rewritten[0]!
-    if (!needsTypes.has(node.opType) && node.inputs.every(isConstant)) {
+    const bound = needsTypes.has(node.opType) ? null : foldedBound(state, node, computed)
+    if (bound === null) left.push(node)
+    else {
       foldable.push(node)
-      for (const output of node.outputs) computed.add(output)
-    } else left.push(node)
+      for (const output of node.outputs) computed.set(output, bound)
+    }
   }
   return left
+}
+
+/**
+ * Elements that folding `node` can make; null when it cannot be folded in this round: an input is not known, or is computed
+ * in this round and the result could be large.
+ */
+function foldedBound({ constants }: State, node: Node, computed: ReadonlyMap<string, number>): number | null {
+  const sizes = node.inputs.map((name) =>
+    name === '' ? 0 : (constants.get(name)?.data.length ?? computed.get(name)),
+  )
+  if (sizes.includes(undefined)) return null
+  if (node.inputs.every((name) => name === '' || constants.has(name))) {
+    return checkFolded(
+      node,
+      node.inputs.map((name) => constants.get(name) ?? null),
+    )
+  }
+  const bound = boundBySizes(node, sizes as number[])
+  return bound <= foldedUnseenMax ? bound : null
 }
 
 /**

@@ -114,6 +114,15 @@ export const computeCallsMax = 16
  */
 export const deviceLossesMax = 1
 
+/**
+ * Elements of one constant that is computed while a model is imported: 256 MiB in f32. Causal masks and rotary tables of
+ * exported models have at most 2^24 (4,096 positions squared).
+ */
+export const foldedElementsMax = 1 << 26
+
+/** Elements up to which one constant may be computed from another in the same round of folding, its size not known yet. */
+export const foldedUnseenMax = 1 << 20
+
 /** Nodes of one model's graph. The largest published exports (GPT-2 XL, unoptimised) have about 10,000; bounds time and memory of import. */
 export const graphNodesMax = 100_000
 
