@@ -1,7 +1,8 @@
 /**
- * Every gradient rule against central differences of a float64 interpreter: the model h(parameters) + x with a mean squared
+ * Every gradient rule against PyTorch's gradients and central differences of a float64 interpreter: the model h(parameters) + x with a mean squared
  * error is compiled, run, and compared parameter by parameter.
  */
+import { readFileSync, writeFileSync } from 'node:fs'
 import { beforeAll, expect, test } from 'vitest'
 import type { Backend } from '../../../engine/backends/backend.ts'
 import { openNativeBackend } from '../../../engine/backends/native.ts'
@@ -21,43 +22,80 @@ import { type Nd, sizeOf } from './reference-array.ts'
 /** float32 against float64; relative to the largest element of the gradient. */
 const tolerance = 1e-4
 
+/** PyTorch's gradients of the cases that it has functions for (test/fixtures/operator_gradients.py), by name and parameter. */
+const pytorch = (
+  JSON.parse(readFileSync(new URL('../../fixtures/operator-gradients.json', import.meta.url), 'utf8')) as {
+    gradients: Record<string, number[][]>
+  }
+).gradients
+
 let backend: Backend
 beforeAll(async () => {
   backend = await openNativeBackend({ threads: 1 })
 })
 
-test.each(gradientCases)('the gradient of $name agrees with central differences', async (given) => {
+/** A case with its values: inputs, and what the mean squared error compares the result with. */
+function drawn(given: GradientCase) {
   const random = seededRandom(seedFrom(given.name))
   const inputs = given.inputs.map((input) => valuesOf(input, random))
   const reference = { ...given.attributes, read: given.read }
   const y = evaluate(given.op, inputs, reference)
-  const shape = y.shape.length === 0 ? [1] : y.shape
   const target = { shape: y.shape, data: y.data.map(() => Math.fround(random.normal())) }
+  return { inputs, reference, y, target }
+}
 
-  const program = await compileProgram(
-    modelOf(given, inputs, shape),
-    { batch: shape[0]!, loss: 'mse', optimizer: { kind: 'sgd', momentum: 0, weightDecay: 0 } },
-    backend,
-  )
-  const feeds: Record<string, Tensor> = {
-    x: { dtype: 'float32', shape, data: new Float32Array(y.data.length) },
-    labels: { dtype: 'float32', shape, data: Float32Array.from(target.data) },
-  }
-  for (const { name, shape: of, offset, length } of program.parameters) {
-    feeds[name] = { dtype: 'float32', shape: of, data: program.initial.slice(offset, offset + length) }
-  }
-  const graph = await backend.compile(program.gradientModel)
-  const { gradient } = await graph.run(feeds)
-  await graph.release()
+test.each(gradientCases)(
+  'the gradient of $name agrees with PyTorch and central differences',
+  async (given) => {
+    const { inputs, reference, y, target } = drawn(given)
+    const shape = y.shape.length === 0 ? [1] : y.shape
+    const program = await compileProgram(
+      modelOf(given, inputs, shape),
+      { batch: shape[0]!, loss: 'mse', optimizer: { kind: 'sgd', momentum: 0, weightDecay: 0 } },
+      backend,
+    )
+    const feeds: Record<string, Tensor> = {
+      x: { dtype: 'float32', shape, data: new Float32Array(y.data.length) },
+      labels: { dtype: 'float32', shape, data: Float32Array.from(target.data) },
+    }
+    for (const { name, shape: of, offset, length } of program.parameters) {
+      feeds[name] = { dtype: 'float32', shape: of, data: program.initial.slice(offset, offset + length) }
+    }
+    const graph = await backend.compile(program.gradientModel)
+    const { gradient } = await graph.run(feeds)
+    await graph.release()
 
-  const wanted = given.inputs.flatMap((input, index) => (input.kind === 'parameter' ? [index] : []))
-  const weights = program.parameters.filter(({ kind }) => kind === 'weight')
-  expect(weights.map(({ name }) => name)).toEqual(wanted.map((index) => `p${index}`))
-  for (const [position, { offset, length }] of weights.entries()) {
-    const expected = differences(given.op, inputs, reference, target, wanted[position]!)
-    const actual = gradient!.data.subarray(offset, offset + length)
-    expect(relativeError(actual, [...expected]), `input ${wanted[position]}`).toBeLessThan(tolerance)
-  }
+    const wanted = given.inputs.flatMap((input, index) => (input.kind === 'parameter' ? [index] : []))
+    const weights = program.parameters.filter(({ kind }) => kind === 'weight')
+    expect(weights.map(({ name }) => name)).toEqual(wanted.map((index) => `p${index}`))
+    for (const [position, { offset, length }] of weights.entries()) {
+      const expected = differences(given.op, inputs, reference, target, wanted[position]!)
+      const actual = gradient!.data.subarray(offset, offset + length)
+      expect(relativeError(actual, [...expected]), `input ${wanted[position]}`).toBeLessThan(tolerance)
+      const theirs = pytorch[given.name]?.[position]
+      if (theirs !== undefined) expect(relativeError(actual, theirs), 'PyTorch').toBeLessThan(tolerance)
+    }
+  },
+)
+
+test('PyTorch has a word on four cases out of five', () => {
+  const known = gradientCases.filter(({ name }) => pytorch[name] !== undefined)
+  expect(known.length / gradientCases.length).toBeGreaterThan(0.8)
+})
+
+/** For the script that asks PyTorch: every case with its values. */
+const casesFile = process.env.STARLING_WRITE_CASES
+test.runIf(casesFile !== undefined)('the cases are written', () => {
+  const cases = gradientCases.map((given) => {
+    const { inputs, reference, target } = drawn(given)
+    const values = inputs.map((value, index) =>
+      value === undefined
+        ? null
+        : { kind: given.inputs[index]!.kind, shape: value.shape, data: [...value.data] },
+    )
+    return { name: given.name, op: given.op, attributes: reference, inputs: values, target: [...target.data] }
+  })
+  writeFileSync(casesFile!, JSON.stringify(cases))
 })
 
 test('every rule of the table has a case', () => {
