@@ -7,7 +7,7 @@ import { parseArgs } from 'node:util'
 import { type CodecName, codecFor } from '../protocols/wire/codecs/index.ts'
 import { benchBuild } from './build.ts'
 import { benchConverge } from './converge.ts'
-import { benchReduce } from './reduce.ts'
+import { benchReduce, type LinkShape } from './reduce.ts'
 import { benchStartUp } from './start-up.ts'
 import { machineNow, machineText } from './statistics.ts'
 import { benchStep } from './step.ts'
@@ -23,6 +23,7 @@ interface Settings {
   seeds: number
   tokens: number
   results: string
+  shape: LinkShape | undefined
 }
 
 interface Measurement {
@@ -37,7 +38,8 @@ const measurements: readonly Measurement[] = [
   {
     name: 'reduce',
     summary: 'an average of real peers, by a raw TCP stream',
-    run: (settings) => benchReduce({ ...settings, peers: settings.peers?.[0] ?? 3 }),
+    run: ({ peers, codecs, ...rest }) =>
+      benchReduce({ ...rest, peers: peers?.[0] ?? 3, codecs: codecs ?? ['f32', 'int8', 'int4', 'topk'] }),
   },
   {
     name: 'converge',
@@ -67,8 +69,9 @@ Without a name all of them run, one after another, but converge, which takes hou
   --peers N          reduce: peers, 2 to 8 (default 3); converge: a list (default 2,4,8)
   --parameters N     reduce: length of the vectors (default 1000000)
   --rounds N         reduce: rounds that are counted (default 20)
+  --link MBIT,MS     reduce: links of so many Mbit/s each way and that round trip, by proxies (default: loopback)
   --steps LIST       converge: local steps (default 1,10,30,100)
-  --codecs LIST      converge: codecs (default f32,int8,int4,topk)
+  --codecs LIST      reduce, converge: codecs (default f32,int8,int4,topk)
   --seeds N          converge: seeds of each (default 3)
   --tokens N         converge: tokens of each run (default 600000), in whole rounds
   --results FILE     converge: results, which are added to and not measured again (default converge.json)
@@ -111,6 +114,7 @@ function readArguments(): {
         help: { type: 'boolean', default: false },
         peers: { type: 'string' },
         steps: { type: 'string' },
+        link: { type: 'string' },
         codecs: { type: 'string' },
         seeds: { type: 'string', default: '3' },
         tokens: { type: 'string', default: '600000' },
@@ -132,6 +136,7 @@ function readArguments(): {
       seeds: wholeNumber(values.seeds, 1, 100),
       tokens: wholeNumber(values.tokens, 1, 1e12),
       results: values.results,
+      shape: shapeOf(values.link),
       parameters: wholeNumber(values.parameters, 1, 100_000_000),
       rounds: wholeNumber(values.rounds, 1, 10_000),
     }
@@ -144,6 +149,13 @@ function readArguments(): {
 
 function listOf<Item>(text: string | undefined, read: (item: string) => Item): Item[] | undefined {
   return text?.split(',').map(read)
+}
+
+function shapeOf(text: string | undefined): LinkShape | undefined {
+  const [mbitPerSecond, rttMs] = listOf(text, (item) => wholeNumber(item, 1, 100_000)) ?? []
+  if (mbitPerSecond === undefined) return undefined
+  if (rttMs === undefined) throw new Error(`${text} is not MBIT,MS`)
+  return { mbitPerSecond, rttMs }
 }
 
 function wholeNumber(text: string, min: number, max: number): number {

@@ -80,7 +80,10 @@ answer<ReducePeerCalls>({
     const uploaded = run.traffic.uploadedBytes
     const startedMs = sharedNowMs()
     const base = { round, root: `round-${round}`, electorate }
-    const outcome = await run.average({ ...base, update, weight: 1 }, { signal: AbortSignal.timeout(25_000) })
+    const outcome = await run.average(
+      { ...base, update, weight: 1 },
+      { signal: AbortSignal.timeout(110_000) },
+    )
     const endedMs = sharedNowMs()
     const { user, system } = process.cpuUsage(cpu)
     if (outcome.kind !== 'committed') throw new Error(`round ${round} ended ${outcome.kind}`)

@@ -1,6 +1,6 @@
 /**
- * What one average costs: whole peers in processes of their own, on loopback, average random vectors; a raw TCP stream moves
- * as many bytes as one of them sends, before each round. Encryption, framing, hashing, agreement and arithmetic are all in
+ * What one average costs: whole peers in processes of their own average random vectors, on loopback or over shaped links
+ * (shaped-network.ts); a raw TCP stream moves as many bytes over loopback as one of them sends, before each round. Encryption, framing, hashing, agreement and arithmetic are all in
  * the difference, and the peers share this machine's cores, where the stream has them for itself.
  *
  * A round's time is from the first peer's call to the last peer's average. The first rounds warm up and are not counted.
@@ -9,6 +9,7 @@
 import { type CodecName, codecFor } from '../protocols/wire/codecs/index.ts'
 import { Child } from './child.ts'
 import type { PeerRound, ReducePeerCalls } from './reduce-peer.ts'
+import type { ShapedNetworkCalls } from './shaped-network.ts'
 import { type Spread, spreadOf, spreadText, tableText } from './statistics.ts'
 import { TcpStream } from './tcp-stream.ts'
 
@@ -19,6 +20,15 @@ export interface ReduceOptions {
   parameters: number
   /** Rounds that are counted. */
   rounds: number
+  codecs: readonly CodecName[]
+  /** Of each peer's uplink and downlink; undefined: loopback as it is. */
+  shape: LinkShape | undefined
+}
+
+/** A link as homes have it. */
+export interface LinkShape {
+  mbitPerSecond: number
+  rttMs: number
 }
 
 /** One line of the result. */
@@ -30,8 +40,10 @@ export interface ReduceRow {
   round_ms: Spread
   /** Of one peer in one round, for each parameter; mean of all peers and rounds. */
   bytes_up_per_parameter: number
-  /** 2 (N − 1) / N · c: every part to its reducer, every mean to the others. */
+  /** (N − 1) / N · (c + m): every part to its reducer, every mean to the others. */
   bytes_up_per_parameter_formula: number
+  /** The least time in which the shaped uplink carries those bytes, and the four messages after another, by the round's. */
+  link_ratio: Spread | null
   /** Raw TCP's time for what one peer sends, by the round's time. 1 would be a raw stream's speed in every peer. */
   tcp_ratio: Spread
   /** The same for what all peers send together: they share the machine. */
@@ -54,11 +66,10 @@ const tinyParameters = 1_000
 
 const warmUpRounds = 3
 
-/** Measures f32 and int8 on the vector asked for, and f32 on a tiny one. Prints a table unless `json`. */
+/** Measures each codec on the vector asked for, and f32 on a tiny one. Prints a table unless `json`. */
 export async function benchReduce(options: ReduceOptions & { json: boolean }): Promise<ReduceRow[]> {
   const cases: Case[] = [
-    { parameters: options.parameters, codec: 'f32' },
-    { parameters: options.parameters, codec: 'int8' },
+    ...options.codecs.map((codec) => ({ parameters: options.parameters, codec })),
     { parameters: tinyParameters, codec: 'f32' },
   ]
   const rows: ReduceRow[] = []
@@ -67,15 +78,20 @@ export async function benchReduce(options: ReduceOptions & { json: boolean }): P
   return rows
 }
 
-async function measure({ parameters, codec }: Case, { peers, rounds }: ReduceOptions): Promise<ReduceRow> {
+async function measure(
+  { parameters, codec }: Case,
+  { peers, rounds, shape }: ReduceOptions,
+): Promise<ReduceRow> {
   const children = Array.from({ length: peers }, () => new Child<ReducePeerCalls>('bench-reduce-peer'))
+  const network = shape === undefined ? undefined : new Child<ShapedNetworkCalls>('bench-shaped-network')
   const tcp = await TcpStream.open()
   try {
     const opened = await Promise.all(
       children.map((child, index) => child.ask('open', { index, peers, parameters, codec })),
     )
-    await Promise.all(children.map((child) => child.ask('link', opened)))
-    const bytesUp = Math.round(formula(codec, peers, parameters) * parameters)
+    const seenBy = await addressesOver(network, shape, opened)
+    await Promise.all(children.map((child, index) => child.ask('link', seenBy(index))))
+    const bytesUp = Math.round(formula(codec, peers) * parameters)
     const measured: Measured[] = []
     let electorate: readonly string[] = []
     for (let round = 0; round < warmUpRounds + rounds; round++) {
@@ -86,9 +102,9 @@ async function measure({ parameters, codec }: Case, { peers, rounds }: ReduceOpt
       electorate = seen[0]!.electorate
       measured.push({ tcpMs, seen })
     }
-    return rowOf({ parameters, codec }, peers, measured.slice(warmUpRounds))
+    return rowOf({ parameters, codec }, { peers, shape }, measured.slice(warmUpRounds))
   } finally {
-    await Promise.all([tcp.close(), ...children.map((child) => child.close())])
+    await Promise.all([tcp.close(), network?.close(), ...children.map((child) => child.close())])
   }
 }
 
@@ -99,15 +115,45 @@ interface Measured {
 }
 
 /** Bytes that one peer sends in one round for each parameter. */
-function formula(codec: CodecName, peers: number, parameters: number): number {
-  return (2 * (peers - 1) * codecFor(codec).encodedBytes(parameters)) / peers / parameters
+function formula(codec: CodecName, peers: number): number {
+  const { bytesPerElement, meanBytesPerElement } = codecFor(codec)
+  return ((peers - 1) / peers) * (bytesPerElement + meanBytesPerElement)
 }
 
-function rowOf({ parameters, codec }: Case, peers: number, measured: readonly Measured[]): ReduceRow {
+/** The addresses at which peer number `index` reaches the others: their own, or those of the shaped links to them. */
+async function addressesOver(
+  network: Child<ShapedNetworkCalls> | undefined,
+  shape: LinkShape | undefined,
+  peers: readonly { peer: string; addresses: string[] }[],
+): Promise<(index: number) => { peer: string; addresses: string[] }[]> {
+  if (network === undefined || shape === undefined) return () => [...peers]
+  const own = peers.map(({ addresses }) => Number(/\/tcp\/(\d+)/.exec(addresses[0]!)![1]))
+  const bytesPerSecond = (shape.mbitPerSecond * 1e6) / 8
+  const { ports } = await network.ask('open', { ports: own, bytesPerSecond, rttMs: shape.rttMs })
+  return (index) =>
+    peers.map(({ peer }, other) => ({
+      peer,
+      addresses: [`/ip4/127.0.0.1/tcp/${ports[index]![other]}/p2p/${peer}`],
+    }))
+}
+
+/** Commit, plan, the first part, the last mean: what follows each other in a round takes half a round trip each. */
+const messagesInTurn = 4
+
+function rowOf(
+  { parameters, codec }: Case,
+  { peers, shape }: Pick<ReduceOptions, 'peers' | 'shape'>,
+  measured: readonly Measured[],
+): ReduceRow {
   const roundMs = measured.map(
     ({ seen }) =>
       Math.max(...seen.map(({ endedMs }) => endedMs)) - Math.min(...seen.map(({ startedMs }) => startedMs)),
   )
+  const leastMs =
+    shape === undefined
+      ? undefined
+      : (formula(codec, peers) * parameters * 8) / (shape.mbitPerSecond * 1e3) +
+        (messagesInTurn * shape.rttMs) / 2
   const ratios = measured.map(({ tcpMs }, index) => tcpMs / roundMs[index]!)
   const all = measured.flatMap(({ seen }) => seen)
   const bytesUp = all.reduce((sum, { uploadedBytes }) => sum + uploadedBytes, 0) / all.length
@@ -118,7 +164,8 @@ function rowOf({ parameters, codec }: Case, peers: number, measured: readonly Me
     rounds: measured.length,
     round_ms: spreadOf(roundMs),
     bytes_up_per_parameter: bytesUp / parameters,
-    bytes_up_per_parameter_formula: formula(codec, peers, parameters),
+    bytes_up_per_parameter_formula: formula(codec, peers),
+    link_ratio: leastMs === undefined ? null : spreadOf(roundMs.map((ms) => leastMs / ms)),
     tcp_ratio: spreadOf(ratios),
     tcp_ratio_all_peers: spreadOf(ratios.map((ratio) => ratio * peers)),
     forming_ms: spreadOf(
@@ -137,6 +184,7 @@ const heading = [
   'average',
   'ms a round',
   'B up/param (formula)',
+  'of the link',
   'of raw TCP, a peer',
   'all peers',
   'forming ms',
@@ -150,6 +198,7 @@ function cellsOf(row: ReduceRow): string[] {
     `${row.peers} × ${row.parameters.toLocaleString('en')} ${row.codec}`,
     spreadText(row.round_ms, 1),
     `${row.bytes_up_per_parameter.toFixed(2)} (${row.bytes_up_per_parameter_formula.toFixed(2)})`,
+    row.link_ratio === null ? 'loopback' : spreadText(row.link_ratio, 2),
     spreadText(row.tcp_ratio, 3),
     spreadText(row.tcp_ratio_all_peers, 3),
     spreadText(row.forming_ms, 1),

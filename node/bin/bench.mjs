@@ -12,6 +12,7 @@ await build({
   bench: 'bench/main.ts',
   'bench-step-engine': 'bench/step/engine-subject.ts',
   'bench-reduce-peer': 'bench/reduce-peer.ts',
+  'bench-shaped-network': 'bench/shaped-network.ts',
   'bench-tcp-receiver': 'bench/tcp-receiver.ts',
 })
 // TF.js keeps its gradients in its ES modules only
