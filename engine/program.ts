@@ -13,6 +13,7 @@ import { addForward, type Mode } from './forward.ts'
 import { differentiate } from './gradients/differentiate.ts'
 import { gradientFlows } from './gradients/rules.ts'
 import { addLoss, type Loss, type LossKind, type LossOptions, labelType } from './loss.ts'
+import { elementBytes, peakBytes, type StepMemory } from './memory.ts'
 import { Formulas } from './onnx/formulas.ts'
 import { type Device, GraphBuilder, type Value } from './onnx/graph-builder.ts'
 import { type ImportedModel, importModel, prepare } from './onnx/import-model.ts'
@@ -72,6 +73,8 @@ export interface TrainingProgram {
   classes: number | null
   /** The label that stands for no prediction; null where every label counts. */
   ignoredLabel: number | null
+  /** What one step takes, by estimate. */
+  memory: StepMemory
   /** Floating-point operations of a forward pass over the batch; a step is about three of them. */
   operations: number
   /**
@@ -240,11 +243,17 @@ function stepGraph(
   model: ImportedModel,
   spec: TrainingSpec,
   device: Device,
-): Pick<TrainingProgram, 'stepModel' | 'slotNames' | 'carry'> {
+): Pick<TrainingProgram, 'stepModel' | 'slotNames' | 'carry' | 'memory'> {
   const { f, inputs, weights, statistics, loss, gradients } = openGraph(model, spec, device, 'training')
   const update = addUpdate(f, spec.optimizer, { weights, gradients: gradients(), statistics })
-  const graph = f.builder.finish({ loss: loss.mean, ...update.outputs }, [...inputs, ...update.scalars])
-  return { stepModel: writeModel(graph), slotNames: update.slotNames, carry: update.carry }
+  const outputs = { loss: loss.mean, ...update.outputs }
+  const graph = f.builder.finish(outputs, [...inputs, ...update.scalars])
+  const stateElements = Object.values(update.outputs).reduce((sum, { shape }) => sum + sizeOf(shape), 0)
+  const memory = {
+    stateBytes: elementBytes * stateElements,
+    valueBytes: peakBytes(f.builder.nodes, Object.values(outputs)),
+  }
+  return { stepModel: writeModel(graph), slotNames: update.slotNames, carry: update.carry, memory }
 }
 
 function accumulateGraph(

@@ -18,6 +18,8 @@ export interface OpenOptions {
   threads: number
   /** Most samples of one run of a graph, 1 or more; a larger batch is cut into micro-batches. Default: the batch of the spec. */
   microBatch?: number
+  /** Memory that a step may take, bytes: micro-batches are halved until its estimate is less. Default: no limit. */
+  memoryBytesMax?: number
 }
 
 /** What a caller learns of a model that is ready to train. */
@@ -33,6 +35,8 @@ export interface OpenedModel {
   backend: BackendName
   /** Samples of one run of a graph. */
   microBatch: number
+  /** What one step takes, by estimate, bytes. */
+  memoryBytes: number
   /** How the choice was made, in sentences for the log; empty when there was none. */
   notes: readonly string[]
 }

@@ -13,7 +13,7 @@ import { squaredNorm } from '../optimizers/flat.ts'
 import type { StepOptions, Trainer } from '../trainer.ts'
 import type { EvaluationResult, OpenedModel, OpenOptions, TrainResult, TrainTask } from './compute.ts'
 import { type Call, failureOf, type Request, type ResultOf, type ServerPort } from './messages.ts'
-import { SteadyTrainer } from './steady-trainer.ts'
+import { SteadyTrainer, stepBytes } from './steady-trainer.ts'
 
 /** The backends that `options` leave to choose from, one or more, in the order of trying. */
 export type Candidates = (options: OpenOptions) => readonly Candidate[] | Promise<readonly Candidate[]>
@@ -91,7 +91,10 @@ class Server {
     this.#trainer = undefined
     const candidates = await this.#candidates(options)
     const microBatch = Math.min(options.microBatch ?? spec.batch, spec.batch)
-    const trainer = await SteadyTrainer.open({ model, spec, microBatch, candidates }, { signal })
+    const trainer = await SteadyTrainer.open(
+      { model, spec, microBatch, memoryBytesMax: options.memoryBytesMax, candidates },
+      { signal },
+    )
     this.#trainer = trainer
     const { parameters, parameterCount, classes } = trainer.program
     return {
@@ -102,6 +105,7 @@ class Server {
       classes,
       backend: trainer.backend,
       microBatch: trainer.microBatch,
+      memoryBytes: stepBytes(trainer.program),
       notes: trainer.takeNotes(),
     }
   }

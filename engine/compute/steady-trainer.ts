@@ -20,6 +20,8 @@ export interface SteadyInit {
   spec: TrainingSpec
   /** Samples of one run of a graph, 1 to `spec.batch`. */
   microBatch: number
+  /** Bytes that a step may take by estimate. Default: no limit. */
+  memoryBytesMax?: number
   /** In the order of trying; one or more. */
   candidates: readonly Candidate[]
 }
@@ -134,9 +136,13 @@ export class SteadyTrainer {
   }
 
   async #prepare(backend: Backend, microBatch: number): Promise<Contestant> {
-    const { model, spec } = this.#init
+    const { model, spec, memoryBytesMax = Number.POSITIVE_INFINITY } = this.#init
     const compile = (batch: number) => compileProgram(model, { ...spec, batch }, backend)
-    const program = await compile(microBatch)
+    let program = await compile(microBatch)
+    for (let size = microBatch; size > 1 && stepBytes(program) > memoryBytesMax; ) {
+      size = Math.floor(size / 2)
+      program = await compile(size)
+    }
     const trainer = Trainer.create(program, backend, {
       recompile: compile,
       onShrink: (size, { message }) => this.#notes.push(`micro-batch halved to ${size}: ${message}`),
@@ -148,6 +154,11 @@ export class SteadyTrainer {
     }
     return { trainer, step, release: () => trainer.release() }
   }
+}
+
+/** What one step of `program` takes, by estimate. */
+export function stepBytes({ memory }: TrainingProgram): number {
+  return memory.stateBytes + memory.valueBytes
 }
 
 /** Made-up samples can make a loss that is not finite; the step took its time all the same. */

@@ -60,6 +60,7 @@ export const lineProgram: TrainingProgram = {
   labels: { name: 'labels', dtype: 'float32', shape: [2, 1] },
   classes: null,
   ignoredLabel: null,
+  memory: { stateBytes: 32, valueBytes: 64 },
   operations: 12,
   gradientModel: model({
     inputs: { ...data, ...parameters },

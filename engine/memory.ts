@@ -1,0 +1,68 @@
+/**
+ * How much memory a training step takes, from the graph alone: what is there all the time, and the most that is alive at once
+ * while the step runs, each value from the node that makes it to the last one that reads it (liveness in execution order).
+ *
+ * An estimate: runtimes reorder nodes, fuse them, and keep freed memory. Kernels' own scratch space is not in it.
+ */
+import type { TypedNode, Value } from './onnx/graph-builder.ts'
+import { sizeOf } from './onnx/types.ts'
+
+/** Bytes of one step. */
+export interface StepMemory {
+  /** Parameters and the optimizer's slots, as they are before the step. */
+  stateBytes: number
+  /** The most that the step's own values take at one time: activations, gradients, what parameters and slots become. */
+  valueBytes: number
+}
+
+/** Operators whose result is their input's memory under another shape. */
+const views: ReadonlySet<string> = new Set(['Reshape', 'Flatten', 'Squeeze', 'Unsqueeze', 'Identity'])
+
+/** Of float32 and int32; values of other types are few. */
+export const elementBytes = 4
+
+/**
+ * The largest sum of bytes of the values that are alive at one time while `nodes`, in execution order, compute `outputs`.
+ * Inputs and constants are not counted, nor are nodes that no output needs.
+ */
+export function peakBytes(nodes: readonly TypedNode[], outputs: readonly Value[]): number {
+  const used = neededNodes(nodes, outputs)
+  const root = new Map<string, string>()
+  const rootOf = (name: string) => root.get(name) ?? name
+  const lastUse = new Map<string, number>()
+  for (const [index, node] of used.entries()) {
+    const [first] = node.inputs
+    const [output] = node.outputs
+    if (views.has(node.opType) && first && output) root.set(output.name, rootOf(first.name))
+    for (const input of node.inputs) if (input !== null) lastUse.set(rootOf(input.name), index)
+  }
+  for (const { name } of outputs) lastUse.set(rootOf(name), used.length)
+  const alive = new Map<string, number>()
+  let [bytes, peak] = [0, 0]
+  for (const [index, { inputs, outputs: made }] of used.entries()) {
+    for (const value of made) {
+      if (value === null || root.has(value.name)) continue
+      alive.set(value.name, elementBytes * sizeOf(value.shape))
+      bytes += alive.get(value.name)!
+    }
+    peak = Math.max(peak, bytes)
+    for (const value of [...inputs, ...made]) {
+      const name = value === null ? '' : rootOf(value.name)
+      if ((lastUse.get(name) ?? -1) > index) continue
+      bytes -= alive.get(name) ?? 0
+      alive.delete(name)
+    }
+  }
+  return peak
+}
+
+function neededNodes(nodes: readonly TypedNode[], outputs: readonly Value[]): TypedNode[] {
+  const needed = new Set(outputs.map(({ name }) => name))
+  const kept: TypedNode[] = []
+  for (const node of nodes.toReversed()) {
+    if (!node.outputs.some((value) => value !== null && needed.has(value.name))) continue
+    kept.push(node)
+    for (const input of node.inputs) if (input !== null) needed.add(input.name)
+  }
+  return kept.reverse()
+}

@@ -1,0 +1,45 @@
+/** The estimate of a step's memory: by hand on a small graph, and what it decides. */
+import { expect, it } from 'vitest'
+import { openNativeBackend } from '../../../engine/backends/native.ts'
+import { SteadyTrainer, stepBytes } from '../../../engine/compute/steady-trainer.ts'
+import { peakBytes } from '../../../engine/memory.ts'
+import { Formulas } from '../../../engine/onnx/formulas.ts'
+import { GraphBuilder } from '../../../engine/onnx/graph-builder.ts'
+import { compileProgram } from '../../../engine/program.ts'
+import { exampleModel, sgdSpec } from '../engine-run/example-models.ts'
+
+const model = exampleModel('glyphs/cnn.onnx')
+
+it('adds up what is alive at one time, views counted once, and what nobody needs not at all', () => {
+  const f = new Formulas(new GraphBuilder(18))
+  const x = f.builder.input('x', { dtype: 'float32', shape: [10] })
+  const a = f.exp(x) // 40 bytes, until the last product
+  const b = f.exp(a) // 40 more, until c
+  f.sqrt(b)
+  const c = f.reshape(f.log(b), [2, 5]) // 40 more while b is read: 120
+  const d = f.reduceSum(f.mul(f.reshape(a, [2, 5]), c), [1]) // a, c and their product: 120; then 8
+  expect(peakBytes(f.builder.nodes, [d])).toBe(120)
+  expect(peakBytes(f.builder.nodes, [d, b])).toBe(160)
+})
+
+it('grows with the batch, by activations alone', async () => {
+  const backend = await openNativeBackend({ threads: 1 })
+  const [two, four, eight] = await Promise.all(
+    [2, 4, 8].map(async (batch) => (await compileProgram(model, { ...sgdSpec, batch }, backend)).memory),
+  )
+  expect([four!.stateBytes, eight!.stateBytes]).toEqual([two!.stateBytes, two!.stateBytes])
+  const slope = (eight!.valueBytes - four!.valueBytes) / (four!.valueBytes - two!.valueBytes)
+  expect(slope).toBeCloseTo(2, 1)
+})
+
+it('halves the micro-batch until a step fits, and no further', async () => {
+  const backend = await openNativeBackend({ threads: 1 })
+  const candidates = [{ name: backend.name, open: async () => backend }]
+  const spec = { ...sgdSpec, batch: 16 }
+  const of = async (batch: number) => stepBytes(await compileProgram(model, { ...spec, batch }, backend))
+  const memoryBytesMax = await of(4)
+  expect(await of(8)).toBeGreaterThan(memoryBytesMax)
+  const steady = await SteadyTrainer.open({ model, spec, microBatch: 16, memoryBytesMax, candidates })
+  expect(steady.microBatch).toBe(4)
+  await steady.release()
+})
