@@ -78,6 +78,36 @@ export function familyNumbers(name: string): Map<string, Float32Array> {
   return numbers
 }
 
+/** Batch `index` of `size` samples that test/fixtures/families/curves.py drew for `name`. */
+export function curveBatch(name: string, index: number, size: number): Batch {
+  const { inputs, labels } = families[name]!
+  const sized = (key: string, spec: Drawn): Drawn => ({
+    ...spec,
+    seed: crc32(`${name}.${key}.${index}`),
+    shape: [size, ...spec.shape.slice(1)],
+  })
+  return {
+    inputs: Object.fromEntries(Object.entries(inputs).map(([key, spec]) => [key, drawn(sized(key, spec))])),
+    labels: drawn(sized('labels', labels)),
+  }
+}
+
+/** PyTorch's losses over 100 steps, by family. */
+export const curves = JSON.parse(readFileSync(new URL('curves.json', folder), 'utf8')) as Record<
+  'resnet18' | 'gpt2',
+  { batch: number; losses: number[] }
+>
+
+/** The CRC of zip files, which names a tensor's seed. */
+function crc32(text: string): number {
+  let crc = -1
+  for (const byte of new TextEncoder().encode(text)) {
+    crc ^= byte
+    for (let bit = 0; bit < 8; bit++) crc = (crc >>> 1) ^ (crc & 1 ? 0xedb88320 : 0)
+  }
+  return ~crc >>> 0
+}
+
 function drawn({ seed, dtype, shape, center, scale, bound }: Drawn): Tensor {
   const count = shape.reduce((product, size) => product * size, 1)
   return bound === undefined
