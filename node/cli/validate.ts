@@ -53,6 +53,8 @@ interface ModelFacts {
   losses: readonly string[]
   /** Floating-point operations of a step on the batch in `inputs`. */
   step_operations: number
+  /** Memory of such a step, by estimate, bytes. */
+  step_memory_bytes: number
 }
 
 interface JobFacts {
@@ -118,7 +120,7 @@ function refused(
 
 function modelFacts(
   path: string,
-  { parameterCount, parameters, inputs, classes, operations }: TrainingProgram,
+  { parameterCount, parameters, inputs, classes, operations, memory }: TrainingProgram,
   { opset, operators, warnings, notes, losses }: ModelReport,
 ): ModelFacts {
   const frequent = Object.entries(operators).sort((a, b) => b[1] - a[1] || a[0].localeCompare(b[0]))
@@ -134,6 +136,7 @@ function modelFacts(
     classes,
     losses,
     step_operations: 3 * operations,
+    step_memory_bytes: memory.stateBytes + memory.valueBytes,
   }
 }
 
@@ -186,6 +189,7 @@ function report({ model, job, data }: Found, { loss }: TrainingSpec): string[] {
     ...inputs.map(({ name, dtype, shape }) => `input      ${printable(name)} ${dtype} [${shape.join(', ')}]`),
     `loss       ${loss}${of}${others.length === 0 ? '' : `; its output also fits ${others.join(', ')}`}`,
     `step       ${count(Math.round(model.step_operations / 1e6))} million floating-point operations`,
+    `memory     ${count(Math.ceil(model.step_memory_bytes / 2 ** 20))} MiB for such a step, by estimate`,
     ...warnings.map((warning) => `warning    ${printable(warning, 1_000)}`),
     ...notes.map((note) => `note       ${printable(note, 1_000)}`),
   ]
