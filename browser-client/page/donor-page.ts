@@ -39,6 +39,8 @@ import { type LogLine, withLine } from './log-buffer.ts'
 /** How a donation ended without failing. */
 export type Ending = 'finished' | 'stopped' | 'run-over'
 
+const endings = { finish: 'finished', stop: 'stopped' } as const
+
 export type Stage =
   | { kind: 'looking' }
   | { kind: 'offered'; card: JobCard; consent: Consent | undefined }
@@ -260,7 +262,7 @@ export class DonorPage {
     if (snapshot.failure !== null) this.#fail(snapshot.failure)
     else if (snapshot.job !== null && snapshot.job.owner !== stage.card.owner)
       this.#failAndTell(otherOwner(stage.card, snapshot.job))
-    else if (snapshot.phase === 'ended') this.#end(stage.asked === 'finish' ? 'finished' : 'run-over')
+    else if (snapshot.phase === 'ended') this.#end(stage.asked === null ? 'run-over' : endings[stage.asked])
   }
 
   async #leave(how: 'finish' | 'stop'): Promise<void> {
@@ -277,7 +279,7 @@ export class DonorPage {
       if (attempt === this.#attempt) this.#fail(error)
       return
     }
-    if (attempt === this.#attempt) this.#end(how === 'finish' ? 'finished' : 'stopped')
+    if (attempt === this.#attempt) this.#end(endings[how])
   }
 
   #end(ending: Ending): void {
