@@ -11,6 +11,7 @@ import { benchReduce, type LinkShape } from './reduce.ts'
 import { benchStartUp } from './start-up.ts'
 import { machineNow, machineText } from './statistics.ts'
 import { benchStep } from './step.ts'
+import { benchTab } from './tab.ts'
 
 interface Settings {
   json: boolean
@@ -56,6 +57,11 @@ const measurements: readonly Measurement[] = [
     name: 'start-up',
     summary: 'nodes from their spawn to their first round, by bare Node and onnxruntime',
     run: benchStartUp,
+  },
+  {
+    name: 'tab',
+    summary: 'a tab in Chromium: steps by TensorFlow.js, links by bare channels, its throttle',
+    run: benchTab,
   },
 ]
 

@@ -5,6 +5,8 @@ import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { build, buildIfStale } from '../build/bundle.mjs'
 import { installIfNeeded, root } from '../build/checkout.mjs'
+import { installChromiumIfNeeded } from '../build/chromium.mjs'
+import { buildPage } from '../build/tab.mjs'
 
 await installIfNeeded()
 await buildIfStale() // measurements start peers from the bundle
@@ -17,4 +19,13 @@ await build({
 })
 // TF.js keeps its gradients in its ES modules only
 await build({ 'bench-step-tfjs': 'bench/step/tfjs-subject.ts' }, { mainFields: ['module', 'main'] })
+const names = process.argv.slice(2).filter((word) => !word.startsWith('-'))
+if (names.length === 0 || names.includes('tab')) {
+  await installChromiumIfNeeded()
+  await buildPage({
+    folder: join(root, 'dist/bench-tab'),
+    script: 'bench/tab/page.ts',
+    html: 'bench/tab/index.html',
+  })
+}
 await import(pathToFileURL(join(root, 'dist/bench.js')).href)

@@ -35,8 +35,15 @@ const sources = [
   'package-lock.json',
 ]
 
-/** Packages that load files of their own: native addons, WebAssembly, esbuild's program. */
-const external = ['onnxruntime-node', 'onnxruntime-web', 'bufferutil', 'utf-8-validate', 'esbuild']
+/** Packages that load files of their own: native addons, WebAssembly, esbuild's program, a driver of browsers. */
+const external = [
+  'playwright-core',
+  'onnxruntime-node',
+  'onnxruntime-web',
+  'bufferutil',
+  'utf-8-validate',
+  'esbuild',
+]
 
 /** CommonJS packages ask for Node's modules with `require`, which an ES module does not have. */
 const requireBanner =

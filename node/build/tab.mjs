@@ -31,9 +31,8 @@ export const tabFolder = join(root, 'dist/tab')
 /** Written last, so its time is the build's. */
 export const tabMark = join(tabFolder, 'program.json')
 
-/** By the names of their bundles. */
-const entryPoints = {
-  page: 'browser-client/main.ts',
+/** What a page loads after the click, by the names of the bundles. */
+const programEntries = {
   peer: 'browser-client/peer/start.ts',
   'compute-worker': 'browser-client/worker/compute-worker.ts',
   'timer-worker': 'browser-client/worker/timer-worker.ts',
@@ -49,13 +48,26 @@ const runtimes = {
 /** Files of older builds are kept this long, for tabs that have their page open and click later. */
 const oldFileMs = 24 * 3_600_000
 
-/** Builds the page and all that it loads. */
-export async function buildTab() {
+/** Builds the donor page and all that it loads. */
+export function buildTab() {
+  return buildPage({
+    folder: tabFolder,
+    script: 'browser-client/main.ts',
+    html: 'browser-client/page/index.html',
+  })
+}
+
+/**
+ * Builds a page that has the program behind it.
+ * @param {{ folder: string, script: string, html: string }} page where it goes, and its sources
+ */
+export async function buildPage({ folder, script, html }) {
+  const entryPoints = { page: script, ...programEntries }
   const { build } = await import('esbuild')
   const { outputFiles, metafile } = await build({
     absWorkingDir: root,
     entryPoints,
-    outdir: tabFolder,
+    outdir: folder,
     entryNames: '[name]-[hash]',
     chunkNames: 'chunk-[hash]',
     bundle: true,
@@ -75,23 +87,26 @@ export async function buildTab() {
     process.stderr.write('error: the build of the donor page failed\n')
     process.exit(1)
   })
-  mkdirSync(tabFolder, { recursive: true })
+  mkdirSync(folder, { recursive: true })
   for (const { path, contents } of outputFiles) writeWhole(path, contents)
-  const ort = copyRuntimes()
-  const outputs = outputsOf(metafile)
+  const ort = copyRuntimes(folder)
+  const outputs = outputsOf(metafile, entryPoints, folder)
   const digest = createHash('sha256')
   for (const { contents } of [...outputFiles].sort((a, b) => (a.path < b.path ? -1 : 1)))
     digest.update(contents)
   const buildName = digest.digest('hex').slice(0, 12)
-  writeWhole(join(tabFolder, 'index.html'), indexHtml(outputs, buildName))
-  writeWhole(tabMark, `${JSON.stringify(programOf(outputs, ort, buildName))}\n`)
-  removeOld(new Set(outputFiles.map(({ path }) => basename(path))))
+  writeWhole(
+    join(folder, 'index.html'),
+    withNames(readFileSync(join(root, html), 'utf8'), outputs, buildName),
+  )
+  writeWhole(join(folder, 'program.json'), `${JSON.stringify(programOf(outputs, ort, buildName))}\n`)
+  removeOld(folder, new Set(outputFiles.map(({ path }) => basename(path))))
 }
 
 /**
  * @typedef {object} Output
  * @property {number} bytes
- * @property {string} [entry] name in {@link entryPoints}
+ * @property {string} [entry] name of the entry point that it is
  * @property {string} [css] path of the style sheet that belongs to it
  * @property {string[]} imports paths that it loads at once
  */
@@ -99,10 +114,12 @@ export async function buildTab() {
 /**
  * By path, relative to the page.
  * @param {import('esbuild').Metafile} metafile
+ * @param {Record<string, string>} entryPoints
+ * @param {string} folder
  * @returns {Map<string, Output>}
  */
-function outputsOf({ outputs }) {
-  const local = (/** @type {string} */ path) => relative(tabFolder, join(root, path))
+function outputsOf({ outputs }, entryPoints, folder) {
+  const local = (/** @type {string} */ path) => relative(folder, join(root, path))
   const names = new Map(Object.entries(entryPoints).map(([name, path]) => [path, name]))
   return new Map(
     Object.entries(outputs).map(([path, { bytes, entryPoint, imports, cssBundle }]) => [
@@ -146,30 +163,33 @@ function programOf(outputs, runtimes, build) {
 }
 
 /**
+ * @param {string} html
  * @param {Map<string, Output>} outputs
  * @param {string} build
  */
-function indexHtml(outputs, build) {
+function withNames(html, outputs, build) {
   const script = pathOf(outputs, 'page')
-  const style = outputs.get(script)?.css
-  if (style === undefined) throw new Error('the page has no style sheet')
-  return readFileSync(join(root, 'browser-client/page/index.html'), 'utf8')
+  return html
     .replace('"page.js"', `"${script}"`)
-    .replace('"page.css"', `"${style}"`)
+    .replace('"page.css"', `"${outputs.get(script)?.css}"`)
     .replace('</head>', `  <meta name="build" content="${build}" />\n  </head>`)
 }
 
-/** Copies onnxruntime's files, unless this version is there. @returns {Record<string, unknown>} their paths and sizes */
-function copyRuntimes() {
+/**
+ * Copies onnxruntime's files, unless this version is there.
+ * @param {string} to
+ * @returns {Record<string, unknown>} their paths and sizes
+ */
+function copyRuntimes(to) {
   const from = join(root, 'node_modules/onnxruntime-web')
   const { version } = JSON.parse(readFileSync(join(from, 'package.json'), 'utf8'))
   const folder = `ort-${version}`
-  mkdirSync(join(tabFolder, folder), { recursive: true })
+  mkdirSync(join(to, folder), { recursive: true })
   const copy = (/** @type {string} */ name) => {
     const source = join(from, 'dist', name)
     const path = `${folder}/${name}`
     const { size: bytes } = statSync(source)
-    const target = join(tabFolder, path)
+    const target = join(to, path)
     if (statSync(target, { throwIfNoEntry: false })?.size !== bytes) {
       copyFileSync(source, `${target}.${process.pid}`)
       renameSync(`${target}.${process.pid}`, target)
@@ -194,10 +214,13 @@ function writeWhole(path, contents) {
   renameSync(unfinished, path)
 }
 
-/** @param {ReadonlySet<string>} fresh */
-function removeOld(fresh) {
-  for (const name of readdirSync(tabFolder)) {
-    const path = join(tabFolder, name)
+/**
+ * @param {string} folder
+ * @param {ReadonlySet<string>} fresh
+ */
+function removeOld(folder, fresh) {
+  for (const name of readdirSync(folder)) {
+    const path = join(folder, name)
     const isOurs = /\.(js|css)$/.test(name) && !fresh.has(name)
     if (isOurs && Date.now() - statSync(path).mtimeMs > oldFileMs) rmSync(path, { force: true })
   }
