@@ -36,8 +36,9 @@ export function sharedOptions() {
         streamOptions: { maxStreamWindowSize: streamWindowBytesMax, maxReadBufferLength: readBufferBytesMax },
       }),
     ],
-    // A dead peer is noticed within 15 s. Less would cut off peers whose only core is busy training.
-    connectionMonitor: { pingInterval: 5_000, pingTimeout: { minTimeout: 5_000, maxTimeout: 10_000 } },
+    // A ping waits behind what is in the buffers: 4 MiB at 1 Mbit/s take half a minute, and such a peer is slow, not dead. A
+    // process that ends closes its connections, so only a broken network takes as long to be noticed.
+    connectionMonitor: { pingInterval: 5_000, pingTimeout: { minTimeout: 10_000, maxTimeout: 30_000 } },
   }
 }
 

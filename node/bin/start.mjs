@@ -1,6 +1,7 @@
 // @ts-check
 /**
- * `npm start`: from a fresh checkout to a model that is being trained by three peers on this machine. Installs and builds
+ * `npm start`: from a fresh checkout to a model that is being trained by three peers on this machine, and by whoever opens
+ * the link that it prints. Installs and builds
  * what is missing, talking on stderr; then this process becomes the command line, so that Ctrl-C goes straight to it.
  * More words are handed on: `npm start -- --json`.
  */
@@ -12,6 +13,6 @@ import { installIfNeeded, root } from '../build/checkout.mjs'
 
 await installIfNeeded()
 await buildIfStale()
-const command = ['launch', join(root, 'examples/glyphs/job.yaml'), '--local', '3']
+const command = ['launch', join(root, 'examples/glyphs/longer.yaml'), '--local', '3']
 process.argv = [process.execPath, cliBundle, ...command, ...process.argv.slice(2)]
 await import(pathToFileURL(cliBundle).href)
