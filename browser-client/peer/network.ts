@@ -49,7 +49,11 @@ export async function openTabPeer(init: TabPeerInit): Promise<TabPeer> {
     privateKey: key,
     addresses: { listen: ['/p2p-circuit', '/webrtc'] },
     start: false,
-    transports: [webSockets({ bufferedAmountPollInterval: bufferPollMs }), webRTC({ rtcConfiguration: { iceServers: [] } }), circuitRelayTransport()],
+    transports: [
+      webSockets({ bufferedAmountPollInterval: bufferPollMs }),
+      webRTC({ rtcConfiguration: { iceServers: [] } }),
+      circuitRelayTransport(),
+    ],
     // libp2p denies a page private addresses and plain WebSockets: the swarm of a lab has no others.
     connectionGater: { denyDialMultiaddr: () => false },
     connectionManager: { addressSorter: directFirst },
