@@ -173,3 +173,10 @@ function moved(state: GovernorState, bytes: number): GovernorState {
     dataDay: { ...state.dataDay, bytes: state.dataDay.bytes + added },
   }
 }
+
+/** The day that was kept, or one of no data when what was kept is not one. */
+export function decodeDataDay(value: unknown): DataDay {
+  const { day, bytes } = (value ?? {}) as Record<string, unknown>
+  const isDataDay = typeof day === 'string' && typeof bytes === 'number' && bytes >= 0
+  return isDataDay ? { day, bytes } : { day: '', bytes: 0 }
+}

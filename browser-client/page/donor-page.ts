@@ -25,6 +25,7 @@ import {
   allowanceOf,
   type Calendar,
   type DataDay,
+  decodeDataDay,
   type GovernorEvent,
   type GovernorState,
   governor,
@@ -32,6 +33,7 @@ import {
 } from '../governor/machine.ts'
 import { decodeSettings, defaultSettings, type GovernorSettings } from '../governor/settings.ts'
 import { type Consent, consentFor, giveConsent, withdrawConsent } from './consent.ts'
+import { afterHearing, type Heard, nothingHeard, type Staleness, stalenessOf } from './freshness.ts'
 import { readInvitation } from './invitation.ts'
 import type { Kept } from './kept.ts'
 import { type LogLine, withLine } from './log-buffer.ts'
@@ -63,15 +65,6 @@ export interface DonorPageInit {
   cores: number
 }
 
-/** `silent`: the peer in this tab says nothing. `cut`: it can reach nobody. */
-export interface Staleness {
-  cause: 'silent' | 'cut'
-  forMs: number
-}
-
-/** A donation says something at least every two seconds (donation.ts); after three such silences it may be gone. */
-const staleAfterMs = 6000
-
 export class DonorPage {
   readonly stage: Signal<Stage> = signal({ kind: 'looking' })
   /** The newest of the current or last donation. */
@@ -86,9 +79,7 @@ export class DonorPage {
   readonly cores: number
 
   readonly #init: DonorPageInit
-  readonly #heardMs: Signal<number>
-  /** When it was last connected; `null` before it ever was. */
-  readonly #connectedMs: Signal<number | null>
+  readonly #heard: Signal<Heard>
   #invitation: Invitation | undefined
   #donation: Donation | undefined
   /** Ends a start that is under way. */
@@ -104,11 +95,12 @@ export class DonorPage {
     this.cores = init.cores
     const settings = decodeSettings(init.kept.read('settings'), init.cores)
     this.nowMs = signal(init.now())
-    this.#heardMs = signal(init.now())
-    this.#connectedMs = signal(null)
+    this.#heard = signal(nothingHeard(init.now()))
     this.governor = signal(newGovernor(settings, decodeDataDay(init.kept.read('data-day'))))
     this.allowance = computed(() => allowanceOf(this.governor.value, this.nowMs.value, init.calendar))
-    this.staleness = computed(() => this.#stalenessAt(this.nowMs.value))
+    this.staleness = computed(() =>
+      this.stage.value.kind === 'giving' ? stalenessOf(this.#heard.value, this.nowMs.value) : null,
+    )
     effect(() => this.#pass(this.allowance.value.limits))
   }
 
@@ -137,8 +129,7 @@ export class DonorPage {
     const startedMs = this.#init.now()
     giveConsent(this.#init.kept, stage.card.owner, startedMs)
     this.snapshot.value = null
-    this.#heardMs.value = startedMs
-    this.#connectedMs.value = null
+    this.#heard.value = nothingHeard(startedMs)
     this.observe({ kind: 'resume' })
     this.stage.value = { kind: 'giving', card: stage.card, startedMs, asked: null }
     this.#giveUp = new AbortController()
@@ -151,7 +142,7 @@ export class DonorPage {
         invitation: this.#invitation,
         limits: this.#passed,
         signal,
-        onSnapshot: (snapshot) => attempt === this.#attempt && this.#heard(snapshot),
+        onSnapshot: (snapshot) => attempt === this.#attempt && this.#onSnapshot(snapshot),
         onLog: (entry) => this.write(entry),
       })
       if (attempt === this.#attempt) this.#adopt(donation)
@@ -234,15 +225,6 @@ export class DonorPage {
     if (stage.kind === 'giving' && stage.asked === 'finish') void this.#leave('finish')
   }
 
-  #stalenessAt(nowMs: number): Staleness | null {
-    if (this.stage.value.kind !== 'giving') return null
-    const silentMs = nowMs - this.#heardMs.value
-    if (silentMs >= staleAfterMs) return { cause: 'silent', forMs: silentMs }
-    const connectedMs = this.#connectedMs.value
-    const isCut = connectedMs !== null && this.snapshot.value?.isConnected === false
-    return isCut ? { cause: 'cut', forMs: Math.max(0, nowMs - connectedMs) } : null
-  }
-
   /** Tells the donation what it may do, when that has changed. */
   #pass(limits: WorkLimits): void {
     const names = Object.keys(limits) as (keyof WorkLimits)[]
@@ -251,11 +233,10 @@ export class DonorPage {
     this.#donation.limit(limits)
   }
 
-  #heard(snapshot: DonationSnapshot): void {
+  #onSnapshot(snapshot: DonationSnapshot): void {
     const stage = this.stage.value
     if (stage.kind !== 'giving') return
-    this.#heardMs.value = this.#init.now()
-    if (snapshot.isConnected) this.#connectedMs.value = this.#heardMs.value
+    this.#heard.value = afterHearing(this.#heard.value, snapshot.isConnected, this.#init.now())
     this.snapshot.value = snapshot
     const { bytesUp, bytesDown } = snapshot.contribution
     this.observe({ kind: 'moved', bytes: bytesUp + bytesDown })
@@ -319,10 +300,4 @@ function otherOwner(offered: JobCard, found: JobCard): SwarmError {
     'SIGNATURE_INVALID',
     `the page offered a job of ${offered.owner}, the swarm has one of ${found.owner}`,
   )
-}
-
-function decodeDataDay(value: unknown): DataDay {
-  const { day, bytes } = (value ?? {}) as Record<string, unknown>
-  const isDataDay = typeof day === 'string' && typeof bytes === 'number' && bytes >= 0
-  return isDataDay ? { day, bytes } : { day: '', bytes: 0 }
 }
