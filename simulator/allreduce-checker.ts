@@ -15,6 +15,7 @@ import type { RoundBase } from '../protocols/allreduce/base.ts'
 import type { CommittedRound } from '../protocols/allreduce/events.ts'
 import { toHex } from '../protocols/allreduce/fields.ts'
 import { type Partition, partLength } from '../protocols/allreduce/parts.ts'
+import { rowIn } from '../protocols/allreduce/plan.ts'
 import type { Codec } from '../protocols/wire/codecs/codec.ts'
 
 /** An update as its peer gave it. */
@@ -103,7 +104,9 @@ export class AllreduceChecker {
       (_, index) => ((bitmap[index >> 3] ?? 0) >> (index & 7)) & 1,
     )
     if (included.length === 0) violated(peer, outcome, `part ${part} has no contributors`)
-    const updates = included.map((contributor) => this.#updateOf(peer, outcome, contributor))
+    const updates = included.map((contributor) => {
+      return { ...this.#updateOf(peer, outcome, contributor), row: rowIn(outcome.plan, contributor) }
+    })
     const weights = updates.reduce((sum, update) => sum + update.weight, 0)
     if (weight !== weights) violated(peer, outcome, `part ${part} weighs ${weight}, its updates ${weights}`)
     const expected = this.#mean(updates, part, weights)
@@ -127,7 +130,8 @@ export class AllreduceChecker {
     return found!
   }
 
-  #mean(updates: readonly GivenUpdate[], part: number, weights: number): Uint8Array {
+  /** Σ over the rows of Σ over a row's updates, each in the order of seats, by weight. */
+  #mean(updates: readonly (GivenUpdate & { row: number })[], part: number, weights: number): Uint8Array {
     const length = partLength(this.#partition, part)
     const values = updates.map(({ parts }) => {
       const decoded = new Float32Array(length)
@@ -135,8 +139,12 @@ export class AllreduceChecker {
       return decoded
     })
     const mean = Float32Array.from({ length }, (_, i) => {
-      const sum = values.reduce((total, update, k) => Math.fround(total + updates[k]!.weight * update[i]!), 0)
-      return sum / weights
+      const rows = new Map<number, number>()
+      values.forEach((update, k) => {
+        const { row, weight } = updates[k]!
+        rows.set(row, Math.fround((rows.get(row) ?? 0) + weight * update[i]!))
+      })
+      return [...rows.values()].reduce((total, sum) => Math.fround(total + sum)) / weights
     })
     return this.#codec.encode(mean)
   }

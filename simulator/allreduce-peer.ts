@@ -18,9 +18,7 @@ import {
   type Timing,
 } from '../protocols/allreduce/events.ts'
 import { toHex } from '../protocols/allreduce/fields.ts'
-import { inspect } from '../protocols/allreduce/inspection.ts'
 import { AllreduceMachine } from '../protocols/allreduce/machine.ts'
-import { decodeMessage, encodeMessage } from '../protocols/allreduce/messages.ts'
 import {
   commitIdentity,
   encodeParts,
@@ -28,12 +26,13 @@ import {
   partLength,
   resultIdentity,
 } from '../protocols/allreduce/parts.ts'
-import { reducePart } from '../protocols/allreduce/reduction.ts'
+import { finishPart, sumRow } from '../protocols/allreduce/reduction.ts'
 import type { Message } from '../protocols/allreduce/vocabulary.ts'
 import { type Random, seededRandom, seedFrom } from '../protocols/core/random.ts'
 import type { Codec } from '../protocols/wire/codecs/codec.ts'
 import type { AllreduceChecker } from './allreduce-checker.ts'
 import type { Host, Process } from './network.ts'
+import type { SharedWire } from './shared-wire.ts'
 
 /** What all peers of a simulated run share. */
 export interface SimulatedRun {
@@ -42,6 +41,7 @@ export interface SimulatedRun {
   codec: Codec
   peersMin: number
   timing?: Partial<Timing>
+  wire: SharedWire
   /** How long peer `id` trains in a round, drawn with `random`. */
   trainingMs(id: string, random: Random): number
   checker: AllreduceChecker
@@ -49,7 +49,8 @@ export interface SimulatedRun {
   /** States that `id` can fetch now: those of live peers that it has a link to. */
   states(id: string): { peer: string; base: RoundBase }[]
   /** Planted bugs: how the tests prove that the checkers see. */
-  reduce?: typeof reducePart
+  sum?: typeof sumRow
+  finish?: typeof finishPart
   alterOutcome?: (id: string, outcome: CommittedRound) => CommittedRound
 }
 
@@ -60,6 +61,12 @@ const fetchMs = 800
 const reduceMs = 3
 
 const hash = (bytes: Uint8Array): string => toHex(sha256(bytes))
+
+/** The base of the next round. */
+export function baseAfter({ root, round, parts, electorate }: CommittedRound): RoundBase {
+  const text = [root, ...parts.map(({ bytes }) => hash(bytes)), ...electorate].join()
+  return { round: round + 1, root: hash(new TextEncoder().encode(text)).slice(0, 16), electorate }
+}
 
 export class AllreducePeer implements Process<Uint8Array> {
   readonly id: string
@@ -106,6 +113,11 @@ export class AllreducePeer implements Process<Uint8Array> {
     return this.#state === undefined ? `catching up; ${this.#machine.pending()}` : this.#machine.pending()
   }
 
+  /** Who takes part in the run, as gossip would tell. */
+  know(peers: readonly string[]): void {
+    this.#step({ kind: 'PeersKnown', peers: peers.filter((peer) => peer !== this.id) })
+  }
+
   linkUp(peer: string): void {
     this.#step({ kind: 'LinkUp', peer })
   }
@@ -115,10 +127,7 @@ export class AllreducePeer implements Process<Uint8Array> {
   }
 
   receive(from: string, bytes: Uint8Array): void {
-    const message = decodeMessage(bytes)
-    const { partition, codec } = this.#run
-    const inspection = inspect(message, { partition, codec, hash })
-    this.#step({ kind: 'MessageReceived', from, message, inspection })
+    this.#step({ kind: 'MessageReceived', from, ...this.#run.wire.decode(bytes) })
   }
 
   /** Says goodbye: the announced form of a crash. */
@@ -142,7 +151,7 @@ export class AllreducePeer implements Process<Uint8Array> {
     const { incarnation } = this
     const commit = hash(commitIdentity({ incarnation, weight, digests }))
     checker.gave({ peer: this.id, base, weight, parts, commit, incarnation })
-    this.#step({ kind: 'UpdateReady', base, weight, bandwidth: undefined, parts, digests })
+    this.#step({ kind: 'UpdateReady', base, weight, parts, digests })
   }
 
   #catchUp(): void {
@@ -157,8 +166,7 @@ export class AllreducePeer implements Process<Uint8Array> {
       if (this.#state !== undefined) return
       let base = best?.base
       if (base === undefined) return this.#fetch()
-      for (let next = this.#after(base); next !== undefined; next = this.#after(base))
-        base = this.#next(base, next)
+      for (let next = this.#after(base); next !== undefined; next = this.#after(base)) base = baseAfter(next)
       const { round } = base
       if ([...this.#buffered.keys()].some((committed) => committed >= round)) return this.#fetch()
       this.#buffered.clear()
@@ -181,16 +189,7 @@ export class AllreducePeer implements Process<Uint8Array> {
     if (this.#state === undefined) {
       this.#buffered.set(seen.round, seen)
     } else if (seen.round === this.#state.round && seen.root === this.#state.root) {
-      this.#hold(this.#next(this.#state, seen))
-    }
-  }
-
-  #next(base: RoundBase, outcome: CommittedRound): RoundBase {
-    const text = [base.root, ...outcome.parts.map(({ bytes }) => hash(bytes))].join()
-    return {
-      round: base.round + 1,
-      root: hash(new TextEncoder().encode(text)).slice(0, 16),
-      electorate: outcome.electorate,
+      this.#hold(baseAfter(seen))
     }
   }
 
@@ -219,6 +218,12 @@ export class AllreducePeer implements Process<Uint8Array> {
       case 'Reduce':
         this.#host.clock.setTimer(reduceMs, () => this.#reduce(effect))
         return
+      case 'Finish':
+        this.#host.clock.setTimer(reduceMs, () => this.#finish(effect))
+        return
+      case 'Link':
+        this.#host.setPeers(effect.peers)
+        return
       case 'Committed':
         this.#committed(effect.outcome)
         return
@@ -238,19 +243,20 @@ export class AllreducePeer implements Process<Uint8Array> {
   }
 
   #send(to: string, message: Message): void {
-    const bytes = encodeMessage(message)
+    const bytes = this.#run.wire.encode(message)
     this.#host.send(to, bytes, bytes.length)
   }
 
-  #reduce({ round, planId, part, inputs, bitmap, weight }: Extract<Effect, { kind: 'Reduce' }>): void {
-    const { codec, partition, reduce = reducePart } = this.#run
-    const outcome = reduce(codec, partLength(partition, part), inputs)
-    if (outcome.kind === 'invalid') {
-      this.#step({ kind: 'PartReduced', round, planId, part, outcome })
-      return
-    }
-    const { bytes } = outcome
+  #reduce({ round, planId, part, inputs }: Extract<Effect, { kind: 'Reduce' }>): void {
+    const { codec, partition, sum = sumRow } = this.#run
+    const outcome = sum(codec, partLength(partition, part), inputs)
+    this.#step({ kind: 'PartReduced', round, planId, part, outcome })
+  }
+
+  #finish({ round, planId, part, sums, bitmap, weight }: Extract<Effect, { kind: 'Finish' }>): void {
+    const { codec, finish = finishPart } = this.#run
+    const bytes = finish(codec, sums, weight)
     const digest = hash(resultIdentity({ planId, part, weight, bitmap, bytes }))
-    this.#step({ kind: 'PartReduced', round, planId, part, outcome: { kind: 'reduced', bytes, digest } })
+    this.#step({ kind: 'PartFinished', round, planId, part, bytes, digest })
   }
 }

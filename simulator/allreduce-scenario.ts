@@ -40,16 +40,45 @@ export interface SeedReport {
   isQuorumLost: boolean
 }
 
-/** How long faults go on, in virtual time. */
-const faultsMs = 60_000
+/** How long faults go on, in virtual time: ten rounds and more. */
+const faultsMs = 20_000
 
 /** Rounds that everyone must commit after the faults: one to catch up as a newcomer, two to be a full member again. */
 const recoveryRounds = 3
 
-/** A swarm drawn from `seed`. */
+/** One seed in so many is a grid of rows and columns: it costs as much as fifty single rows. */
+const gridEvery = 50
+
+/** A swarm drawn from `seed`: a row of 3 to 12 peers, mostly small ones, or a grid of 36 to 80. */
 export function drawOptions(seed: number, overrides: Partial<SwarmOptions> = {}): SwarmOptions {
+  return seed % gridEvery === 0 ? { ...drawGrid(seed), ...overrides } : { ...drawRow(seed), ...overrides }
+}
+
+/** A swarm of a few rows, with vectors of a few parts: what matters is who is linked with whom. */
+export function drawGrid(seed: number): SwarmOptions {
+  const random = seededRandom(seedFrom(seed, 'grid'))
+  const peers = 36 + random.integer(1 + random.integer(45))
+  return {
+    seed,
+    peers,
+    codec: random.next() < 0.5 ? 'f32' : 'int8',
+    partition: { elements: 8 + random.integer(40), partElements: 4 + random.integer(4) },
+    peersMin: 20,
+    conditions: {
+      delayMs: [1, 1 + random.integer(100)],
+      jitterMs: random.integer(50),
+      bytesPerSecond: 10 ** (4.5 + 2 * random.next()),
+      detectMs: random.integer(3_000),
+      reconnectMs: 100 + random.integer(2_000),
+    },
+    trainingMs: 2_000 + random.integer(3_000),
+    slow: new Map(random.next() < 0.3 ? [[`peer-${random.integer(peers)}`, 8]] : []),
+  }
+}
+
+function drawRow(seed: number): SwarmOptions {
   const random = seededRandom(seedFrom(seed, 'options'))
-  const peers = 3 + random.integer(4)
+  const peers = 3 + random.integer(1 + random.integer(10))
   const slowest = `peer-${random.integer(peers)}`
   const delayMs = 1 + random.integer(100)
   return {
@@ -67,7 +96,6 @@ export function drawOptions(seed: number, overrides: Partial<SwarmOptions> = {})
     },
     trainingMs: 500 + random.integer(4_000),
     slow: new Map(random.next() < 0.3 ? [[slowest, 8]] : []),
-    ...overrides,
   }
 }
 
@@ -111,7 +139,7 @@ export function strikeAt(swarm: AllreduceSwarm, moment: string, random: Random):
 }
 
 function strikeLater(swarm: AllreduceSwarm, enabled: readonly string[], untilMs: number): void {
-  swarm.clock.setTimer(500 + swarm.random.integer(8_000), () => {
+  swarm.clock.setTimer(300 + swarm.random.integer(4_000), () => {
     if (swarm.clock.now() >= untilMs) return
     strike(swarm, enabled[swarm.random.integer(enabled.length)]!)
     strikeLater(swarm, enabled, untilMs)

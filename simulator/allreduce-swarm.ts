@@ -11,18 +11,19 @@
 import type { RoundBase } from '../protocols/allreduce/base.ts'
 import { isQuorum, leaderOrder } from '../protocols/allreduce/electorate.ts'
 import type { CommittedRound, Timing } from '../protocols/allreduce/events.ts'
-import { decodeMessage } from '../protocols/allreduce/messages.ts'
+import { Grid } from '../protocols/allreduce/grid.ts'
 import type { Partition } from '../protocols/allreduce/parts.ts'
-import type { reducePart } from '../protocols/allreduce/reduction.ts'
+import type { finishPart, sumRow } from '../protocols/allreduce/reduction.ts'
 import type { Message } from '../protocols/allreduce/vocabulary.ts'
 import { type Random, seededRandom, seedFrom } from '../protocols/core/random.ts'
 import type { CodecName } from '../protocols/wire/codecs/codec.ts'
 import { codecFor } from '../protocols/wire/codecs/index.ts'
 import { AllreduceChecker } from './allreduce-checker.ts'
-import { AllreducePeer, type SimulatedRun } from './allreduce-peer.ts'
+import { AllreducePeer, baseAfter, type SimulatedRun } from './allreduce-peer.ts'
 import { VirtualClock } from './clock.ts'
 import { FaultLog, interceptWith, type MessageFault } from './faults.ts'
 import { type Conditions, Network } from './network.ts'
+import { SharedWire } from './shared-wire.ts'
 
 export interface SwarmOptions {
   seed: number
@@ -38,7 +39,8 @@ export interface SwarmOptions {
   slow?: ReadonlyMap<string, number>
   /** Forks are no violation: for scenarios whose electorates expire. */
   mayFork?: boolean
-  reduce?: typeof reducePart
+  sum?: typeof sumRow
+  finish?: typeof finishPart
   alterOutcome?: (id: string, outcome: CommittedRound) => CommittedRound
 }
 
@@ -56,6 +58,7 @@ export class AllreduceSwarm {
   readonly network: Network<Uint8Array>
   readonly checker: AllreduceChecker
   readonly log = new FaultLog()
+  readonly #wire: SharedWire
   /** The first commit of each round. */
   readonly outcomes: CommittedRound[] = []
   /** For the scenario's own choices. */
@@ -74,6 +77,7 @@ export class AllreduceSwarm {
     this.network = new Network({ clock: this.clock, random, conditions: options.conditions })
     const { partition, mayFork } = options
     this.checker = new AllreduceChecker({ codec: codecFor(options.codec), partition, mayFork })
+    this.#wire = new SharedWire({ codec: codecFor(options.codec), partition })
     this.#intercept()
   }
 
@@ -97,6 +101,7 @@ export class AllreduceSwarm {
       this.peers.set(id, peer)
       return peer
     })
+    for (const peer of this.live()) peer.know([...this.#lives.keys()])
   }
 
   /** Ends a peer without a word; false when that would take away a quorum. */
@@ -136,7 +141,7 @@ export class AllreduceSwarm {
 
   /** Adds a fault that sees decoded messages. */
   onMessage(fault: MessageFault<Message>): void {
-    this.#extraFaults.push((from, to, bytes) => fault(from, to, decodeMessage(bytes)))
+    this.#extraFaults.push((from, to, bytes) => fault(from, to, this.#wire.decode(bytes).message))
     this.#intercept()
   }
 
@@ -196,11 +201,14 @@ export class AllreduceSwarm {
       ...plan.contributors.map(({ peer, commit }) => [peer, this.checker.incarnationOf(commit)] as const),
       ...plan.receivers.map(({ peer, incarnation }) => [peer, incarnation] as const),
     ])
-    this.#voters.set(round + 1, new Map(electorate.map((id) => [id, lives.get(id)])))
+    const { root } = baseAfter(outcome)
+    const { council } = new Grid(root, electorate)
+    this.#voters.set(round + 1, new Map(council.map((id) => [id, lives.get(id)])))
   }
 
   #run(): SimulatedRun {
-    const { seed, partition, codec, peersMin, timing, trainingMs, slow, reduce, alterOutcome } = this.options
+    const { seed, partition, codec, peersMin, timing, trainingMs, slow, sum, finish, alterOutcome } =
+      this.options
     return {
       seed,
       partition,
@@ -208,13 +216,15 @@ export class AllreduceSwarm {
       peersMin,
       timing,
       checker: this.checker,
+      wire: this.#wire,
       onCommitted: (outcome) => this.#noteOutcome(outcome),
       trainingMs: (id, random) => trainingMs * (0.5 + random.next()) * (slow?.get(id) ?? 1),
       states: (id) =>
         this.live()
           .filter((peer) => peer.base !== undefined && peer.id !== id && this.network.isLinked(id, peer.id))
           .map((peer) => ({ peer: peer.id, base: peer.base! })),
-      reduce,
+      sum,
+      finish,
       alterOutcome,
     }
   }

@@ -30,6 +30,8 @@ export interface Host<Message> {
   readonly clock: Clock
   /** Sends over the link to `to`; dropped when this end has no link. `bytes`: what it costs on the wire. */
   send(to: string, message: Message, bytes: number): void
+  /** With whom to be linked from now on; before the first call, with everybody. A link needs both ends to want it. */
+  setPeers(peers: readonly string[]): void
 }
 
 /** How links behave; a scenario draws it from its seed. */
@@ -68,6 +70,8 @@ interface Node<Message> {
   process: Process<Message> | undefined
   /** Counts lives: timers of an earlier one do not fire. */
   life: number
+  /** Wanted peers; undefined: everybody. */
+  wanted: ReadonlySet<string> | undefined
 }
 
 export class Network<Message> {
@@ -102,10 +106,11 @@ export class Network<Message> {
 
   /** Starts a peer, or starts it again after a crash. */
   start(id: string, create: (host: Host<Message>) => Process<Message>): void {
-    const node = this.#nodes.get(id) ?? { process: undefined, life: 0 }
+    const node = this.#nodes.get(id) ?? { process: undefined, life: 0, wanted: undefined }
     assert(node.process === undefined, `peer ${id} runs already`)
     this.#nodes.set(id, node)
     node.life++
+    node.wanted = undefined
     node.process = create(this.#host(id, node))
     for (const other of this.live()) if (other !== id) this.#connectLater(this.#link(id, other), id, other)
   }
@@ -167,7 +172,26 @@ export class Network<Message> {
     const send = (to: string, message: Message, bytes: number): void => {
       if (node.life === life) this.#send(id, to, message, bytes)
     }
-    return { id, clock, send }
+    const setPeers = (peers: readonly string[]): void => {
+      if (node.life === life) this.#setPeers(id, node, new Set(peers))
+    }
+    return { id, clock, send, setPeers }
+  }
+
+  /** Drops the links that are not wanted any more, and asks for the new ones. */
+  #setPeers(id: string, node: Node<Message>, wanted: ReadonlySet<string>): void {
+    const before = node.wanted
+    node.wanted = wanted
+    for (const other of this.live()) {
+      if (other === id) continue
+      const was = before?.has(other) ?? true
+      if (was && !wanted.has(other)) this.#break(id, other)
+      else if (!was && wanted.has(other)) this.#connectLater(this.#link(id, other), id, other)
+    }
+  }
+
+  #wants(id: string, other: string): boolean {
+    return this.#nodes.get(id)?.wanted?.has(other) ?? true
   }
 
   #send(from: string, to: string, message: Message, bytes: number): void {
@@ -222,17 +246,23 @@ export class Network<Message> {
   }
 
   #connect(link: Link, a: string, b: string): void {
-    const isPossible = this.#isRunning(a) && this.#isRunning(b) && this.#isReachable(a, b)
-    if (link.isConnected || !isPossible || this.clock.now() < link.blockedUntilMs) return
+    if (link.isConnected || !this.#isPossible(link, a, b)) return
     // An end that had not noticed the loss learns of it now: the new connection proves the old one gone.
     this.#lose(link, link.epoch, a, b)
     this.#lose(link, link.epoch, b, a)
+    if (!this.#isPossible(link, a, b)) return // what an end did about it may have brought a fault upon the other
     link.isConnected = true
     const epoch = ++link.epoch
     this.#rise(link, epoch, a, b)
     link.ends[b]!.arrivalMs = this.clock.now() + link.delayMs
     link.ends[a]!.arrivalMs = this.clock.now()
     this.clock.setTimer(link.delayMs, () => this.#rise(link, epoch, b, a))
+  }
+
+  #isPossible(link: Link, a: string, b: string): boolean {
+    const isWanted = this.#wants(a, b) && this.#wants(b, a)
+    const areHere = this.#isRunning(a) && this.#isRunning(b) && this.#isReachable(a, b)
+    return isWanted && areHere && this.clock.now() >= link.blockedUntilMs
   }
 
   #rise(link: Link, epoch: number, end: string, other: string): void {

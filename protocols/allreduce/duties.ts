@@ -3,18 +3,35 @@
  * round only; which rounds there are is the machine's business.
  */
 
+import { heldForPassingMax } from '../core/limits.ts'
 import { Early } from './early.ts'
 import { compareBallots, isLegalBallot, leaderOrder } from './electorate.ts'
 import type { Inspection } from './events.ts'
 import { Expiry } from './expiry.ts'
 import { Fetching } from './fetching.ts'
+import { Finishing } from './finishing.ts'
+import { Gathering } from './gathering.ts'
 import { Leading } from './leading.ts'
-import { commitIdentity, hasBit, partCount, partLength } from './parts.ts'
-import { type Plan, planFault, planIdentity } from './plan.ts'
+import { commitIdentity, partCount, partLength } from './parts.ts'
+import { passOnTo } from './passing.ts'
+import { planFault, rowOfPeer, weightOf } from './plan.ts'
+import { planIdentity } from './plan-codec.ts'
 import { Reducing } from './reducing.ts'
 import { Round } from './round.ts'
 import type { Role, Session } from './session.ts'
-import type { Commit, Hold, PlanFrozen, Reassign, Result, RoundMessage } from './vocabulary.ts'
+import { Succession } from './succession.ts'
+import {
+  type Commit,
+  type Hold,
+  isRelayed,
+  type Lacking,
+  type PlanFrozen,
+  type Reassign,
+  type Relay,
+  type Relayed,
+  type Result,
+  type RoundMessage,
+} from './vocabulary.ts'
 import { Voting } from './voting.ts'
 
 /** Early messages may hold twice what a reducer can be sent in a round, and a little for the small ones. */
@@ -23,23 +40,32 @@ const earlyBytesSpare = 1 << 20
 export class Duties {
   readonly round: Round
   readonly voting: Voting
+  readonly succession: Succession
+  readonly gathering: Gathering
   readonly leading: Leading
   readonly reducing: Reducing
+  readonly finishing: Finishing
   readonly fetching: Fetching
   readonly expiry: Expiry
   readonly #session: Session
   readonly #roles: readonly Role[]
   readonly #early: Early
+  /** Words that came before this peer knew the grid along which to pass them on. */
+  #unpassed: { origin: string; from: string; message: Relayed }[] = []
 
   constructor(number: number, session: Session) {
     this.#session = session
     this.round = new Round(number)
     this.expiry = new Expiry(this.round, session)
-    this.reducing = new Reducing(this.round, session)
+    this.finishing = new Finishing(this.round, session)
+    this.reducing = new Reducing(this.round, session, this.finishing)
     this.voting = new Voting(this.round, session)
-    this.leading = new Leading(this.round, session, this.voting)
+    this.succession = new Succession(this.round, session)
+    this.gathering = new Gathering(this.round, session, () => this.succession.current()?.leader)
+    this.leading = new Leading(this.round, session, this.succession, this.voting, this.gathering)
     this.fetching = new Fetching(this.round, session, this.voting)
-    this.#roles = [this.expiry, this.reducing, this.leading, this.voting, this.fetching]
+    const { expiry, reducing, finishing, gathering, leading, voting, fetching } = this
+    this.#roles = [expiry, reducing, finishing, gathering, leading, voting, fetching]
     const { partition, encodedBytes } = session.init
     const vectorBytes = encodedBytes(partition.partElements) * partCount(partition)
     this.#early = new Early(2 * vectorBytes + earlyBytesSpare)
@@ -48,6 +74,7 @@ export class Duties {
   /** Lets every role act. A committed round only votes on: somebody else may still need it. */
   advance(): void {
     this.#replay()
+    this.#passHeld()
     for (const role of this.round.committed === undefined ? this.#roles : [this.voting]) role.advance()
   }
 
@@ -60,17 +87,27 @@ export class Duties {
   /** After a broken link: says to `peer` what this peer says in this round. */
   repeatTo(peer: string): void {
     if (this.round.base === undefined) return
+    this.gathering.repeatTo(peer)
     this.leading.repeatTo(peer)
     this.reducing.repeatTo(peer)
-    this.voting.repeatTo(peer)
+    this.finishing.repeatTo(peer)
+    this.#tellVotes(peer)
   }
 
   /** Takes a message into the record. Returns why it is refused, if it is. */
   receive(from: string, message: RoundMessage, inspection?: Inspection): string | undefined {
+    if (message.kind === 'Relay') return this.#relay(from, message)
+    if (isRelayed(message.kind)) this.#pass({ origin: from, from, message: message as Relayed })
+    return this.#take(from, message, inspection)
+  }
+
+  #take(from: string, message: Exclude<RoundMessage, Relay>, inspection?: Inspection): string | undefined {
     switch (message.kind) {
       case 'Hold':
       case 'Commit':
         return this.#stand(from, message)
+      case 'Roster':
+        return this.gathering.roster(from, message)
       case 'Plan':
         return this.#plan(from, message)
       case 'Prepare':
@@ -81,12 +118,14 @@ export class Duties {
         return this.voting.outbid(from, message)
       case 'Accepted':
         return this.voting.accepted(from, message)
+      case 'Votes':
+        return this.voting.votes(message)
       case 'Want':
         return void this.fetching.want(from, message)
       case 'WantSeal':
         return void this.fetching.wantSeal(from, message)
       case 'Lacking':
-        return void this.fetching.lacking(from, message)
+        return this.#lacking(from, message)
       case 'SealValue':
         return this.fetching.sealValue(message)
     }
@@ -100,12 +139,14 @@ export class Duties {
 
   #planned(
     from: string,
-    message: Extract<RoundMessage, { kind: 'Part' | 'Result' | 'Reassign' | 'Seal' }>,
+    message: Extract<RoundMessage, { kind: 'Part' | 'Sum' | 'Result' | 'Reassign' | 'Seal' }>,
     inspection: Inspection | undefined,
   ): string | undefined {
     switch (message.kind) {
       case 'Part':
         return this.round.base === undefined ? undefined : this.reducing.receive(from, message, inspection!)
+      case 'Sum':
+        return this.round.base === undefined ? undefined : this.finishing.receive(from, message, inspection!)
       case 'Result':
         return this.#result(from, message, inspection!)
       case 'Reassign':
@@ -130,7 +171,7 @@ export class Duties {
         return 'a commit that does not name every part'
       digest = this.#session.init.hash(commitIdentity(message))
     }
-    if (this.round.committed !== undefined) this.voting.repeatTo(from)
+    if (this.round.committed !== undefined) this.#tellVotes(from)
     this.round.progressAtMs = this.#session.nowMs
     return this.round.stand(from, message, digest)
   }
@@ -141,7 +182,7 @@ export class Duties {
     const fault = planFault(plan, partCount(this.#session.init.partition))
     if (fault !== undefined) return `a plan with ${fault}`
     if (plan.round !== round.number) return 'a plan of another round'
-    if (!isLegalBallot(ballot, leaderOrder(plan.root, plan.electorate))) return 'a plan of the wrong leader'
+    if (!isLegalBallot(ballot, leaderOrder(plan.root, plan.council))) return 'a plan of the wrong leader'
     if (round.base !== undefined && !round.isOfBase(plan)) return 'a plan from another state'
     if (this.voting.isOutbid(ballot) || compareBallots(ballot, round.plan?.ballot) < 0) return undefined
     const planId = this.#session.init.hash(planIdentity(plan))
@@ -168,7 +209,10 @@ export class Duties {
     if (message.weight !== weightOf(plan, message.bitmap)) return `result ${part} claims a wrong weight`
     // From a reducer whose reassignment has not arrived here yet, or a late answer: pulled again if the seal names it.
     if (!this.round.isReducer(plan, part, from) && !this.round.asked.has(part)) return undefined
-    if (this.round.results.add(message, inspection.digest)) this.round.progressAtMs = this.#session.nowMs
+    if (this.round.results.add(message, inspection.digest)) {
+      this.round.progressAtMs = this.#session.nowMs
+      this.finishing.spread(from, message)
+    }
     this.fetching.hear(part)
     return undefined
   }
@@ -178,8 +222,7 @@ export class Duties {
     const { ballot, planId, parts, reducer } = message
     if (from !== ballot.leader) return 'a reassignment by another leader'
     if (planId !== round.plan?.planId || compareBallots(ballot, round.plan.ballot) !== 0) return undefined
-    if (!round.plan.plan.contributors.some(({ peer }) => peer === reducer))
-      return 'a reducer that does not contribute'
+    if (rowOfPeer(round.plan.plan, reducer) === undefined) return 'a reducer that is not in the plan'
     if (parts.some((part) => part >= partCount(this.#session.init.partition)))
       return 'a part that there is not'
     for (const part of parts) {
@@ -188,11 +231,61 @@ export class Duties {
     }
     round.progressAtMs = this.#session.nowMs
     this.reducing.reassigned(message)
+    this.finishing.reassigned(message)
     return undefined
   }
-}
 
-/** Sum of the weights of the contributors in `bitmap`, in the plan's order; 0 when it names nobody. */
-function weightOf(plan: Plan, bitmap: Uint8Array): number {
-  return plan.contributors.reduce((sum, { weight }, index) => sum + (hasBit(bitmap, index) ? weight : 0), 0)
+  #lacking(from: string, message: Lacking): undefined {
+    this.fetching.lacking(from, message)
+    this.leading.lacking(from, message)
+  }
+
+  /** A neighbour's word about what another peer said: as good as hearing it, for peers that no link joins. */
+  #relay(from: string, { origin, message }: Relay): string | undefined {
+    const { grid, base } = this.round
+    if (base !== undefined && (grid.rowCount === 1 || !grid.isMember(from)))
+      return 'a word passed on outside of a grid'
+    if (message.round !== this.round.number) return 'a word about another round'
+    if (origin === this.#session.self) return undefined
+    this.#pass({ origin, from, message })
+    return this.#take(origin, message)
+  }
+
+  #pass(word: { origin: string; from: string; message: Relayed }): void {
+    if (word.from === this.#session.self) return
+    if (this.round.base === undefined) {
+      if (this.#unpassed.length < heldForPassingMax) this.#unpassed.push(word)
+      return
+    }
+    const { origin, message } = word
+    const { number: round } = this.round
+    for (const peer of passOnTo(this.round.grid, this.#session, word)) {
+      if (peer !== origin) this.#session.send(peer, { kind: 'Relay', round, origin, message })
+    }
+  }
+
+  #passHeld(): void {
+    if (this.round.base === undefined) return
+    for (const word of this.#unpassed.splice(0)) this.#pass(word)
+  }
+
+  /** This peer's vote; in a grid also the leader's words and the decision, for a peer that hears nobody else. */
+  #tellVotes(peer: string): void {
+    this.voting.repeatTo(peer)
+    const { grid, plan, seal, number: round } = this.round
+    if (grid.rowCount === 1 || !grid.isMember(this.#session.self)) return
+    const words: { origin: string; message: Relayed }[] = []
+    if (plan !== undefined) {
+      const { ballot } = plan
+      words.push({ origin: ballot.leader, message: { kind: 'Plan', round, ballot, plan: plan.plan } })
+    }
+    if (seal !== undefined) {
+      const { ballot, planId, digests, absent } = seal
+      words.push({ origin: ballot.leader, message: { kind: 'Seal', round, ballot, planId, digests, absent } })
+    }
+    for (const { origin, message } of words)
+      if (origin !== peer) this.#session.send(peer, { kind: 'Relay', round, origin, message })
+    const decision = this.voting.decision()
+    if (decision !== undefined) this.#session.send(peer, decision)
+  }
 }

@@ -5,11 +5,11 @@
  */
 
 import type { Inspection } from './events.ts'
-import type { Part, Reassign, Result, Seal } from './vocabulary.ts'
+import type { Part, Reassign, Result, Seal, Sum } from './vocabulary.ts'
 
 export interface EarlyMessage {
   from: string
-  message: Part | Result | Reassign | Seal
+  message: Part | Sum | Result | Reassign | Seal
   inspection: Inspection | undefined
 }
 

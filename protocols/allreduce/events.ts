@@ -6,8 +6,8 @@
 import type { RoundBase } from './base.ts'
 import type { Pace } from './pace.ts'
 import type { Partition } from './parts.ts'
-import type { Contributor, Plan } from './plan.ts'
-import type { ReductionInput } from './reduction.ts'
+import type { Contributor, Plan, Reach } from './plan.ts'
+import type { ReductionInput, RowReduction } from './reduction.ts'
 import type { Message } from './vocabulary.ts'
 
 /** Bounds of every wait, in milliseconds. */
@@ -58,11 +58,11 @@ export interface MachineInit {
   hash(bytes: Uint8Array): string
 }
 
-/** What the executor found out about a Part or a Result before handing it over. */
+/** What the executor found out about a Part, a Sum or a Result before handing it over. */
 export interface Inspection {
-  /** SHA-256 of a part's bytes, or of a result's identity (`resultIdentity`), as hex. */
+  /** SHA-256 of a part's bytes, or of a result's identity (`resultIdentity`), as hex; empty for a sum. */
   digest: string
-  /** The bytes are an encoding of the part's length whose values are finite and within `updateMagnitudeMax`. */
+  /** The bytes are an encoding of the part's length (of a sum: its f32) whose values are finite and within bounds. */
   isDecodable: boolean
 }
 
@@ -74,7 +74,6 @@ export type Event =
       kind: 'UpdateReady'
       base: RoundBase
       weight: number
-      bandwidth: number | undefined
       pace?: Pace | undefined
       parts: readonly Uint8Array[]
       digests: readonly string[]
@@ -87,16 +86,16 @@ export type Event =
   | { kind: 'LeaveRequested' }
   | { kind: 'LinkUp'; peer: string }
   | { kind: 'LinkDown'; peer: string }
-  /** `inspection`: for Part and Result, and only those. */
+  /** `inspection`: for Part, Sum and Result, and only those. */
   | { kind: 'MessageReceived'; from: string; message: Message; inspection?: Inspection }
-  /** Answer to a Reduce effect. `result`: the encoded mean and the digest of its identity, or the inputs that are no part. */
-  | {
-      kind: 'PartReduced'
-      round: number
-      planId: string
-      part: number
-      outcome: { kind: 'reduced'; bytes: Uint8Array; digest: string } | { kind: 'invalid'; inputs: number[] }
-    }
+  /** Answer to a Reduce effect: the sum over this peer's row, or the inputs that are no part. */
+  | { kind: 'PartReduced'; round: number; planId: string; part: number; outcome: RowReduction }
+  /** Answer to a Finish effect: the encoded mean, and the digest of its identity. */
+  | { kind: 'PartFinished'; round: number; planId: string; part: number; bytes: Uint8Array; digest: string }
+  /** What this peer says of its own link from now on. */
+  | ({ kind: 'ReachMeasured' } & Reach)
+  /** All peers of the run that are known, without this one. Until the first, links are nobody's business here. */
+  | { kind: 'PeersKnown'; peers: readonly string[] }
   | { kind: 'TimerFired' }
 
 /** One part of a committed round. */
@@ -139,16 +138,20 @@ export type Effect =
   | { kind: 'Send'; to: string; message: Message }
   /** Fire `TimerFired` once, `delayMs` from now; replaces the timer set before. */
   | { kind: 'SetTimer'; delayMs: number }
-  /** Run `reducePart` on `inputs`, in this order, and hash what comes out with `planId`, `part`, `weight`, `bitmap`. */
+  /** Run `sumRow` on `inputs`, in this order. */
+  | { kind: 'Reduce'; round: number; planId: string; part: number; inputs: readonly ReductionInput[] }
+  /** Run `finishPart` on `sums`, in this order, and hash what comes out with `planId`, `part`, `weight`, `bitmap`. */
   | {
-      kind: 'Reduce'
+      kind: 'Finish'
       round: number
       planId: string
       part: number
-      inputs: readonly ReductionInput[]
+      sums: readonly Float32Array[]
       bitmap: Uint8Array
       weight: number
     }
+  /** Be linked with these peers and no others. */
+  | { kind: 'Link'; peers: readonly string[] }
   | { kind: 'Committed'; outcome: CommittedRound }
   /** The others went on without this peer: it must fetch state `round` named `root` from `peers`. */
   | { kind: 'Behind'; round: number; root: string; peers: readonly string[] }

@@ -2,7 +2,8 @@
  * What happens when a quorum is gone for good: after `electorateExpiryMs` without one, the members that are left count as
  * the electorate. A deliberate trade: were the others merely cut off, two branches of the run go on until they meet
  * (`behind.ts` says which continues). When no member is left at all, the others wait for one to return: they hold
- * the state, but gave no update that could carry the run on.
+ * the state, but gave no update that could carry the run on. A grid of several rows does not expire: nobody there sees who is
+ * left, and the council of 31 that it drew loses its quorum only when half of the run is gone.
  */
 
 import { canBeCounted, isQuorumHere } from './freeze.ts'
@@ -39,7 +40,7 @@ export class Expiry implements Role {
   }
 
   dueMs(): number {
-    if (this.#lostSinceMs === undefined) return Number.POSITIVE_INFINITY
+    if (this.#lostSinceMs === undefined || this.#round.grid.rowCount > 1) return Number.POSITIVE_INFINITY
     return this.#lostSinceMs + this.#session.init.timing.electorateExpiryMs
   }
 
@@ -58,7 +59,7 @@ export class Expiry implements Role {
   }
 
   #members(): readonly string[] {
-    const { isFounding, plan, base } = this.#round
-    return isFounding ? (plan?.plan.contributors ?? []).map(({ peer }) => peer) : base!.electorate
+    const { isFounding, plan, grid } = this.#round
+    return isFounding ? (plan?.plan.contributors ?? []).map(({ peer }) => peer) : grid.council
   }
 }

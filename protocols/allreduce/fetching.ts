@@ -7,7 +7,8 @@
 
 import { wantsInFlightMax } from '../core/limits.ts'
 import { partCount } from './parts.ts'
-import { audienceOf, planFault, planIdentity } from './plan.ts'
+import { planFault, rowOfPeer } from './plan.ts'
+import { planIdentity } from './plan-codec.ts'
 import type { Round, SealedValue } from './round.ts'
 import { type SealContent, sealFault, sealIdentity } from './seal.ts'
 import type { Role, Session } from './session.ts'
@@ -89,17 +90,17 @@ export class Fetching implements Role {
   }
 
   /** A seal's content. Returns why it is refused, if it is. */
-  sealValue({ plan, digests, members }: SealValue): string | undefined {
+  sealValue({ plan, digests, absent }: SealValue): string | undefined {
     const { hash, partition } = this.#session.init
     const planProblem = planFault(plan, partCount(partition))
     if (planProblem !== undefined) return `a seal whose plan has ${planProblem}`
-    const fault = sealFault(plan, { digests, members })
+    const fault = sealFault(plan, { digests, absent })
     if (fault !== undefined) return `a seal that ${fault}`
     const planId = hash(planIdentity(plan))
-    if (!this.#round.votes.has(hash(sealIdentity(planId, { digests, members }))))
+    if (!this.#round.votes.has(hash(sealIdentity(planId, { digests, absent }))))
       return 'a seal that nobody voted for'
     this.#round.plans.set(planId, plan)
-    this.#voting.know(planId, { digests, members })
+    this.#voting.know(planId, { digests, absent })
     return undefined
   }
 
@@ -119,7 +120,7 @@ export class Fetching implements Role {
 
   #isInAudience(value: SealedValue): boolean {
     const plan = this.#round.planOf(value)
-    return plan !== undefined && audienceOf(plan).includes(this.#session.self)
+    return plan !== undefined && rowOfPeer(plan, this.#session.self) !== undefined
   }
 
   #askParts(value: SealedValue): void {
@@ -142,12 +143,11 @@ export class Fetching implements Role {
     }
   }
 
-  /** Somebody to ask for `part`: those that voted first, then everyone in the plan; spread over the parts. */
+  /** Somebody to ask for `part`: those that voted first, then everyone else that is linked; spread over the parts. */
   #holder(value: SealedValue, part: number): string | undefined {
-    const plan = this.#round.planOf(value)
     const ballots = this.#round.votes.get(value.sealDigest)?.values() ?? []
-    const voters = new Set([...ballots].flatMap((peers) => [...peers]))
-    const others = plan === undefined ? [] : audienceOf(plan)
+    const voters = new Set([...ballots].flatMap(({ voters }) => [...voters]))
+    const others = this.#session.livePeers()
     const isFree = (peer: string): boolean =>
       peer !== this.#session.self && this.#session.isLive(peer) && !this.#passedOver.get(part)?.has(peer)
     const choices = [...voters].filter(isFree).sort()
@@ -168,13 +168,14 @@ export class Fetching implements Role {
   #askSeal(unknown: readonly { sealDigest: string; peers: readonly string[] }[]): void {
     const turn = this.#askedSeals++
     const { sealDigest, peers } = unknown[turn % unknown.length]!
-    const live = peers.filter((peer) => this.#session.isLive(peer) && peer !== this.#session.self)
+    const voters = peers.filter((peer) => this.#session.isLive(peer) && peer !== this.#session.self)
+    const live = voters.length > 0 ? voters : this.#session.livePeers()
     const peer = live[Math.floor(turn / unknown.length) % live.length]
     if (peer !== undefined)
       this.#session.send(peer, { kind: 'WantSeal', round: this.#round.number, sealDigest })
   }
 }
 
-function contentOf({ digests, members }: SealContent): SealContent {
-  return { digests, members }
+function contentOf({ digests, absent }: SealContent): SealContent {
+  return { digests, absent }
 }

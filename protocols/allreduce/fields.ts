@@ -9,6 +9,9 @@ import { idCharactersMax } from '../core/limits.ts'
 /** Bytes of a SHA-256 digest. */
 const digestBytes = 32
 
+/** Milliseconds from the middle of the map of round trips: half a minute is more than any link that still works. */
+const placeMax = 32_767
+
 export class Fields {
   readonly #values: Readonly<Record<string, unknown>>
 
@@ -88,6 +91,32 @@ export class Fields {
     return this.#list(name, countMax).map((value) => new Fields({ [name]: value }).integer(name, max))
   }
 
+  /** A list of at most `countMax` numbers from 0 to `max`. */
+  quantities(name: string, countMax: number, max: number): number[] {
+    return this.#list(name, countMax).map((value) => new Fields({ [name]: value }).quantity(name, max))
+  }
+
+  /** A list of at most `countMax` values that may be null, which is read as undefined. */
+  optionals<T>(name: string, countMax: number, read: (fields: Fields) => T): (T | undefined)[] {
+    return this.#list(name, countMax).map((value) =>
+      value === null ? undefined : read(new Fields({ [name]: value })),
+    )
+  }
+
+  /** A list of at most `countMax` ids, or empty texts. */
+  texts(name: string, countMax: number): string[] {
+    return this.#list(name, countMax).map((value) => (value === '' ? '' : asId(name, value)))
+  }
+
+  /** Two integers from -`placeMax` to `placeMax`. */
+  place(name: string): readonly [number, number] {
+    const value = this.#values[name]
+    const isAxis = (x: unknown): x is number => Number.isInteger(x) && Math.abs(x as number) <= placeMax
+    if (!Array.isArray(value) || value.length !== 2 || !isAxis(value[0]) || !isAxis(value[1]))
+      throw invalid(name, value, `two integers from -${placeMax} to ${placeMax}`)
+    return [value[0], value[1]]
+  }
+
   /** A map inside the map. */
   nested(name: string): Fields {
     return new Fields(this.#values[name])
@@ -101,19 +130,29 @@ export class Fields {
   }
 }
 
-/** Lower-case hex of `bytes`. */
+const hexOfByte = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'))
+
+/** Lower-case hex of `bytes`. By table: a round of many peers reads tens of thousands of digests. */
 export function toHex(bytes: Uint8Array): string {
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('')
+  let hex = ''
+  for (let i = 0; i < bytes.length; i++) hex += hexOfByte[bytes[i]!]!
+  return hex
 }
 
-/** The bytes of digests in hex, one after the other. */
+/** The bytes of digests in lower-case hex, one after the other. */
 export function fromHex(...digests: readonly string[]): Uint8Array {
   const bytes = new Uint8Array(digests.length * digestBytes)
   digests.forEach((digest, index) => {
     for (let i = 0; i < digestBytes; i++)
-      bytes[index * digestBytes + i] = Number.parseInt(digest.slice(2 * i, 2 * i + 2), 16)
+      bytes[index * digestBytes + i] = 16 * nibble(digest, 2 * i) + nibble(digest, 2 * i + 1)
   })
   return bytes
+}
+
+/** The value of one lower-case hex digit: '0' is 48, 'a' is 97. */
+function nibble(hex: string, index: number): number {
+  const code = hex.charCodeAt(index)
+  return code < 97 ? code - 48 : code - 87
 }
 
 function asHex(name: string, bytes: Uint8Array): string {

@@ -1,10 +1,10 @@
-/** What an executor must find out about a Part or a Result before the machine sees it: its digest, and whether it decodes. */
+/** What an executor must find out about a Part, a Sum or a Result before the machine sees it: its digest, and whether it decodes. */
 
 import type { Codec } from '../wire/codecs/codec.ts'
 import type { Inspection } from './events.ts'
 import { type Partition, partCount, partLength, resultIdentity } from './parts.ts'
-import { decodePart } from './reduction.ts'
-import type { Message } from './vocabulary.ts'
+import { decodePart, decodeSum } from './reduction.ts'
+import type { Message, Part, Result, Sum } from './vocabulary.ts'
 
 export interface InspectionInit<Digest> {
   partition: Partition
@@ -19,20 +19,30 @@ export function identityOf(message: Message): Uint8Array | undefined {
   return message.kind === 'Result' ? resultIdentity(message) : undefined
 }
 
-/** True when a Part's or a Result's bytes are an encoding of the part they claim to be. */
+/** True when the bytes of a Part, a Sum or a Result are an encoding of the part they claim to be. */
 export function isDecodable(
   message: Message,
   { partition, codec }: Omit<InspectionInit<unknown>, 'hash'>,
 ): boolean {
-  if (message.kind !== 'Part' && message.kind !== 'Result') return true
+  if (!isData(message)) return true
   const { part, bytes } = message
-  return (
-    part < partCount(partition) && decodePart(codec, bytes, new Float32Array(partLength(partition, part)))
-  )
+  if (part >= partCount(partition)) return false
+  const length = partLength(partition, part)
+  if (message.kind === 'Sum') return decodeSum(bytes, length) !== undefined
+  return decodePart(codec, bytes, new Float32Array(length))
 }
 
 /** The inspection of `message`, with a hash that answers at once; undefined for the messages that need none. */
 export function inspect(message: Message, init: InspectionInit<string>): Inspection | undefined {
+  if (!isData(message)) return undefined
   const identity = identityOf(message)
-  return identity && { digest: init.hash(identity), isDecodable: isDecodable(message, init) }
+  return {
+    digest: identity === undefined ? '' : init.hash(identity),
+    isDecodable: isDecodable(message, init),
+  }
+}
+
+/** The messages that carry values. */
+export function isData(message: Message): message is Part | Sum | Result {
+  return message.kind === 'Part' || message.kind === 'Sum' || message.kind === 'Result'
 }

@@ -11,15 +11,17 @@
  */
 
 import { type Ballot, compareBallots, compareText, isQuorum } from './electorate.ts'
-import { committers, contributorsHere, freezeMs, makePlan, Waiting } from './freeze.ts'
+import { committers, contributorsHere, isOfMajority } from './freeze.ts'
+import type { Gathering } from './gathering.ts'
 import { hasBit } from './parts.ts'
-import { type Plan, partCountOf, planIdentity } from './plan.ts'
-import { partTimeoutMs } from './reducing.ts'
+import { type Plan, partCountOf, reducersOf } from './plan.ts'
+import { planIdentity } from './plan-codec.ts'
 import type { BallotPlan, Round } from './round.ts'
 import type { SealContent } from './seal.ts'
 import type { Role, Session } from './session.ts'
-import { Succession } from './succession.ts'
-import type { PromiseMade, Seal } from './vocabulary.ts'
+import type { Succession } from './succession.ts'
+import { partTimeoutMs } from './timeouts.ts'
+import type { Lacking, PromiseMade, Seal } from './vocabulary.ts'
 import type { Voting } from './voting.ts'
 
 interface Lead {
@@ -33,24 +35,26 @@ export class Leading implements Role {
   readonly #session: Session
   readonly #voting: Voting
   readonly #succession: Succession
-  readonly #waiting = new Waiting()
+  readonly #gathering: Gathering
+  /** Parts whose finisher, as a reducer of this row says, is gone. */
+  readonly #orphans = new Map<number, string>()
   #lead: Lead | undefined
   #resultCount = 0
   #resultAtMs = 0
   #freezeMs = Number.POSITIVE_INFINITY
 
-  constructor(round: Round, session: Session, voting: Voting) {
+  constructor(round: Round, session: Session, succession: Succession, voting: Voting, gathering: Gathering) {
     this.#round = round
     this.#session = session
+    this.#succession = succession
     this.#voting = voting
-    this.#succession = new Succession(round, session)
+    this.#gathering = gathering
   }
 
   advance(): void {
     const round = this.#round
     if (round.base === undefined || round.committed !== undefined) return
-    this.#freezeMs =
-      round.plan === undefined ? freezeMs(round, this.#session, this.#waiting) : Number.POSITIVE_INFINITY
+    this.#freezeMs = round.plan === undefined ? this.#gathering.freezeMs() : Number.POSITIVE_INFINITY
     if (this.#session.nowMs >= this.#succession.dueMs(this.#freezeMs)) this.#giveUpOnLeader()
     const isOutbid = this.#lead !== undefined && compareBallots(this.#lead.ballot, round.promised) < 0
     if (isOutbid) this.#lead = undefined
@@ -91,9 +95,12 @@ export class Leading implements Role {
       this.#session.send(peer, sealMessage(round, ballot, seal))
   }
 
-  /** The peer that leads now, as far as this one knows. */
-  get leader(): string | undefined {
-    return this.#succession.current()?.leader
+  /** A reducer that waits for a mean lost its finisher. */
+  lacking(from: string, { planId, part }: Lacking): void {
+    const plan = this.#round.plan
+    if (plan?.planId !== planId || !reducersOf(plan.plan, part).includes(from)) return
+    const finisher = this.#round.finisher(part)
+    if (finisher !== undefined) this.#orphans.set(part, finisher)
   }
 
   /** Only the first ballot of an electorate needs no promises: nothing lower can have been accepted. */
@@ -107,7 +114,7 @@ export class Leading implements Role {
   }
 
   #giveUpOnLeader(): void {
-    if (this.leader === this.#session.self) this.#lead = undefined
+    if (this.#succession.current()?.leader === this.#session.self) this.#lead = undefined
     this.#succession.suspectLeader()
   }
 
@@ -118,7 +125,8 @@ export class Leading implements Role {
       this.#session.nowMs >= this.#freezeMs &&
       this.#hasPromisesOfPlan(lead)
     ) {
-      this.#propose(lead, makePlan(this.#round, this.#session))
+      const plan = this.#gathering.plan()
+      if (plan.contributors.length > 0 && isOfMajority(plan)) this.#propose(lead, plan)
     }
     if (lead.phase === 'reducing') this.#watchReducers(lead)
   }
@@ -158,7 +166,7 @@ export class Leading implements Role {
     if (known === undefined || !this.#canContinue(known.plan)) {
       lead.phase = 'gathering'
       this.#round.plan = undefined
-      this.#freezeMs = freezeMs(this.#round, this.#session, this.#waiting)
+      this.#freezeMs = this.#gathering.freezeMs()
       return
     }
     this.#propose(lead, known.plan)
@@ -192,21 +200,33 @@ export class Leading implements Role {
     this.#session.emit({ kind: 'Progress', round, phase: 'reducing' })
   }
 
-  #seal(lead: Lead, planId: string, { digests, members }: SealContent): void {
+  #seal(lead: Lead, planId: string, { digests, absent }: SealContent): void {
     lead.phase = 'sealed'
-    this.#session.broadcast(sealMessage(this.#round.number, lead.ballot, { planId, digests, members }))
+    this.#session.broadcast(sealMessage(this.#round.number, lead.ballot, { planId, digests, absent }))
   }
 
-  /** The plan's peers that are here in the life that the plan names. */
-  #members(plan: Plan): string[] {
-    const { receivers } = plan
+  /** The plan's peers that are gone, or came back without a memory, as far as this peer is linked with them. */
+  #absent(plan: Plan): string[] {
     const { standings } = this.#round
     const isHere = (peer: string): boolean => this.#session.isLive(peer) && !this.#session.isFollowing(peer)
-    const receiving = receivers
-      .filter(({ peer, incarnation }) => isHere(peer) && standings.get(peer)?.incarnation === incarnation)
+    const receiving = plan.receivers.filter(({ peer, incarnation }) => {
+      return !isHere(peer) || standings.get(peer)?.incarnation !== incarnation
+    })
+    const contributing = plan.contributors.filter(
+      (contributor) => !isHere(contributor.peer) || !this.#round.isPlannedLife(contributor),
+    )
+    return [...contributing, ...receiving]
       .map(({ peer }) => peer)
-    const contributing = contributorsHere(this.#round, this.#session, plan).filter(isHere)
-    return [...contributing, ...receiving].sort(compareText)
+      .filter((peer) => this.#canSee(peer))
+      .sort(compareText)
+  }
+
+  /** This peer would be linked with `peer` if that were here. */
+  #canSee(peer: string): boolean {
+    const { grid } = this.#round
+    const { self } = this.#session
+    if (grid.rowCount === 1) return true
+    return grid.areRowMates(self, peer) || grid.areColumnMates(self, peer)
   }
 
   #watchReducers(lead: Lead): void {
@@ -216,9 +236,10 @@ export class Leading implements Role {
     const count = results.count(current.planId)
     if (count === parts.length) {
       const digests = parts.map((part) => results.get(current.planId, part)!.digest)
-      const members = this.#members(current.plan)
-      if (members.length > 0 && this.#succession.isQuorumPossible())
-        this.#seal(lead, current.planId, { digests, members })
+      const absent = this.#absent(current.plan)
+      const { contributors, receivers } = current.plan
+      if (absent.length < contributors.length + receivers.length && this.#succession.isQuorumPossible())
+        this.#seal(lead, current.planId, { digests, absent })
       return
     }
     if (count !== this.#resultCount) this.#resultAtMs = this.#session.nowMs
@@ -226,25 +247,48 @@ export class Leading implements Role {
     const isOverdue = this.#session.nowMs >= this.#reduceDueMs()
     const missing = parts.filter((part) => !results.has(current.planId, part))
     const here = new Set(contributorsHere(this.#round, this.#session, current.plan))
-    const orphans = missing.filter((part) => isOverdue || !here.has(this.#round.reducer(part)!))
-    if (orphans.length > 0) this.#reassign(lead, current, orphans)
+    const orphans = missing.filter((part) => isOverdue || this.#isOrphan(part, here))
+    if (orphans.length > 0) this.#reassign(lead, current, orphans, here)
   }
 
-  /** Gives `parts` to live contributors, in turn, and not again to the reducer that failed. */
-  #reassign(lead: Lead, { planId, plan }: BallotPlan, parts: readonly number[]): void {
+  #isOrphan(part: number, here: ReadonlySet<string>): boolean {
+    const finisher = this.#round.finisher(part)!
+    if (this.#orphans.get(part) === finisher) return true
+    const { plan } = this.#round.plan!
+    const contributes = plan.contributors.some(({ peer }) => peer === finisher)
+    return this.#canSee(finisher) && !(contributes ? here.has(finisher) : this.#session.isLive(finisher))
+  }
+
+  /** Gives `parts` to others, in turn, and not again to the peer that failed. */
+  #reassign(
+    lead: Lead,
+    { planId, plan }: BallotPlan,
+    parts: readonly number[],
+    here: ReadonlySet<string>,
+  ): void {
     this.#resultAtMs = this.#session.nowMs
-    const live = contributorsHere(this.#round, this.#session, plan)
     const byReducer = new Map<string, number[]>()
     for (const part of parts) {
-      const others = live.filter((peer) => peer !== this.#round.reducer(part))
-      if (others.length === 0) continue
-      const reducer = others[part % others.length]!
-      byReducer.set(reducer, [...(byReducer.get(reducer) ?? []), part])
+      const reducer = this.#successorOf(plan, part, here)
+      if (reducer !== undefined) byReducer.set(reducer, [...(byReducer.get(reducer) ?? []), part])
     }
     const { number: round } = this.#round
     for (const [reducer, given] of byReducer) {
       this.#session.broadcast({ kind: 'Reassign', round, ballot: lead.ballot, planId, parts: given, reducer })
     }
+  }
+
+  /** With one row any contributor that is here; with several another row's reducer of the part, which has a sum of it. */
+  #successorOf(plan: Plan, part: number, here: ReadonlySet<string>): string | undefined {
+    const finisher = this.#round.finisher(part)
+    if (this.#round.grid.rowCount === 1) {
+      const others = [...here].filter((peer) => peer !== finisher)
+      return others[part % others.length]
+    }
+    const reducers = [...new Set(reducersOf(plan, part))].filter((peer) => peer !== '')
+    const after = reducers.indexOf(finisher!) + 1
+    const inTurn = [...reducers.slice(after), ...reducers.slice(0, after)]
+    return inTurn.find((peer) => peer !== finisher && (!this.#canSee(peer) || this.#session.isLive(peer)))
   }
 
   /** Only while time alone can bring the plan: otherwise a commit or a promise will. */
@@ -274,6 +318,6 @@ function isSamePlan(promise: PromiseMade, known: { ballot: Ballot }): boolean {
 }
 
 function sealMessage(round: number, ballot: Ballot, seal: SealContent & { planId: string }): Seal {
-  const { planId, digests, members } = seal
-  return { kind: 'Seal', round, ballot, planId, digests, members }
+  const { planId, digests, absent } = seal
+  return { kind: 'Seal', round, ballot, planId, digests, absent }
 }

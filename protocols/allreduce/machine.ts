@@ -14,12 +14,16 @@
 
 import type { RoundBase } from './base.ts'
 import { Positions } from './behind.ts'
+import { contactsOf } from './contacts.ts'
 import { Duties } from './duties.ts'
 import { compareText } from './electorate.ts'
 import type { Effect, Event, Inspection, MachineInit, Outlook } from './events.ts'
 import { committers } from './freeze.ts'
+import { Grid } from './grid.ts'
 import { commitIdentity } from './parts.ts'
 import { pendingReason } from './pending.ts'
+import type { Reach } from './plan.ts'
+import type { Round } from './round.ts'
 import { Rounds } from './rounds.ts'
 import type { Session } from './session.ts'
 import type { Commit, Hold, Message, RoundMessage } from './vocabulary.ts'
@@ -37,6 +41,14 @@ export class AllreduceMachine implements Session {
   readonly #left = new Set<string>()
   readonly #following = new Set<string>()
   readonly #positions = new Positions()
+  #reach: Reach = { bandwidth: undefined, place: undefined }
+  /** Peers of the run; undefined: links are nobody's business here. */
+  #known: readonly string[] | undefined
+  #contacts: readonly string[] = []
+  /** What `#contacts` was derived from. */
+  #contactsOf: { known: readonly string[]; root: string | undefined; planId: string | undefined } | undefined
+  /** Contacts whose link was up at some time. */
+  readonly #met = new Set<string>()
   /** The run holds the state of its place, so it is told when it falls behind. */
   #isWaiting = false
   #isFollowing = false
@@ -68,6 +80,7 @@ export class AllreduceMachine implements Session {
       for (const duties of this.#rounds.active()) this.#advance(duties)
     } while (this.#local.length > 0)
     this.#judge()
+    this.#setContacts()
     this.#setTimer()
     return this.#effects
   }
@@ -90,6 +103,10 @@ export class AllreduceMachine implements Session {
 
   isLive(peer: string): boolean {
     return peer === this.self || (this.#up.has(peer) && !this.#left.has(peer))
+  }
+
+  isExpected(peer: string): boolean {
+    return !this.#met.has(peer) && this.#contacts.includes(peer)
   }
 
   livePeers(): readonly string[] {
@@ -153,6 +170,15 @@ export class AllreduceMachine implements Session {
       case 'PartReduced':
         this.#rounds.get(event.round)?.reducing.reduced(event)
         return
+      case 'PartFinished':
+        this.#rounds.get(event.round)?.finishing.finished(event)
+        return
+      case 'ReachMeasured':
+        this.#reach = { bandwidth: event.bandwidth, place: event.place }
+        return
+      case 'PeersKnown':
+        this.#known = event.peers
+        return
       case 'TimerFired':
         this.#wakeMs = Number.POSITIVE_INFINITY
     }
@@ -193,7 +219,7 @@ export class AllreduceMachine implements Session {
     round.begin(base, this.#nowMs, this.#isVoterIn(base) && !round.isDisowned)
     const { isVoter } = round
     const { incarnation } = this.init
-    this.broadcast({ kind: 'Hold', round: base.round, root: base.root, incarnation, isVoter })
+    this.broadcast({ kind: 'Hold', round: base.round, root: base.root, incarnation, isVoter, ...this.#reach })
   }
 
   /** The run asks for a round that this machine has left behind: it may still know the outcome. */
@@ -210,13 +236,30 @@ export class AllreduceMachine implements Session {
   #update(event: Extract<Event, { kind: 'UpdateReady' }>): void {
     const duties = this.#enter(event.base)
     if (duties === undefined || duties.round.own !== undefined) return
-    const { weight, bandwidth, pace, parts, digests } = event
+    const { weight, pace, parts, digests } = event
     const { incarnation } = this.init
     const commit = this.init.hash(commitIdentity({ incarnation, weight, digests }))
     duties.round.own = { weight, parts, digests, commit }
     const { isVoter } = duties.round
     const { round, root } = event.base
-    this.broadcast({ kind: 'Commit', round, root, incarnation, isVoter, weight, bandwidth, pace, digests })
+    this.#commit(duties, {
+      kind: 'Commit',
+      round,
+      root,
+      incarnation,
+      isVoter,
+      ...this.#reach,
+      weight,
+      pace,
+      digests,
+    })
+  }
+
+  #commit({ round }: Duties, commit: Commit): void {
+    const { weight: _weight, digests: _digests, ...standing } = commit
+    for (const peer of this.livePeers())
+      this.send(peer, this.#isOfRow(round, peer) ? commit : { ...standing, kind: 'Hold' })
+    this.send(this.self, commit)
   }
 
   #joinAsReceiver(base: RoundBase): void {
@@ -225,8 +268,8 @@ export class AllreduceMachine implements Session {
     const { incarnation } = this.init
     const { round, root } = base
     const { isVoter } = duties.round
-    const nothing = { weight: 0, bandwidth: undefined, digests: [] }
-    this.broadcast({ kind: 'Commit', round, root, incarnation, isVoter, ...nothing })
+    const nothing = { ...this.#reach, weight: 0, digests: [] }
+    this.#commit(duties, { kind: 'Commit', round, root, incarnation, isVoter, ...nothing })
   }
 
   /** A member votes if the plan that made it one names this life of it; nobody remembers what it promised in another. */
@@ -247,28 +290,46 @@ export class AllreduceMachine implements Session {
     const round = this.#rounds.get(number)?.round
     if (round?.base === undefined || round.isVoter || round.isDisowned || !this.#isVoterIn(round.base)) return
     round.isVoter = true
-    const standing = this.#ownStanding(number)
-    if (standing !== undefined) this.broadcast(standing)
+    for (const peer of [...this.livePeers(), this.self]) {
+      const standing = this.#ownStanding(number, peer)
+      if (standing !== undefined) this.send(peer, standing)
+    }
   }
 
-  /** What this peer says about itself in a round. */
-  #ownStanding(number: number): Hold | Commit | undefined {
+  /** What this peer says about itself in a round: its commit to its row, to others that it holds the state. */
+  #ownStanding(number: number, to: string): Hold | Commit | undefined {
+    const round = this.#rounds.get(number)?.round
+    const commit = round?.standings.get(this.self)?.commit
+    if (round === undefined || commit === undefined || !this.#isOfRow(round, to)) return this.#ownHold(number)
+    return { ...commit.message, isVoter: round.isVoter }
+  }
+
+  #ownHold(number: number): Hold | undefined {
     const round = this.#rounds.get(number)?.round
     const own = round?.standings.get(this.self)
     if (round === undefined || own === undefined) return undefined
-    const { root, incarnation, commit } = own
+    const { root, incarnation, bandwidth, place } = own
     const { isVoter } = round
-    return commit
-      ? { ...commit.message, isVoter }
-      : { kind: 'Hold', round: number, root, incarnation, isVoter }
+    return { kind: 'Hold', round: number, root, incarnation, isVoter, bandwidth, place }
+  }
+
+  /** What this peer gives concerns `peer`: they are of one row, or this one is a guest, whose links are all with one row. */
+  #isOfRow({ grid }: Round, peer: string): boolean {
+    return (
+      grid.rowCount === 1 ||
+      !grid.isMember(this.self) ||
+      peer === this.self ||
+      grid.areRowMates(this.self, peer)
+    )
   }
 
   #linkUp(peer: string): void {
     this.#up.add(peer)
+    this.#met.add(peer)
     this.#left.delete(peer)
     if (this.#isFollowing) this.send(peer, { kind: 'Follow' })
     const { place } = this.#rounds
-    const standing = place === undefined ? undefined : this.#ownStanding(place)
+    const standing = place === undefined ? undefined : this.#ownStanding(place, peer)
     if (standing !== undefined) this.send(peer, standing)
     for (const number of this.#rounds.numbers()) this.#rounds.get(number)!.repeatTo(peer)
   }
@@ -295,7 +356,18 @@ export class AllreduceMachine implements Session {
   #notePosition(from: string, message: RoundMessage): void {
     if (message.kind !== 'Hold' && message.kind !== 'Commit') return
     this.#following.delete(from)
-    if (from !== this.self) this.#positions.note(from, message.round, message.root)
+    if (from === this.self) return
+    this.#positions.note(from, message.round, message.root)
+    this.#askAhead(from, message.round)
+  }
+
+  /** In a grid a decision can pass a peer by: a mate that is in a later round knows it, and tells whoever says where it stands. */
+  #askAhead(peer: string, round: number): void {
+    const { place, current } = this.#rounds
+    if (place === undefined || round <= place || current === undefined || current.round.grid.rowCount === 1)
+      return
+    const standing = this.#ownHold(place)
+    if (standing !== undefined) this.send(peer, standing)
   }
 
   /** Lets the round's roles act, and moves on when it is committed. */
@@ -309,6 +381,7 @@ export class AllreduceMachine implements Session {
     this.#rounds.place = round.number + 1
     this.#isWaiting = false
     duties.reducing.release()
+    duties.finishing.release()
   }
 
   #judge(): void {
@@ -323,6 +396,35 @@ export class AllreduceMachine implements Session {
     this.#rounds.place = undefined
     this.#isWaiting = false
     this.emit({ kind: 'Behind', ...ahead })
+  }
+
+  /** Asks for other links when the round, its plan or the peers that are known call for them. */
+  #setContacts(): void {
+    const known = this.#known
+    if (known === undefined) return
+    const round = this.#rounds.current?.round ?? this.#lastRound()
+    const root = round?.base?.root
+    const planId = round?.plan?.planId
+    const last = this.#contactsOf
+    if (last !== undefined && last.known === known && last.root === root && last.planId === planId) return
+    this.#contactsOf = { known, root, planId }
+    const contacts = contactsOf({
+      self: this.self,
+      root,
+      grid: round?.grid ?? new Grid('', []),
+      plan: round?.plan?.plan,
+      known,
+    })
+    if (contacts.join() === this.#contacts.join()) return
+    this.#contacts = contacts
+    for (const peer of this.#met) if (!contacts.includes(peer)) this.#met.delete(peer)
+    this.emit({ kind: 'Link', peers: contacts })
+  }
+
+  /** The round that was committed last: its links are kept until the next one's base is here. */
+  #lastRound(): Duties['round'] | undefined {
+    const { place } = this.#rounds
+    return place === undefined ? undefined : this.#rounds.get(place - 1)?.round
   }
 
   /** The base of the round that this peer waits in. */

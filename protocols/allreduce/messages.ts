@@ -14,20 +14,25 @@ import {
   planPeersMax,
   roundsMax,
   roundWeightMax,
-  rowPeersMax,
+  runPeersMax,
 } from '../core/limits.ts'
 import type { Ballot } from './electorate.ts'
 import { Fields, fromHex } from './fields.ts'
+import { rowCountOf } from './grid.ts'
 import { decodePace, encodePace } from './pace.ts'
-import { decodePlan, encodePlan, type Plan } from './plan.ts'
+import type { Plan } from './plan.ts'
+import { bandwidthMax, decodeLists, decodePlan, encodeLists, encodePlan, listedMax } from './plan-codec.ts'
 import type { SealContent } from './seal.ts'
-import type { Hold, Message } from './vocabulary.ts'
+import { type Commit, type Hold, isRelayed, type Message, type Relayed } from './vocabulary.ts'
 
 /** Bytes of one encoded part: f32, the widest codec, and the byte that names it. */
 const partBytesMax = 1 + 4 * partElements
 
-/** Bytes per second: 1 Tbit/s, more than any link. */
-const bandwidthMax = 1.25e11
+/** Bytes of a bitmap over the contributors of a plan. */
+const bitmapBytesMax = listedMax / 8
+
+/** Weight behind one part: all updates of the largest run. */
+const weightMax = roundWeightMax * runPeersMax
 
 interface Row<M extends Message> {
   /** Written on the wire; never reused. */
@@ -39,25 +44,20 @@ interface Row<M extends Message> {
 const rows: { [Kind in Message['kind']]: Row<Extract<Message, { kind: Kind }>> } = {
   Hold: {
     tag: 1,
-    encode: ({ round, root, incarnation, isVoter }) => ({ round, root, incarnation, voter: isVoter }),
+    encode: (m) => encodeStanding(m),
     decode: (f) => decodeStanding(f),
   },
   Commit: {
     tag: 2,
     encode: (m) => ({
-      round: m.round,
-      root: m.root,
-      incarnation: m.incarnation,
-      voter: m.isVoter,
+      ...encodeStanding(m),
       weight: m.weight,
-      bandwidth: m.bandwidth ?? null,
       ...encodePace(m.pace),
       digests: fromHex(...m.digests),
     }),
     decode: (f) => ({
       ...decodeStanding(f),
       weight: f.quantity('weight', roundWeightMax),
-      bandwidth: f.has('bandwidth') ? f.quantity('bandwidth', bandwidthMax) : undefined,
       ...decodePace(f),
       digests: f.digests('digests', partsMax),
     }),
@@ -86,8 +86,8 @@ const rows: { [Kind in Message['kind']]: Row<Extract<Message, { kind: Kind }>> }
     }),
     decode: (f) => ({
       ...decodePartName(f),
-      bitmap: f.bytes('bitmap', rowPeersMax / 8),
-      weight: f.quantity('weight', roundWeightMax * rowPeersMax),
+      bitmap: f.bytes('bitmap', bitmapBytesMax),
+      weight: f.quantity('weight', weightMax),
       bytes: f.bytes('bytes', partBytesMax),
     }),
   },
@@ -159,6 +159,21 @@ const rows: { [Kind in Message['kind']]: Row<Extract<Message, { kind: Kind }>> }
     encode: (m) => ({ round: m.round, ballot: encodeBallot(m.ballot), seal: fromHex(m.sealDigest) }),
     decode: (f) => ({ round: decodeRound(f), ballot: decodeBallot(f), sealDigest: f.digest('seal') }),
   },
+  Votes: {
+    tag: 21,
+    encode: (m) => ({
+      round: m.round,
+      ballot: encodeBallot(m.ballot),
+      seal: fromHex(m.sealDigest),
+      voters: m.voters,
+    }),
+    decode: (f) => ({
+      round: decodeRound(f),
+      ballot: decodeBallot(f),
+      sealDigest: f.digest('seal'),
+      voters: f.ids('voters', planPeersMax),
+    }),
+  },
   Want: {
     tag: 13,
     encode: (m) => ({
@@ -179,6 +194,43 @@ const rows: { [Kind in Message['kind']]: Row<Extract<Message, { kind: Kind }>> }
     encode: (m) => ({ round: m.round, seal: fromHex(m.sealDigest) }),
     decode: (f) => ({ round: decodeRound(f), sealDigest: f.digest('seal') }),
   },
+  Roster: {
+    tag: 18,
+    encode: (m) => ({ round: m.round, root: m.root, row: m.row, leader: m.leader, ...encodeLists(m) }),
+    decode: (f) => ({
+      round: decodeRound(f),
+      root: f.id('root'),
+      row: f.integer('row', rowCountOf(runPeersMax) - 1),
+      leader: f.id('leader'),
+      ...decodeLists(f, planPeersMax),
+    }),
+  },
+  Sum: {
+    tag: 19,
+    encode: (m) => ({
+      round: m.round,
+      plan: fromHex(m.planId),
+      part: m.part,
+      bitmap: m.bitmap,
+      weight: m.weight,
+      bytes: m.bytes,
+    }),
+    decode: (f) => ({
+      ...decodePartName(f),
+      bitmap: f.bytes('bitmap', bitmapBytesMax),
+      weight: f.quantity('weight', weightMax),
+      bytes: f.bytes('bytes', partBytesMax),
+    }),
+  },
+  Relay: {
+    tag: 20,
+    encode: (m) => ({ round: m.round, origin: m.origin, message: encodeFields(m.message) }),
+    decode: (f) => ({
+      round: decodeRound(f),
+      origin: f.id('origin'),
+      message: decodeRelayed(f.nested('message')),
+    }),
+  },
   SealValue: {
     tag: 16,
     encode: (m) => ({ round: m.round, ...encodeSealed(m) }),
@@ -191,9 +243,13 @@ const kindOfTag = new Map(
 )
 
 /** The bytes of `message`, without a frame. */
-export function encodeMessage<M extends Message>(message: M): Uint8Array {
+export function encodeMessage(message: Message): Uint8Array {
+  return encodeCbor(encodeFields(message))
+}
+
+function encodeFields<M extends Message>(message: M): Record<string, unknown> {
   const row = rows[message.kind] as unknown as Row<M>
-  return encodeCbor({ kind: row.tag, ...row.encode(message) })
+  return { kind: row.tag, ...row.encode(message) }
 }
 
 /**
@@ -206,7 +262,10 @@ export function decodeMessage(bytes: Uint8Array): Message {
       'MESSAGE_TOO_LARGE',
       `a message of ${bytes.byteLength} bytes passes ${frameBytesMax}`,
     )
-  const fields = new Fields(decodeMap(bytes))
+  return decodeFields(new Fields(decodeMap(bytes)))
+}
+
+function decodeFields(fields: Fields): Message {
   const tag = fields.integer('kind', 255)
   const kind = kindOfTag.get(tag)
   if (kind === undefined) throw new SwarmError('MESSAGE_INVALID', `unknown message tag ${tag}`)
@@ -221,12 +280,26 @@ function decodeMap(bytes: Uint8Array): unknown {
   }
 }
 
+/** Looked at before decoding: a Relay in a Relay would nest without end. */
+function decodeRelayed(f: Fields): Relayed {
+  const kind = kindOfTag.get(f.integer('kind', 255))
+  if (kind === undefined || !isRelayed(kind))
+    throw new SwarmError('MESSAGE_INVALID', `a ${kind} is not passed on`)
+  return decodeFields(f) as Relayed
+}
+
+function encodeStanding({ round, root, incarnation, isVoter, bandwidth, place }: Hold | Commit) {
+  return { round, root, incarnation, voter: isVoter, bandwidth: bandwidth ?? null, place: place ?? null }
+}
+
 function decodeStanding(f: Fields): Omit<Hold, 'kind'> {
   return {
     round: decodeRound(f),
     root: f.id('root'),
     incarnation: f.integer('incarnation', 2 ** 32),
     isVoter: f.boolean('voter'),
+    bandwidth: f.has('bandwidth') ? f.quantity('bandwidth', bandwidthMax) : undefined,
+    place: f.has('place') ? f.place('place') : undefined,
   }
 }
 
@@ -242,12 +315,12 @@ function decodeSealed(f: Fields): { plan: Plan } & SealContent {
   return { plan: decodePlan(f.nested('plan')), ...decodeSeal(f) }
 }
 
-function encodeSeal({ digests, members }: SealContent): Record<string, unknown> {
-  return { digests: fromHex(...digests), members }
+function encodeSeal({ digests, absent }: SealContent): Record<string, unknown> {
+  return { digests: fromHex(...digests), absent }
 }
 
 function decodeSeal(f: Fields): SealContent {
-  return { digests: f.digests('digests', partsMax), members: f.ids('members', planPeersMax) }
+  return { digests: f.digests('digests', partsMax), absent: f.ids('absent', listedMax) }
 }
 
 function encodeBallot({ attempt, leader }: Ballot): Record<string, unknown> {

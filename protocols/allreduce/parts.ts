@@ -2,7 +2,7 @@
  * Parts of a flat vector, bitmaps over contributors or parts, and the byte strings whose SHA-256 names a commit or a
  * result. Arithmetic only; hashing itself is the caller's.
  *
- *     result digest = SHA-256( planId 32 ‖ part u32 ‖ weight f64 ‖ bitmap length u8 ‖ bitmap ‖ encoded mean )
+ *     result digest = SHA-256( planId 32 ‖ part u32 ‖ weight f64 ‖ bitmap length u16 ‖ bitmap ‖ encoded mean )
  *     commit digest = SHA-256( incarnation f64 ‖ weight f64 ‖ part digests 32 each )        (numbers little-endian)
  */
 
@@ -107,14 +107,14 @@ export function resultIdentity(result: {
   bytes: Uint8Array
 }): Uint8Array {
   const { planId, part, weight, bitmap, bytes } = result
-  const identity = new Uint8Array(32 + 4 + 8 + 1 + bitmap.length + bytes.length)
+  const identity = new Uint8Array(32 + 4 + 8 + 2 + bitmap.length + bytes.length)
   const view = new DataView(identity.buffer)
   identity.set(fromHex(planId))
   view.setUint32(32, part, true)
   view.setFloat64(36, weight, true)
-  identity[44] = bitmap.length
-  identity.set(bitmap, 45)
-  identity.set(bytes, 45 + bitmap.length)
+  view.setUint16(44, bitmap.length, true)
+  identity.set(bitmap, 46)
+  identity.set(bytes, 46 + bitmap.length)
   return identity
 }
 

@@ -3,21 +3,34 @@
  * makes it from the commits that arrived; all others take it as it is, so there is nothing to agree on but its id.
  *
  *     parts      0 1 2 3 4 5 6 7 8 9          fixed slices of the flat update
- *     shares     └─ a ─┘ └─ b ─┘ └c┘          runs of consecutive parts, one run for each reducer
+ *     shares     └─ a ─┘ └─ b ─┘ └c┘          runs of consecutive parts, each with one reducer in every row of the grid
  *
- * The attempt is no part of the plan: a later leader can continue it under the same id. Who is in time for the plan is
- * decided in `freeze.ts`.
+ * The reducer of a part in one of the rows is also its *finisher*: it adds the rows' sums and makes the mean. With one row
+ * that is the only reducer there is. The attempt is no part of the plan: a later leader can continue it under the same id.
+ * Who is in time for the plan is decided in `freeze.ts`, how long shares are in `shares.ts`.
  */
 
-import { encode as encodeCbor } from '@ipld/dag-cbor'
-import { partsMax, planPeersMax, roundsMax, roundWeightMax, rowPeersMax } from '../core/limits.ts'
 import { compareText } from './electorate.ts'
-import { type Fields, fromHex } from './fields.ts'
-import { decodePace, encodePace, type Pace } from './pace.ts'
-import { balanceShares } from './shares.ts'
+import { rowCountOf, rowOfSeat } from './grid.ts'
+import type { Pace } from './pace.ts'
+import { hasBit } from './parts.ts'
+import type { Place } from './seating.ts'
 
-export interface Contributor {
+/** A peer with its seat in the grid: members have theirs of the electorate, guests the numbers after. */
+export interface Seated {
   peer: string
+  seat: number
+}
+
+/** What a peer says of its own link. */
+export interface Reach {
+  /** Bytes per second; 0: cannot reduce; undefined: unknown. */
+  bandwidth: number | undefined
+  /** Where it is on the map of round trips; undefined: unknown. */
+  place: Place | undefined
+}
+
+export interface Contributor extends Seated, Reach {
   /** Samples behind its update, > 0. */
   weight: number
   /** Digest of its commit: which update, by which incarnation. */
@@ -26,66 +39,60 @@ export interface Contributor {
   pace?: Pace | undefined
 }
 
-export interface Receiver {
-  peer: string
+export interface Receiver extends Seated, Reach {
+  /** The life that holds the state; 0: a member whose row was not heard of, so that nobody knows. */
   incarnation: number
 }
 
-/** A run of consecutive parts that one peer sums. */
+/** A run of consecutive parts, and who sums it in each row. */
 export interface Share {
-  reducer: string
   firstPart: number
   partCount: number
+  /** One for each row of the grid; empty text where nobody can: that row's updates are not in these parts. */
+  reducers: readonly string[]
 }
 
-export interface Plan {
+/** Who takes part, and how. */
+export interface PlanLists {
+  /** By seat. Bit `i` of a result's bitmap is contributor `i`. */
+  contributors: readonly Contributor[]
+  /** Peers that hold the state and get the results without giving an update, by seat. */
+  receivers: readonly Receiver[]
+  /** Peers that have no state yet and get the results too, by seat. */
+  followers: readonly Seated[]
+}
+
+export interface Plan extends PlanLists {
   round: number
   /** Root of the state that the round starts from. */
   root: string
-  /** The peers that hold that state by agreement, sorted; empty before the first agreement. */
-  electorate: readonly string[]
-  /** Sorted by peer. Bit `i` of a result's bitmap is contributor `i`. */
-  contributors: readonly Contributor[]
-  /** Peers that hold the state and get the results without giving an update, sorted by peer. */
-  receivers: readonly Receiver[]
-  /** Peers that have no state yet and get the results too, sorted. */
-  followers: readonly string[]
+  /** Members of the electorate that the round starts from: how many seats its grid has. 0 before the first agreement. */
+  seats: number
+  /** Who decides the round, sorted; empty before the first agreement. */
+  council: readonly string[]
   /** Consecutive, from part 0 to the last. */
   shares: readonly Share[]
 }
 
-/** A committer as the leader sees it. */
-export interface Committer extends Contributor {
-  /** Bytes per second; 0: cannot reduce; undefined: unknown. */
-  bandwidth: number | undefined
+/** Row of a peer of `plan`. */
+export function rowIn(plan: Plan, { seat }: Seated): number {
+  return rowOfSeat(seat, plan.seats)
 }
 
-/** Shares for `committers` (sorted by peer), at most twice the fair share for one; nobody can: then all share alike. */
-export function shareOut(partCount: number, committers: readonly Committer[]): Share[] {
-  const bandwidths = committers.map(({ bandwidth }) => bandwidth)
-  const usable = bandwidths.some((bandwidth) => bandwidth !== 0)
-    ? bandwidths
-    : bandwidths.map(() => undefined)
-  const counts = balanceShares(partCount, usable, { fractionMax: Math.min(1, 2 / committers.length) })
-  let firstPart = 0
-  const shares: Share[] = []
-  committers.forEach(({ peer }, index) => {
-    const count = counts[index]!
-    if (count > 0) shares.push({ reducer: peer, firstPart, partCount: count })
-    firstPart += count
-  })
-  return shares
-}
-
-/** What a plan's id is the SHA-256 of: its canonical dag-cbor. */
-export function planIdentity(plan: Plan): Uint8Array {
-  return encodeCbor(encodePlan(plan))
-}
-
-/** The reducer of `part` under the plan's shares. */
-export function reducerOf(plan: Plan, part: number): string | undefined {
+/** The share that `part` belongs to. */
+function shareOf(plan: Plan, part: number): Share | undefined {
   return plan.shares.find(({ firstPart, partCount }) => part >= firstPart && part < firstPart + partCount)
-    ?.reducer
+}
+
+/** The reducer of `part` in each row; none for a part that there is not. */
+export function reducersOf(plan: Plan, part: number): readonly string[] {
+  return shareOf(plan, part)?.reducers ?? []
+}
+
+/** The reducer that adds the rows' sums of `part`. The rows take turns, so that every reducer finishes some parts. */
+export function finisherOf(plan: Plan, part: number): string | undefined {
+  const reducers = reducersOf(plan, part).filter((peer) => peer !== '')
+  return reducers[part % reducers.length]
 }
 
 /** Parts of the plan's vector. */
@@ -93,95 +100,74 @@ export function partCountOf(plan: Plan): number {
   return plan.shares.reduce((sum, { partCount }) => sum + partCount, 0)
 }
 
-/** Why `plan` cannot be right, whoever made it; undefined when its lists are sorted and its shares cover `partCount` parts. */
+/** Why `plan` cannot be right, whoever made it; undefined when its lists are ordered and its shares cover `partCount` parts. */
 export function planFault(plan: Plan, partCount: number): string | undefined {
-  const peers = plan.contributors.map(({ peer }) => peer)
-  if (peers.length === 0) return 'no contributors'
-  if (plan.contributors.some(({ weight }) => !(weight > 0))) return 'a contributor without weight'
-  const lists = [plan.electorate, peers, plan.receivers.map(({ peer }) => peer), plan.followers]
-  if (!lists.every(isStrictlySorted)) return 'a list is not sorted or names a peer twice'
-  if (new Set(lists.slice(1).flat()).size !== lists.slice(1).flat().length) return 'a peer in two lists'
+  const { contributors, receivers, followers, council } = plan
+  if (contributors.length === 0) return 'no contributors'
+  if (contributors.some(({ weight }) => !(weight > 0))) return 'a contributor without weight'
+  if (!council.every((peer, index) => index === 0 || compareText(council[index - 1]!, peer) < 0))
+    return 'a council that is not sorted or names a peer twice'
+  const all = [...contributors, ...receivers, ...followers]
+  if (![contributors, receivers, followers].every(isBySeat)) return 'a list that is not by seat'
+  if (new Set(all.map(({ peer }) => peer)).size !== all.length) return 'a peer in two places'
+  if (new Set(all.map(({ seat }) => seat)).size !== all.length) return 'two peers in one seat'
+  return sharesFault(plan, partCount)
+}
+
+function sharesFault(plan: Plan, partCount: number): string | undefined {
+  const rows = rowCountOf(plan.seats)
+  const rowOf = new Map(
+    [...plan.contributors, ...plan.receivers].map((seated) => [seated.peer, rowIn(plan, seated)]),
+  )
   let next = 0
-  for (const { reducer, firstPart, partCount: count } of plan.shares) {
-    if (firstPart !== next || count < 1 || !peers.includes(reducer))
-      return 'shares that do not follow each other'
+  for (const { reducers, firstPart, partCount: count } of plan.shares) {
+    if (firstPart !== next || count < 1) return 'shares that do not follow each other'
+    if (reducers.length !== rows || !reducers.some((peer) => peer !== '')) return 'a share without reducers'
+    if (!reducers.every((peer, row) => peer === '' || rowOf.get(peer) === row))
+      return 'a reducer that is not of its row'
     next += count
   }
   return next === partCount ? undefined : `shares of ${next} parts for ${partCount}`
 }
 
+function isBySeat(list: readonly Seated[]): boolean {
+  return list.every(({ seat }, index) => index === 0 || list[index - 1]!.seat < seat)
+}
+
 /**
  * The parts in the order in which contributor number `index` sends them: one of each share in turn, starting at its own
- * place, so that every reducer gets data from the start and no two contributors begin with the same reducer.
+ * place, so that every reducer gets data from the start and no two contributors of a row begin with the same reducer.
  */
-export function sendingOrder(plan: Plan, index: number): { part: number; reducer: string }[] {
+export function sendingOrder(plan: Plan, index: number): number[] {
   const { shares } = plan
   const longest = Math.max(...shares.map(({ partCount }) => partCount))
-  const order: { part: number; reducer: string }[] = []
+  const order: number[] = []
   for (let offset = 0; offset < longest; offset++) {
     for (let turn = 0; turn < shares.length; turn++) {
-      const { reducer, firstPart, partCount } = shares[(index + turn) % shares.length]!
-      if (offset < partCount) order.push({ part: firstPart + offset, reducer })
+      const { firstPart, partCount } = shares[(index + turn) % shares.length]!
+      if (offset < partCount) order.push(firstPart + offset)
     }
   }
   return order
 }
 
-/** Everyone that gets the results of `plan`. */
-export function audienceOf(plan: Plan): string[] {
-  return [
-    ...plan.contributors.map(({ peer }) => peer),
-    ...plan.receivers.map(({ peer }) => peer),
-    ...plan.followers,
-  ]
+/** Sum of the weights of the contributors in `bitmap`, in the plan's order; 0 when it names nobody. */
+export function weightOf(plan: Plan, bitmap: Uint8Array): number {
+  return plan.contributors.reduce((sum, { weight }, index) => sum + (hasBit(bitmap, index) ? weight : 0), 0)
 }
 
-function isStrictlySorted(ids: readonly string[]): boolean {
-  return ids.every((id, index) => index === 0 || compareText(ids[index - 1]!, id) < 0)
+/** Everyone of `row` that gets the results of `plan`. */
+export function audienceOf(plan: Plan, row: number): string[] {
+  return [...plan.contributors, ...plan.receivers, ...plan.followers]
+    .filter((seated) => rowIn(plan, seated) === row)
+    .map(({ peer }) => peer)
 }
 
-/** The canonical map of a plan: what its id is the hash of. */
-export function encodePlan(plan: Plan): Record<string, unknown> {
-  return {
-    round: plan.round,
-    root: plan.root,
-    electorate: plan.electorate,
-    contributors: plan.contributors.map(({ peer, weight, commit, pace }) => ({
-      peer,
-      weight,
-      commit: fromHex(commit),
-      ...encodePace(pace),
-    })),
-    receivers: plan.receivers.map(({ peer, incarnation }) => ({ peer, incarnation })),
-    followers: plan.followers,
-    shares: plan.shares.map(({ reducer, firstPart, partCount }) => ({ reducer, firstPart, partCount })),
+/** The row of the plan that `peer` is in; undefined for a stranger. */
+export function rowOfPeer(plan: Plan, peer: string): number | undefined {
+  for (const list of [plan.contributors, plan.receivers, plan.followers]) {
+    const seated = list.find((entry) => entry.peer === peer)
+    if (seated !== undefined) return rowIn(plan, seated)
   }
-}
-
-/**
- * The plan in the fields of a received map.
- * @throws {SwarmError} MESSAGE_INVALID naming the field that is wrong.
- */
-export function decodePlan(f: Fields): Plan {
-  return {
-    round: f.integer('round', roundsMax),
-    root: f.id('root'),
-    electorate: f.ids('electorate', planPeersMax),
-    contributors: f.list('contributors', rowPeersMax, (c) => ({
-      peer: c.id('peer'),
-      weight: c.quantity('weight', roundWeightMax),
-      commit: c.digest('commit'),
-      ...decodePace(c),
-    })),
-    receivers: f.list('receivers', planPeersMax, (r) => ({
-      peer: r.id('peer'),
-      incarnation: r.integer('incarnation', 2 ** 32),
-    })),
-    followers: f.ids('followers', planPeersMax),
-    shares: f.list('shares', rowPeersMax, (s) => ({
-      reducer: s.id('reducer'),
-      firstPart: s.integer('firstPart', partsMax),
-      partCount: s.integer('partCount', partsMax),
-    })),
-  }
+  return undefined
 }

@@ -1,32 +1,21 @@
 /**
- * A contributor's and a reducer's part in a round.
+ * A contributor's and a row reducer's part in a round.
  *
- *     plan known ──▶ send own parts, each to its reducer
- *     part p: every contributor's copy is here, or it is gone, slow or lied ──▶ Reduce ──▶ Result to the plan's audience
+ *     plan known ──▶ send own parts, each to its reducer in the own row
+ *     part p: every contributor's copy is here, or it is gone, slow or lied ──▶ Reduce ──▶ the row's sum, to `finishing.ts`
  *
- * A contributor that goes after part k counts for the parts it delivered; each result says in a bitmap who is in it. Inputs
- * are summed in the plan's order, whatever the order in which they came.
+ * A contributor that goes after part k counts for the parts it delivered; each sum says in a bitmap who is in it. Inputs
+ * are summed in the plan's order, whatever the order in which they came, and never after the sum was begun.
  */
 
-import { rowPeersMax } from '../core/limits.ts'
 import type { Event, Inspection } from './events.ts'
+import type { Finishing } from './finishing.ts'
 import { newBitmap, partCount, partLength, setBit } from './parts.ts'
-import { audienceOf, type Contributor, type Plan, reducerOf, sendingOrder } from './plan.ts'
+import { type Contributor, type Plan, rowIn, rowOfPeer, sendingOrder } from './plan.ts'
 import type { BallotPlan, Round } from './round.ts'
 import type { Role, Session } from './session.ts'
-import type { Part, Reassign, Result } from './vocabulary.ts'
-
-/**
- * Bytes per second that a contributor's uplink is expected to carry at least (2 Mbit/s): it sends one part to each reducer
- * in turn, so a reducer may have to wait for one part of every other before it hears from it again.
- */
-const uplinkFloor = 250_000
-
-/** How long a reducer waits for a silent contributor of `plan`. */
-export function partTimeoutMs(session: Session, plan: Plan): number {
-  const { partition, encodedBytes, timing } = session.init
-  return timing.partMs + (plan.shares.length * encodedBytes(partLength(partition, 0)) * 1000) / uplinkFloor
-}
+import { partTimeoutMs } from './timeouts.ts'
+import type { Part, Reassign } from './vocabulary.ts'
 
 interface Inbox {
   /** Part → contributor → its bytes; dropped once the part is reduced. */
@@ -42,13 +31,15 @@ interface Inbox {
 export class Reducing implements Role {
   readonly #round: Round
   readonly #session: Session
+  readonly #finishing: Finishing
   readonly #inboxes = new Map<string, Inbox>()
   #sentPlan: string | undefined
   #heardMs = 0
 
-  constructor(round: Round, session: Session) {
+  constructor(round: Round, session: Session, finishing: Finishing) {
     this.#round = round
     this.#session = session
+    this.#finishing = finishing
   }
 
   advance(): void {
@@ -79,6 +70,7 @@ export class Reducing implements Role {
     const plan = this.#round.plans.get(message.planId)!
     const contributor = plan.contributors.find(({ peer }) => peer === from)
     if (contributor === undefined) return 'a part from a peer that does not contribute'
+    if (rowIn(plan, contributor) !== this.#row(plan)) return 'a part from another row'
     if (part >= partCount(partition)) return `part ${part} of ${partCount(partition)}`
     const inbox = this.#inbox(message.planId)
     if (inbox.closed.has(part)) return undefined // late: the mean went out without it, and says so
@@ -99,9 +91,8 @@ export class Reducing implements Role {
     return undefined
   }
 
-  /** The mean that a Reduce effect asked for. */
-  reduced(event: Extract<Event, { kind: 'PartReduced' }>): void {
-    const { planId, part, outcome } = event
+  /** The sum that a Reduce effect asked for. */
+  reduced({ planId, part, outcome }: Extract<Event, { kind: 'PartReduced' }>): void {
     const plan = this.#round.plans.get(planId)
     const inbox = this.#inboxes.get(planId)
     if (plan === undefined || inbox === undefined) return
@@ -111,33 +102,18 @@ export class Reducing implements Role {
       inbox.closed.delete(part)
       return
     }
-    const { bitmap, weight } = summarise(plan, senders)
-    const { number: round } = this.#round
-    const message: Result = { kind: 'Result', round, planId, part, bitmap, weight, bytes: outcome.bytes }
     inbox.parts.delete(part)
-    // A later leader need not be in the plan that it continues.
-    const leader = this.#round.plan?.planId === planId ? [this.#round.plan.ballot.leader] : []
-    for (const peer of new Set([...audienceOf(plan), ...leader])) {
-      if (peer !== this.#session.self) this.#session.send(peer, message)
-    }
-    this.#round.results.add(message, outcome.digest)
     this.#round.progressAtMs = this.#session.nowMs
+    this.#finishing.give(planId, part, { ...summarise(plan, senders), sum: outcome.sum })
   }
 
-  /** Parts got another reducer: whoever has them sends them there. A reducer that has the result already hands it in. */
-  reassigned({ planId, parts, reducer, ballot }: Reassign): void {
+  /** Parts got another reducer: whoever has them sends them there. */
+  reassigned({ planId, parts }: Reassign): void {
     const current = this.#current()
     if (current === undefined || current.planId !== planId) return
     this.#heardMs = this.#session.nowMs
     const given = new Set(parts)
     this.#sendParts(current, (part) => given.has(part))
-    if (reducer !== this.#session.self) return
-    for (const part of parts) {
-      const held = this.#round.results.get(planId, part)
-      if (held === undefined) continue
-      this.#inbox(planId).closed.add(part)
-      this.#session.send(ballot.leader, held.message)
-    }
   }
 
   /** After a broken link: what `peer` may have missed. */
@@ -145,13 +121,8 @@ export class Reducing implements Role {
     const current = this.#current()
     if (current === undefined) return
     const { results, committed } = this.#round
-    if (committed === undefined)
-      this.#sendParts(current, (part, reducer) => reducer === peer && !results.has(current.planId, part))
-    if (!audienceOf(current.plan).includes(peer) && current.ballot.leader !== peer) return
-    for (const part of this.#myParts(current.plan)) {
-      const held = results.get(current.planId, part)
-      if (held !== undefined) this.#session.send(peer, held.message)
-    }
+    if (committed !== undefined) return
+    this.#sendParts(current, (part, reducer) => reducer === peer && !results.has(current.planId, part))
   }
 
   /** The round is over: the update and its copies are not needed any more. */
@@ -184,14 +155,23 @@ export class Reducing implements Role {
     return inbox
   }
 
+  #row(plan: Plan): number | undefined {
+    return rowOfPeer(plan, this.#session.self)
+  }
+
+  /** Parts that this peer sums for its row. */
   #myParts(plan: Plan): number[] {
     const { self } = this.#session
+    const row = this.#row(plan)
+    if (row === undefined) return []
     const parts: number[] = []
-    for (const { reducer, firstPart, partCount: count } of plan.shares) {
-      if (reducer === self) for (let part = firstPart; part < firstPart + count; part++) parts.push(part)
+    for (const { reducers, firstPart, partCount: count } of plan.shares) {
+      if (reducers[row] === self)
+        for (let part = firstPart; part < firstPart + count; part++) parts.push(part)
     }
+    const own = new Set(parts)
     for (const [part, reducers] of this.#round.reassigned) {
-      if (reducers.includes(self) && reducerOf(plan, part) !== self) parts.push(part)
+      if (reducers.includes(self) && !own.has(part)) parts.push(part)
     }
     return parts
   }
@@ -200,10 +180,11 @@ export class Reducing implements Role {
     const { own, number: round } = this.#round
     const index = plan.contributors.findIndex(({ peer }) => peer === this.#session.self)
     if (own === undefined || plan.contributors[index]?.commit !== own.commit) return
-    for (const { part } of sendingOrder(plan, index)) {
-      const reducer = this.#round.reducer(part)!
+    const row = this.#row(plan)!
+    for (const part of sendingOrder(plan, index)) {
+      const reducer = this.#round.reducer(part, row)
       const bytes = own.parts[part] // none once the round is over: a reassignment may come after that
-      if (bytes === undefined || !isWanted(part, reducer)) continue
+      if (reducer === undefined || bytes === undefined || !isWanted(part, reducer)) continue
       this.#session.send(reducer, { kind: 'Part', round, planId, part, bytes })
     }
   }
@@ -231,7 +212,7 @@ export class Reducing implements Role {
     const inputs = senders.map(({ peer, weight }) => ({ bytes: copies.get(peer)!, weight }))
     const { planId } = current
     const round = this.#round.number
-    this.#session.emit({ kind: 'Reduce', round, planId, part, inputs, ...summarise(current.plan, senders) })
+    this.#session.emit({ kind: 'Reduce', round, planId, part, inputs })
   }
 
   /** Contributors whose copy of `part` is here, in the plan's order. */
@@ -242,8 +223,10 @@ export class Reducing implements Role {
 
   #waitingFor(plan: Plan, inbox: Inbox, part: number): string[] {
     const copies = inbox.parts.get(part)
+    const row = this.#row(plan)
     const missing = plan.contributors.filter((contributor) => {
       const { peer } = contributor
+      if (rowIn(plan, contributor) !== row) return false
       if (copies?.has(peer) || inbox.slow.has(peer) || inbox.excluded.has(`${part} ${peer}`)) return false
       return this.#session.isLive(peer) && this.#round.isPlannedLife(contributor)
     })
@@ -266,7 +249,7 @@ export class Reducing implements Role {
 }
 
 function summarise(plan: Plan, senders: readonly Contributor[]): { bitmap: Uint8Array; weight: number } {
-  const bitmap = newBitmap(Math.min(plan.contributors.length, rowPeersMax))
+  const bitmap = newBitmap(plan.contributors.length)
   let weight = 0
   plan.contributors.forEach((contributor, index) => {
     if (!senders.includes(contributor)) return

@@ -1,11 +1,12 @@
 /**
- * The weighted mean of one part: Σ wᵢ · xᵢ / Σ wᵢ, summed in f32 in the order given, which is the plan's order and never
- * that of arrival, then encoded once. Every peer that has the same inputs gets the same bytes on every platform: plain
- * JavaScript arithmetic, rounded to f32 after each addition.
+ * The weighted mean of one part: Σ wᵢ · xᵢ / Σ wᵢ, in two steps. Each row sums its updates in the order of the plan; the part's
+ * finisher adds the rows' sums in the order of the rows, divides once, and encodes once. No order is ever that of arrival.
+ * Every peer that has the same inputs gets the same bytes on every platform: plain JavaScript arithmetic, rounded to f32 after
+ * each addition.
  */
 
 import { SwarmError } from '../core/errors.ts'
-import { updateMagnitudeMax } from '../core/limits.ts'
+import { roundWeightMax, runPeersMax, updateMagnitudeMax } from '../core/limits.ts'
 import type { Codec } from '../wire/codecs/codec.ts'
 
 export interface ReductionInput {
@@ -15,29 +16,46 @@ export interface ReductionInput {
   weight: number
 }
 
-export type Reduction =
-  /** The encoded mean. */
-  | { kind: 'reduced'; bytes: Uint8Array }
+export type RowReduction =
+  /** f32[length]: Σ wᵢ · xᵢ over the row. The receiver's. */
+  | { kind: 'reduced'; sum: Float32Array }
   /** Indices of inputs that are no part: nothing was reduced. */
   | { kind: 'invalid'; inputs: number[] }
 
-/** The mean of `inputs` (at least one), each an encoding of `length` elements; borrowed. */
-export function reducePart(codec: Codec, length: number, inputs: readonly ReductionInput[]): Reduction {
+/** The weighted sum of `inputs` (at least one), each an encoding of `length` elements; borrowed. */
+export function sumRow(codec: Codec, length: number, inputs: readonly ReductionInput[]): RowReduction {
   const sum = new Float32Array(length)
   const values = new Float32Array(length)
   const invalid: number[] = []
-  let weights = 0
   inputs.forEach(({ bytes, weight }, index) => {
     if (!decodePart(codec, bytes, values)) {
       invalid.push(index)
       return
     }
     for (let i = 0; i < length; i++) sum[i]! += weight * values[i]!
-    weights += weight
   })
-  if (invalid.length > 0) return { kind: 'invalid', inputs: invalid }
-  for (let i = 0; i < length; i++) sum[i]! /= weights
-  return { kind: 'reduced', bytes: codec.encodeMean(sum) }
+  return invalid.length > 0 ? { kind: 'invalid', inputs: invalid } : { kind: 'reduced', sum }
+}
+
+/** The encoded mean of the rows' `sums` (at least one, f32 of one length; borrowed), which together weigh `weight` > 0. */
+export function finishPart(codec: Codec, sums: readonly Float32Array[], weight: number): Uint8Array {
+  const [first, ...rest] = sums
+  const total = first!.slice()
+  for (const sum of rest) for (let i = 0; i < total.length; i++) total[i]! += sum[i]!
+  for (let i = 0; i < total.length; i++) total[i]! /= weight
+  return codec.encodeMean(total)
+}
+
+/** Both steps for a run of one row: the encoded mean of `inputs` (at least one). */
+export function reducePart(
+  codec: Codec,
+  length: number,
+  inputs: readonly ReductionInput[],
+): { kind: 'reduced'; bytes: Uint8Array } | Extract<RowReduction, { kind: 'invalid' }> {
+  const reduction = sumRow(codec, length, inputs)
+  if (reduction.kind === 'invalid') return reduction
+  const weight = inputs.reduce((sum, input) => sum + input.weight, 0)
+  return { kind: 'reduced', bytes: finishPart(codec, [reduction.sum], weight) }
 }
 
 /** Decodes one part into `values`; false when it is no encoding or passes `updateMagnitudeMax`. */
@@ -48,7 +66,27 @@ export function decodePart(codec: Codec, bytes: Uint8Array, values: Float32Array
     if (error instanceof SwarmError && error.code === 'PART_INVALID') return false
     throw error
   }
-  // A plain loop: `every` takes five times as long.
-  for (let i = 0; i < values.length; i++) if (!(Math.abs(values[i]!) <= updateMagnitudeMax)) return false
+  return isWithin(values, updateMagnitudeMax)
+}
+
+/** The f32 of a row's sum in `bytes`, copied; undefined when they are not `length` values that updates can sum up to. */
+export function decodeSum(bytes: Uint8Array, length: number): Float32Array | undefined {
+  if (bytes.length !== 4 * length) return undefined
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  const sum = Float32Array.from({ length }, (_, i) => view.getFloat32(4 * i, true))
+  return isWithin(sum, updateMagnitudeMax * roundWeightMax * runPeersMax) ? sum : undefined
+}
+
+/** f32 little-endian. */
+export function encodeSum(sum: Float32Array): Uint8Array {
+  const bytes = new Uint8Array(4 * sum.length)
+  const view = new DataView(bytes.buffer)
+  for (let i = 0; i < sum.length; i++) view.setFloat32(4 * i, sum[i]!, true)
+  return bytes
+}
+
+/** A plain loop: `every` takes five times as long. */
+function isWithin(values: Float32Array, most: number): boolean {
+  for (let i = 0; i < values.length; i++) if (!(Math.abs(values[i]!) <= most)) return false
   return true
 }

@@ -16,13 +16,14 @@ import {
   leaderOrder,
 } from './electorate.ts'
 import type { CommittedRound } from './events.ts'
-import { type Contributor, type Plan, reducerOf } from './plan.ts'
+import { Grid } from './grid.ts'
+import { type Contributor, finisherOf, type Plan, type Reach, reducersOf, rowOfPeer } from './plan.ts'
 import { Results } from './results.ts'
 import type { SealContent } from './seal.ts'
 import type { Commit, Hold } from './vocabulary.ts'
 
 /** A peer that said it holds the round's state. */
-export interface Standing {
+export interface Standing extends Reach {
   root: string
   incarnation: number
   isVoter: boolean
@@ -60,8 +61,8 @@ export interface BallotSeal extends SealedValue {
 export class Round {
   readonly number: number
   base: RoundBase | undefined
-  /** Leader order of `base.electorate`. */
-  order: readonly string[] = []
+  /** Who stands where, once the base is known. */
+  grid = new Grid('', [])
   own: OwnUpdate | undefined
   /** When this peer came to hold the state. */
   startedAtMs = 0
@@ -91,7 +92,7 @@ export class Round {
   /** Seals by digest. */
   readonly values = new Map<string, SealedValue>()
   /** Who accepted which seal in which ballot: seal digest → ballot → peers. */
-  readonly votes = new Map<string, Map<string, Set<string>>>()
+  readonly votes = new Map<string, Map<string, { ballot: Ballot; voters: Set<string> }>>()
   /** Set once a quorum accepted it. */
   decided: SealedValue | undefined
   committed: CommittedRound | undefined
@@ -103,13 +104,18 @@ export class Round {
   /** This peer holds the round's state from now on. */
   begin(base: RoundBase, nowMs: number, isVoter: boolean): void {
     this.base = base
-    this.order = leaderOrder(base.root, base.electorate)
+    this.grid = new Grid(base.root, base.electorate)
     this.isVoter = isVoter
     this.startedAtMs = nowMs
     this.progressAtMs = nowMs
     if (this.plan !== undefined && !this.isOfBase(this.plan.plan)) this.plan = undefined
     this.promised = this.plan?.ballot
     if (this.seal !== undefined && compareBallots(this.seal.ballot, this.promised) < 0) this.seal = undefined
+  }
+
+  /** The council, in the order in which it leads. */
+  get order(): readonly string[] {
+    return this.grid.council
   }
 
   /** True when nothing was agreed on before this round. */
@@ -119,24 +125,22 @@ export class Round {
 
   /** True when `plan` starts from this peer's state. */
   isOfBase(plan: Plan): boolean {
-    const { base } = this
+    const { base, grid } = this
+    if (base === undefined || plan.root !== base.root || plan.seats !== base.electorate.length) return false
     return (
-      base !== undefined &&
-      plan.root === base.root &&
-      plan.electorate.length === base.electorate.length &&
-      plan.electorate.every((peer, index) => peer === base.electorate[index])
+      plan.council.length === grid.council.length && plan.council.every((peer) => grid.council.includes(peer))
     )
   }
 
   /** True when `voters` decide on a seal of `plan`. */
   isDecidedBy(plan: Plan, voters: ReadonlySet<string>, peersMin: number): boolean {
     const contributors = plan.contributors.map(({ peer }) => peer)
-    const isFounding = plan.electorate.length === 0
+    const isFounding = plan.council.length === 0
     if (this.survivors === undefined && isFounding) {
       const unbroken = [...voters].filter((peer) => !this.standings.get(peer)?.isReborn)
       return isFoundingQuorum(contributors, unbroken, peersMin)
     }
-    const order = leaderOrder(plan.root, isFounding ? contributors : plan.electorate)
+    const order = leaderOrder(plan.root, isFounding ? contributors : plan.council)
     return isQuorum(
       this.survivors === undefined ? order : order.filter((p) => this.survivors!.has(p)),
       voters,
@@ -145,7 +149,7 @@ export class Round {
 
   /** Notes what `peer` said about itself. Returns why it is refused, if it is. */
   stand(peer: string, message: Hold | Commit, commitDigest: string | undefined): string | undefined {
-    const { root, incarnation, isVoter } = message
+    const { root, incarnation, isVoter, bandwidth, place } = message
     const known = this.standings.get(peer)
     const isSameLife = known === undefined || known.incarnation === incarnation
     const commit =
@@ -161,7 +165,7 @@ export class Round {
       return undefined
     }
     const isReborn = known !== undefined && (known.isReborn || !isSameLife)
-    this.standings.set(peer, { root, incarnation, isVoter, isReborn, commit })
+    this.standings.set(peer, { root, incarnation, isVoter, isReborn, commit, bandwidth, place })
     return undefined
   }
 
@@ -169,20 +173,28 @@ export class Round {
    * False when the contributor is known to have restarted since it committed, for then it has forgotten its update. Its
    * commit need not be here: the plan comes over another link, and can be faster.
    */
-  isPlannedLife({ peer, commit }: Contributor): boolean {
+  isPlannedLife({ peer, commit }: Pick<Contributor, 'peer' | 'commit'>): boolean {
     const standing = this.standings.get(peer)
     if (standing?.commit !== undefined) return standing.commit.digest === commit
     return !standing?.isReborn
   }
 
-  /** The peer that sums `part` of the current plan now. */
-  reducer(part: number): string | undefined {
-    return this.reassigned.get(part)?.at(-1) ?? (this.plan && reducerOf(this.plan.plan, part))
+  /** The peer that makes the mean of `part` of the current plan now. */
+  finisher(part: number): string | undefined {
+    return this.reassigned.get(part)?.at(-1) ?? (this.plan && finisherOf(this.plan.plan, part))
+  }
+
+  /** The peer that sums `part` of the current plan over `row` now; undefined when nobody can. */
+  reducer(part: number, row: number): string | undefined {
+    const plan = this.plan?.plan
+    if (plan === undefined) return undefined
+    const given = this.reassigned.get(part)?.findLast((peer) => rowOfPeer(plan, peer) === row)
+    return given ?? (reducersOf(plan, part)[row] || undefined)
   }
 
   /** True when `peer` is, or was, to sum `part` of `plan`. */
   isReducer(plan: Plan, part: number, peer: string): boolean {
-    return reducerOf(plan, part) === peer || (this.reassigned.get(part)?.includes(peer) ?? false)
+    return reducersOf(plan, part).includes(peer) || (this.reassigned.get(part)?.includes(peer) ?? false)
   }
 
   /** Takes `plan` as the current one. Reassignments belong to the plan before. */
@@ -195,10 +207,10 @@ export class Round {
 
   /** Counts a vote; false when it was counted before. */
   vote(peer: string, ballot: Ballot, sealDigest: string): boolean {
-    const ballots = this.votes.get(sealDigest) ?? new Map<string, Set<string>>()
+    const ballots = this.votes.get(sealDigest) ?? new Map<string, { ballot: Ballot; voters: Set<string> }>()
     this.votes.set(sealDigest, ballots)
-    const voters = ballots.get(ballotKey(ballot)) ?? new Set<string>()
-    ballots.set(ballotKey(ballot), voters)
+    const { voters } = ballots.get(ballotKey(ballot)) ?? { voters: new Set<string>() }
+    ballots.set(ballotKey(ballot), { ballot, voters })
     if (voters.has(peer)) return false
     voters.add(peer)
     return true

@@ -28,7 +28,7 @@ import {
   type Inspection,
   type Outlook,
 } from './events.ts'
-import { identityOf, isDecodable } from './inspection.ts'
+import { identityOf, isData, isDecodable } from './inspection.ts'
 import { AllreduceMachine } from './machine.ts'
 import { decodeMessage } from './messages.ts'
 import {
@@ -50,7 +50,7 @@ import {
   subtractSent,
 } from './parts.ts'
 import { Outgoing } from './queue.ts'
-import { reducePart } from './reduction.ts'
+import { finishPart, sumRow } from './reduction.ts'
 import { Throughput } from './throughput.ts'
 import type { Message } from './vocabulary.ts'
 
@@ -122,9 +122,10 @@ export class AllreduceRun {
     await this.#links.start()
   }
 
-  /** Who takes part in this run, as far as is known; links to new peers are opened, those to others dropped. */
+  /** Who takes part in this run, as far as is known. Links are opened with those that this peer's place in the run calls for. */
   setPeers(peers: Iterable<string>): void {
-    this.#links.setPeers(peers)
+    const known = [...new Set(peers)].filter((peer) => peer !== this.#machine.self)
+    this.#step({ kind: 'PeersKnown', peers: known })
   }
 
   /** Bytes exchanged for this run so far. */
@@ -162,12 +163,9 @@ export class AllreduceRun {
     const digests: string[] = []
     for (const part of parts) digests.push(await hexDigest(part))
     const bandwidth = this.#init.isClientOnly === true ? 0 : this.#throughput.settle()
+    this.#step({ kind: 'ReachMeasured', bandwidth, place: undefined })
     this.#init.onEvent?.({ kind: 'phase', round: base.round, phase: 'offered' })
-    return this.#outcome(
-      { kind: 'UpdateReady', base, weight, bandwidth, pace, parts, digests },
-      base.round,
-      signal,
-    )
+    return this.#outcome({ kind: 'UpdateReady', base, weight, pace, parts, digests }, base.round, signal)
   }
 
   /** Who is here now, and how far the round of this peer's state has come. */
@@ -244,8 +242,14 @@ export class AllreduceRun {
         this.#stopTimer?.()
         this.#stopTimer = this.#clock.setTimer(effect.delayMs, () => this.#step({ kind: 'TimerFired' }))
         return
+      case 'Link':
+        this.#links.setPeers(effect.peers)
+        return
       case 'Reduce':
         void this.#reduce(effect)
+        return
+      case 'Finish':
+        void this.#finish(effect)
         return
       case 'Committed':
         this.#committed(effect.outcome)
@@ -299,23 +303,18 @@ export class AllreduceRun {
     return average
   }
 
-  async #reduce({
-    round,
-    planId,
-    part,
-    inputs,
-    bitmap,
-    weight,
-  }: Extract<Effect, { kind: 'Reduce' }>): Promise<void> {
-    const reduction = reducePart(this.#codec, partLength(this.#partition, part), inputs)
-    const outcome =
-      reduction.kind === 'invalid'
-        ? reduction
-        : {
-            ...reduction,
-            digest: await hexDigest(resultIdentity({ planId, part, weight, bitmap, bytes: reduction.bytes })),
-          }
+  /** Leaves the step that asked for it first: what is summed here is an event of its own. */
+  async #reduce({ round, planId, part, inputs }: Extract<Effect, { kind: 'Reduce' }>): Promise<void> {
+    await Promise.resolve()
+    const outcome = sumRow(this.#codec, partLength(this.#partition, part), inputs)
     this.#step({ kind: 'PartReduced', round, planId, part, outcome })
+  }
+
+  async #finish(effect: Extract<Effect, { kind: 'Finish' }>): Promise<void> {
+    const { round, planId, part, sums, bitmap, weight } = effect
+    const bytes = finishPart(this.#codec, sums, weight)
+    const digest = await hexDigest(resultIdentity({ planId, part, weight, bitmap, bytes }))
+    this.#step({ kind: 'PartFinished', round, planId, part, bytes, digest })
   }
 
   async #send(peer: string, frame: Uint8Array, message: Message): Promise<void> {
@@ -345,16 +344,11 @@ export class AllreduceRun {
   }
 
   async #inspect(message: Message): Promise<Inspection | undefined> {
+    if (!isData(message)) return undefined
     const identity = identityOf(message)
-    if (identity === undefined) return undefined
-    const digest = await hexDigest(identity)
+    const digest = identity === undefined ? '' : await hexDigest(identity)
     return { digest, isDecodable: isDecodable(message, { partition: this.#partition, codec: this.#codec }) }
   }
-}
-
-/** Large enough that how long it takes tells about the link. */
-function isData({ kind }: Message): boolean {
-  return kind === 'Part' || kind === 'Result'
 }
 
 async function hexDigest(bytes: Uint8Array): Promise<string> {

@@ -10,6 +10,8 @@ export interface Session {
   readonly nowMs: number
   /** The link to `peer` is up and it did not leave; this peer itself always is. */
   isLive(peer: string): boolean
+  /** A link to `peer` was asked for and never was up: it may be on its way, which a broken one is not. */
+  isExpected(peer: string): boolean
   /** Live peers without this one, sorted. */
   livePeers(): readonly string[]
   /** `peer` said that it has no state and wants results. */

@@ -9,9 +9,9 @@
 import { attemptsMax } from '../core/limits.ts'
 import { type Ballot, leaderOrder } from './electorate.ts'
 import { canBeCounted, committers, isQuorumHere } from './freeze.ts'
-import { partTimeoutMs } from './reducing.ts'
 import type { Round } from './round.ts'
 import type { Session } from './session.ts'
+import { partTimeoutMs } from './timeouts.ts'
 
 /** How many attempts' worth of extra patience a leader gets at most: rivals with different views come apart. */
 const patienceAttemptsMax = 6

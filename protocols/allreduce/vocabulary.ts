@@ -1,22 +1,24 @@
 /**
  * What peers of one run say to each other while they average: the words, without their bytes (`messages.ts`).
  *
- *     Hold  Commit  Follow  Leave        where a peer stands, and what it gives          (to every linked peer)
- *     Plan  Part  Result  Reassign       who sums what, the update's parts, their means  (data)
+ *     Hold  Commit  Follow  Leave        where a peer stands (to every linked peer), and what it gives (to its row)
+ *     Roster  Plan  Reassign             who takes part: what a row tells the leader, what the leader tells everyone
+ *     Part  Sum  Result                  the update's parts, their sums over a row, their means over all rows
  *     Prepare  Promise  Seal  Accepted   one Paxos decision on the list of result digests; Outbid tells a leader
- *     Outbid                             that its ballot is too low
+ *     Outbid  Votes                      that its ballot is too low; Votes tell it to those outside of the council
  *     Want  Lacking  WantSeal  SealValue pulling what a peer missed, by digest
+ *     Relay                              another peer's words, passed on along a row or a column
  *
  * Digests are lower-case hex of SHA-256.
  */
 
 import type { Ballot } from './electorate.ts'
 import type { Pace } from './pace.ts'
-import type { Plan } from './plan.ts'
+import type { Plan, PlanLists, Reach } from './plan.ts'
 import type { SealContent } from './seal.ts'
 
 /** "I hold this state; an update may follow." */
-export interface Hold {
+export interface Hold extends Reach {
   kind: 'Hold'
   round: number
   root: string
@@ -27,7 +29,7 @@ export interface Hold {
 }
 
 /** "This is my update", before any of it is sent. Weight 0: "I hold this state and give no update this round." */
-export interface Commit {
+export interface Commit extends Reach {
   kind: 'Commit'
   round: number
   root: string
@@ -35,8 +37,6 @@ export interface Commit {
   isVoter: boolean
   /** Samples behind the update; 0 without one. */
   weight: number
-  /** Bytes per second that this peer can send; 0: it cannot reduce; undefined: unknown. */
-  bandwidth: number | undefined
   /** Undefined before the peer has trained. */
   pace?: Pace | undefined
   /** SHA-256 of each encoded part; empty with weight 0. */
@@ -51,6 +51,15 @@ export interface Follow {
 /** "I am going": the same as a broken link, without waiting for it. */
 export interface Leave {
   kind: 'Leave'
+}
+
+/** What a row gives to the round, as its reporter saw it when the row was ready: to the leader, who sits in another row. */
+export interface Roster extends PlanLists {
+  kind: 'Roster'
+  round: number
+  root: string
+  row: number
+  leader: string
 }
 
 /** The leader's frozen plan, or a later leader's word that it continues with it. */
@@ -70,6 +79,20 @@ export interface Part {
   bytes: Uint8Array
 }
 
+/** One part summed over a row, to the part's finisher. */
+export interface Sum {
+  kind: 'Sum'
+  round: number
+  planId: string
+  part: number
+  /** Which of the plan's contributors, all of one row, are in it. */
+  bitmap: Uint8Array
+  /** Sum of their weights. */
+  weight: number
+  /** Σ wᵢ · xᵢ, f32 little-endian. */
+  bytes: Uint8Array
+}
+
 /** The weighted mean of one part. */
 export interface Result {
   kind: 'Result'
@@ -80,11 +103,11 @@ export interface Result {
   bitmap: Uint8Array
   /** Sum of the weights of the contributors in `bitmap`. */
   weight: number
-  /** The mean, encoded once by its reducer. */
+  /** The mean, encoded once by its finisher. */
   bytes: Uint8Array
 }
 
-/** The leader gives parts without a result to another reducer. */
+/** The leader gives parts without a result to another peer, to sum in its row if nobody else there does, and to finish. */
 export interface Reassign {
   kind: 'Reassign'
   round: number
@@ -127,12 +150,21 @@ export interface Seal extends SealContent {
   planId: string
 }
 
-/** Paxos phase 2, answer, told to everyone: "I accepted this seal and hold all its bytes." */
+/** Paxos phase 2, answer, told to the whole council: "I accepted this seal and hold all its bytes." */
 export interface Accepted {
   kind: 'Accepted'
   round: number
   ballot: Ballot
   sealDigest: string
+}
+
+/** "These accepted that seal in that ballot, so it is decided": what a councillor tells those that hear no votes. */
+export interface Votes {
+  kind: 'Votes'
+  round: number
+  ballot: Ballot
+  sealDigest: string
+  voters: readonly string[]
 }
 
 /** "Send me a result of this part": the one with `digest`, or any when that is undefined. */
@@ -144,7 +176,7 @@ export interface Want {
   digest: string | undefined
 }
 
-/** Answer to a `Want` that cannot be served: ask somebody else. */
+/** Answer to a `Want` that cannot be served: ask somebody else. Unasked, to the leader: this part's finisher is gone. */
 export interface Lacking {
   kind: 'Lacking'
   round: number
@@ -166,13 +198,40 @@ export interface SealValue extends SealContent {
   plan: Plan
 }
 
+/** What `origin` said, from a neighbour of both. Only along the grid, and only what everyone may know. */
+export interface Relay {
+  kind: 'Relay'
+  round: number
+  origin: string
+  message: Relayed
+}
+
+/** What is passed on: a leader's words and the council's decision to everyone, rosters to the leader. */
+export type Relayed = PlanFrozen | Reassign | Prepare | Seal | Votes | Roster
+
+const relayedKinds: ReadonlySet<Message['kind']> = new Set<Relayed['kind']>([
+  'Plan',
+  'Reassign',
+  'Prepare',
+  'Seal',
+  'Votes',
+  'Roster',
+])
+
+/** True for the kinds of messages that are passed on. */
+export function isRelayed(kind: Message['kind']): kind is Relayed['kind'] {
+  return relayedKinds.has(kind)
+}
+
 export type Message =
   | Hold
   | Commit
   | Follow
   | Leave
+  | Roster
   | PlanFrozen
   | Part
+  | Sum
   | Result
   | Reassign
   | Prepare
@@ -180,10 +239,12 @@ export type Message =
   | Outbid
   | Seal
   | Accepted
+  | Votes
   | Want
   | Lacking
   | WantSeal
   | SealValue
+  | Relay
 
 /** A message about one round. */
 export type RoundMessage = Extract<Message, { round: number }>

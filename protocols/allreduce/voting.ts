@@ -10,20 +10,28 @@
  * its promises, so it does not vote until a plan names its new life.
  */
 
-import { type Ballot, compareBallots, isLegalBallot, leaderOrder } from './electorate.ts'
+import { type Ballot, compareBallots, compareText, isLegalBallot, leaderOrder } from './electorate.ts'
 import type { CommittedPart, CommittedRound } from './events.ts'
+import { isOfMajority } from './freeze.ts'
 import { hasBit, newBitmap, setBit } from './parts.ts'
 import { type Plan, partCountOf } from './plan.ts'
 import type { Round, SealedValue } from './round.ts'
 import { type SealContent, sealFault, sealIdentity } from './seal.ts'
+import { nextElectorate } from './seating.ts'
 import type { Role, Session } from './session.ts'
-import type { Accepted, Outbid, Prepare, PromiseMade, Seal } from './vocabulary.ts'
+import type { Accepted, Outbid, Prepare, PromiseMade, Seal, Votes } from './vocabulary.ts'
 
 /** Different seals that votes may name in one round. Every attempt adds at most one; the rest is a flood. */
 const sealsMax = 64
 
 /** Different ballots in which one seal may be accepted: a later leader proposes again what may have been decided. */
 const ballotsMax = 256
+
+/**
+ * Councillors that tell a decision to all of a grid: if the first dies with it untold, the others have told it. A peer that
+ * heard none of them asks the first mate that is ahead of it.
+ */
+const announcers = 3
 
 export class Voting implements Role {
   readonly #round: Round
@@ -73,7 +81,7 @@ export class Voting implements Role {
     if (from !== ballot.leader) return 'a seal of another leader'
     const plan = round.plans.get(planId)
     if (plan === undefined) return 'a seal of an unknown plan'
-    if (!isLegalBallot(ballot, leaderOrder(plan.root, plan.electorate))) return 'a seal of the wrong leader'
+    if (!isLegalBallot(ballot, leaderOrder(plan.root, plan.council))) return 'a seal of the wrong leader'
     const fault = sealFault(plan, message)
     if (fault !== undefined) return `a seal that ${fault}`
     if (this.isOutbid(ballot)) return undefined
@@ -94,15 +102,17 @@ export class Voting implements Role {
   isOutbid(ballot: Ballot): boolean {
     const { promised, number: round } = this.#round
     if (compareBallots(ballot, promised) >= 0) return false
-    this.#session.send(ballot.leader, { kind: 'Outbid', round, ballot: promised! })
+    const { order } = this.#round
+    if (order.length === 0 || order.includes(this.#session.self))
+      this.#session.send(ballot.leader, { kind: 'Outbid', round, ballot: promised! })
     return true
   }
 
   /** A voter promised a higher ballot than this leader's. Returns why it is refused, if it is. */
   outbid(from: string, { ballot }: Outbid): string | undefined {
     const round = this.#round
-    const voters = round.base?.electorate ?? []
-    if (voters.length > 0 && !voters.includes(from)) return 'a ballot from outside the electorate'
+    const voters = round.order
+    if (voters.length > 0 && !voters.includes(from)) return 'a ballot from outside the council'
     if (!isLegalBallot(ballot, round.order)) return `attempt ${ballot.attempt} is not led by ${ballot.leader}`
     if (round.base !== undefined && compareBallots(ballot, round.promised) > 0) round.promised = ballot
     return undefined
@@ -117,20 +127,41 @@ export class Voting implements Role {
     return undefined
   }
 
+  /** A councillor's word about votes that this peer has no link to hear. Returns why it is refused, if it is. */
+  votes({ ballot, sealDigest, voters }: Votes): string | undefined {
+    for (const voter of voters) {
+      const fault = this.accepted(voter, { kind: 'Accepted', round: this.#round.number, ballot, sealDigest })
+      if (fault !== undefined) return fault
+    }
+    return undefined
+  }
+
+  /** The votes that decided the round; undefined before. */
+  decision(): Votes | undefined {
+    const { committed, votes, number: round } = this.#round
+    if (committed === undefined) return undefined
+    const { sealDigest, plan } = committed
+    for (const { ballot, voters } of votes.get(sealDigest)?.values() ?? []) {
+      if (this.#round.isDecidedBy(plan, voters, this.#session.init.peersMin))
+        return { kind: 'Votes', round, ballot, sealDigest, voters: [...voters].sort(compareText) }
+    }
+    return undefined
+  }
+
   /** Notes a seal and gives it its digest. */
-  know(planId: string, { digests, members }: SealContent): SealedValue {
-    const sealDigest = this.#session.init.hash(sealIdentity(planId, { digests, members }))
-    const value = this.#round.values.get(sealDigest) ?? { planId, digests, members, sealDigest }
+  know(planId: string, { digests, absent }: SealContent): SealedValue {
+    const sealDigest = this.#session.init.hash(sealIdentity(planId, { digests, absent }))
+    const value = this.#round.values.get(sealDigest) ?? { planId, digests, absent, sealDigest }
     this.#round.values.set(sealDigest, value)
     return value
   }
 
   /** This peer's votes count in this round. */
   canVote(): boolean {
-    const { base, isVoter, own, survivors } = this.#round
+    const { base, isVoter, order, own, survivors } = this.#round
     if (base === undefined) return false
     if (base.electorate.length === 0) return own !== undefined
-    return base.electorate.includes(this.#session.self) && (isVoter || survivors !== undefined)
+    return order.includes(this.#session.self) && (isVoter || survivors !== undefined)
   }
 
   /** After a broken link, or to a peer that is late: this peer's vote. */
@@ -148,7 +179,7 @@ export class Voting implements Role {
       .filter(([sealDigest]) => !plans.has(values.get(sealDigest)?.planId ?? ''))
       .map(([sealDigest, ballots]) => ({
         sealDigest,
-        peers: [...ballots.values()].flatMap((voters) => [...voters]),
+        peers: [...ballots.values()].flatMap(({ voters }) => [...voters]),
       }))
   }
 
@@ -168,7 +199,7 @@ export class Voting implements Role {
         ballot: accepted.ballot,
         plan: plans.get(accepted.planId)!,
         digests: accepted.digests,
-        members: accepted.members,
+        absent: accepted.absent,
       },
       plan: plan && { ballot: plan.ballot, plan: plan.plan },
       have,
@@ -181,15 +212,17 @@ export class Voting implements Role {
     if (seal === undefined || !this.canVote() || compareBallots(seal.ballot, round.promised) !== 0) return
     if (compareBallots(seal.ballot, round.accepted?.ballot) === 0 || !round.isComplete(seal)) return
     const plan = round.planOf(seal)!
-    if (!round.isOfBase(plan) || !this.#isPlannedLife(plan)) return
+    if (!round.isOfBase(plan) || !isOfMajority(plan) || !this.#isPlannedLife(plan)) return
     round.accepted = seal
     const { ballot, sealDigest } = seal
-    this.#session.broadcast({ kind: 'Accepted', round: round.number, ballot, sealDigest })
+    const message: Accepted = { kind: 'Accepted', round: round.number, ballot, sealDigest }
+    if (round.grid.rowCount === 1) this.#session.broadcast(message)
+    else for (const councillor of round.order) this.#session.send(councillor, message)
   }
 
   /** In a founding round the contributors vote, each for the life of it that contributed. */
   #isPlannedLife(plan: Plan): boolean {
-    if (plan.electorate.length > 0) return true
+    if (plan.council.length > 0) return true
     const me = plan.contributors.find(({ peer }) => peer === this.#session.self)
     return me !== undefined && me.commit === this.#round.own?.commit
   }
@@ -203,7 +236,7 @@ export class Voting implements Role {
       // A vote of another branch's electorate decides nothing about this peer's state.
       if (plan === undefined || (round.base !== undefined && !round.isOfBase(plan))) continue
       const { peersMin } = this.#session.init
-      if (![...ballots.values()].some((voters) => round.isDecidedBy(plan, voters, peersMin))) continue
+      if (![...ballots.values()].some(({ voters }) => round.isDecidedBy(plan, voters, peersMin))) continue
       round.decided = value
       if (round.isComplete(value!)) this.#commit(value!, plan)
       return
@@ -214,6 +247,15 @@ export class Voting implements Role {
     const outcome = outcomeOf(this.#round, value, plan)
     this.#round.committed = outcome
     this.#session.emit({ kind: 'Committed', outcome })
+    this.#announce()
+  }
+
+  /** In a grid the first councillors that are here tell the others. */
+  #announce(): void {
+    const { grid, order } = this.#round
+    if (grid.rowCount === 1) return
+    const here = order.filter((peer) => this.#session.isLive(peer))
+    if (here.slice(0, announcers).includes(this.#session.self)) this.#session.broadcast(this.decision()!)
   }
 }
 
@@ -232,7 +274,7 @@ function outcomeOf(round: Round, value: SealedValue, plan: Plan): CommittedRound
     sealDigest,
     plan,
     parts,
-    electorate: value.members,
+    electorate: nextElectorate(plan, value.absent),
     complete,
     totalWeight: complete.reduce((sum, { weight }) => sum + weight, 0),
   }

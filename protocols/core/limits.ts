@@ -15,8 +15,20 @@ export const partElements = 1 << 16
  */
 export const frameBytesMax = blockBytesMax + (1 << 16)
 
-/** Peers of one row. Beyond this a peer's links grow past what a browser tab can hold; rows and columns take over. */
+/** Peers of one row when it is the only one. Beyond this a full mesh grows past what a browser tab can hold: rows and columns. */
 export const rowPeersMax = 32
+
+/** Peers of one run: the square of 100, whose grid gives each peer the 198 data links that a strong tab still holds. */
+export const runPeersMax = 10_000
+
+/**
+ * Peers that decide a round when there are several rows. Odd, so that no half is a tie; of 31 drawn by hash, half are lost in one
+ * round in a thousand years when one peer in 200 dies each minute; and 30 links for decisions stay few beside a grid's.
+ */
+export const councilPeers = 31
+
+/** Messages of one round kept for passing on while a peer does not yet hold its state: every councillor's vote, and some rivals' words. */
+export const heldForPassingMax = 4 * councilPeers
 
 /** Bytes of one gossiped message. HELLO with eight addresses is under 2 KiB; 16 KiB leaves room, and bounds a flood. */
 export const gossipBytesMax = 1 << 14
@@ -132,7 +144,7 @@ export const loopTurnsMax = 4_096
 /** Dimensions of one tensor: onnxruntime's own kernels stop at 8 or below. */
 export const tensorRankMax = 8
 
-/** Peers in one list of a plan: a row that gives updates, and as many again that join or watch. */
+/** Peers of one row in one list of a plan: a row that gives updates, and as many again that join or watch. */
 export const planPeersMax = 2 * rowPeersMax
 
 /** Bytes of a signed manifest or statement: the manifest, a public key, a signature and their tags. */

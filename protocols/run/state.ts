@@ -17,7 +17,7 @@ import * as raw from 'multiformats/codecs/raw'
 import { sha256 } from 'multiformats/hashes/sha2'
 import { assert } from '../core/assert.ts'
 import { SwarmError } from '../core/errors.ts'
-import { blockBytesMax, localStepsMax, parametersMax, planPeersMax } from '../core/limits.ts'
+import { blockBytesMax, localStepsMax, parametersMax, runPeersMax } from '../core/limits.ts'
 import type { Leases } from './leases.ts'
 
 /** The state as a training peer holds it. Both arrays belong to the holder. */
@@ -205,7 +205,7 @@ function isLeases(value: unknown): value is Leases {
 
 function isPeerList(value: unknown): value is string[] {
   return (
-    Array.isArray(value) && value.length <= planPeersMax && value.every((peer) => typeof peer === 'string')
+    Array.isArray(value) && value.length <= runPeersMax && value.every((peer) => typeof peer === 'string')
   )
 }
 

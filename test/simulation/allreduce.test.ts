@@ -7,7 +7,7 @@
 
 import { afterAll, expect, test } from 'vitest'
 import type { CommittedRound } from '../../protocols/allreduce/events.ts'
-import { type ReductionInput, reducePart } from '../../protocols/allreduce/reduction.ts'
+import { type ReductionInput, sumRow } from '../../protocols/allreduce/reduction.ts'
 import { seededRandom, seedFrom } from '../../protocols/core/random.ts'
 import { SafetyViolation } from '../../simulator/allreduce-checker.ts'
 import { deadlyMoments, drawOptions, runSeed, strikeAt } from '../../simulator/allreduce-scenario.ts'
@@ -181,14 +181,14 @@ function violationOf(run: () => void): string {
 
 test('planted bug: a reducer that sums in the order of arrival is caught', () => {
   const swarm = calmSwarm(7, {
-    reduce: (codec, length, inputs) => reducePart(codec, length, [...inputs].reverse()),
+    sum: (codec, length, inputs) => sumRow(codec, length, [...inputs].reverse()),
   })
   expect(violationOf(() => swarm.found())).toContain('is not the weighted mean')
 })
 
 test('planted bug: a reducer that forgets the weights is caught', () => {
   const forget = (inputs: readonly ReductionInput[]) => inputs.map(({ bytes }) => ({ bytes, weight: 1 }))
-  const swarm = calmSwarm(8, { reduce: (codec, length, inputs) => reducePart(codec, length, forget(inputs)) })
+  const swarm = calmSwarm(8, { sum: (codec, length, inputs) => sumRow(codec, length, forget(inputs)) })
   expect(violationOf(() => swarm.found())).toContain('is not the weighted mean')
 })
 

@@ -5,11 +5,14 @@ import { expect, test } from 'vitest'
 import { defaultTiming, type Effect, type Event } from '../../../protocols/allreduce/events.ts'
 import { AllreduceMachine } from '../../../protocols/allreduce/machine.ts'
 import { resultIdentity } from '../../../protocols/allreduce/parts.ts'
-import { type Plan, planIdentity } from '../../../protocols/allreduce/plan.ts'
+import type { Plan } from '../../../protocols/allreduce/plan.ts'
+import { planIdentity } from '../../../protocols/allreduce/plan-codec.ts'
 import { sealIdentity } from '../../../protocols/allreduce/seal.ts'
 import { codecFor } from '../../../protocols/wire/codecs/index.ts'
 
 const f32 = codecFor('f32')
+
+const unmeasured = { bandwidth: undefined, place: undefined }
 
 const hash = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex')
 
@@ -45,11 +48,12 @@ test('a linked peer that invents plan, electorate, vote and result decides nothi
   const plan: Plan = {
     round: 5,
     root: 'invented',
-    electorate: ['liar'],
-    contributors: [{ peer: 'liar', weight: 1, commit: '00'.repeat(32) }],
+    seats: 1,
+    council: ['liar'],
+    contributors: [{ peer: 'liar', seat: 0, weight: 1, commit: '00'.repeat(32), ...unmeasured }],
     receivers: [],
     followers: [],
-    shares: [{ reducer: 'liar', firstPart: 0, partCount: 1 }],
+    shares: [{ reducers: ['liar'], firstPart: 0, partCount: 1 }],
   }
   const planId = hash(planIdentity(plan))
   const result = {
@@ -62,7 +66,7 @@ test('a linked peer that invents plan, electorate, vote and result decides nothi
     bytes: f32.encode(Float32Array.from([9, 9, 9, 9])),
   } as const
   const digest = hash(resultIdentity(result))
-  const seal = { digests: [digest], members: ['liar'] }
+  const seal = { digests: [digest], absent: [] }
   const ballot = { attempt: 0, leader: 'liar' }
   say({ kind: 'Accepted', round: 5, ballot, sealDigest: hash(sealIdentity(planId, seal)) }, 2)
   say({ kind: 'SealValue', round: 5, plan, ...seal }, 3)

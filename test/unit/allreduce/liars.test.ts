@@ -8,6 +8,8 @@ import { founded, isKind, onTable, Table } from './table.ts'
 
 const f32 = codecFor('f32')
 
+const unmeasured = { bandwidth: undefined, place: undefined }
+
 describe('liars', () => {
   /** Everything is committed to and planned; parts lie on the table. `liar` contributes, `victim` reduces. */
   function inReduction() {
@@ -61,13 +63,13 @@ describe('liars', () => {
 
   const ballot = { attempt: 0, leader: 'a' }
   const planId = '00'.repeat(32)
-  const plan = { round: 1, root: 'first', electorate: ['a', 'b', 'c'], receivers: [], followers: [] }
+  const plan = { round: 1, root: 'first', seats: 3, council: ['a', 'b', 'c'], receivers: [], followers: [] }
   const ownPlan = {
     ...plan,
-    contributors: [{ peer: 'x', weight: 1, commit: planId }],
-    shares: [{ reducer: 'x', firstPart: 0, partCount: 3 }],
+    contributors: [{ peer: 'x', seat: 3, weight: 1, commit: planId, ...unmeasured }],
+    shares: [{ reducers: ['x'], firstPart: 0, partCount: 3 }],
   }
-  const standing = { round: 1, root: 'first', incarnation: 1, isVoter: true }
+  const standing = { round: 1, root: 'first', incarnation: 1, isVoter: true, ...unmeasured }
   const refusals: [string, Message, string][] = [
     [
       'a plan by a peer that does not lead',
@@ -88,12 +90,12 @@ describe('liars', () => {
     ['a Prepare in the name of another', { kind: 'Prepare', round: 1, ballot }, 'another leader'],
     [
       'a commit that does not name every part',
-      { kind: 'Commit', ...standing, weight: 1, bandwidth: undefined, digests: [] },
+      { kind: 'Commit', ...standing, weight: 1, digests: [] },
       'every part',
     ],
     [
       'a seal that nobody voted for',
-      { kind: 'SealValue', round: 1, plan: ownPlan, digests: [planId, planId, planId], members: ['x'] },
+      { kind: 'SealValue', round: 1, plan: ownPlan, digests: [planId, planId, planId], absent: [] },
       'nobody voted for',
     ],
   ]
@@ -132,9 +134,9 @@ describe('liars', () => {
       Message,
       { kind: 'Seal' }
     >
-    table.hand(leader, other, { ...itsPlan, plan: { ...itsPlan.plan, followers: ['zz'] } })
+    table.hand(leader, other, { ...itsPlan, plan: { ...itsPlan.plan, followers: [{ peer: 'zz', seat: 3 }] } })
     expect(table.effects('Refused', other).at(-1)?.reason).toContain('two plans in one ballot')
-    table.hand(leader, other, { ...itsSeal, members: [leader] })
+    table.hand(leader, other, { ...itsSeal, absent: [leader] })
     expect(table.effects('Refused', other).at(-1)?.reason).toContain('two seals in one ballot')
   })
 
@@ -154,7 +156,8 @@ describe('liars', () => {
 
   test('a message from a peer without a link is refused', () => {
     const { table } = founded()
-    table.hand('stranger', 'a', { kind: 'Hold', round: 1, root: 'first', incarnation: 1, isVoter: true })
+    const hold = { round: 1, root: 'first', incarnation: 1, isVoter: true, ...unmeasured }
+    table.hand('stranger', 'a', { kind: 'Hold', ...hold })
     expect(table.effects('Refused', 'a').at(-1)).toEqual({
       kind: 'Refused',
       peer: 'stranger',

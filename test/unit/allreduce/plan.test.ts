@@ -1,27 +1,40 @@
 import { expect, test } from 'vitest'
+import { Grid, seatAt } from '../../../protocols/allreduce/grid.ts'
 import {
+  type Contributor,
+  finisherOf,
   type Plan,
   partCountOf,
   planFault,
-  planIdentity,
-  reducerOf,
+  reducersOf,
   sendingOrder,
-  shareOut,
 } from '../../../protocols/allreduce/plan.ts'
+import { planIdentity } from '../../../protocols/allreduce/plan-codec.ts'
 import { sealFault } from '../../../protocols/allreduce/seal.ts'
+import { shareOut } from '../../../protocols/allreduce/share-out.ts'
 
 const commit = 'ab'.repeat(32)
 
-function planOf(peers: string[], partCount: number): Plan {
-  const committers = peers.map((peer) => ({ peer, weight: 1, commit, bandwidth: undefined }))
+/** A contributor of unit weight; `bandwidth` undefined: not measured. */
+function contributor(peer: string, seat: number, bandwidth?: number): Contributor {
+  return { peer, seat, weight: 1, commit, bandwidth, place: undefined }
+}
+
+/** Everybody of an electorate of `peers` contributes. */
+function planOf(peers: readonly string[], partCount: number, bandwidths: readonly number[] = []): Plan {
+  const contributors = peers.map((peer, seat) => contributor(peer, seat, bandwidths[seat]))
+  const receivers = [
+    { peer: 'x', seat: peers.length, incarnation: 7, bandwidth: undefined, place: undefined },
+  ]
   return {
     round: 3,
     root: 'root',
-    electorate: peers,
-    contributors: committers.map(({ peer, weight }) => ({ peer, weight, commit })),
-    receivers: [{ peer: 'x', incarnation: 7 }],
-    followers: ['y'],
-    shares: shareOut(partCount, committers),
+    seats: peers.length,
+    council: peers.slice(0, 31),
+    contributors,
+    receivers,
+    followers: [{ peer: 'y', seat: peers.length + 1 }],
+    shares: shareOut(partCount, peers.length, { contributors, receivers }),
   }
 }
 
@@ -30,44 +43,78 @@ test('every part has one reducer, and no reducer more than twice its fair share'
   expect(planFault(plan, 22)).toBeUndefined()
   const counts = new Map<string, number>()
   for (let part = 0; part < 22; part++) {
-    const reducer = reducerOf(plan, part)!
+    const reducer = finisherOf(plan, part)!
+    expect(reducersOf(plan, part)).toEqual([reducer])
     counts.set(reducer, (counts.get(reducer) ?? 0) + 1)
   }
   expect([...counts.values()].reduce((sum, count) => sum + count, 0)).toBe(22)
   expect(Math.max(...counts.values())).toBeLessThanOrEqual(11)
-  expect(reducerOf(plan, 22)).toBeUndefined()
+  expect(finisherOf(plan, 22)).toBeUndefined()
 })
 
 test('a contributor sends every part once, and starts with its own share, then one of each in turn', () => {
   const plan = planOf(['a', 'b', 'c'], 9)
   for (const index of [0, 1, 2]) {
     const order = sendingOrder(plan, index)
-    expect(order.map(({ part }) => part).sort((x, y) => x - y)).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8])
-    expect(order.slice(0, 3).map(({ reducer }) => reducer)[0]).toBe(plan.shares[index]!.reducer)
-    expect(new Set(order.slice(0, 3).map(({ reducer }) => reducer)).size).toBe(3)
-    for (const { part, reducer } of order) expect(reducerOf(plan, part)).toBe(reducer)
+    expect([...order].sort((x, y) => x - y)).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8])
+    expect(finisherOf(plan, order[0]!)).toBe(['a', 'b', 'c'][index])
+    expect(new Set(order.slice(0, 3).map((part) => finisherOf(plan, part))).size).toBe(3)
   }
 })
 
 test('a peer that cannot reduce gets no share, and when nobody can all share alike', () => {
-  const committer = (peer: string, bandwidth: number) => ({ peer, weight: 1, commit, bandwidth })
-  const shares = shareOut(8, [committer('a', 1), committer('b', 0), committer('c', 1)])
-  expect(shares.map(({ reducer }) => reducer)).toEqual(['a', 'c'])
-  expect(shareOut(4, [committer('a', 0), committer('b', 0)]).map(({ partCount }) => partCount)).toEqual([
-    2, 2,
-  ])
+  const shares = (bandwidths: number[]) =>
+    planOf(['a', 'b', 'c'].slice(0, bandwidths.length), 8, bandwidths).shares
+  expect(shares([1, 0, 1]).map(({ reducers }) => reducers)).toEqual([['a'], ['c']])
+  expect(shares([0, 0]).map(({ partCount }) => partCount)).toEqual([4, 4])
+})
+
+test('in a grid each column sums its parts in every row, and the rows take turns to finish them', () => {
+  const peers = Array.from({ length: 37 }, (_, i) => `p${String(i).padStart(2, '0')}`)
+  const plan = planOf(peers, 12)
+  const grid = new Grid('root', peers)
+  expect(planFault(plan, 12)).toBeUndefined()
+  for (let part = 0; part < 12; part++) {
+    const columns = reducersOf(plan, part).map((peer) => grid.columnOf(peer))
+    expect(columns).toEqual(Array(6).fill(columns[0]))
+    expect(reducersOf(plan, part).map((peer) => grid.rowOf(peer))).toEqual([0, 1, 2, 3, 4, 5])
+  }
+  const finished = Array.from({ length: 12 }, (_, part) => finisherOf(plan, part)!)
+  expect(new Set(finished).size).toBe(12)
+})
+
+test('for a peer of a column that is gone or cannot be dialled, another of its row stands in', () => {
+  const peers = Array.from({ length: 37 }, (_, i) => `p${String(i).padStart(2, '0')}`)
+  const whole = planOf(peers, 12)
+  const gone = seatAt(2, 3, 37)
+  const unreachable = seatAt(0, 1, 37)
+  const contributors = whole.contributors
+    .filter(({ seat }) => seat !== gone)
+    .map((entry) => (entry.seat === unreachable ? { ...entry, bandwidth: 0 } : entry))
+  const plan = { ...whole, contributors, shares: shareOut(12, 37, { contributors, receivers: [] }) }
+  expect(planFault(plan, 12)).toBeUndefined()
+  const reducers = plan.shares.flatMap((share) => share.reducers)
+  expect(reducers).not.toContain(peers[gone])
+  expect(reducers).not.toContain(peers[unreachable])
+  // Row 0 has a seventh peer that sits in no column.
+  expect(plan.shares[1]!.reducers[0]).toBe(peers[6])
 })
 
 const good = planOf(['a', 'b'], 4)
 
 test.each<[string, Plan]>([
   ['no contributors', { ...good, contributors: [] }],
-  ['a contributor without weight', { ...good, contributors: [{ peer: 'a', weight: 0, commit }] }],
-  ['a list is not sorted', { ...good, contributors: [...good.contributors].reverse() }],
-  ['a list is not sorted or names a peer twice', { ...good, electorate: ['a', 'a'] }],
-  ['a peer in two lists', { ...good, followers: ['a'] }],
+  ['a contributor without weight', { ...good, contributors: [{ ...contributor('a', 0), weight: 0 }] }],
+  ['a list that is not by seat', { ...good, contributors: [...good.contributors].reverse() }],
+  ['a council that is not sorted', { ...good, council: ['a', 'a'] }],
+  ['a peer in two places', { ...good, followers: [{ peer: 'a', seat: 9 }] }],
+  ['two peers in one seat', { ...good, followers: [{ peer: 'y', seat: 2 }] }],
   ['shares that do not follow', { ...good, shares: [good.shares[0]!, { ...good.shares[1]!, firstPart: 1 }] }],
-  ['shares that do not follow', { ...good, shares: [{ reducer: 'stranger', firstPart: 0, partCount: 4 }] }],
+  ['a share without reducers', { ...good, shares: [{ reducers: [''], firstPart: 0, partCount: 4 }] }],
+  [
+    'a reducer that is not of its row',
+    { ...good, shares: [{ reducers: ['stranger'], firstPart: 0, partCount: 4 }] },
+  ],
   ['shares of 2 parts for 4', { ...good, shares: [good.shares[0]!] }],
 ])('a plan with %s is refused', (fault, plan) => {
   expect(planFault(plan, 4)).toContain(fault)
@@ -75,23 +122,28 @@ test.each<[string, Plan]>([
 
 test('the identity of a plan covers every field', () => {
   const identity = planIdentity(good).join()
+  const [first, second] = good.contributors as [Contributor, Contributor]
   const changed: Partial<Plan>[] = [
     { round: 4 },
     { root: 'other' },
-    { electorate: ['a'] },
-    { contributors: good.contributors.map((contributor) => ({ ...contributor, weight: 2 })) },
-    { receivers: [{ peer: 'x', incarnation: 8 }] },
+    { seats: 3 },
+    { council: ['a'] },
+    { contributors: [{ ...first, weight: 2 }, second] },
+    { contributors: [{ ...first, commit: 'cd'.repeat(32) }, second] },
+    { contributors: [{ ...first, bandwidth: 5 }, second] },
+    { contributors: [{ ...first, place: [0, 1] }, second] },
+    { receivers: good.receivers.map((receiver) => ({ ...receiver, incarnation: 8 })) },
     { followers: [] },
-    { shares: [{ reducer: 'a', firstPart: 0, partCount: 4 }] },
+    { shares: [{ reducers: ['a'], firstPart: 0, partCount: 4 }] },
   ]
   for (const change of changed) expect(planIdentity({ ...good, ...change }).join()).not.toBe(identity)
   expect(partCountOf(good)).toBe(4)
 })
 
-test('a seal names every part, and only peers of its plan as members', () => {
+test('a seal names every part, and as gone only peers of its plan, and not all', () => {
   const digests = Array.from({ length: 4 }, () => commit)
-  expect(sealFault(good, { digests, members: ['a', 'x'] })).toBeUndefined()
-  expect(sealFault(good, { digests: digests.slice(1), members: ['a'] })).toContain('every part')
-  for (const members of [[], ['y'], ['x', 'a'], ['a', 'a']])
-    expect(sealFault(good, { digests, members })).toContain('wrong members')
+  expect(sealFault(good, { digests, absent: ['a', 'x'] })).toBeUndefined()
+  expect(sealFault(good, { digests: digests.slice(1), absent: [] })).toContain('every part')
+  for (const absent of [['y'], ['x', 'a'], ['a', 'a'], ['a', 'b', 'x']])
+    expect(sealFault(good, { digests, absent })).toContain('wrong peers as gone')
 })

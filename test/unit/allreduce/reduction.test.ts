@@ -6,7 +6,14 @@ import {
   partLength,
   partOf,
 } from '../../../protocols/allreduce/parts.ts'
-import { decodePart, reducePart } from '../../../protocols/allreduce/reduction.ts'
+import {
+  decodePart,
+  decodeSum,
+  encodeSum,
+  finishPart,
+  type ReductionInput,
+  sumRow,
+} from '../../../protocols/allreduce/reduction.ts'
 import { codecFor } from '../../../protocols/wire/codecs/index.ts'
 
 const f32 = codecFor('f32')
@@ -14,11 +21,24 @@ const int8 = codecFor('int8')
 
 const part = (...values: number[]) => f32.encode(Float32Array.from(values))
 
-function meanOf(inputs: { bytes: Uint8Array; weight: number }[], length: number): number[] {
-  const reduction = reducePart(f32, length, inputs)
+function rowSum(inputs: readonly ReductionInput[], length: number, codec = f32): Float32Array {
+  const reduction = sumRow(codec, length, inputs)
   if (reduction.kind === 'invalid') throw new Error(`invalid: ${reduction.inputs}`)
+  return reduction.sum
+}
+
+/** The mean over rows of `inputs`. */
+function meanOf(rows: readonly (readonly ReductionInput[])[], length: number): number[] {
+  const weight = rows.flat().reduce((sum, input) => sum + input.weight, 0)
   const values = new Float32Array(length)
-  f32.decode(reduction.bytes, values)
+  f32.decode(
+    finishPart(
+      f32,
+      rows.map((inputs) => rowSum(inputs, length)),
+      weight,
+    ),
+    values,
+  )
   return [...values]
 }
 
@@ -27,19 +47,34 @@ test('the mean is weighted by samples', () => {
     { bytes: part(1, -2, 0), weight: 1 },
     { bytes: part(4, 2, 8), weight: 3 },
   ]
-  expect(meanOf(inputs, 3)).toEqual([3.25, 1, 6])
+  expect(meanOf([inputs], 3)).toEqual([3.25, 1, 6])
 })
 
 test('the sum is rounded to f32 in the order given, so another order is another result', () => {
   const tiny = 2 ** -25
   const inputsOf = (values: number[]) => values.map((value) => ({ bytes: part(value), weight: 1 }))
-  expect(meanOf(inputsOf([1, tiny, tiny, -1]), 1)).toEqual([0]) // the small ones are lost against the 1
-  expect(meanOf(inputsOf([1, -1, tiny, tiny]), 1)).toEqual([tiny / 2])
+  expect(meanOf([inputsOf([1, tiny, tiny, -1])], 1)).toEqual([0]) // the small ones are lost against the 1
+  expect(meanOf([inputsOf([1, -1, tiny, tiny])], 1)).toEqual([tiny / 2])
+})
+
+test('rows are summed in their order, each by itself: the grid is part of what the mean is', () => {
+  const inputs = [1, 2 ** -24, 2 ** -24].map((value) => ({ bytes: part(value), weight: 1 }))
+  const [first, ...others] = inputs
+  expect(meanOf([inputs], 1)).toEqual([Math.fround(1 / 3)])
+  expect(meanOf([[first!], others], 1)).toEqual([Math.fround((1 + 2 ** -23) / 3)])
+})
+
+test('a sum travels as f32, and one that no updates can add up to is refused', () => {
+  const sum = Float32Array.of(1.5, -3e37)
+  expect(decodeSum(encodeSum(sum), 2)).toEqual(sum)
+  expect(decodeSum(encodeSum(sum), 3)).toBeUndefined()
+  for (const value of [Number.NaN, Number.POSITIVE_INFINITY, 2e38])
+    expect(decodeSum(encodeSum(Float32Array.of(0, value)), 2)).toBeUndefined()
 })
 
 test('inputs that are no part are named, and nothing is reduced', () => {
   const inputs = [part(1, 2), part(1e26, 0), part(1), new Uint8Array(8).fill(255)]
-  const reduction = reducePart(
+  const reduction = sumRow(
     f32,
     2,
     inputs.map((bytes) => ({ bytes, weight: 1 })),
@@ -47,9 +82,9 @@ test('inputs that are no part are named, and nothing is reduced', () => {
   expect(reduction).toEqual({ kind: 'invalid', inputs: [1, 2, 3] })
 })
 
-test('a full row of the largest updates with the largest weights does not overflow', () => {
-  const inputs = Array.from({ length: 32 }, () => ({ bytes: part(1e25, -1e25), weight: 1e9 }))
-  const [high, low] = meanOf(inputs, 2)
+test('the largest run of the largest updates with the largest weights does not overflow', () => {
+  const row = Array.from({ length: 100 }, () => ({ bytes: part(1e25, -1e25), weight: 1e9 }))
+  const [high, low] = meanOf(Array(100).fill(row), 2)
   expect(high! / 1e25).toBeCloseTo(1, 5)
   expect(low! / 1e25).toBeCloseTo(-1, 5)
 })
@@ -57,13 +92,16 @@ test('a full row of the largest updates with the largest weights does not overfl
 test('int8 inputs are averaged as the values they decode to', () => {
   const values = Float32Array.from({ length: 300 }, (_, i) => Math.sin(i))
   const bytes = int8.encode(values)
-  const reduction = reducePart(int8, 300, [
-    { bytes, weight: 2 },
-    { bytes, weight: 5 },
-  ])
-  if (reduction.kind === 'invalid') throw new Error('invalid')
+  const sum = rowSum(
+    [
+      { bytes, weight: 2 },
+      { bytes, weight: 5 },
+    ],
+    300,
+    int8,
+  )
   const mean = new Float32Array(300)
-  expect(decodePart(int8, reduction.bytes, mean)).toBe(true)
+  expect(decodePart(int8, finishPart(int8, [sum], 7), mean)).toBe(true)
   const errors = mean.map((value, i) => Math.abs(value - values[i]!))
   expect(Math.max(...errors)).toBeLessThan(1 / 127 + 1e-6)
 })

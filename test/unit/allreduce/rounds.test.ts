@@ -67,8 +67,8 @@ test('a reducer that dies costs nothing but its unfinished part, and its own upd
   const leader = leaderOrder(base.root, base.electorate)[0]!
   table.deal(isKind('Part'))
   const { plan } = sentIn(table, 1, 'Plan')
-  const victim = plan.shares.map(({ reducer }) => reducer).find((peer) => peer !== leader)!
-  const share = plan.shares.find(({ reducer }) => reducer === victim)!
+  const victim = plan.shares.map(({ reducers }) => reducers[0]!).find((peer) => peer !== leader)!
+  const share = plan.shares.find(({ reducers }) => reducers[0] === victim)!
   table.deal(({ message, to }) => message.kind === 'Part' && to === victim)
   table.cards.length = 0
   table.remove(victim)
@@ -173,7 +173,7 @@ test('a part that comes while its mean is being computed is not counted', () => 
   for (const peer of ['a', 'b', 'c']) table.update(peer, base, 1)
   table.deal(isKind('Part'))
   const { plan } = sentIn(table, 1, 'Plan')
-  const [victim, late] = plan.shares.map(({ reducer }) => reducer) as [string, string]
+  const [victim, late] = plan.shares.map(({ reducers }) => reducers[0]) as [string, string]
   const lost = onTable(table, 'Part').filter(({ from, to }) => from === late && to === victim)
   table.holdReductions = true
   table.step(victim, { kind: 'LinkDown', peer: late })

@@ -9,7 +9,7 @@ import { toHex } from '../../../protocols/allreduce/fields.ts'
 import { inspect } from '../../../protocols/allreduce/inspection.ts'
 import { AllreduceMachine } from '../../../protocols/allreduce/machine.ts'
 import { encodeParts, partLength, resultIdentity } from '../../../protocols/allreduce/parts.ts'
-import { reducePart } from '../../../protocols/allreduce/reduction.ts'
+import { finishPart, sumRow } from '../../../protocols/allreduce/reduction.ts'
 import type { Message } from '../../../protocols/allreduce/vocabulary.ts'
 import { codecFor } from '../../../protocols/wire/codecs/index.ts'
 
@@ -62,6 +62,7 @@ export class Table {
       this.#effects.push({ peer, effect })
       if (effect.kind === 'Send') this.cards.push({ from: peer, to: effect.to, message: effect.message })
       if (effect.kind === 'Reduce') this.#held.push(() => this.#reduce(peer, effect))
+      if (effect.kind === 'Finish') this.#finish(peer, effect)
     }
     if (!this.holdReductions) this.releaseReductions()
   }
@@ -79,7 +80,7 @@ export class Table {
   ): void {
     const parts = encodeParts(new Float32Array(partition.elements).fill(value), partition, f32)
     const digests = parts.map(hash)
-    this.step(peer, { kind: 'UpdateReady', base, weight, bandwidth: undefined, parts, digests })
+    this.step(peer, { kind: 'UpdateReady', base, weight, parts, digests })
   }
 
   /** Hands `message` to `to` as if `from` had sent it. */
@@ -129,15 +130,15 @@ export class Table {
     })
   }
 
-  #reduce(peer: string, { round, planId, part, inputs, bitmap, weight }: Of<'Reduce'>): void {
-    const reduction = reducePart(f32, partLength(partition, part), inputs)
-    if (reduction.kind === 'invalid') {
-      this.step(peer, { kind: 'PartReduced', round, planId, part, outcome: reduction })
-      return
-    }
-    const { bytes } = reduction
+  #reduce(peer: string, { round, planId, part, inputs }: Of<'Reduce'>): void {
+    const outcome = sumRow(f32, partLength(partition, part), inputs)
+    this.step(peer, { kind: 'PartReduced', round, planId, part, outcome })
+  }
+
+  #finish(peer: string, { round, planId, part, sums, bitmap, weight }: Of<'Finish'>): void {
+    const bytes = finishPart(f32, sums, weight)
     const digest = hash(resultIdentity({ planId, part, weight, bitmap, bytes }))
-    this.step(peer, { kind: 'PartReduced', round, planId, part, outcome: { kind: 'reduced', bytes, digest } })
+    this.step(peer, { kind: 'PartFinished', round, planId, part, bytes, digest })
   }
 }
 

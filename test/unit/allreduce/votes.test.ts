@@ -72,7 +72,7 @@ test('a later leader proposes again what may have been decided', () => {
   expect(again[0]).toMatchObject({
     planId: seals.at(-1)!.planId,
     digests: seals.at(-1)!.digests,
-    members: seals.at(-1)!.members,
+    absent: seals.at(-1)!.absent,
   })
   for (const peer of [second, third]) expect(table.committed(peer, 1)).toEqual(Array(6).fill(1))
 })

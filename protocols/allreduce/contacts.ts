@@ -1,0 +1,94 @@
+/**
+ * With whom a peer is linked: every link costs a tab memory, so there are only those that a round needs.
+ *
+ *     a small run            everybody with everybody
+ *     member of a grid       its row, its column, its fellow councillors; the plan's reducers that it hands sums to; its guests
+ *     guest with the state   the row that its id draws
+ *     guest without          a few members, drawn by its id
+ *
+ * Both ends of a link come to it by themselves, since a guest and the members draw the same lots from what gossip tells them.
+ */
+
+import { rowPeersMax } from '../core/limits.ts'
+import { seedFrom } from '../core/random.ts'
+import { compareText, leaderOrder } from './electorate.ts'
+import type { Grid } from './grid.ts'
+import { finisherOf, type Plan, partCountOf, reducersOf, rowOfPeer } from './plan.ts'
+
+/** A run of which no more peers are known is a full mesh: one row and as many newcomers. */
+const meshPeersMax = 2 * rowPeersMax
+
+/** Guests of one member: as many as its row could have been larger by. The others wait for a round with other lots. */
+const guestsMax = rowPeersMax
+
+/** Members that a guest without a state listens to: enough that some stay. */
+const hostsPerGuest = 8
+
+export interface Surroundings {
+  self: string
+  /** Root of the state that this peer holds, and its grid; undefined without one. */
+  root: string | undefined
+  grid: Grid
+  plan: Plan | undefined
+  /** All peers of the run that are known, without this one. */
+  known: readonly string[]
+}
+
+/** The peers that this one is to be linked with, sorted. */
+export function contactsOf(surroundings: Surroundings): string[] {
+  const { self, root, grid, known } = surroundings
+  if (grid.rowCount === 1 && known.length < meshPeersMax) return [...known].sort(compareText)
+  const wanted = new Set<string>()
+  if (grid.electorate.length === 0) {
+    for (const peer of beginners(surroundings)) wanted.add(peer)
+  } else if (!grid.isMember(self)) {
+    for (const peer of grid.row(drawnRow(grid, self))) wanted.add(peer)
+  } else {
+    for (const peer of grid.rowCount === 1 ? grid.electorate : grid.matesOf(self)) wanted.add(peer)
+    for (const peer of partnersIn(surroundings)) wanted.add(peer)
+    for (const peer of guestsOf(root!, grid, self, known)) wanted.add(peer)
+  }
+  wanted.delete(self)
+  return [...wanted].sort(compareText)
+}
+
+/** Nobody agreed on anything yet, or nobody told this peer: the first by lot, and the members that its own lot draws. */
+function beginners({ self, known }: Surroundings): string[] {
+  const inTurn = leaderOrder('founders', [self, ...known])
+  const founders = inTurn.slice(0, rowPeersMax)
+  return founders.includes(self) ? inTurn.slice(0, meshPeersMax) : [...founders, ...hostsOf(self, known)]
+}
+
+/** The row that is to take in a guest with the state. */
+function drawnRow(grid: Grid, guest: string): number {
+  return (seedFrom(guest, 'row') >>> 0) % grid.rowCount
+}
+
+/** The members that are to tell a guest without a state what goes on. */
+function hostsOf(guest: string, members: readonly string[]): string[] {
+  return leaderOrder(guest, members).slice(0, hostsPerGuest)
+}
+
+function guestsOf(root: string, grid: Grid, self: string, known: readonly string[]): string[] {
+  const guests = known.filter((peer) => !grid.isMember(peer))
+  const own = guests.filter((guest) => {
+    return drawnRow(grid, guest) === grid.rowOf(self) || hostsOf(guest, grid.electorate).includes(self)
+  })
+  return leaderOrder(root, own).slice(0, guestsMax)
+}
+
+/** Peers in other columns that stand in for one of this column, or this one for theirs. */
+function partnersIn({ self, plan }: Surroundings): string[] {
+  if (plan === undefined) return []
+  const row = rowOfPeer(plan, self)
+  if (row === undefined) return []
+  const partners = new Set<string>()
+  for (let part = 0; part < partCountOf(plan); part++) {
+    const reducers = reducersOf(plan, part)
+    if (reducers[row] !== self) continue
+    const finisher = finisherOf(plan, part)!
+    if (finisher !== self) partners.add(finisher)
+    else for (const reducer of reducers) if (reducer !== '') partners.add(reducer)
+  }
+  return [...partners]
+}

@@ -1,0 +1,46 @@
+/**
+ * The wire between simulated peers: every message is encoded and decoded as on a real link, but once for all its receivers,
+ * which are in one process here. Machines do not change what they receive, so they can share it.
+ */
+
+import { sha256 } from '@noble/hashes/sha2.js'
+import type { Inspection } from '../protocols/allreduce/events.ts'
+import { toHex } from '../protocols/allreduce/fields.ts'
+import { inspect } from '../protocols/allreduce/inspection.ts'
+import { decodeMessage, encodeMessage } from '../protocols/allreduce/messages.ts'
+import type { Partition } from '../protocols/allreduce/parts.ts'
+import type { Message } from '../protocols/allreduce/vocabulary.ts'
+import type { Codec } from '../protocols/wire/codecs/codec.ts'
+
+export interface Decoded {
+  message: Message
+  inspection: Inspection | undefined
+}
+
+export class SharedWire {
+  readonly #init: { partition: Partition; codec: Codec }
+  readonly #encoded = new WeakMap<Message, Uint8Array>()
+  readonly #decoded = new WeakMap<Uint8Array, Decoded>()
+
+  constructor(init: { partition: Partition; codec: Codec }) {
+    this.#init = init
+  }
+
+  encode(message: Message): Uint8Array {
+    const known = this.#encoded.get(message)
+    if (known !== undefined) return known
+    const bytes = encodeMessage(message)
+    this.#encoded.set(message, bytes)
+    return bytes
+  }
+
+  decode(bytes: Uint8Array): Decoded {
+    const known = this.#decoded.get(bytes)
+    if (known !== undefined) return known
+    const message = decodeMessage(bytes)
+    const hash = (data: Uint8Array): string => toHex(sha256(data))
+    const decoded = { message, inspection: inspect(message, { ...this.#init, hash }) }
+    this.#decoded.set(bytes, decoded)
+    return decoded
+  }
+}
