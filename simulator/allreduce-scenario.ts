@@ -4,14 +4,17 @@
  */
 
 import type { Message } from '../protocols/allreduce/vocabulary.ts'
+import { rowPeersMax } from '../protocols/core/limits.ts'
 import { type Random, seededRandom, seedFrom } from '../protocols/core/random.ts'
 import { AllreduceSwarm, type SwarmOptions } from './allreduce-swarm.ts'
 import { atMessage, duplicates, lossyLinks, partitionFor } from './faults.ts'
 
-/** Moments of a round at which a peer can die: who, at which message, as it is sent. */
-export const deadlyMoments: Readonly<
+type Moments = Readonly<
   Record<string, { kind: Message['kind']; victim: 'sender' | 'receiver'; occurrences: number }>
-> = {
+>
+
+/** Moments of a round at which a peer can die: who, at which message, as it is sent. */
+export const deadlyMoments: Moments = {
   'contributor as it commits': { kind: 'Commit', victim: 'sender', occurrences: 12 },
   'contributor in mid-update': { kind: 'Part', victim: 'sender', occurrences: 60 },
   'reducer before it reduces': { kind: 'Part', victim: 'receiver', occurrences: 20 },
@@ -23,6 +26,15 @@ export const deadlyMoments: Readonly<
   'voter as it accepts': { kind: 'Accepted', victim: 'sender', occurrences: 30 },
   'next leader as it prepares': { kind: 'Prepare', victim: 'sender', occurrences: 4 },
   'voter as it promises': { kind: 'Promise', victim: 'sender', occurrences: 4 },
+}
+
+/** Moments that there are only where several rows are. */
+export const deadlyGridMoments: Moments = {
+  'reporter as it reports': { kind: 'Roster', victim: 'sender', occurrences: 10 },
+  'row reducer as it hands in a sum': { kind: 'Sum', victim: 'sender', occurrences: 60 },
+  'finisher before it has every sum': { kind: 'Sum', victim: 'receiver', occurrences: 60 },
+  'councillor as it announces': { kind: 'Votes', victim: 'sender', occurrences: 30 },
+  'peer that passes on': { kind: 'Relay', victim: 'sender', occurrences: 200 },
 }
 
 /** Faults that come by the clock. */
@@ -119,14 +131,15 @@ function letLoose(swarm: AllreduceSwarm): void {
   const isOn = (probability: number): boolean => random.next() < probability
   if (isOn(0.4)) swarm.onAnyMessage(lossyLinks(random, 0.004 * random.next(), log))
   if (isOn(0.4)) swarm.onAnyMessage(duplicates(random, 0.1 * random.next(), log))
-  for (const moment of Object.keys(deadlyMoments)) if (isOn(0.25)) strikeAt(swarm, moment, random)
+  const moments = { ...deadlyMoments, ...(swarm.options.peers > rowPeersMax ? deadlyGridMoments : {}) }
+  for (const moment of Object.keys(moments)) if (isOn(0.25)) strikeAt(swarm, moment, random)
   const enabled = timedFaults.filter(() => isOn(0.4))
   if (enabled.length > 0) strikeLater(swarm, enabled, swarm.clock.now() + faultsMs)
 }
 
-/** Kills one peer at a moment of `deadlyMoments`, after a random number of its messages; it returns. */
+/** Kills one peer at a deadly moment, after a random number of its messages; it returns. */
 export function strikeAt(swarm: AllreduceSwarm, moment: string, random: Random): void {
-  const { kind, victim, occurrences } = deadlyMoments[moment]!
+  const { kind, victim, occurrences } = (deadlyMoments[moment] ?? deadlyGridMoments[moment])!
   swarm.onMessage(
     atMessage<Message>(
       moment,

@@ -36,6 +36,11 @@ export class Positions {
 
   /** What to fetch, if this peer, waiting in `base` where something last moved at `progressAtMs`, is behind. */
   judge(base: RoundBase, progressAtMs: number, nowMs: number, behindMs: number): Ahead | undefined {
+    if (!this.#isAnyoneElsewhere(base)) {
+      this.#laggingSinceMs = undefined
+      this.#strayingSinceMs = undefined
+      return undefined
+    }
     const ahead = this.#newestAfter(base.round)
     this.#laggingSinceMs = ahead && (this.#laggingSinceMs ?? nowMs)
     if (ahead !== undefined && this.#isMostBeyond(base.round + roundsKept)) return ahead
@@ -50,6 +55,13 @@ export class Positions {
   dueMs(progressAtMs: number, behindMs: number): number {
     const lagging = Math.max(this.#laggingSinceMs ?? Number.POSITIVE_INFINITY, progressAtMs)
     return Math.min(lagging, this.#strayingSinceMs ?? Number.POSITIVE_INFINITY) + behindMs
+  }
+
+  /** Asked at every event, and nearly always false. */
+  #isAnyoneElsewhere({ round, root }: RoundBase): boolean {
+    for (const position of this.#positions.values())
+      if (position.round > round || (position.round === round && position.root !== root)) return true
+    return false
   }
 
   /** The newest state after `round` that anybody holds. */

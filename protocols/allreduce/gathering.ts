@@ -35,7 +35,7 @@ export class Gathering implements Role {
   }
 
   advance(): void {
-    this.#look()
+    this.look()
     if (this.#session.nowMs >= this.#readyMs) this.#report()
   }
 
@@ -46,7 +46,6 @@ export class Gathering implements Role {
 
   /** The moment from which this peer, as leader, may freeze the plan; Infinity while others must be waited for. */
   freezeMs(): number {
-    this.#look() // a leader may just have given up the plan there was
     const { grid, startedAtMs } = this.#round
     if (grid.rowCount === 1) return this.#readyMs
     const { nowMs, init } = this.#session
@@ -89,7 +88,8 @@ export class Gathering implements Role {
     this.#session.send(peer, roster)
   }
 
-  #look(): void {
+  /** Looks at the row again: a leader calls it when it has just given up the plan there was. */
+  look(): void {
     const { base, plan } = this.#round
     this.#readyMs =
       base === undefined || plan !== undefined

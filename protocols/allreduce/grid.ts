@@ -9,8 +9,8 @@
  *     row 1        e f g h      parts are summed in the row, the rows' sums in the column
  *     row 2        i j k        rows differ by one seat at most; the column past the shortest row is not used
  *
- * The *council* decides the round (Paxos): everyone where there is one row, else `councilPeers` drawn by a hash of root and
- * peer. Who sits where in the next round is `seating.ts`; who is alive is the machine's business.
+ * The *council* decides the round (Paxos): everyone where there is one row, else a few from
+ * each row on average, drawn by a hash of root and peer, and never more than `councilPeers`. Who sits where in the next round is `seating.ts`; who is alive is the machine's business.
  */
 
 import { councilPeers, rowPeersMax } from '../core/limits.ts'
@@ -75,7 +75,7 @@ export class Grid {
     const eligible =
       this.rowCount === 1 ? electorate : electorate.filter((peer) => this.columnOf(peer) !== undefined)
     const drawn = leaderOrder(root, eligible)
-    this.council = this.rowCount === 1 ? drawn : drawn.slice(0, councilPeers)
+    this.council = this.rowCount === 1 ? drawn : drawn.slice(0, Math.min(councilPeers, 2 * this.rowCount + 1))
   }
 
   seatOf(peer: string): number | undefined {

@@ -166,6 +166,7 @@ export class Leading implements Role {
     if (known === undefined || !this.#canContinue(known.plan)) {
       lead.phase = 'gathering'
       this.#round.plan = undefined
+      this.#gathering.look()
       this.#freezeMs = this.#gathering.freezeMs()
       return
     }

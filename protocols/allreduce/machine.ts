@@ -255,10 +255,9 @@ export class AllreduceMachine implements Session {
     })
   }
 
+  /** What a peer gives concerns its row; all others were told that it holds the state. */
   #commit({ round }: Duties, commit: Commit): void {
-    const { weight: _weight, digests: _digests, ...standing } = commit
-    for (const peer of this.livePeers())
-      this.send(peer, this.#isOfRow(round, peer) ? commit : { ...standing, kind: 'Hold' })
+    for (const peer of this.livePeers()) if (this.#isOfRow(round, peer)) this.send(peer, commit)
     this.send(this.self, commit)
   }
 

@@ -9,13 +9,14 @@ import { seededRandom } from '../../../protocols/core/random.ts'
 
 const named = (count: number) => Array.from({ length: count }, (_, i) => `p${String(i).padStart(5, '0')}`)
 
-test('up to 32 peers are one row that all decide; from 33 on a council of 31 decides for a grid', () => {
+test('up to 32 peers are one row that all decide; from 33 on a council decides for a grid, of 31 at most', () => {
   expect(new Grid('root', named(32))).toMatchObject({ rowCount: 1, columnCount: 32 })
   expect([...new Grid('root', named(32)).council].sort()).toEqual(named(32))
   const grid = new Grid('root', named(33))
   expect(grid).toMatchObject({ rowCount: 6, columnCount: 5 })
-  expect(grid.council).toHaveLength(30) // those in the five columns that reach through all rows
-  expect(new Grid('root', named(100)).council).toHaveLength(31)
+  expect(grid.council).toHaveLength(13)
+  expect(grid.council.every((peer) => grid.columnOf(peer) !== undefined)).toBe(true)
+  expect(new Grid('root', named(1_000)).council).toHaveLength(31)
   expect(new Grid('other', named(100)).council).not.toEqual(new Grid('root', named(100)).council)
 })
 

@@ -1,0 +1,121 @@
+/**
+ * Rows and columns on the simulated network: 36 peers, six rows of six. What a lost peer costs is told by the mean's weight; what
+ * it does not cost is the round, nor a single bit of anybody's state.
+ */
+
+import { expect, test } from 'vitest'
+import type { CommittedRound } from '../../protocols/allreduce/events.ts'
+import { Grid } from '../../protocols/allreduce/grid.ts'
+import { finishPart, type ReductionInput, sumRow } from '../../protocols/allreduce/reduction.ts'
+import type { Message } from '../../protocols/allreduce/vocabulary.ts'
+import { deadlyGridMoments, drawGrid, strikeAt } from '../../simulator/allreduce-scenario.ts'
+import { AllreduceSwarm, type SwarmOptions } from '../../simulator/allreduce-swarm.ts'
+import { violationOf } from './violation.ts'
+
+/** 36 peers on a quick network, past the founding, which is one row's. */
+function grid(seed: number, overrides: Partial<SwarmOptions> = {}): AllreduceSwarm {
+  const swarm = new AllreduceSwarm({
+    ...drawGrid(seed),
+    peers: 36,
+    codec: 'f32',
+    partition: { elements: 24, partElements: 4 },
+    conditions: { delayMs: [5, 30], jitterMs: 5, bytesPerSecond: 1e6, detectMs: 200, reconnectMs: 500 },
+    trainingMs: 2_000,
+    slow: new Map(),
+    ...overrides,
+  })
+  swarm.found()
+  return swarm
+}
+
+/** Everybody commits one more round; returns what it came to. */
+function nextRound(swarm: AllreduceSwarm): CommittedRound {
+  const { round } = swarm
+  swarm.runUntil(() => swarm.live().every(({ base }) => (base?.round ?? 0) > round), 'a round', 120_000)
+  return swarm.outcomes.find((outcome) => outcome.round === round)!
+}
+
+const weightOf = ({ plan }: CommittedRound) => plan.contributors.reduce((sum, { weight }) => sum + weight, 0)
+
+test('all updates are in every part, over links with the own row, column and council alone', () => {
+  const swarm = grid(1)
+  for (let round = 0; round < 2; round++) nextRound(swarm) // who was late for the founding is a member by then
+  const outcome = nextRound(swarm)
+  expect(outcome.plan.contributors).toHaveLength(36)
+  expect(outcome.parts.map(({ weight }) => weight)).toEqual(Array(6).fill(weightOf(outcome)))
+  expect(outcome.complete).toHaveLength(36)
+  expect(swarm.live().flatMap(({ seen }) => seen.refused)).toEqual([])
+  const base = swarm.live()[0]!.base!
+  const layout = new Grid(base.root, base.electorate)
+  nextRound(swarm)
+  for (const a of swarm.live()) {
+    const linked = swarm.live().filter((b) => a !== b && swarm.network.isLinked(a.id, b.id))
+    expect(linked.length).toBeLessThan(36 - 1)
+    if (!layout.council.includes(a.id)) expect(linked.length).toBeLessThanOrEqual(2 * (5 + 5))
+  }
+})
+
+test('a row reducer that dies takes its row out of its parts, and the weight says so', () => {
+  const swarm = grid(2)
+  nextRound(swarm)
+  let struck: { victim: string; part: number } | undefined
+  swarm.onMessage((from, _to, message: Message) => {
+    if (message.kind === 'Sum' && struck === undefined && swarm.crash(from))
+      struck = { victim: from, part: message.part }
+    return 'pass'
+  })
+  swarm.runUntil(() => struck !== undefined, 'the strike', 60_000)
+  const outcome = nextRound(swarm)
+  const { victim, part } = struck!
+  const row = outcome.plan.contributors.filter(({ seat }) => {
+    const seatOfVictim = outcome.plan.contributors.find(({ peer }) => peer === victim)!.seat
+    return Math.floor(seat / 6) === Math.floor(seatOfVictim / 6)
+  })
+  const lost = row.reduce((sum, { weight }) => sum + weight, 0)
+  expect(outcome.parts[part]!.weight).toBe(weightOf(outcome) - lost)
+  expect(outcome.parts.filter(({ weight }) => weight === weightOf(outcome)).length).toBeGreaterThan(0)
+})
+
+test.each(Object.keys(deadlyGridMoments))(
+  'a %s dies, and the others end the round and the next ones',
+  (moment) => {
+    const swarm = grid(3)
+    strikeAt(swarm, moment, swarm.random)
+    for (let round = 0; round < 4 && swarm.log.count(moment) === 0; round++) nextRound(swarm)
+    expect(swarm.log.count(moment)).toBe(1)
+    nextRound(swarm)
+    nextRound(swarm)
+  },
+)
+
+test('a side with less than half of the peers commits nothing, the other goes on, and they are one again', () => {
+  const swarm = grid(4)
+  const base = swarm.live()[0]!.base!
+  const { council } = new Grid(base.root, base.electorate)
+  const outsiders = base.electorate.filter((peer) => !council.includes(peer))
+  const minority = [...council.slice(0, 3), ...outsiders.slice(0, 9)]
+  swarm.network.partition([minority, base.electorate.filter((peer) => !minority.includes(peer))])
+  swarm.runFor(30_000)
+  const rounds = new Map(swarm.live().map((peer) => [peer.id, peer.base?.round ?? -1]))
+  for (const peer of minority) expect(rounds.get(peer)).toBeLessThanOrEqual(base.round + 1)
+  expect(Math.max(...rounds.values())).toBeGreaterThan(base.round + 3)
+  swarm.recover(2)
+})
+
+test('planted bug: a finisher that adds the rows in another order is caught', () => {
+  const finish: typeof finishPart = (codec, sums, weight) => finishPart(codec, [...sums].reverse(), weight)
+  expect(violationOf(() => nextRound(grid(5, { finish })))).toContain('is not the weighted mean')
+})
+
+test('planted bug: a row that forgets the weights is caught', () => {
+  const forget = (inputs: readonly ReductionInput[]) => inputs.map(({ bytes }) => ({ bytes, weight: 1 }))
+  const sum: typeof sumRow = (codec, length, inputs) =>
+    sumRow(codec, length, inputs.length > 6 ? inputs : forget(inputs)) // the founding row is longer
+  expect(violationOf(() => nextRound(grid(6, { sum })))).toContain('is not the weighted mean')
+})
+
+test('planted bug: a finisher that counts a row twice is caught', () => {
+  const finish: typeof finishPart = (codec, sums, weight) =>
+    finishPart(codec, sums.length > 1 ? [...sums, sums[0]!] : sums, weight)
+  expect(violationOf(() => nextRound(grid(7, { finish })))).toContain('is not the weighted mean')
+})
