@@ -170,12 +170,16 @@ test('a newcomer follows the rounds while it has no state, receives one, and giv
   expect(followed[0]!.electorate).toEqual(first[0]!.electorate)
   stop()
 
+  // A word from the newcomer can come just after the plan: then it is a follower of that round, and a receiver of the next.
   const signal = AbortSignal.timeout(60_000)
-  const base = next(first[0]!)
-  const receiving = newcomer.run.receive(base, { signal })
-  const second = await Promise.all(members.map((peer, index) => average(peer, index + 1, base)))
-  const received = committed(await receiving)
-  expect(isSame(received.average, committed(second[0]!).average)).toBe(true)
+  let received = first[0]!
+  for (let round = 1; round <= 2 && !received.electorate.includes(newcomer.id); round++) {
+    const base = next(received)
+    const receiving = newcomer.run.receive(base, { signal })
+    const given = await Promise.all(members.map((peer, index) => average(peer, index + 1, base)))
+    received = committed(await receiving)
+    expect(isSame(received.average, committed(given[0]!).average)).toBe(true)
+  }
   expect(received.electorate).toContain(newcomer.id)
 
   const third = await Promise.all(peers.map((peer, index) => average(peer, index, next(received))))
