@@ -17,7 +17,7 @@ import * as lengthPrefixed from 'it-length-prefixed'
 import { pipe } from 'it-pipe'
 import type { Uint8ArrayList } from 'uint8arraylist'
 import { type Clock, systemClock } from '../core/clock.ts'
-import { isAbort, SwarmError } from '../core/errors.ts'
+import { SwarmError } from '../core/errors.ts'
 import { frameBytesMax, linkStallMs } from '../core/limits.ts'
 import { Outbox } from './outbox.ts'
 
@@ -113,7 +113,8 @@ export class FrameStream {
   }
 
   #readError(error: unknown): Error {
-    if (error instanceof SwarmError || isAbort(error)) return error as Error
+    // libp2p breaks streams with its own timeouts and aborts: for the reader too that is a peer that went, nothing it cancelled
+    if (error instanceof SwarmError) return error
     const name = error instanceof Error ? error.name : ''
     if (name === 'InvalidDataLengthError') return tooLarge('a frame', this.#bytesMax, this.peer)
     if (name.startsWith('InvalidDataLength') || name.startsWith('InvalidMessageLength')) {
