@@ -58,8 +58,8 @@ const faultsMs = 20_000
 /** Rounds that everyone must commit after the faults: one to catch up as a newcomer, two to be a full member again. */
 const recoveryRounds = 3
 
-/** One seed in so many is a grid of rows and columns: it costs as much as fifty single rows. */
-const gridEvery = 50
+/** One seed in so many is a grid of rows and columns: it costs as much as ninety single rows. */
+const gridEvery = 125
 
 /** A swarm drawn from `seed`: a row of 3 to 12 peers, mostly small ones, or a grid of 36 to 80. */
 export function drawOptions(seed: number, overrides: Partial<SwarmOptions> = {}): SwarmOptions {
