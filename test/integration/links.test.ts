@@ -10,6 +10,7 @@ import type { SwarmError } from '../../protocols/core/errors.ts'
 import { frameBytesMax, linkQueueBytesMax } from '../../protocols/core/limits.ts'
 import type { PeerComponents } from '../../protocols/wire/components.ts'
 import { Links, type LinksInit } from '../../protocols/wire/link.ts'
+import { FrameStream } from '../../protocols/wire/stream.ts'
 import { spawnPeer } from './peers/spawn.ts'
 
 const protocol = '/starling/link-test/1'
@@ -233,3 +234,16 @@ test('a taken port is named, with the remedy', async () => {
 function componentsOf(node: unknown): PeerComponents {
   return (node as { components: PeerComponents }).components
 }
+
+test('a stream that cannot be closed in time is a peer that went, not something that the reader cancelled', async () => {
+  const { opener, accepter } = await startPair({}, {})
+  await accepter.node.handle('/starling/still/1', () => {})
+  const stream = await opener.node.dialProtocol(accepter.node.peerId, '/starling/still/1')
+  stream.close = async () => {
+    throw new DOMException('signal timed out', 'TimeoutError')
+  }
+  const frames = new FrameStream(stream, { peer: accepter.id })
+  frames.close()
+  const next = frames.frames[Symbol.asyncIterator]().next()
+  await expect(next).rejects.toMatchObject({ code: 'PEER_GONE', peer: accepter.id })
+})

@@ -18,7 +18,6 @@ import {
   memoryStore,
   putFile,
   shards,
-  shardsProtocol,
 } from '../../protocols/shards/index.ts'
 import { fileBytes } from './peers/file.ts'
 import { spawnPeer } from './peers/spawn.ts'
@@ -208,22 +207,3 @@ test('a peer that sends junk instead of a want is cut off, and others are still 
 async function chunksOf(root: Parameters<BlockStore['get']>[0], store: BlockStore) {
   return decodeFileIndex((await store.get(root))!).chunks
 }
-
-test('a stream that libp2p breaks by a timeout of its own costs a provider its place for a moment, and nobody more', async () => {
-  const provider = await fileProvider()
-  const wanting = await startPeer()
-  await wanting.node.dial(provider.node.getMultiaddrs())
-  let broken = 0
-  const onProgress = ({ blocks, blocksTotal }: FetchProgress): void => {
-    if (blocksTotal !== 13 || blocks !== 3) return
-    for (const stream of wanting.node.getConnections().flatMap(({ streams }) => streams)) {
-      if (stream.protocol !== shardsProtocol) continue
-      stream.abort(new DOMException('the operation timed out', 'TimeoutError'))
-      broken++
-    }
-  }
-  const options = { onProgress, signal: AbortSignal.timeout(30_000) }
-  const bytes = await wanting.shards.fetchFile(provider.root, options)
-  expect(broken).toBeGreaterThan(0)
-  expect(Buffer.from(bytes).equals(file)).toBe(true)
-})
