@@ -53,14 +53,20 @@ export function sampleLength(field: Pick<Field, 'sampleShape'>): number {
 }
 
 /**
- * A split of images. `pixels` u8[count, ...sampleShape] and `labels` u8[count] are kept, not copied.
+ * A split of images. `pixels` u8[count, ...sampleShape] and `labels` u8[count] are kept, not copied. `normal`: what is done with
+ * their channels.
  */
-export function imageSplit(pixels: Uint8Array, labels: Uint8Array, sampleShape: readonly number[]): Split {
+export function imageSplit(
+  pixels: Uint8Array,
+  labels: Uint8Array,
+  sampleShape: readonly number[],
+  normal?: Normal,
+): Split {
   const stride = sampleLength({ sampleShape })
   return {
     count: labels.length,
     fields: {
-      x: { dtype: 'uint8', sampleShape, stride, divisor: 255, data: pixels },
+      x: { dtype: 'uint8', sampleShape, stride, divisor: 255, ...(normal && { normal }), data: pixels },
       y: { dtype: 'uint8', sampleShape: [], stride: 1, divisor: 1, data: labels },
     },
   }

@@ -2,7 +2,7 @@
  * A data set as content-addressed blocks, so that peers can fetch it from one another and check every byte.
  *
  *     index block (dag-cbor)                                   raw blocks, at most blockBytesMax each
- *     { v, kind, classes, context?, vocabulary?,               ┌───────────────┬───────────────┬────┐
+ *     { v, kind, classes, normal?, context?, vocabulary?,      ┌───────────────┬───────────────┬────┐
  *       train:      { count, x: array, y?: array },     ┌────▶ │ whole samples │ whole samples │ …  │
  *       validation: { count, x: array, y?: array } }    │      └───────────────┴───────────────┴────┘
  *     array = { dtype, sampleShape, chunks: [CID, …] } ─┘      i32 little-endian, or u8
@@ -51,8 +51,18 @@ const commonShape = {
   train: splitSchema,
   validation: splitSchema,
 }
+/** One number for each channel of an image. */
+const channels = (number: z.ZodNumber) => z.array(number).min(1).max(16)
+
 const indexSchema = z.discriminatedUnion('kind', [
-  z.strictObject({ kind: z.literal('images'), ...commonShape }),
+  z.strictObject({
+    kind: z.literal('images'),
+    ...commonShape,
+    normal: z
+      .strictObject({ mean: channels(z.number()), deviation: channels(z.number().gt(0)) })
+      .refine(({ mean, deviation }) => mean.length === deviation.length)
+      .optional(),
+  }),
   z.strictObject({
     kind: z.literal('text'),
     ...commonShape,
@@ -92,7 +102,7 @@ export async function encodeDataSet(dataSet: DataSet): Promise<EncodedDataSet> {
   } as const
   const index: DataIndex =
     dataSet.kind === 'images'
-      ? { kind: 'images', ...common }
+      ? { kind: 'images', ...common, ...normalOf(dataSet.train) }
       : {
           kind: 'text',
           ...common,
@@ -108,6 +118,12 @@ export async function encodeDataSet(dataSet: DataSet): Promise<EncodedDataSet> {
   }
   const root = CID.createV1(dagCbor.code, await sha256.digest(indexBytes))
   return { root, bytes, blocks: [{ cid: root, bytes: indexBytes }, ...chunks] }
+}
+
+/** What is done with an image's channels, as the index says it: dag-cbor has no `undefined`. */
+function normalOf({ fields }: Split): Pick<Extract<DataIndex, { kind: 'images' }>, 'normal'> {
+  const { normal } = fields.x
+  return normal === undefined ? {} : { normal: { mean: [...normal.mean], deviation: [...normal.deviation] } }
 }
 
 async function encodeSplit(
@@ -211,7 +227,7 @@ export function decodeDataSet(index: DataIndex, blockOf: (cid: CID) => Uint8Arra
     assert(y !== undefined, 'readDataIndex() has checked it')
     const [pixels, labels] = [read(x, count, false), read(y, count, true)]
     assert(pixels instanceof Uint8Array && labels instanceof Uint8Array, 'readDataIndex() has checked it')
-    return imageSplit(pixels, labels, x.sampleShape)
+    return imageSplit(pixels, labels, x.sampleShape, index.normal)
   }
   return {
     kind: 'images',
@@ -234,6 +250,9 @@ function arraysOf(index: DataIndex): { array: ArrayIndex; count: number }[] {
     }
     const isImages =
       y !== undefined && x.dtype === 'uint8' && y.dtype === 'uint8' && y.sampleShape.length === 0
+    const channelCount = index.normal?.mean.length ?? x.sampleShape[0]
+    if (x.sampleShape[0] !== channelCount)
+      throw new SwarmError('DATA_INVALID', `the index of the images normalises ${channelCount} channels`)
     if (!isImages)
       throw new SwarmError('DATA_INVALID', 'the index of the images lacks u8 pixels or u8 labels')
     return [

@@ -8,17 +8,19 @@ import { join, resolve } from 'node:path'
 import type { DataSet } from '../data/data-set.ts'
 import { glyphs } from '../data/glyphs.ts'
 import { idxDataSet } from '../data/idx.ts'
+import { imageFolder } from '../data/image-folder.ts'
 import { textDataSet } from '../data/text.ts'
 import { SwarmError } from '../protocols/core/errors.ts'
 import { jobBytesMax } from '../protocols/core/limits.ts'
 import { snakeCase } from '../protocols/jobs/problems.ts'
 import { type DownloadProgress, download } from './download.ts'
+import { readImageFolder } from './image-files.ts'
 import type { DataSpec, Source } from './job-spec.ts'
 
 export interface DataOptions {
   /** The folder that the job file's paths start from. */
   directory: string
-  /** What `--data` names: a folder with IDX files, or a text. */
+  /** What `--data` names: a folder with IDX files or with images, or a text. */
   dataPath?: string
   /** Where downloads are kept. */
   cacheDirectory: string
@@ -62,6 +64,14 @@ export async function openJobData(spec: DataSpec, options: DataOptions): Promise
       ])
       return idxDataSet({ trainImages, trainLabels, testImages, testLabels })
     }
+    case 'image_folder': {
+      const folder = options.dataPath ?? spec.folder
+      if (folder === undefined) throw unnamed('data.folder')
+      const { mean = [0, 0, 0], std = [1, 1, 1] } = spec
+      const normal = spec.mean || spec.std ? { mean, deviation: std } : undefined
+      const files = await readImageFolder(resolve(options.directory, folder), options)
+      return imageFolder(files, { ...spec, ...(normal && { normal }) })
+    }
     case 'text': {
       const local = options.dataPath
       const bytes =
@@ -82,6 +92,7 @@ export async function isDataHere(
   { directory, dataPath, cacheDirectory }: Omit<DataOptions, 'signal' | 'onProgress'>,
 ): Promise<boolean> {
   if (spec.kind === 'glyphs' || dataPath !== undefined) return true
+  if (spec.kind === 'image_folder') return spec.folder !== undefined
   const sources = spec.kind === 'text' ? [spec.source] : Object.values(spec.sources ?? { none: undefined })
   const here = sources.map(async (source) => {
     if (source?.url === undefined) return source !== undefined
@@ -99,11 +110,7 @@ async function readSource(
   key: string,
   options: DataOptions,
 ): Promise<Uint8Array> {
-  if (source === undefined) {
-    throw new SwarmError('USAGE', `the job file does not say where its data is: it has no ${key}`, {
-      hint: `Give the data with --data, or write ${key} into the job file.`,
-    })
-  }
+  if (source === undefined) throw unnamed(key)
   const { file, url, sha256 } = source
   if (file !== undefined) {
     const path = resolve(options.directory, file)
@@ -111,6 +118,12 @@ async function readSource(
   }
   const { cacheDirectory, onProgress, signal } = options
   return download({ url: url!, sha256: sha256!, cacheDirectory, onProgress, signal })
+}
+
+function unnamed(key: string): SwarmError {
+  return new SwarmError('USAGE', `the job file does not say where its data is: it has no ${key}`, {
+    hint: `Give the data with --data, or write ${key} into the job file.`,
+  })
 }
 
 async function readIdxFrom(directory: string, name: string): Promise<Uint8Array> {

@@ -55,6 +55,18 @@ const dataSpecSchema = z.discriminatedUnion('kind', [
       .optional(),
   }),
   z.strictObject({
+    kind: z.literal('image_folder'),
+    /** A path, from the job file's folder: JPEGs in one folder for each class. */
+    folder: z.string().min(1).optional(),
+    /** Share that validates where the folder has no splits of its own. */
+    validation: z.number().gt(0).lt(1).default(0.1),
+    /** Decides which samples validate. */
+    seed: integer(0, 2 ** 32 - 1).default(1),
+    /** Of each channel, of values in 0 to 1. */
+    mean: z.array(z.number()).length(3).optional(),
+    std: z.array(z.number().gt(0)).length(3).optional(),
+  }),
+  z.strictObject({
     kind: z.literal('text'),
     source: sourceSchema.optional(),
     /** Tokens of one sample. */

@@ -11,6 +11,7 @@ test('every example is a job without problems, whose plan fits a manifest', asyn
   const files = (await readdir(examples, { recursive: true })).filter((path) => path.endsWith('.yaml'))
   expect(files).toEqual(
     expect.arrayContaining([
+      'cifar/job.yaml',
       'glyphs/job.yaml',
       'glyphs/longer.yaml',
       'mnist/job.yaml',

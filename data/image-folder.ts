@@ -1,0 +1,141 @@
+/**
+ * A folder of JPEG files, one folder a class, as torchvision's `ImageFolder` has it. With folders `train` and `test` (or `val`,
+ * `validation`) above the classes those are the splits; without, a seeded share of each class validates.
+ *
+ * Classes are numbered in the order of their names. Samples are RGB bytes `[3, height, width]`, all of one size: this reader decodes,
+ * it does not resize. It knows no file system: whoever has the files hands them over.
+ */
+import { decode } from 'jpeg-js'
+import { SwarmError } from '../protocols/core/errors.ts'
+import { seededRandom, seedFrom } from '../protocols/core/random.ts'
+import { type DataSet, imageSplit, type Normal, type Split, sampleLength } from './data-set.ts'
+
+/** A file of the folder. `path`: from the folder on, with slashes. */
+export interface ImageFile {
+  path: string
+  bytes: Uint8Array
+}
+
+export interface ImageFolderOptions {
+  /** Share of each class that validates where the folder has no splits; above 0 and below 1. */
+  validation: number
+  /** Decides which. Any 32-bit integer. */
+  seed: number
+  /** What is done with each channel of a value in 0 … 1; default: nothing. */
+  normal?: Normal
+}
+
+/** Labels are stored as bytes. */
+const classesMax = 256
+
+/** Of one image, decoded; jpeg-js allocates no more. A sample has to fit a block of 1 MiB anyway. */
+const decodedMegabytesMax = 64
+
+const validationNames = ['test', 'val', 'validation']
+
+interface Sample extends ImageFile {
+  label: string
+}
+
+/**
+ * The data set of `files`; others than JPEGs are passed over.
+ * @throws {SwarmError} DATA_INVALID naming the file that is no JPEG or has another size, or when a split has no images.
+ */
+export function imageFolder(files: readonly ImageFile[], options: ImageFolderOptions): DataSet {
+  const images = files.filter(({ path }) => /\.jpe?g$/i.test(path)).sort((a, b) => (a.path < b.path ? -1 : 1))
+  const parts = images.map((file) => ({ file, folders: file.path.split('/').slice(0, -1) }))
+  const hasSplits = parts.some(({ folders }) => folders.length > 1 && folders[0] === 'train')
+  const inSplit = (names: readonly string[]): Sample[] =>
+    parts.flatMap(({ file, folders: [split, label] }) =>
+      split !== undefined && label !== undefined && names.includes(split) ? [{ ...file, label }] : [],
+    )
+  const { train, validation } = hasSplits
+    ? { train: inSplit(['train']), validation: inSplit(validationNames) }
+    : divided(
+        parts.flatMap(({ file, folders: [label] }) => (label === undefined ? [] : [{ ...file, label }])),
+        options,
+      )
+  if (train.length === 0 || validation.length === 0) throw noImages(train.length === 0 ? 'train' : 'validate')
+  const classes = [...new Set([...train, ...validation].map(({ label }) => label))].sort()
+  if (classes.length > classesMax) {
+    throw new SwarmError(
+      'DATA_INVALID',
+      `the folder has ${classes.length} classes, at most ${classesMax} fit`,
+    )
+  }
+  const first = pixelsOf(train[0]!)
+  const split = (samples: readonly Sample[]) => decoded(samples, classes, first.shape, options.normal)
+  return { kind: 'images', classes: classes.length, train: split(train), validation: split(validation) }
+}
+
+/** Each class divided by itself, so that none is missing on one side by chance. */
+function divided(
+  samples: readonly Sample[],
+  { validation, seed }: ImageFolderOptions,
+): { train: Sample[]; validation: Sample[] } {
+  const rank = (sample: Sample) => seededRandom(seedFrom('image folder', seed, sample.path)).next()
+  const labels = [...new Set(samples.map(({ label }) => label))]
+  const cut = labels.map((label) => {
+    const own = samples.filter((sample) => sample.label === label)
+    const ordered = own.map((sample) => ({ sample, place: rank(sample) })).sort((a, b) => a.place - b.place)
+    const count = Math.max(1, Math.round(validation * own.length))
+    return { held: ordered.slice(0, count), rest: ordered.slice(count) }
+  })
+  return {
+    train: cut.flatMap(({ rest }) => rest.map(({ sample }) => sample)),
+    validation: cut.flatMap(({ held }) => held.map(({ sample }) => sample)),
+  }
+}
+
+function decoded(
+  samples: readonly Sample[],
+  classes: readonly string[],
+  shape: readonly number[],
+  normal: Normal | undefined,
+): Split {
+  const length = sampleLength({ sampleShape: shape })
+  const pixels = new Uint8Array(samples.length * length)
+  const numbers = new Map(classes.map((label, index) => [label, index]))
+  for (const [index, sample] of samples.entries()) {
+    const image = pixelsOf(sample)
+    if (`${image.shape}` !== `${shape}`) {
+      throw new SwarmError(
+        'DATA_INVALID',
+        `${sample.path} has ${image.shape[2]} x ${image.shape[1]} pixels, the first image ${shape[2]} x ${shape[1]}`,
+        {
+          hint: 'Bring all images to one size first, for example with ImageMagick: mogrify -resize 32x32! *.jpg.',
+        },
+      )
+    }
+    pixels.set(image.data, index * length)
+  }
+  const labels = Uint8Array.from(samples, ({ label }) => numbers.get(label)!)
+  return imageSplit(pixels, labels, shape, normal)
+}
+
+/** u8[3, height, width]. @throws {SwarmError} DATA_INVALID */
+function pixelsOf({ path, bytes }: ImageFile): { shape: number[]; data: Uint8Array } {
+  try {
+    const { width, height, data } = decode(bytes, {
+      useTArray: true,
+      formatAsRGBA: false,
+      tolerantDecoding: false,
+      maxMemoryUsageInMB: decodedMegabytesMax,
+    })
+    const area = width * height
+    const planes = new Uint8Array(3 * area)
+    for (let k = 0; k < planes.length; k++) planes[k] = data[3 * (k % area) + Math.floor(k / area)]!
+    return { shape: [3, height, width], data: planes }
+  } catch (cause) {
+    throw new SwarmError('DATA_INVALID', `${path} is not a JPEG that can be read`, {
+      cause,
+      hint: 'Take it out of the folder, or save it again as a baseline or progressive JPEG.',
+    })
+  }
+}
+
+function noImages(what: 'train' | 'validate'): SwarmError {
+  return new SwarmError('DATA_INVALID', `the folder has no JPEGs to ${what} with`, {
+    hint: 'Put them as train/<class>/<name>.jpg and test/<class>/<name>.jpg, or as <class>/<name>.jpg.',
+  })
+}
