@@ -98,6 +98,7 @@ function runPlan(job: string, { train, swarm, convergence }: Manifest, outerRate
     localSteps: train.localSteps,
     isSparse: swarm.codec === 'topk',
     isOverlapped: swarm.overlap === true,
+    slowCodec: swarm.slowCodec,
     // the reference that other settings are compared with: to the bit what one machine does, slice by slice
     hasEvenLeases: train.localSteps === 1 && swarm.codec === 'f32',
     peersMin: swarm.minPeers,

@@ -50,6 +50,8 @@ export interface Offer extends RoundBase {
   weight: number
   /** Absent before it is measured. */
   pace?: Pace | undefined
+  /** A coarser codec than the job's for this update; absent: the job's. */
+  codec?: CodecName | undefined
   /** f32[parameterCount], or absent: filled with `update` less what its encoding holds. May be `update` itself. Borrowed as it. */
   residual?: Float32Array | undefined
 }

@@ -153,13 +153,13 @@ export class AllreduceRun {
    * @throws {SwarmError} PART_INVALID when a value is not finite; `residual` is then as it was.
    */
   async average(
-    { update, weight, pace, residual, ...base }: Offer,
+    { update, weight, pace, codec: coarser, residual, ...base }: Offer,
     { signal }: { signal: AbortSignal },
   ): Promise<RoundOutcome> {
     signal.throwIfAborted()
-    const parts = encodeParts(update, this.#partition, this.#codec)
-    if (residual !== undefined)
-      subtractSent(update, parts, { partition: this.#partition, codec: this.#codec }, residual)
+    const codec = coarser === undefined ? this.#codec : codecFor(coarser)
+    const parts = encodeParts(update, this.#partition, codec)
+    if (residual !== undefined) subtractSent(update, parts, { partition: this.#partition, codec }, residual)
     const digests: string[] = []
     for (const part of parts) digests.push(await hexDigest(part))
     const bandwidth = this.#init.isClientOnly === true ? 0 : this.#throughput.settle()

@@ -172,6 +172,8 @@ export const swarmSchema = z.strictObject({
   minPeers: integer(1, rowPeersMax).default(1),
   /** How an update is coded on the wire. */
   codec: z.enum(codecNames).default('int8'),
+  /** A coarser codec for the updates of peers whose averages take longer than their training; absent: all use `codec`. */
+  slowCodec: z.enum(['f16', 'int8', 'int4']).optional(),
   /** Of codec `topk`: values that a peer sends of each 4,096. Absent: 64. */
   topkKept: integer(topkKeptMin, topkKeptMax).optional(),
   /** Peers go on training while the parts of a round travel, and apply its mean when it is there. */
@@ -274,6 +276,9 @@ export function crossChecks({ model, train, swarm, convergence }: TrainingPlan):
       'swarm.overlap',
       'needs several local steps: the gradient of the next step is one at the new parameters',
     )
+  const { codec, slowCodec } = swarm
+  if (slowCodec !== undefined && codecNames.indexOf(slowCodec) <= codecNames.indexOf(codec))
+    add('swarm.slowCodec', `${slowCodec} is not coarser than codec ${codec}`)
   problems.push(...sparseChecks(train, swarm))
 
   const better = convergence.metric === 'val_accuracy' ? 'max' : 'min'

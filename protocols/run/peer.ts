@@ -82,6 +82,7 @@ export class RunPeer {
   #loss: number | null = null
   #isLossNotFinite = false
   #samplesTrained = 0
+  #hasSlowLink = false
   readonly #pace = new PaceMeter()
   /** Begun while the parts of the round before travelled. */
   #work: LocalWork | undefined
@@ -195,6 +196,7 @@ export class RunPeer {
       update,
       weight: work.samples,
       pace: this.#pace.value,
+      codec: this.#isLinkSlow(work) ? this.#init.plan.slowCodec : undefined,
       residual: this.#residual?.values,
     }
     const startedMs = clock.now()
@@ -210,6 +212,17 @@ export class RunPeer {
       this.#work = isUseful ? next : undefined
     }
     return outcome
+  }
+
+  /**
+   * Whether averages take longer than the steps between them: then half of this peer's time is spent on bytes. Once it codes
+   * more coarsely it goes on until they take under a quarter, since int4 alone halves them.
+   */
+  #isLinkSlow(work: LocalWork): boolean {
+    const { averagingMs } = this.#pace.value ?? { averagingMs: 0 }
+    const trainingMs = (1000 * work.samples) / work.rate
+    this.#hasSlowLink = averagingMs > (this.#hasSlowLink ? 0.25 : 1) * trainingMs
+    return this.#hasSlowLink
   }
 
   /** The work of the next round, from where this round's `update` leads; undefined when the job does not overlap. */

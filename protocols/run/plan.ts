@@ -1,5 +1,6 @@
 /** The numbers of a job that its peers follow, the same on all of them. */
 
+import type { CodecName } from '../wire/codecs/codec.ts'
 import { localStepsFirst } from './local-steps.ts'
 
 export interface RunPlan {
@@ -15,6 +16,8 @@ export interface RunPlan {
   roundsMax: number
   /** The codec leaves most of an update out, so the peer keeps the rest for its next one. */
   isSparse: boolean
+  /** Codec of the updates of a peer whose link is too slow for the job's; absent: none is. */
+  slowCodec?: CodecName | undefined
   /** Slow peers get as many samples as fast ones: a sum over other slices of one batch differs in its last bits. */
   hasEvenLeases: boolean
   /** Peers begin the next round's steps while this round's parts travel. Not with one local step. */

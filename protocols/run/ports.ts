@@ -4,6 +4,7 @@
  */
 
 import type { Batch } from '../core/tensor.ts'
+import type { CodecName } from '../wire/codecs/codec.ts'
 
 /** One round's local work. */
 export interface TrainingTask {
@@ -73,6 +74,8 @@ export interface Offer extends RoundBase {
   /** Samples behind it, > 0. */
   weight: number
   pace?: Pace | undefined
+  /** A coarser codec than the job's for this update; absent: the job's. */
+  codec?: CodecName | undefined
   /** f32[parameterCount], or absent: filled with `update` less what its encoding holds. Borrowed as it. */
   residual?: Float32Array | undefined
 }

@@ -42,6 +42,10 @@ describe('a manifest', () => {
     expect(withOuter({ topkKept: 81 })).toThrow(/sends 2.0 %/)
     expect(withOuter({ topkKept: 82 })).not.toThrow()
     expect(withOuter({ codec: 'int4', topkKept: 82 })).toThrow(/swarm.topk_kept has no use with codec int4/)
+    expect(withOuter({ codec: 'int8', slowCodec: 'int4' })).not.toThrow()
+    expect(withOuter({ codec: 'int4', slowCodec: 'int8' })).toThrow(
+      /swarm.slow_codec int8 is not coarser than codec int4/,
+    )
     const { train } = manifestInit()
     expect(() => createManifest(manifestInit({ swarm, train: { ...train, localSteps: 1 } }))).toThrow(
       /swarm.codec topk with local_steps 1 needs optimizer sgd without momentum/,

@@ -123,3 +123,19 @@ test.each([
     expectOneHistory(swarm, 5)
   },
 )
+
+test('peers whose averages take longer than their steps code their updates more coarsely, others do not', async () => {
+  const codecsAt = async (samplesPerSecond: number) => {
+    const speeds = { a: samplesPerSecond, b: samplesPerSecond }
+    const swarm = new VirtualSwarm(speeds, 1_500, { slowCodec: 'int4', roundsMax: 3 })
+    await swarm.run()
+    return swarm.codecs.map((codecs) => [...codecs.values()])
+  }
+  // 32 samples: 0.1 s, and 8 s. In the first round nothing is measured yet
+  expect(await codecsAt(320)).toEqual([
+    [undefined, undefined],
+    ['int4', 'int4'],
+    ['int4', 'int4'],
+  ])
+  expect((await codecsAt(4)).flat()).toEqual(new Array(6).fill(undefined))
+})

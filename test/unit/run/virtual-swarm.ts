@@ -27,6 +27,8 @@ export class VirtualSwarm {
   readonly heldMs: number[] = []
   /** When each round's first and last update was given. */
   readonly givenMs: { first: number; last: number }[] = []
+  /** The codec of each update, by round and peer; undefined: the job's. */
+  readonly codecs: Map<string, string | undefined>[] = []
   /** Positions in the updates that count, by round. */
   readonly counted: number[][] = []
   readonly states = new Map<string, State[]>()
@@ -174,6 +176,7 @@ export class VirtualSwarm {
     const trained = this.#trained.get(self)!
     const positions = trained.splice(0, offer.weight)
     this.#given.set(self, { offer: { ...offer, update: offer.update.slice() }, positions })
+    this.codecs[offer.round] = (this.codecs[offer.round] ?? new Map()).set(self, offer.codec)
     const nowMs = this.clock.now()
     const times = this.givenMs[offer.round] ?? { first: nowMs, last: nowMs }
     this.givenMs[offer.round] = { ...times, last: nowMs }
