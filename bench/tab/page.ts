@@ -61,6 +61,18 @@ async function stepStarling(backend: string, steps: number): Promise<number> {
   return performance.now() - startedMs
 }
 
+/** Milliseconds from the end of the first of `steps` steps to the end of the last: kernels and rests, nothing else. */
+async function paceStarling(backend: string, steps: number): Promise<number> {
+  const { compute, model } = opened.get(backend)!
+  const batches = Array.from({ length: steps }, () => sample())
+  const endsMs: number[] = []
+  await compute.train(
+    { mode: 'steps', start: model.initial, batches, learningRates: batches.map(() => 1e-4) },
+    { onStep: () => void endsMs.push(performance.now()) },
+  )
+  return endsMs.at(-1)! - endsMs[0]!
+}
+
 /** The share of the time that kernels may run from now on. */
 function throttle(backend: string, dutyCycle: number): void {
   opened.get(backend)!.compute.allow({ mayRun: true, dutyCycle })
@@ -208,6 +220,7 @@ async function sendRaw(bytes: number): Promise<number> {
 const bench = {
   openStarling,
   stepStarling,
+  paceStarling,
   throttle,
   openOther,
   stepOther,
