@@ -12,8 +12,8 @@ import { tcp } from '@libp2p/tcp'
 import { webSockets } from '@libp2p/websockets'
 import { multiaddr } from '@multiformats/multiaddr'
 import { createLibp2p, type ServiceFactoryMap } from 'libp2p'
-import { type BaseServices, baseServices, sharedOptions } from '../peer/network.ts'
 import { SwarmError } from '../protocols/core/errors.ts'
+import { type BaseServices, baseServices, sharedOptions } from './peer/network.ts'
 
 /** Peers that a relay holds a place for: a class, a lab. libp2p's 15 would turn the sixteenth tab away. */
 const relayReservationsMax = 256

@@ -1,13 +1,13 @@
 /** A node's part in one job, from its signed manifest to the end of the run. */
 
 import type { BackendChoice } from '../engine/compute/compute.ts'
-import type { SwarmPeer } from '../peer/network.ts'
-import { type PrepareEvent, prepareJob } from '../peer/prepare.ts'
-import { type Ended, listenForEnd } from '../peer/run-end.ts'
-import { type PartEvent, takePart } from '../peer/take-part.ts'
 import { systemClock } from '../protocols/core/clock.ts'
 import type { SignedJob } from '../protocols/jobs/index.ts'
 import { openNodeCompute } from './compute.ts'
+import type { SwarmPeer } from './peer/network.ts'
+import { type PrepareEvent, prepareJob } from './peer/prepare.ts'
+import { type Ended, listenForEnd } from './peer/run-end.ts'
+import { type PartEvent, takePart } from './peer/take-part.ts'
 
 export interface ParticipationInit {
   node: SwarmPeer

@@ -9,16 +9,11 @@ import { join } from 'node:path'
 import { generateKeyPair } from '@libp2p/crypto/keys'
 import type { PrivateKey } from '@libp2p/interface'
 import { FsBlockstore } from 'blockstore-fs'
-import {
-  type StarlingInit,
-  type StarlingServices,
-  type SwarmPeer,
-  starlingServices,
-} from '../peer/network.ts'
 import { SwarmError } from '../protocols/core/errors.ts'
 import { type BlockStore, blockStore, memoryStore } from '../protocols/shards/index.ts'
 import { loadOrCreateIdentity } from './identity.ts'
 import { createNode } from './libp2p.ts'
+import { type StarlingInit, type StarlingServices, type SwarmPeer, starlingServices } from './peer/network.ts'
 
 export interface SwarmNodeInit extends StarlingInit {
   /** Who this peer is. */

@@ -10,7 +10,7 @@
 
 import type { Connection, PeerId } from '@libp2p/interface'
 import { multiaddr } from '@multiformats/multiaddr'
-import type { SwarmPeer } from '../../peer/network.ts'
+import type { SwarmPeer } from '../../node/peer/network.ts'
 import type { Clock } from '../../protocols/core/clock.ts'
 
 /** Between two attempts: a firewall that let nothing through is not asked again before the donor has noticed nothing. */

@@ -9,9 +9,9 @@
  */
 
 import type { Compute } from '../../engine/compute/compute.ts'
-import { type PreparedJob, type PrepareEvent, prepareJob } from '../../peer/prepare.ts'
-import { type EndListener, listenForEnd } from '../../peer/run-end.ts'
-import { type PartEvent, takePart } from '../../peer/take-part.ts'
+import { type PreparedJob, type PrepareEvent, prepareJob } from '../../node/peer/prepare.ts'
+import { type EndListener, listenForEnd } from '../../node/peer/run-end.ts'
+import { type PartEvent, takePart } from '../../node/peer/take-part.ts'
 import { SwarmError } from '../../protocols/core/errors.ts'
 import type { Manifest, SignedJob } from '../../protocols/jobs/index.ts'
 import type { Donation, DonationPhase, WorkLimits } from '../donation.ts'

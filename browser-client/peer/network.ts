@@ -22,7 +22,7 @@ import {
   type SwarmServices,
   sharedOptions,
   starlingServices,
-} from '../../peer/network.ts'
+} from '../../node/peer/network.ts'
 import type { Clock } from '../../protocols/core/clock.ts'
 import { preferDirectPaths } from './direct-paths.ts'
 

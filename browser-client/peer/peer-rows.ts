@@ -2,7 +2,7 @@
 
 import type { Connection } from '@libp2p/interface'
 import { peerIdFromString } from '@libp2p/peer-id'
-import type { SwarmPeer } from '../../peer/network.ts'
+import type { SwarmPeer } from '../../node/peer/network.ts'
 import type { PeerRow } from '../donation.ts'
 import { isRelayed } from './direct-paths.ts'
 

@@ -28,7 +28,6 @@ const sources = [
   'data',
   'engine',
   'node',
-  'peer',
   'protocols',
   'simulator',
   'package.json',

@@ -1,7 +1,7 @@
 /** How a peer finds out that its run is over, with nobody left to say so. */
 
 import { expect, test } from 'vitest'
-import { listenForEnd } from '../../../peer/run-end.ts'
+import { listenForEnd } from '../../../node/peer/run-end.ts'
 import { createManifest } from '../../../protocols/jobs/manifest.ts'
 import type { JobListener } from '../../../protocols/jobs/service.ts'
 import { VirtualClock } from '../../../simulator/clock.ts'

@@ -4,11 +4,11 @@
  */
 
 import { CID } from 'multiformats/cid'
-import type { DataSet } from '../data/data-set.ts'
-import { chunkBytesOf, chunksOf, decodeDataSet, readDataIndex } from '../data/shards.ts'
-import { SwarmError } from '../protocols/core/errors.ts'
-import type { Manifest } from '../protocols/jobs/index.ts'
-import { decodeFileIndex, type FetchProgress, type Shards } from '../protocols/shards/index.ts'
+import type { DataSet } from '../../data/data-set.ts'
+import { chunkBytesOf, chunksOf, decodeDataSet, readDataIndex } from '../../data/shards.ts'
+import { SwarmError } from '../../protocols/core/errors.ts'
+import type { Manifest } from '../../protocols/jobs/index.ts'
+import { decodeFileIndex, type FetchProgress, type Shards } from '../../protocols/shards/index.ts'
 
 export interface MaterialInit {
   manifest: Manifest

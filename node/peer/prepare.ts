@@ -3,12 +3,12 @@
  * leaves can be trained any number of times; a donor who pauses and comes back does not pay for it again.
  */
 
-import type { DataSet } from '../data/data-set.ts'
-import type { BackendChoice, Compute, OpenedModel } from '../engine/compute/compute.ts'
-import { trainingSpec } from '../engine/job-settings.ts'
-import { type Clock, systemClock } from '../protocols/core/clock.ts'
-import type { SignedJob } from '../protocols/jobs/index.ts'
-import type { FetchProgress } from '../protocols/shards/index.ts'
+import type { DataSet } from '../../data/data-set.ts'
+import type { BackendChoice, Compute, OpenedModel } from '../../engine/compute/compute.ts'
+import { trainingSpec } from '../../engine/job-settings.ts'
+import { type Clock, systemClock } from '../../protocols/core/clock.ts'
+import type { SignedJob } from '../../protocols/jobs/index.ts'
+import type { FetchProgress } from '../../protocols/shards/index.ts'
 import { fetchMaterial } from './job-material.ts'
 import type { SwarmPeer } from './network.ts'
 

@@ -3,9 +3,9 @@
  * expired, or that its minutes are used up, a peer must also find out by itself, since nobody may be left to say so.
  */
 
-import type { Clock } from '../protocols/core/clock.ts'
-import type { JobNotice, Jobs, SignedJob, Verdict } from '../protocols/jobs/index.ts'
-import { isFinal } from '../protocols/jobs/index.ts'
+import type { Clock } from '../../protocols/core/clock.ts'
+import type { JobNotice, Jobs, SignedJob, Verdict } from '../../protocols/jobs/index.ts'
+import { isFinal } from '../../protocols/jobs/index.ts'
 
 /**
  * How long after the job's minutes a peer still waits for the verdict, which names the state to keep: a measurement may be
