@@ -93,7 +93,7 @@ async function jobFile(folder: string, change: Partial<typeof sections> = {}): P
   return path
 }
 
-/** y = TopK(Det(x·w) + Det(x·w)), which has gradients that nobody wrote. */
+/** A sum of two choices from x·w, pooled by regions: operators whose gradients nobody wrote. */
 function modelWithoutGradients(): Uint8Array {
   const node = (opType: string, name: string, inputs: string[], outputs: string[]): Node => {
     return { opType, domain: '', name, inputs, outputs, attributes: {} }
@@ -102,17 +102,19 @@ function modelWithoutGradients(): Uint8Array {
     opset: 18,
     nodes: [
       node('Mul', 'scale', ['x', 'w'], ['scaled']),
-      node('Det', 'volume', ['scaled'], ['a']),
-      node('Det', 'again', ['scaled'], ['b']),
+      node('Compress', 'choice', ['scaled', 'which'], ['a']),
+      node('Compress', 'again', ['scaled', 'which'], ['b']),
       node('Add', 'sum', ['a', 'b'], ['c']),
-      node('TopK', 'best', ['c', 'k'], ['y', 'which']),
+      node('RoiAlign', 'regions', ['c', 'corners', 'owners'], ['y']),
     ],
     constants: new Map([
-      ['w', float32Constant(new Float32Array(9).fill(1), [3, 3])],
-      ['k', { dtype: 'int64', shape: [1], data: BigInt64Array.of(2n) }],
+      ['w', float32Constant(new Float32Array(28 * 28).fill(1), [28, 28])],
+      ['which', { dtype: 'bool', shape: [1], data: Uint8Array.of(1) }],
+      ['corners', float32Constant(new Float32Array(4), [1, 4])],
+      ['owners', { dtype: 'int64', shape: [1], data: BigInt64Array.of(0n) }],
     ]),
-    inputs: new Map([['x', { dtype: 'float32', shape: [16, 4, 3, 3] }]]),
-    outputs: new Map([['y', { dtype: 'float32', shape: [16, 2] }]]),
+    inputs: new Map([['x', { dtype: 'float32', shape: [16, 28, 28] }]]),
+    outputs: new Map([['y', { dtype: 'float32', shape: [16, 10] }]]),
   })
 }
 
@@ -153,7 +155,8 @@ const mistakes: Record<string, Mistake> = {
     hint: /--data/,
   },
   'a missing model': {
-    make: async (folder) => launchLocally(await jobFile(folder, { model: '{ file: no.onnx, loss: mse }' })),
+    make: async (folder) =>
+      launchLocally(await jobFile(folder, { model: '{ file: no.onnx, loss: softmax_cross_entropy }' })),
     exitCode: 3,
     code: 'NOT_FOUND',
     message: /the model .*no\.onnx cannot be read$/,
@@ -191,7 +194,8 @@ const mistakes: Record<string, Mistake> = {
     },
     exitCode: 2,
     code: 'MODEL_UNSUPPORTED',
-    message: /odd\.onnx: .* 2 operators .*:\nDet \(nodes 'volume', 'again'\): .*\nTopK \(node 'best'\): .*$/,
+    message:
+      /odd\.onnx: .* 2 operators .*:\nCompress \(nodes 'choice', 'again'\): .*\nRoiAlign \(node 'regions'\): .*$/,
     hint: /Replace it/,
   },
   'a port in use': {
@@ -255,9 +259,9 @@ test('validate lists every node that cannot be trained, for programs', async () 
   expect(await command.ended).toBe(2)
   const { unsupported } = JSON.parse(command.stdout)
   expect(unsupported.map(({ node, operator }: Record<string, string>) => [node, operator])).toEqual([
-    ['volume', 'Det'],
-    ['again', 'Det'],
-    ['best', 'TopK'],
+    ['choice', 'Compress'],
+    ['again', 'Compress'],
+    ['regions', 'RoiAlign'],
   ])
 })
 
