@@ -15,6 +15,7 @@ import { addLaunch } from './commands/launch.ts'
 import { addList } from './commands/list.ts'
 import { addNodeStart } from './commands/node-start.ts'
 import { addShow } from './commands/show.ts'
+import { addSimulate } from './commands/simulate.ts'
 import { addStop } from './commands/stop.ts'
 import { addValidate } from './commands/validate.ts'
 import { addWatch } from './commands/watch.ts'
@@ -69,6 +70,7 @@ function createProgram(io: CliIo, perform: Perform, version: string): Command {
   addExport(program, perform)
   addValidate(program, perform)
   addGradcheck(program, perform)
+  addSimulate(program, perform)
   addDoctor(program, perform)
   addNodeStart(program.command('node').description('give compute to a swarm'), perform)
   addCoordinatorStart(

@@ -37,6 +37,7 @@ const commands = [
   'export',
   'validate',
   'gradcheck',
+  'simulate',
   'doctor',
   'node start',
   'coordinator start',

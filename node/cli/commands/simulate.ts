@@ -1,0 +1,47 @@
+/** `starling simulate`: what an average among many peers costs and how exact it is, from one seed. */
+
+import { type Command, InvalidArgumentError, Option } from 'commander'
+import { runPeersMax } from '../../../protocols/core/limits.ts'
+import type { Perform } from '../action.ts'
+import { examples, wholeNumber, withJson } from '../common-options.ts'
+import type { SimulateOptions } from '../simulate.ts'
+
+export function addSimulate(program: Command, perform: Perform): void {
+  const command = program
+    .command('simulate')
+    .summary('averaging among up to 10,000 simulated peers, from one seed')
+    .description(
+      'Averages sketches of updates among simulated peers: rows, columns, shares and reducers are those of the real plan ' +
+        'code, failures are drawn independently for each round, and the methods of the Moshpit paper run beside it. ' +
+        'Messages and votes are not simulated: the real protocol machines run in `npm run sim`. The same options and seed ' +
+        'give the same output.',
+    )
+    .option('--peers <count>', 'peers of the swarm', wholeNumber(2, runPeersMax), 1024)
+    .option('--failures <share>', 'probability that a peer fails in a round', probability, 0.005)
+    .option('--rounds <count>', 'rounds, one after another', wholeNumber(1, 50), 3)
+    .option('--draws <count>', 'swarms that are drawn', wholeNumber(1, 1000), 10)
+    .option('--seed <number>', 'of everything that is drawn', wholeNumber(0, 2 ** 32 - 1), 1)
+    .addOption(
+      new Option('--table <name>', 'instead: a published table; takes half a minute').choices(['moshpit']),
+    )
+  withJson(command)
+    .addHelpText(
+      'after',
+      examples([
+        'starling simulate --peers 1024 --failures 0.005 --rounds 2 --seed 7 --json',
+        'starling simulate --table moshpit --seed 7',
+      ]),
+    )
+    .action((options: SimulateOptions) =>
+      perform(async (io) => {
+        const { runSimulate } = await import('../simulate.ts')
+        return runSimulate(options, io)
+      }),
+    )
+}
+
+function probability(text: string): number {
+  const value = Number(text)
+  if (text.trim() !== '' && value >= 0 && value < 1) return value
+  throw new InvalidArgumentError('It must be a number from 0 to below 1.')
+}

@@ -1,0 +1,124 @@
+/**
+ * Body of `starling simulate`: runs the experiments of `simulator/` and shows them. What is simulated, and what is not, is
+ * told in simulator/averaging/; every number comes from the seed, none from this machine's speed.
+ */
+
+import { setImmediate } from 'node:timers/promises'
+import {
+  type ErrorByRound,
+  errorByRound,
+  methods,
+  type RoundsUntil,
+  roundsUntil,
+} from '../../simulator/averaging/experiment.ts'
+import { publishedFor, tableFailures, tablePeers } from '../../simulator/averaging/published.ts'
+import { exitCodes } from '../exit-codes.ts'
+import { count, percent } from '../terminal/format.ts'
+import type { CommonOptions } from './common-options.ts'
+import { type CliIo, writeJson } from './io.ts'
+import { table } from './table.ts'
+
+export interface SimulateOptions extends CommonOptions {
+  /** >= 2. */
+  peers: number
+  /** Probability in [0, 1). */
+  failures: number
+  /** >= 1. */
+  rounds: number
+  /** >= 1. */
+  draws: number
+  /** 32 bits. */
+  seed: number
+  table?: 'moshpit'
+}
+
+/** Runs what `options` ask for and prints it. @throws the reason of `io.signal` when it aborts. */
+export async function runSimulate(options: SimulateOptions, io: CliIo): Promise<number> {
+  if (options.table === 'moshpit') await moshpitTable(options, io)
+  else await averaging(options, io)
+  return exitCodes.ok.code
+}
+
+async function averaging(options: SimulateOptions, io: CliIo): Promise<void> {
+  const { peers, failures, rounds, draws, seed } = options
+  const errors: ErrorByRound[] = []
+  for (const method of methods) {
+    await breathe(io)
+    errors.push(errorByRound(method, { peers, failures }, { rounds, draws, seed }))
+  }
+  if (options.json) writeJson(io, { peers, failures, rounds, draws, seed, averaging: errors })
+  else io.stdout.write(`${averagingHeading(options)}\n\n${averagingTable(errors)}\n${averagingNote}`)
+}
+
+function averagingHeading({ peers, failures, draws, seed }: SimulateOptions): string {
+  return (
+    `Averaging error of ${count(peers)} peers, ${percent(failures)} of them failing in each round: the variance over all ` +
+    `peers, also those that failed; it starts at 1.\nMean of ${draws} draws (median), seed ${seed}.`
+  )
+}
+
+const averagingNote =
+  'Starling: the real plan code, sketches of one number a part; messages and votes are not simulated.\n' +
+  'The others: the rules of the Moshpit paper, one number a peer.\n'
+
+function averagingTable(errors: readonly ErrorByRound[]): string {
+  const rounds = errors[0]!.mean.map((_, index) => `ROUND ${index + 1}`)
+  const lines = errors.map(({ method, mean, median, vectorsSent }) => [
+    method,
+    ...mean.map((error, round) => `${error.toExponential(1)} (${median[round]!.toExponential(1)})`),
+    vectorsSent.toFixed(2),
+  ])
+  return table(['METHOD', ...rounds, 'VECTORS SENT A ROUND'], lines)
+}
+
+interface TableRow {
+  peers: number
+  failures: number
+  methods: (RoundsUntil & { method: string })[]
+  /** Null where the paper has no such row. */
+  moshpitPublished: RoundsUntil | null
+}
+
+async function moshpitTable({ draws, seed, json }: SimulateOptions, io: CliIo): Promise<void> {
+  const rows: TableRow[] = []
+  for (const peers of tablePeers) {
+    for (const failures of tableFailures) {
+      const cells: TableRow['methods'] = []
+      for (const method of methods) {
+        await breathe(io)
+        const rounds = roundsUntil(method, { peers, failures }, { draws, seed })
+        cells.push({ method: method.name, ...rounds })
+      }
+      const moshpitPublished = publishedFor(peers, failures)?.moshpit ?? null
+      rows.push({ peers, failures, methods: cells, moshpitPublished })
+    }
+  }
+  if (json) writeJson(io, { draws, seed, rows })
+  else io.stdout.write(`${tableHeading(draws, seed)}\n\n${rowsTable(rows)}\n${averagingNote}`)
+}
+
+function tableHeading(draws: number, seed: number): string {
+  return (
+    'Rounds until the variance over all peers is below 1e-9 (below 1e-4), at most 50; ' +
+    `mean of ${draws} draws, seed ${seed}.`
+  )
+}
+
+function rowsTable(rows: readonly TableRow[]): string {
+  const cell = (rounds: RoundsUntil | null): string =>
+    rounds === null ? '' : `${rounds.fine.toFixed(1)} (${rounds.coarse.toFixed(1)})`
+  const header = ['PEERS', 'FAILURES', ...methods.map(({ name }) => name.toUpperCase()), 'MOSHPIT, PUBLISHED']
+  const lines = rows.map(({ peers, failures, methods, moshpitPublished }) => [
+    String(peers),
+    String(failures),
+    ...methods.map(cell),
+    cell(moshpitPublished),
+  ])
+  return table(header, lines)
+}
+
+/** Lets signals in between two experiments, which take up to a few seconds each. */
+async function breathe(io: CliIo): Promise<void> {
+  await setImmediate()
+  io.signal.throwIfAborted()
+}

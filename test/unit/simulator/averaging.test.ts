@@ -1,0 +1,76 @@
+/** The averaging experiments against published numbers, against what can be computed, and against themselves. */
+
+import { expect, test } from 'vitest'
+import { runProgram } from '../../../node/cli/program.ts'
+import { errorByRound, methods, roundsUntil } from '../../../simulator/averaging/experiment.ts'
+import { published } from '../../../simulator/averaging/published.ts'
+
+const methodOf = (name: string) => methods.find((method) => method.name === name)!
+
+test.each(published)(
+  'Moshpit among $peers peers with failures of $failures takes as many rounds as published, within 0.5',
+  ({ peers, failures, moshpit }) => {
+    const rounds = roundsUntil(methodOf('Moshpit'), { peers, failures }, { seed: 7, draws: 20 })
+    expect(Math.abs(rounds.fine - moshpit.fine)).toBeLessThanOrEqual(0.5)
+    expect(Math.abs(rounds.coarse - moshpit.coarse)).toBeLessThanOrEqual(0.5)
+  },
+)
+
+test('without failures one round of ours is exact', () => {
+  const rounds = roundsUntil(methodOf('Starling'), { peers: 100, failures: 0 }, { seed: 7, draws: 2 })
+  expect(rounds).toEqual({ fine: 1, coarse: 1 })
+})
+
+test('what is left after a round of 1,024 peers is what failed peers hold, at 2 vectors a peer', () => {
+  const failures = 0.005
+  const setting = { peers: 1024, failures }
+  const { median, vectorsSent } = errorByRound(methodOf('Starling'), setting, {
+    rounds: 2,
+    seed: 7,
+    draws: 11,
+  })
+  // Failed peers are a share p of all, at a distance of 1 in the first round, and of √(p / N) from one mean to the next.
+  const floor = [failures * (1 - failures), failures ** 2 / 1024]
+  expect(median[0]! / floor[0]!).toBeGreaterThan(0.6)
+  expect(median[0]! / floor[0]!).toBeLessThan(1.4)
+  expect(median[1]! / floor[1]!).toBeGreaterThan(0.4)
+  expect(median[1]! / floor[1]!).toBeLessThan(1.6)
+  expect(vectorsSent).toBeLessThanOrEqual(2.1)
+  expect(vectorsSent).toBeGreaterThan(1.9)
+})
+
+test.each(['text', 'JSON'])('one seed gives the same %s twice', async (form) => {
+  const words = form === 'JSON' ? ['--json'] : []
+  const first = await simulate('7', words)
+  expect(first).toContain('Starling')
+  expect(await simulate('7', words)).toBe(first)
+})
+
+test('another seed gives other numbers', async () => {
+  const [seven, eight] = [
+    JSON.parse(await simulate('7', ['--json'])),
+    JSON.parse(await simulate('8', ['--json'])),
+  ]
+  expect(seven.averaging).not.toEqual(eight.averaging)
+})
+
+async function simulate(seed: string, form: readonly string[]): Promise<string> {
+  const written: string[] = []
+  const stream = { write: (text: string) => void written.push(text) }
+  const io = { stdout: stream, stderr: stream, env: {}, cwd: '/', signal: new AbortController().signal }
+  const words = [
+    'simulate',
+    '--peers',
+    '64',
+    '--failures',
+    '0.05',
+    '--rounds',
+    '2',
+    '--draws',
+    '2',
+    '--seed',
+    seed,
+  ]
+  expect(await runProgram([...words, ...form], io, '0')).toBe(0)
+  return written.join('')
+}
