@@ -26,7 +26,7 @@ export class Child<Calls extends CallsOf<Calls>> {
     })
   }
 
-  /** @throws {Error} when the child fails, ends or hangs. */
+  /** @throws {Error} with the child's own message when it fails; when it ends or hangs. */
   async ask<Name extends keyof Calls & string>(
     name: Name,
     asked: Calls[Name]['asks'],
@@ -39,7 +39,10 @@ export class Child<Calls extends CallsOf<Calls>> {
     try {
       this.#process.send({ name, asked })
       return await Promise.race([
-        once(this.#process, 'message', { signal }).then(([{ answered }]) => answered),
+        once(this.#process, 'message', { signal }).then(([{ answered, failure }]) => {
+          if (failure !== undefined) throw new Error(failure)
+          return answered
+        }),
         once(this.#process, 'exit', { signal }).then(([code]) => fail(`ended with exit code ${code}`)),
         delay(answerMsMax, undefined, { signal }).then(() =>
           fail(`said nothing for ${answerMsMax / 1000} s`),
@@ -58,14 +61,18 @@ export class Child<Calls extends CallsOf<Calls>> {
   }
 }
 
-/** The child's side: answers each question by the function of its name. */
+/** The child's side: answers each question by the function of its name; what that throws is the asker's to handle. */
 export function answer<Calls extends CallsOf<Calls>>(
   handlers: {
     [Name in keyof Calls]: (asked: Calls[Name]['asks']) => Promise<Calls[Name]['answers']>
   },
 ): void {
   process.on('message', async ({ name, asked }: { name: keyof Calls; asked: never }) => {
-    process.send!({ answered: await handlers[name](asked) })
+    try {
+      process.send!({ answered: await handlers[name](asked) })
+    } catch (error) {
+      process.send!({ failure: error instanceof Error ? error.message : String(error) })
+    }
   })
   process.on('disconnect', () => process.exit())
 }

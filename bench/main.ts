@@ -10,6 +10,8 @@ import { benchConverge } from './converge.ts'
 import { benchReduce, type LinkShape } from './reduce.ts'
 import { benchStartUp } from './start-up.ts'
 import { machineNow, machineText } from './statistics.ts'
+import { type CaseName, caseNames } from './step/cases.ts'
+import { type ContenderName, contenderNames } from './step/contenders.ts'
 import { benchStep } from './step.ts'
 import { benchTab } from './tab.ts'
 
@@ -19,8 +21,10 @@ interface Settings {
   peers: readonly number[] | undefined
   steps: readonly number[] | undefined
   codecs: readonly CodecName[] | undefined
+  models: readonly CaseName[] | undefined
+  contenders: readonly ContenderName[] | undefined
   parameters: number
-  rounds: number
+  rounds: number | undefined
   seeds: number
   tokens: number
   results: string
@@ -39,8 +43,13 @@ const measurements: readonly Measurement[] = [
   {
     name: 'reduce',
     summary: 'an average of real peers, by a raw TCP stream',
-    run: ({ peers, codecs, ...rest }) =>
-      benchReduce({ ...rest, peers: peers?.[0] ?? 3, codecs: codecs ?? ['f32', 'int8', 'int4', 'topk'] }),
+    run: ({ peers, codecs, rounds, ...rest }) =>
+      benchReduce({
+        ...rest,
+        peers: peers?.[0] ?? 3,
+        codecs: codecs ?? ['f32', 'int8', 'int4', 'topk'],
+        rounds: rounds ?? 20,
+      }),
   },
   {
     name: 'converge',
@@ -74,7 +83,9 @@ Without a name all of them run, one after another, but converge, which takes hou
   --json             one JSON document instead of tables
   --peers N          reduce: peers, 2 to 8 (default 3); converge: a list (default 2,4,8)
   --parameters N     reduce: length of the vectors (default 1000000)
-  --rounds N         reduce: rounds that are counted (default 20)
+  --rounds N         rounds that are counted: reduce (default 20), step (default 7)
+  --models LIST      step: ${caseNames.join(',')} (default: all)
+  --contenders LIST  step: ${contenderNames.join(',')} (default: all)
   --link MBIT,MS     reduce: links of so many Mbit/s each way and that round trip, by proxies (default: loopback)
   --steps LIST       converge: local steps (default 1,10,30,100)
   --codecs LIST      reduce, converge: codecs (default f32,int8,int4,topk)
@@ -126,7 +137,9 @@ function readArguments(): {
         tokens: { type: 'string', default: '600000' },
         results: { type: 'string', default: 'converge.json' },
         parameters: { type: 'string', default: '1000000' },
-        rounds: { type: 'string', default: '20' },
+        rounds: { type: 'string' },
+        models: { type: 'string' },
+        contenders: { type: 'string' },
       },
       allowPositionals: true,
     })
@@ -144,7 +157,9 @@ function readArguments(): {
       results: values.results,
       shape: shapeOf(values.link),
       parameters: wholeNumber(values.parameters, 1, 100_000_000),
-      rounds: wholeNumber(values.rounds, 1, 10_000),
+      rounds: listOf(values.rounds, (text) => wholeNumber(text, 1, 10_000))?.[0],
+      models: listOf(values.models, (text) => oneOf(text, caseNames)),
+      contenders: listOf(values.contenders, (text) => oneOf(text, contenderNames)),
     }
     return { settings, chosen: isKnown ? chosen : [], isHelp: values.help }
   } catch (error) {
@@ -155,6 +170,12 @@ function readArguments(): {
 
 function listOf<Item>(text: string | undefined, read: (item: string) => Item): Item[] | undefined {
   return text?.split(',').map(read)
+}
+
+function oneOf<Name extends string>(text: string, names: readonly Name[]): Name {
+  const found = names.find((name) => name === text)
+  if (found === undefined) throw new Error(`'${text}' is none of ${names.join(', ')}`)
+  return found
 }
 
 function shapeOf(text: string | undefined): LinkShape | undefined {

@@ -21,7 +21,7 @@ import { readModel } from './onnx/read.ts'
 import type { ShapeInference } from './onnx/resolve.ts'
 import { sizeOf, type TensorType } from './onnx/types.ts'
 import { writeModel } from './onnx/write.ts'
-import { operationsOf } from './operations.ts'
+import { operationsOf, stepOperationsOf } from './operations.ts'
 import { addStep } from './optimizers/graph-step.ts'
 import type { OptimizerSpec } from './optimizers/spec.ts'
 
@@ -75,8 +75,9 @@ export interface TrainingProgram {
   ignoredLabel: number | null
   /** What one step takes, by estimate. */
   memory: StepMemory
-  /** Floating-point operations of a forward pass over the batch; a step is about three of them. */
+  /** Floating-point operations of a forward pass over the batch, and of a step without its optimizer. */
   operations: number
+  stepOperations: number
   /**
    * ONNX. Inputs: the samples, `labels`, every parameter. Outputs: `loss` [], `gradient` f32[parameterCount], where a statistic's
    * entry is its value minus its next one: subtracting the mean of many peers' entries gives the mean of their next values.
@@ -142,6 +143,7 @@ export async function compileProgram(
     classes: classesOf(imported, spec),
     ignoredLabel: spec.lossOptions?.ignoreIndex ?? null,
     operations: operationsOf(imported.nodes),
+    stepOperations: stepOperationsOf(imported.nodes, weightNames(imported)),
     gradientModel: gradientGraph(imported, spec, device),
     evaluationModel: evaluationGraph(imported, spec, device),
     ...stepGraph(imported, spec, device),
@@ -150,6 +152,10 @@ export async function compileProgram(
       applyModel: applyGraph(imported, spec, device),
     }),
   }
+}
+
+function weightNames({ parameters }: ImportedModel): ReadonlySet<string> {
+  return new Set(parameters.filter(({ kind }) => kind === 'weight').map(({ name }) => name))
 }
 
 function asProgramInput({ name, dtype, shape }: Value): ProgramInput {

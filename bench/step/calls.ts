@@ -1,15 +1,20 @@
 /** What a subject of the step benchmark can be asked. A subject is a process that trains one model in one way. */
 import type { CaseName } from './cases.ts'
 
-/** `forward`: onnxruntime's own pass over the model file. `matmul`: its product of two 1024×1024 matrices. */
-export type Work = 'step' | 'gradient' | 'forward' | 'matmul'
+/** `forward`: onnxruntime's own pass over the model file. `matmul`: its product of two large square matrices. */
+export type Work = 'step' | 'forward' | 'matmul'
 
 export interface SubjectCalls {
   open: { asks: { model: CaseName; threads: number; how: string }; answers: Opened }
-  /** The least time of `repeats` runs, in ms. */
-  run: { asks: { work: Work; repeats: number }; answers: number }
-  /** Largest resident memory of the process so far, in MB. */
-  memory: { asks: null; answers: number }
+  /** The least time of some runs, in ms. */
+  run: { asks: Turn; answers: number }
+}
+
+/** Runs of one thing: `repeatsMax` of them, or fewer when `ms` are over; one at least. */
+export interface Turn {
+  work: Work
+  repeatsMax: number
+  ms: number
 }
 
 export interface Opened {
@@ -17,12 +22,10 @@ export interface Opened {
   absent?: string
   /** From the model file's bytes to the training graphs. */
   buildMs?: number
-  /** Floating-point operations of a forward pass. */
+  /** Floating-point operations of a step. */
   operations?: number
+  /** Largest resident memory of the process after a few steps, before anything that they are compared with is loaded, in MB. */
+  memoryMb?: number
   /** What it can be asked to run. */
   works: readonly Work[]
 }
-
-/** Of `matmul`. */
-export const matmulSide = 1024
-export const matmulOperations = 2 * matmulSide ** 3

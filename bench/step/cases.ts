@@ -10,8 +10,8 @@ export interface Case {
   batch: number
   /** The model file. */
   onnx(): Uint8Array
-  /** Times that a round runs it, to take the best of; the smaller the model, the more a moment's noise weighs. */
-  repeats: number
+  /** Runs of a turn at most, to take the best of; the smaller the model, the more a moment's noise weighs. */
+  repeatsMax: number
 }
 
 export const gptSizes = { layers: 4, width: 128, heads: 4, context: 128, vocabulary: 256 } as const
@@ -22,15 +22,15 @@ export const cases: Readonly<Record<CaseName, Case>> = {
     title: 'MLP 784-512-256-10',
     batch: 128,
     onnx: () => perceptron(128, mlpWidths),
-    repeats: 10,
+    repeatsMax: 20,
   },
-  cnn: { title: 'CNN 32-64, 28×28', batch: 64, onnx: () => smallCnn(64), repeats: 5 },
-  gpt: { title: 'GPT 4 layers d128 T128', batch: 8, onnx: () => gpt(8, gptSizes), repeats: 3 },
+  cnn: { title: 'CNN 32-64, 28×28', batch: 64, onnx: () => smallCnn(64), repeatsMax: 10 },
+  gpt: { title: 'GPT 4 layers d128 T128', batch: 8, onnx: () => gpt(8, gptSizes), repeatsMax: 5 },
   resnet18: {
     title: 'ResNet-18, 32×32',
     batch: 32,
     onnx: () => resnet(32, { blocks: [2, 2, 2, 2], isBottleneck: false, side: 32, classes: 10 }),
-    repeats: 1,
+    repeatsMax: 2,
   },
 }
 

@@ -14,9 +14,10 @@ import { Trainer } from '../../engine/trainer.ts'
 import { seededRandom } from '../../protocols/core/random.ts'
 import type { Tensor } from '../../protocols/core/tensor.ts'
 import { answer } from '../child.ts'
-import { matmulSide, type SubjectCalls, type Work } from './calls.ts'
+import type { Opened, SubjectCalls, Work } from './calls.ts'
 import { type Case, cases, specOf } from './cases.ts'
 import { matmulModel } from './models.ts'
+import { peakMemoryMb, playTurn, settlingSteps } from './subject.ts'
 
 interface Setting {
   runtime: OrtRuntime
@@ -28,23 +29,10 @@ let works: Partial<Record<Work, () => Promise<unknown>>> = {}
 
 answer<SubjectCalls>({
   open: async ({ model, threads, how }) => {
-    const setting = await open(how, threads).catch((error: unknown) =>
-      error instanceof Error ? error.message.split('\n')[0]! : String(error),
-    )
-    if (typeof setting === 'string') return { absent: setting, works: [] }
-    const { buildMs, operations } = await prepare(setting, cases[model])
-    return { buildMs, operations, works: Object.keys(works) as Work[] }
+    const opened = await prepare(await open(how, threads), cases[model])
+    return { ...opened, works: Object.keys(works) as Work[] }
   },
-  run: async ({ work, repeats }) => {
-    let best = Number.POSITIVE_INFINITY
-    for (let repeat = 0; repeat < repeats; repeat++) {
-      const startedAt = performance.now()
-      await works[work]!()
-      best = Math.min(best, performance.now() - startedAt)
-    }
-    return best
-  },
-  memory: async () => process.resourceUsage().maxRSS / 1024,
+  run: (turn) => playTurn(turn, works[turn.work]!),
 })
 
 async function open(how: string, threads: number): Promise<Setting> {
@@ -64,25 +52,23 @@ async function open(how: string, threads: number): Promise<Setting> {
   return { runtime, backend, sessionOptions: { ...sessionOptions, executionProviders } }
 }
 
-async function prepare(setting: Setting, model: Case): Promise<{ buildMs: number; operations: number }> {
+async function prepare(setting: Setting, model: Case): Promise<Omit<Opened, 'works'>> {
   const bytes = model.onnx()
   const startedAt = performance.now()
   const program = await compileProgram(bytes, specOf(model), setting.backend)
   const buildMs = performance.now() - startedAt
   const batch = randomBatch(program, seededRandom(1))
   const trainer = Trainer.create(program, setting.backend)
-  const into = new Float32Array(program.parameterCount)
-  const forward = await session(setting, bytes, batch.inputs[program.inputs[0]!.name]!)
-  const side = [matmulSide, matmulSide]
-  const matrix = { dtype: 'float32', shape: side, data: new Float32Array(matmulSide ** 2).fill(0.5) } as const
+  const step = () => trainer.steps([batch], [1e-4])
+  for (let index = 0; index < settlingSteps; index++) await step()
+  const memoryMb = peakMemoryMb()
+  const one = { dtype: 'float32', shape: [1], data: Float32Array.of(1) } as const
   works = {
-    step: () => trainer.steps([batch], [1e-4]),
-    gradient: () => trainer.gradient(batch, { into }),
-    forward,
-    matmul: await session(setting, matmulModel(matmulSide), matrix),
+    step,
+    forward: await session(setting, bytes, batch.inputs[program.inputs[0]!.name]!),
+    matmul: await session(setting, matmulModel(), one),
   }
-  for (const work of Object.values(works)) await work()
-  return { buildMs, operations: program.operations }
+  return { buildMs, operations: program.stepOperations, memoryMb }
 }
 
 /** A model file by onnxruntime with its own defaults, nothing of ours in between. Every input gets `tensor`. */

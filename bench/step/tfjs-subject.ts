@@ -12,6 +12,7 @@ import '@tensorflow/tfjs-core/dist/register_all_gradients.js'
 import { answer } from '../child.ts'
 import type { SubjectCalls } from './calls.ts'
 import { cases, gptSizes, mlpWidths } from './cases.ts'
+import { peakMemoryMb, playTurn, settlingSteps } from './subject.ts'
 
 let step: () => Promise<unknown> = async () => undefined
 
@@ -26,19 +27,10 @@ answer<SubjectCalls>({
     if (how === 'tuned') tuneProducts()
     const { loss, variables } = model === 'mlp' ? perceptron() : gpt()
     step = () => sgdStep(loss, variables)
-    await step()
-    return { works: ['step'] }
+    for (let index = 0; index < settlingSteps; index++) await step()
+    return { works: ['step'], memoryMb: peakMemoryMb() }
   },
-  run: async ({ repeats }) => {
-    let best = Number.POSITIVE_INFINITY
-    for (let repeat = 0; repeat < repeats; repeat++) {
-      const startedAt = performance.now()
-      await step()
-      best = Math.min(best, performance.now() - startedAt)
-    }
-    return best
-  },
-  memory: async () => process.resourceUsage().maxRSS / 1024,
+  run: (turn) => playTurn(turn, step),
 })
 
 interface Model {

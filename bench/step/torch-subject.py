@@ -1,7 +1,7 @@
 """A subject of the step benchmark: the same models in PyTorch on the CPU.
 
-Usage: python3 torch-subject.py MODEL BATCH THREADS. Says {"ready": true} or {"absent": reason}; then for each number of repeats
-on a line of stdin, the least time of a step in ms and the largest resident memory in MB.
+Usage: python3 torch-subject.py MODEL BATCH THREADS STEPS. Takes STEPS steps and says {"memory_mb": largest resident memory}, or
+{"absent": reason}; then for each {"repeats_max", "ms"} on a line of stdin the least time of so many steps in {"ms"}.
 """
 import json
 import sys
@@ -79,12 +79,17 @@ def resnet18():
 
 
 def memory_mb():
+    """Linux starts ru_maxrss with what the parent had when it forked; VmHWM is this program's own."""
+    if sys.platform == "linux":
+        with open("/proc/self/status") as status:
+            return next(int(line.split()[1]) for line in status if line.startswith("VmHWM:")) / 1024
     import resource
 
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    unit = 1024**2 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
 
 
-NAME, BATCH, THREADS = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+NAME, BATCH, THREADS, STEPS = sys.argv[1], *map(int, sys.argv[2:])
 torch.set_num_threads(THREADS)
 model, x, label_shape, classes = {"mlp": mlp, "cnn": cnn, "gpt": gpt, "resnet18": resnet18}[NAME]()
 labels = torch.randint(classes, label_shape)
@@ -99,12 +104,14 @@ def step():
     return loss.item()
 
 
-step()
-print(json.dumps({"ready": True}), flush=True)
+for _ in range(STEPS):
+    step()
+print(json.dumps({"memory_mb": memory_mb()}), flush=True)
 for line in sys.stdin:
-    best = float("inf")
-    for _ in range(int(line)):
+    turn = json.loads(line)
+    began, times = time.perf_counter(), []
+    while not times or len(times) < turn["repeats_max"] and 1000 * (time.perf_counter() - began) < turn["ms"]:
         started = time.perf_counter()
         step()
-        best = min(best, 1000 * (time.perf_counter() - started))
-    print(json.dumps({"ms": best, "memory_mb": memory_mb()}), flush=True)
+        times.append(1000 * (time.perf_counter() - started))
+    print(json.dumps({"ms": min(times)}), flush=True)

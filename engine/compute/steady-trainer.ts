@@ -8,10 +8,11 @@
 import { assert } from '../../protocols/core/assert.ts'
 import { SwarmError } from '../../protocols/core/errors.ts'
 import { deviceLossesMax } from '../../protocols/core/limits.ts'
+import { seededRandom } from '../../protocols/core/random.ts'
 import type { Backend, BackendName } from '../backends/backend.ts'
 import { type Candidate, chooseBackend, type Timing } from '../backends/choose.ts'
-import { madeUpBatch } from '../made-up-batch.ts'
 import { compileProgram, type TrainingProgram, type TrainingSpec } from '../program.ts'
+import { randomBatch } from '../random-batch.ts'
 import { Trainer } from '../trainer.ts'
 
 export interface SteadyInit {
@@ -147,9 +148,11 @@ export class SteadyTrainer {
       recompile: compile,
       onShrink: (size, { message }) => this.#notes.push(`micro-batch halved to ${size}: ${message}`),
     })
+    // before the first real sample has arrived, and perhaps with a vocabulary smaller than the classes
+    const batch = randomBatch(program, seededRandom(1), { idsBelow: 1 })
     const step = async (signal: AbortSignal | undefined) => {
       trainer.load(program.initial)
-      await trainer.steps([madeUpBatch(program)], [0], { signal }).catch(unlessNotFinite)
+      await trainer.steps([batch], [0], { signal }).catch(unlessNotFinite)
       trainer.resetOptimizer()
     }
     return { trainer, step, release: () => trainer.release() }

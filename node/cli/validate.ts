@@ -120,7 +120,7 @@ function refused(
 
 function modelFacts(
   path: string,
-  { parameterCount, parameters, inputs, classes, operations, memory }: TrainingProgram,
+  { parameterCount, parameters, inputs, classes, stepOperations, memory }: TrainingProgram,
   { opset, operators, warnings, notes, losses }: ModelReport,
 ): ModelFacts {
   const frequent = Object.entries(operators).sort((a, b) => b[1] - a[1] || a[0].localeCompare(b[0]))
@@ -135,7 +135,7 @@ function modelFacts(
     inputs,
     classes,
     losses,
-    step_operations: 3 * operations,
+    step_operations: stepOperations,
     step_memory_bytes: memory.stateBytes + memory.valueBytes,
   }
 }

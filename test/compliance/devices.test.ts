@@ -6,10 +6,11 @@ import { afterAll, describe, expect, it, vi } from 'vitest'
 import type { Backend } from '../../engine/backends/backend.ts'
 import { openNativeBackend } from '../../engine/backends/native.ts'
 import { SteadyTrainer } from '../../engine/compute/steady-trainer.ts'
-import { madeUpBatch } from '../../engine/made-up-batch.ts'
 import { compileProgram, type TrainingSpec } from '../../engine/program.ts'
+import { randomBatch } from '../../engine/random-batch.ts'
 import { Trainer } from '../../engine/trainer.ts'
 import { openNodeCompute } from '../../node/compute.ts'
+import { seededRandom } from '../../protocols/core/random.ts'
 import { modelBytes, pytorchModels } from '../unit/engine/pytorch-models.ts'
 import { exampleModel, seededBatch, sgdSpec } from '../unit/engine-run/example-models.ts'
 import { ChromiumBackends, type Realm } from './chromium/browser.ts'
@@ -67,7 +68,7 @@ it('goes on training when the graphics device is destroyed under it', async () =
       candidates,
     })
     const { program } = steady
-    const batches = [0, 1, 2].map(() => madeUpBatch(program))
+    const batches = [0, 1, 2].map(() => randomBatch(program, seededRandom(1), { idsBelow: 1 }))
     const end = new Float32Array(program.parameterCount)
     await steady.run(program.initial, async (trainer) => {
       await trainer.steps(batches, [0.1, 0.1, 0.1], { onStep })

@@ -62,6 +62,7 @@ export const lineProgram: TrainingProgram = {
   ignoredLabel: null,
   memory: { stateBytes: 32, valueBytes: 64 },
   operations: 12,
+  stepOperations: 24,
   gradientModel: model({
     inputs: { ...data, ...parameters },
     outputs: ['loss', 'gradient'],

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest'
 import { Formulas } from '../../../engine/onnx/formulas.ts'
 import { int } from '../../../engine/onnx/graph.ts'
 import { GraphBuilder } from '../../../engine/onnx/graph-builder.ts'
-import { operationsOf } from '../../../engine/operations.ts'
+import { operationsOf, stepOperationsOf } from '../../../engine/operations.ts'
 
 const f = new Formulas(new GraphBuilder(18))
 const tensor = (shape: number[]) => ({ dtype: 'float32', shape }) as const
@@ -32,4 +32,12 @@ test('a convolution counts its window, its group of input channels, at every pla
 
 test('anything else counts one for each element that it makes', () => {
   expect(counted(() => f.exp(x(7, 2)))).toBe(14)
+})
+
+test('a step counts a layer thrice, the first one twice, and what no weight reaches once', () => {
+  const before = f.builder.nodes.length
+  const [samples, first, second] = [x(2, 3), x(3, 4), x(4, 5)]
+  f.matmul(f.matmul(f.exp(samples), first), second)
+  const step = stepOperationsOf(f.builder.nodes.slice(before), new Set([first.name, second.name]))
+  expect(step).toBe(6 + 2 * (2 * 2 * 3 * 4) + 3 * (2 * 2 * 4 * 5))
 })
