@@ -202,5 +202,6 @@ function table(rows: readonly StepRow[]): string {
     threads === null ? `${engine}: ${absent}\n` : `${engine}, threads ${threads}: ${absent}\n`,
   )
   const isDisturbed = rows.some(({ of_matmul }) => of_matmul !== null && of_matmul.max > 1)
-  return tableText([[...heading, ...compared], ...lines]) + absences.join('') + (isDisturbed ? doubt : '')
+  const present = lines.length === 0 ? '' : tableText([[...heading, ...compared], ...lines])
+  return present + absences.join('') + (isDisturbed ? doubt : '')
 }

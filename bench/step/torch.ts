@@ -1,6 +1,5 @@
 /** PyTorch as a subject of the step benchmark: a Python process that answers each line on its input with one of JSON. */
 import { type ChildProcessByStdio, spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import type { Readable, Writable } from 'node:stream'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -19,12 +18,15 @@ const complaintCharacters = 2000
 export class Torch {
   readonly #process: ChildProcessByStdio<Writable, Readable, Readable>
   readonly #lines: AsyncIterator<string>
+  /** When the process has ended and all that it wrote is read; also when it could not be started. */
+  readonly #closed: Promise<void>
   #complaint = ''
   #spawnFailure: Error | undefined
 
   constructor(model: CaseName, threads: number) {
     const args = [script, model, `${cases[model].batch}`, `${threads}`, `${settlingSteps}`]
     this.#process = spawn('python3', args, { stdio: ['pipe', 'pipe', 'pipe'] })
+    this.#closed = new Promise((resolve) => this.#process.once('close', () => resolve()))
     this.#process.on('error', (error) => {
       this.#spawnFailure = error
     })
@@ -48,9 +50,8 @@ export class Torch {
   }
 
   async close(): Promise<void> {
-    if (this.#process.pid === undefined || this.#process.exitCode !== null) return
     this.#process.kill('SIGKILL')
-    await once(this.#process, 'close')
+    await this.#closed
   }
 
   async #answer(): Promise<unknown> {
@@ -60,7 +61,7 @@ export class Torch {
     })
     try {
       const { done, value } = await Promise.race([this.#lines.next(), tooLate])
-      if (done === true) throw new Error(this.#reason())
+      if (done === true) throw new Error(await this.#reason())
       return JSON.parse(value)
     } finally {
       tooLate.catch(() => undefined) // that nobody waits for it any more is no failure
@@ -68,7 +69,8 @@ export class Torch {
     }
   }
 
-  #reason(): string {
+  async #reason(): Promise<string> {
+    await this.#closed
     if (this.#spawnFailure !== undefined) return `python3 does not start: ${this.#spawnFailure.message}`
     const last = this.#complaint.trim().split('\n').at(-1)
     return `python3 ended: ${last === undefined || last === '' ? 'without a word' : last}`
