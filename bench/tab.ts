@@ -151,12 +151,8 @@ async function throttleRows(tab: BenchTab): Promise<TabRow[]> {
   const rows: TabRow[] = []
   for (const share of shares) {
     const held: number[] = []
-    for (let round = 0; round < rounds; round++) {
-      await tab.call('throttle', 'wasm', 1)
-      const free = await tab.call('paceStarling', 'wasm', pacedSteps)
-      await tab.call('throttle', 'wasm', share)
-      held.push((100 * free) / (await tab.call('paceStarling', 'wasm', pacedSteps)))
-    }
+    for (let round = 0; round < rounds; round++)
+      held.push(100 * (await tab.call('shareHeld', 'wasm', share, pacedSteps)))
     const asked = held.map(() => 100 * share)
     const about = { measure: `throttle at ${100 * share} %`, unit: '% held', against: 'the share asked' }
     rows.push(rowOf(about, held, asked))

@@ -61,21 +61,24 @@ async function stepStarling(backend: string, steps: number): Promise<number> {
   return performance.now() - startedMs
 }
 
-/** Milliseconds from the end of the first of `steps` steps to the end of the last: kernels and rests, nothing else. */
-async function paceStarling(backend: string, steps: number): Promise<number> {
+/**
+ * The share of the time that kernels get when they may have `share`, from `steps` steps without a throttle and as many under
+ * it. The second task follows the first at once: a worker that has waited for work has rested, and may work on that for a while.
+ */
+async function shareHeld(backend: string, share: number, steps: number): Promise<number> {
   const { compute, model } = opened.get(backend)!
   const batches = Array.from({ length: steps }, () => sample())
-  const endsMs: number[] = []
-  await compute.train(
-    { mode: 'steps', start: model.initial, batches, learningRates: batches.map(() => 1e-4) },
-    { onStep: () => void endsMs.push(performance.now()) },
-  )
-  return endsMs.at(-1)! - endsMs[0]!
-}
-
-/** The share of the time that kernels may run from now on. */
-function throttle(backend: string, dutyCycle: number): void {
-  opened.get(backend)!.compute.allow({ mayRun: true, dutyCycle })
+  const paced = async (dutyCycle: number) => {
+    const endsMs: number[] = []
+    compute.allow({ mayRun: true, dutyCycle })
+    await compute.train(
+      { mode: 'steps', start: model.initial, batches, learningRates: batches.map(() => 1e-4) },
+      { onStep: () => void endsMs.push(performance.now()) },
+    )
+    return endsMs.at(-1)! - endsMs[0]!
+  }
+  const freeMs = await paced(1)
+  return freeMs / (await paced(share))
 }
 
 function sample(): Batch {
@@ -220,8 +223,7 @@ async function sendRaw(bytes: number): Promise<number> {
 const bench = {
   openStarling,
   stepStarling,
-  paceStarling,
-  throttle,
+  shareHeld,
   openOther,
   stepOther,
   join,

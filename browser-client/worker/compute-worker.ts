@@ -39,12 +39,18 @@ const turns: (() => void)[] = []
 outlet.onmessage = () => turns.shift()?.()
 
 const port: ServerPort = {
-  post: (answer: Answer, transfer) => postMessage(answer, { transfer }),
+  post: (answer: Answer, transfer) => {
+    if (answer.kind !== 'step') void pacer.then((pacer) => pacer.end())
+    postMessage(answer, { transfer })
+  },
   onRequest: (handler) =>
     addEventListener('message', ({ data }: MessageEvent<WorkerRequest>) => {
       if (data.kind === 'begin') begin(data)
       else if (data.kind === 'allow') void pacer.then((pacer) => pacer.allow(data.allowance))
-      else handler(data)
+      else {
+        if (data.kind === 'train' || data.kind === 'evaluate') void pacer.then((pacer) => pacer.begin())
+        handler(data)
+      }
     }),
   turn: () =>
     new Promise((resolve) => {

@@ -3,6 +3,8 @@
  * asked share of time demands (governor/pacer.ts keeps the books), and while it may not run at all, until it may.
  *
  *     run ▓▓▓▓▓ rest ░░░░░ run ▓▓▓▓▓▓▓ rest ░░░░░░░        share 0.5
+ *
+ * What the worker does between the runs of a task (it brings samples in, it hands results out) is work too.
  */
 
 import type { Backend, Executable } from '../../engine/backends/backend.ts'
@@ -22,6 +24,8 @@ export class Pacer {
   #allowance: Allowance
   #books: Pace
   #mayRun = Promise.withResolvers<void>()
+  /** Within a task: until when its work is in the books. */
+  #bookedMs: number | undefined
 
   constructor(allowance: Allowance, init: PacerInit) {
     this.#init = init
@@ -39,15 +43,36 @@ export class Pacer {
     else if (previous.mayRun) this.#mayRun = Promise.withResolvers()
   }
 
+  /** A task begins: from now on all that is no rest is work. */
+  begin(): void {
+    this.#bookedMs = this.#init.now()
+  }
+
+  /** The task is over: what follows is rest. */
+  end(): void {
+    this.#book()
+    this.#bookedMs = undefined
+  }
+
   /** Waits until a run may begin, runs it, and notes what it took. */
-  async run<Result>(task: () => Promise<Result>): Promise<Result> {
+  async run<Result>(run: () => Promise<Result>): Promise<Result> {
+    const isInTask = this.#bookedMs !== undefined
+    this.#book()
     await this.#turn()
-    const startedMs = this.#init.now()
+    this.#bookedMs = this.#init.now()
     try {
-      return await task()
+      return await run()
     } finally {
-      this.#books = afterWork(this.#books, startedMs, this.#init.now(), this.#allowance.dutyCycle)
+      this.#book()
+      if (!isInTask) this.#bookedMs = undefined
     }
+  }
+
+  #book(): void {
+    if (this.#bookedMs === undefined) return
+    const nowMs = this.#init.now()
+    this.#books = afterWork(this.#books, this.#bookedMs, nowMs, this.#allowance.dutyCycle)
+    this.#bookedMs = nowMs
   }
 
   async #turn(): Promise<void> {

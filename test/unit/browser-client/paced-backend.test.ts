@@ -18,7 +18,22 @@ function worker(allowance: { mayRun: boolean; dutyCycle: number }, lateMs = 0) {
       nowMs += ms
       workedMs += ms
     })
-  return { pacer, run, share: () => workedMs / nowMs, workedMs: () => workedMs }
+  const between = (ms: number) => {
+    nowMs += ms
+    workedMs += ms
+  }
+  const idle = (ms: number) => {
+    nowMs += ms
+  }
+  return {
+    pacer,
+    run,
+    between,
+    idle,
+    share: () => workedMs / nowMs,
+    workedMs: () => workedMs,
+    nowMs: () => nowMs,
+  }
 }
 
 test.each([
@@ -34,6 +49,29 @@ test.each([
     expect(Math.abs(share() - dutyCycle)).toBeLessThan(0.02 * dutyCycle)
   },
 )
+
+test('what a task does between its runs is work, and what is waited for between tasks is rest', async () => {
+  const { pacer, run, between, idle, share, nowMs } = worker({ mayRun: true, dutyCycle: 0.5 })
+  for (let task = 0; task < 20; task++) {
+    pacer.begin()
+    for (let step = 0; step < 8; step++) {
+      between(10)
+      await run(15)
+    }
+    between(10)
+    pacer.end()
+  }
+  await run(0)
+  expect(Math.abs(share() - 0.5)).toBeLessThan(0.01)
+  // 200 ms of work are owed as much rest, and had it while nothing was asked
+  pacer.begin()
+  await run(200)
+  pacer.end()
+  idle(200)
+  const beforeMs = nowMs()
+  await run(0)
+  expect(nowMs() - beforeMs).toBeLessThan(5)
+})
 
 test('a full share never rests', async () => {
   const { run, share } = worker({ mayRun: true, dutyCycle: 1 })
