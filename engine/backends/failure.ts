@@ -14,8 +14,10 @@ interface Symptom {
 
 const symptoms: readonly Symptom[] = [
   {
-    // Dawn's words for a device that was destroyed, reset by its driver, or taken away.
-    pattern: /device (was|is) lost|device was destroyed|device_lost/i,
+    // Dawn's words for a device that was destroyed, reset by its driver, or taken away; the last two are for results that were
+    // on their way back.
+    pattern:
+      /device (was|is) lost|device was destroyed|device_lost|failed to download data from buffer|unmapped before mapping/i,
     code: 'DEVICE_LOST',
     hint: 'Open the model again; if it happens again, use the wasm backend.',
   },
