@@ -11,8 +11,20 @@ import type { Value } from '../onnx/graph-builder.ts'
 import { sizeOf, type TensorType } from '../onnx/types.ts'
 import { type Rule, spelled, type Use, unsupportedUse } from './rule.ts'
 
-/** Added to the score of a key that must not be seen: e^x is 0 beside any score of size, and no row of zeros becomes NaN. */
-const unseen = -1e30
+/**
+ * The score of a key that must not be seen, and the least that any has: float32's lowest number. e^x is 0 beside any other score,
+ * and a row that has nothing else does not become NaN as it would with an infinite one.
+ */
+const unseen = -3.4028234663852886e38
+
+/** Below every score that a key can have that is seen, above {@link unseen} plus rounding. */
+const seenMin = -3.4e38
+
+/** Those of set 23 and 24. What is not among them (a window, say) changes the result in a way that is not known here. */
+const known = new Set([
+  ...['is_causal', 'kv_num_heads', 'q_num_heads', 'scale', 'softcap'],
+  ...['qk_matmul_output_mode', 'softmax_precision'], // of an output that is refused, and of a type: all is float32 here
+])
 
 export const attention: { readonly Attention: Rule; readonly RotaryEmbedding: Rule } = {
   Attention: { kind: 'spelled', spelling: attend, still: [6] },
@@ -24,6 +36,9 @@ function attend(use: Use, types: readonly (TensorType | null)[]): (Value | null)
   const { f, x, has, attributes } = use
   if (has(6)) throw unsupportedUse(use, 'it reads a padded cache', 'Export the model without a cache.')
   if (types[3]) throw unsupportedUse(use, 'it shows its scores', 'Export without attention weights.')
+  const other = Object.keys(attributes).find((name) => !known.has(name))
+  if (other !== undefined)
+    throw unsupportedUse(use, `its attribute '${other}' is not known`, 'Export the mask as an input of it.')
   const q = byHeads(f, x[0]!, intOf(attributes, 'q_num_heads', 0))
   const k = withPast(use, byHeads(f, x[1]!, intOf(attributes, 'kv_num_heads', 0)), 4)
   const v = withPast(use, byHeads(f, x[2]!, intOf(attributes, 'kv_num_heads', 0)), 5)
@@ -32,7 +47,7 @@ function attend(use: Use, types: readonly (TensorType | null)[]): (Value | null)
   const keys = repeatHeads(f, k, groups)
   const scores = softcapped(use, f.matmul(f.mul(q, scale), f.transposeMatrix(keys)))
   const past = has(4) ? x[4]!.shape[2]! : 0
-  const weights = f.softmax(masked(use, scores, past), 3)
+  const weights = shares(use, masked(use, scores, past))
   const y = f.matmul(weights, repeatHeads(f, v, groups))
   const joined = x[0]!.shape.length === 3 ? f.reshape(f.transpose(y, [0, 2, 1, 3]), types[0]!.shape) : y
   return [joined, k, v, null].slice(0, types.length)
@@ -69,20 +84,29 @@ function softcapped({ f, attributes }: Use, scores: Value): Value {
   return cap === 0 ? scores : f.mul(f.tanh(f.div(scores, cap)), cap)
 }
 
+/** Scores, at least {@link unseen}, of which masks have set those to that which must not be seen. */
 function masked({ f, x, has, attributes }: Use, scores: Value, past: number): Value {
   const [queries, keys] = scores.shape.slice(2) as [number, number]
   let result = scores
   if (has(3)) {
     const mask = x[3]!
-    result = mask.dtype === 'bool' ? f.where(mask, result, unseen) : f.add(result, mask)
+    // an exporter's mask may hold minus infinity, which a softmax over nothing else would turn into NaN
+    result = mask.dtype === 'bool' ? f.where(mask, result, unseen) : f.max(f.add(result, mask), unseen)
   }
   if (intOf(attributes, 'is_causal', 0) === 1) {
-    const bias = Float32Array.from({ length: queries * keys }, (_, index) =>
-      (index % keys) - past <= Math.floor(index / keys) ? 0 : unseen,
+    const isSeen = Float32Array.from({ length: queries * keys }, (_, index) =>
+      Number((index % keys) - past <= Math.floor(index / keys)),
     )
-    result = f.add(result, f.tensor(bias, [queries, keys]))
+    result = f.where(f.greater(f.tensor(isSeen, [queries, keys]), 0), result, unseen)
   }
   return result
+}
+
+/** The softmax of each row of scores; zeros for a query that sees no key, as onnxruntime and PyTorch have it. */
+function shares({ f, has }: Use, scores: Value): Value {
+  const weights = f.softmax(scores, 3)
+  if (!has(3)) return weights // the causal mask alone leaves each query its own key
+  return f.where(f.greater(f.reduceMax(scores, [3], true), seenMin), weights, 0)
 }
 
 function rotate({ f, x, has, attributes }: Use): Value {

@@ -15,6 +15,7 @@ import { loss } from './loss.ts'
 import { normalisation } from './normalisation.ts'
 import { norms } from './norms.ts'
 import type { OpType } from './op-types.ts'
+import { pad } from './pad.ts'
 import { pooling } from './pooling.ts'
 import { recurrent } from './recurrent.ts'
 import { reductions } from './reduction.ts'
@@ -46,6 +47,7 @@ export const rules: { readonly [Op in OpType]: Rule } = {
   ...linear,
   ...loss,
   ...normalisation,
+  ...pad,
   ...pooling,
   ...reductions,
   ...shape,

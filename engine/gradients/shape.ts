@@ -79,22 +79,6 @@ export const shape = {
         return use.f.builder.emit('Gather', [value, use.f.builder.integers(rows)], { axis: int(axis) }, type)
       }, use.x[0]!),
   ),
-  /** dx = dy without the padding */
-  Pad: gradient((application) => {
-    const { f, dy, x } = application
-    const rank = x[0]!.shape.length
-    const pads = padsOf(application, rank)
-    const positive = (count: number) => Math.max(0, count)
-    const kept = f.slice(
-      dy,
-      dy.shape.map((size, axis) => {
-        const start = positive(pads[axis]!)
-        return { axis, start, count: size - start - positive(pads[axis + rank]!) }
-      }),
-    )
-    const cropped = pads.map((count) => positive(-count))
-    return f.pad(kept, cropped.slice(0, rank), cropped.slice(rank))
-  }),
   /** A cut or zeros around, so that the middle stays in the middle; what is odd goes to the end (cut) or comes there (pad) */
   CenterCropPad: spelled(
     (use) => {
@@ -169,18 +153,4 @@ function padAxis({ f }: Application, dy: Value, axis: number, start: number, siz
   const before = dy.shape.map((_, index) => (index === axis ? start : 0))
   const after = dy.shape.map((count, index) => (index === axis ? size - start - count : 0))
   return f.pad(dy, before, after)
-}
-
-/** The pads of every axis, before then after, also when only some axes are listed (operator set 18). */
-function padsOf(application: Application, rank: number): number[] {
-  const listed = constantNumbers(application, 1)
-  const axes = application.has(3)
-    ? constantNumbers(application, 3)
-    : Array.from({ length: rank }, (_, axis) => axis)
-  const pads = new Array<number>(2 * rank).fill(0)
-  for (const [index, axis] of axes.entries()) {
-    pads[positiveAxis(axis, rank)] = listed[index]!
-    pads[positiveAxis(axis, rank) + rank] = listed[index + axes.length]!
-  }
-  return pads
 }

@@ -94,17 +94,21 @@ function withSubgraphs(node: Node, opset: number, aliases: Map<string, string>):
 /**
  * Whether `node` stands for a tensor of the module that TorchScript's exporter found equal to another: it keeps one of
  * the two and makes the other an Identity of it, under its own name in the module. Nodes of the traced code have names
- * with a slash in front, and truly shared tensors have no Identity.
+ * with a slash in front, and truly shared tensors have no Identity. What it folded (`onnx::Add_7`: a part of a bias, a weight
+ * transposed) is equal to another by chance only where its elements are all alike; else one tensor was folded twice.
  */
 function isMergedTensor(node: Node, { constants }: Graph, roles: Model['roles']): boolean {
   const name = node.outputs[0]!
-  return (
-    node.opType === 'Identity' &&
-    constants.has(node.inputs[0]!) &&
-    roles.size === 0 &&
-    name.includes('.') &&
-    !name.startsWith('/')
-  )
+  const tensor = constants.get(node.inputs[0]!)
+  if (node.opType !== 'Identity' || tensor === undefined || roles.size > 0) return false
+  if (name.startsWith('onnx::')) return isUniform(tensor)
+  return name.includes('.') && !name.startsWith('/')
+}
+
+/** Whether all elements are the same, as those of a bias are before it is trained. */
+function isUniform({ data }: Constant): boolean {
+  for (const value of data) if (value !== data[0]) return false
+  return true
 }
 
 /** `graph` without the nodes and constants that none of its outputs needs. */

@@ -32,6 +32,20 @@ const attention = [
     23,
   ),
   row(
+    'a query that sees no key',
+    'Attention',
+    [p([1, 2, 2, 4]), p([1, 2, 3, 4]), p([1, 2, 3, 4]), flags([2, 3], 0, 0, 0, 1, 1, 0)],
+    { boolean: 1 },
+    23,
+  ),
+  row(
+    'a query that sees no key by both of its masks',
+    'Attention',
+    [p([1, 2, 2, 4]), p([1, 2, 2, 4]), p([1, 2, 2, 4]), flags([2, 2], 0, 1, 1, 1)],
+    { boolean: 1, is_causal: 1 },
+    23,
+  ),
+  row(
     'a past before it',
     'Attention',
     [p([1, 2, 2, 4]), p([1, 2, 2, 4]), p([1, 2, 2, 4]), none, p([1, 2, 3, 4]), p([1, 2, 3, 4])],

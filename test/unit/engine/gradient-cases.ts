@@ -272,6 +272,11 @@ const movements = [
   row('uneven pads', 'Pad', [p([2, 3]), integers(1, 0, 2, 1)]),
   row('one axis padded, one cut', 'Pad', [p([3, 4]), integers(1, -1, 0, -2)]),
   row('a listed axis', 'Pad', [p([2, 3]), integers(2, 1), scalar(0.5), integers(-1)]),
+  row('mirrored, so that inner elements come twice', 'Pad', [p([3, 4]), integers(1, 3, 2, 2)], {
+    mode: 'reflect',
+  }),
+  row('the edge repeated', 'Pad', [p([2, 3, 2]), integers(0, 2, 1, 0, 1, 3)], { mode: 'edge' }),
+  row('around the other end', 'Pad', [p([3, 4]), integers(2, 1, 1, 3)], { mode: 'wrap' }, 19),
   row('repeated rows', 'Gather', [p([5, 3]), ids([2, 3], 0, 4, 4, 1, 0, 4)]),
   row('an inner axis', 'Gather', [p([2, 5, 3]), ids([4], 3, 3, 0, 1)], { axis: 1 }),
   row('one row, counted from the end', 'Gather', [p([2, 5, 3]), ids([], -1)], { axis: 1 }),

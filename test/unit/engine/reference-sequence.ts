@@ -43,7 +43,7 @@ const attention: Operator = ([q0, k0, v0, mask, pastKey, pastValue], a) => {
       return score + bias
     })
     const powers = scores.map(Math.exp)
-    return powers.map((value) => value / sum(powers))
+    return powers.map((value) => (sum(powers) === 0 ? 0 : value / sum(powers)))
   }
   const y = build([batch, heads, queries, v.shape[3]!], ([n, h, t, i]) => {
     const weights = weightsAt(n!, h!, t!)

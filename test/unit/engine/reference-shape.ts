@@ -117,7 +117,23 @@ const slice: Operator = ([x, starts, ends, axesInput, stepsInput]) => {
   )
 }
 
-const pad: Operator = ([x, padsInput, value, axesInput]) => {
+/** Walks from outside back into the axis, one rule of the mode at a time. */
+function repeated(mode: string, position: number, size: number): number {
+  if (position >= 0 && position < size) return position
+  const isBefore = position < 0
+  switch (mode) {
+    case 'edge':
+      return isBefore ? 0 : size - 1
+    case 'reflect':
+      return repeated(mode, isBefore ? -position : 2 * (size - 1) - position, size)
+    case 'wrap':
+      return repeated(mode, isBefore ? position + size : position - size, size)
+    default:
+      return position
+  }
+}
+
+const pad: Operator = ([x, padsInput, value, axesInput], { mode }) => {
   const rank = x!.shape.length
   const axes = (numbers(axesInput) ?? x!.shape.map((_, axis) => axis)).map((axis) => axisOf(axis, rank))
   const before = x!.shape.map((_, axis) => (axes.includes(axis) ? padsInput!.data[axes.indexOf(axis)]! : 0))
@@ -127,7 +143,9 @@ const pad: Operator = ([x, padsInput, value, axesInput]) => {
   return build(
     x!.shape.map((size, axis) => before[axis]! + size + after[axis]!),
     (index) => {
-      const from = index.map((position, axis) => position - before[axis]!)
+      const from = index.map((position, axis) =>
+        repeated(String(mode), position - before[axis]!, x!.shape[axis]!),
+      )
       return from.every((position, axis) => position >= 0 && position < x!.shape[axis]!)
         ? at(x!, from)
         : (value?.data[0] ?? 0)
