@@ -4,6 +4,7 @@
  * reports.
  */
 import { SwarmError } from '../protocols/core/errors.ts'
+import { exporterWarnings } from './exporter-warnings.ts'
 import { gradientFlows, ruleOf } from './gradients/rules.ts'
 import type { LossKind } from './loss.ts'
 import type { Graph, Node } from './onnx/graph.ts'
@@ -55,7 +56,7 @@ export function validate(model: Uint8Array, options: PrepareOptions = {}): Model
     parameterCount: parameters.reduce((sum, { length }) => sum + length, 0),
     operators: countOperators(graph),
     unsupported: unsupportedNodes(prepared),
-    warnings: [...mergedTensors(graph, tensors), ...foldedTies(tensors)],
+    warnings: exporterWarnings(read, graph, tensors),
     notes: [...batchNotes(graph, statistics), ...dropoutNotes(read.graph), ...halfNotes(read.graph)],
     losses: lossesFor(read.outputShapes.get(options.outputName ?? read.graph.outputs[0]!)),
   }
@@ -139,42 +140,6 @@ function countOperators(graph: Graph): Record<string, number> {
   const counts: Record<string, number> = {}
   for (const { opType } of graph.nodes) counts[opType] = (counts[opType] ?? 0) + 1
   return Object.fromEntries(Object.entries(counts).sort(([a], [b]) => (a < b ? -1 : 1)))
-}
-
-const keepTensors = 'export with torch.onnx.export(..., optimize=False) to keep each on its own'
-
-/** PyTorch's optimizer merges equal tensors: all LayerNorm gains are ones at the start, and would stay one tensor for ever. */
-function mergedTensors(graph: Graph, tensors: ReadonlyMap<string, Constant>): string[] {
-  const scaled = graph.nodes.filter(({ opType }) => opType.endsWith('Normalization'))
-  return [...tensors.keys()].flatMap((name) => {
-    const users = scaled.filter(({ inputs }) => inputs.slice(1).includes(name)).length
-    return users < 2
-      ? []
-      : [`'${name}' is shared by ${users} normalisations, likely merged by the exporter: ${keepTensors}`]
-  })
-}
-
-/** It also folds transposes, which unties a head from its embedding: two tensors start equal and drift apart. */
-function foldedTies(tensors: ReadonlyMap<string, Constant>): string[] {
-  const matrices = [...tensors].filter(([, { shape }]) => shape.length === 2)
-  return matrices.flatMap(([name, matrix], index) =>
-    matrices
-      .slice(index + 1)
-      .filter(([, other]) => isTransposed(matrix, other))
-      .map(
-        ([other]) =>
-          `'${other}' is '${name}' transposed, likely a tied weight taken apart by the exporter: ${keepTensors}`,
-      ),
-  )
-}
-
-function isTransposed(a: Constant, b: Constant): boolean {
-  const [rows, columns] = a.shape as [number, number]
-  if (b.shape[0] !== columns || b.shape[1] !== rows || rows === 1 || columns === 1) return false
-  return (a.data as Float32Array).every((value, index) => {
-    const row = Math.floor(index / columns)
-    return b.data[(index - row * columns) * rows + row] === value
-  })
 }
 
 function batchNotes({ nodes }: Graph, statistics: ReadonlyMap<string, Constant>): string[] {

@@ -3,7 +3,7 @@
  *
  * A weight: a float tensor through which the output can be moved, of one dimension or more and finite. Where PyTorch's exporter
  * noted that a tensor was a buffer or a constant, it is none. Scalars are constants: exporters write literals of the source code
- * as such. A statistic: the running mean or variance that a BatchNormalization reads from the file. What the job freezes is
+ * as such; where roles are noted, a single number without one is a literal too, whatever its shape. A statistic: the running mean or variance that a BatchNormalization reads from the file. What the job freezes is
  * neither: a BatchNormalization whose statistics are frozen goes by them in training too.
  */
 import { SwarmError } from '../../protocols/core/errors.ts'
@@ -36,7 +36,7 @@ export function trainableTensors(
     reached.has(name) &&
     dtype === 'float32' &&
     (roles.get(name) ?? 'PARAMETER') === 'PARAMETER' &&
-    (roles.has(name) || shape.length > 0) &&
+    (roles.has(name) || (shape.length > 0 && (roles.size === 0 || data.length > 1))) &&
     areFinite(data as Float32Array)
   const here = names.flatMap((name) => {
     const constant = graph.constants.get(name)

@@ -3,11 +3,17 @@ import { create, fromBinary, toBinary } from '@bufbuild/protobuf'
 import { beforeAll, describe, expect, test } from 'vitest'
 import type { Backend } from '../../../engine/backends/backend.ts'
 import { openNativeBackend } from '../../../engine/backends/native.ts'
-import { type ModelProto, ModelProtoSchema, NodeProtoSchema } from '../../../engine/onnx/generated/onnx_pb.ts'
+import {
+  type ModelProto,
+  ModelProtoSchema,
+  NodeProtoSchema,
+  TensorProtoSchema,
+} from '../../../engine/onnx/generated/onnx_pb.ts'
 import { readModel } from '../../../engine/onnx/read.ts'
 import { compileProgram, type TrainingSpec, withParameters } from '../../../engine/program.ts'
 import { validate } from '../../../engine/validate.ts'
 import { exampleModel } from '../engine-run/example-models.ts'
+import { families, familyModel } from './families.ts'
 import { feedsOf, modelBytes, pytorchModels } from './pytorch-models.ts'
 
 const spec: TrainingSpec = {
@@ -27,6 +33,30 @@ function changed(bytes: Uint8Array, change: (model: ModelProto) => void): Uint8A
   change(model)
   return toBinary(ModelProtoSchema, model)
 }
+
+const plain = modelBytes('mlp_torchscript.onnx')
+
+/** `plain` with a factor: the sum of a tensor 'table', or of what `read` makes of it. */
+const withTable = (
+  values: Float32Array,
+  shape: readonly number[],
+  read: 'Identity' | 'Gather' = 'Identity',
+) =>
+  changed(plain, ({ graph }) => {
+    const float32 = { name: 'table', dataType: 1, dims: shape.map(BigInt) }
+    graph!.initializer.push(
+      create(TensorProtoSchema, { ...float32, rawData: new Uint8Array(values.slice().buffer) }),
+      create(TensorProtoSchema, { name: 'place', dataType: 7, dims: [1n], int64Data: [0n] }),
+    )
+    const y = graph!.output[0]!.name
+    const input = read === 'Gather' ? ['table', 'place'] : ['table']
+    graph!.node.push(
+      create(NodeProtoSchema, { opType: read, name: '/read', input, output: ['/rows'] }),
+      create(NodeProtoSchema, { opType: 'ReduceSum', name: '/sum', input: ['/rows'], output: ['/factor'] }),
+      create(NodeProtoSchema, { opType: 'Mul', name: '/mul', input: [y, '/factor'], output: ['/z'] }),
+    )
+    graph!.output[0]!.name = '/z'
+  })
 
 const addNode = (opType: string, input: string, output: string) => (model: ModelProto) => {
   const { graph } = model
@@ -263,7 +293,76 @@ describe('validate', () => {
     })
     expect(validate(untied).warnings).toEqual([
       expect.stringContaining("'head' is 'lm_head.weight' transposed"),
+      expect.stringContaining("folded 1 tensors ('head')"),
     ])
+  })
+
+  test('warns of tensors that an exporter folded, by the names it made up', () => {
+    const folded = changed(plain, (model) => {
+      const [first] = model.graph!.initializer
+      for (const { input } of model.graph!.node) {
+        const place = input.indexOf(first!.name)
+        if (place >= 0) input[place] = 'onnx::Gemm_7'
+      }
+      first!.name = 'onnx::Gemm_7'
+    })
+    expect(validate(folded).warnings).toEqual([
+      expect.stringMatching(/folded 1 tensors \('onnx::Gemm_7'\).*do_constant_folding=False/),
+    ])
+  })
+
+  test('takes a single number without a role for a literal where others have roles', () => {
+    const scaled = changed(ties, (model) => {
+      const data = new Uint8Array(Float32Array.of(0.3).buffer)
+      model.graph!.initializer.push(
+        create(TensorProtoSchema, { name: 'val_9', dataType: 1, dims: [1n], rawData: data }),
+      )
+      addNode('Mul', 'y', 'z')(model)
+      model.graph!.node.at(-1)!.input = [model.graph!.node.at(-2)!.output[0]!, 'val_9']
+    })
+    const { parameters, warnings } = validate(scaled)
+    expect(parameters.map(({ name }) => name)).toEqual(validate(ties).parameters.map(({ name }) => name))
+    expect(warnings).toEqual([expect.stringContaining("folded 1 tensors ('val_9')")])
+  })
+
+  test('a folded tensor that was merged with an equal one is trained on its own, unless one tensor was folded twice', () => {
+    const merged = (values: readonly number[]) =>
+      changed(withTable(Float32Array.from(values), [2]), ({ graph }) => {
+        const input = ['table']
+        graph!.node.unshift(create(NodeProtoSchema, { opType: 'Identity', input, output: ['onnx::Add_5'] }))
+        graph!.node.find(({ name }) => name === '/read')!.input = ['onnx::Add_5']
+      })
+    const namesOf = (file: Uint8Array) => validate(file).parameters.map(({ name }) => name)
+    expect(namesOf(merged([0, 0]))).toContain('onnx::Add_5')
+    expect(namesOf(merged([0.1, 0.2]))).not.toContain('onnx::Add_5')
+  })
+
+  test('warns of what looks like a buffer, by name and by value, and of a padding row', () => {
+    const mask = [0, -1e9, 0, 0]
+    const sines = [0, 1, Math.sin(1), Math.cos(1)]
+    for (const [values, shape, reason] of [
+      [mask, [2, 2], 'a mask'],
+      [sines, [2, 2], 'a table of sines'],
+      [[-1, -0.5, 0, 0.5], [4], 'a progression'],
+      [[1, 0.1, 0.01, 0.001], [4], 'a progression'],
+    ] as const) {
+      expect(validate(withTable(Float32Array.from(values), shape)).warnings).toEqual([
+        expect.stringMatching(new RegExp(`'table' looks like a buffer \\(${reason}\\).*freeze`)),
+      ])
+    }
+    expect(validate(withTable(Float32Array.of(0, 0.9, 0.2, 0.4), [2, 2])).warnings).toEqual([])
+    expect(validate(withTable(Float32Array.of(0.7), [])).warnings).toEqual([
+      expect.stringContaining("'table' is a number without dimensions"),
+    ])
+    expect(validate(withTable(Float32Array.of(0, 0, 0.2, 0.4), [2, 2], 'Gather')).warnings).toEqual([
+      expect.stringContaining("row 0 of 'table' is all zeros, likely padding_idx=0"),
+    ])
+  })
+
+  test.each(Object.keys(families))('takes no weight of the family %s for a buffer', async (name) => {
+    const { warnings } = validate(await familyModel(name, 'torchscript'))
+    const buffers = warnings.filter((text) => text.includes('looks like a buffer'))
+    expect(buffers.map((text) => text.split("'")[1])).toEqual(families[name]!.buffers)
   })
 
   test('says that a BatchNormalization goes by the batch', () => {
