@@ -1,6 +1,6 @@
 /**
  * Body of `starling simulate`: runs the experiments of `simulator/` and shows them. What is simulated, and what is not, is
- * told in simulator/averaging/; every number comes from the seed, none from this machine's speed.
+ * told in simulator/averaging/ and simulator/home-links/; every number comes from the seed, none from this machine's speed.
  */
 
 import { setImmediate } from 'node:timers/promises'
@@ -12,8 +12,9 @@ import {
   roundsUntil,
 } from '../../simulator/averaging/experiment.ts'
 import { publishedFor, tableFailures, tablePeers } from '../../simulator/averaging/published.ts'
+import { type HomeRounds, homeRounds, workload } from '../../simulator/home-links/rounds.ts'
 import { exitCodes } from '../exit-codes.ts'
-import { count, percent } from '../terminal/format.ts'
+import { bytes, count, percent } from '../terminal/format.ts'
 import type { CommonOptions } from './common-options.ts'
 import { type CliIo, writeJson } from './io.ts'
 import { table } from './table.ts'
@@ -29,25 +30,34 @@ export interface SimulateOptions extends CommonOptions {
   draws: number
   /** 32 bits. */
   seed: number
-  table?: 'moshpit'
+  /** Share of the peers that leave within an hour, in [0, 1). */
+  churn: number
+  table?: 'moshpit' | 'sizes'
 }
 
 /** Runs what `options` ask for and prints it. @throws the reason of `io.signal` when it aborts. */
 export async function runSimulate(options: SimulateOptions, io: CliIo): Promise<number> {
   if (options.table === 'moshpit') await moshpitTable(options, io)
+  else if (options.table === 'sizes') await sizesTable(options, io)
   else await averaging(options, io)
   return exitCodes.ok.code
 }
 
 async function averaging(options: SimulateOptions, io: CliIo): Promise<void> {
-  const { peers, failures, rounds, draws, seed } = options
+  const { peers, failures, rounds, draws, seed, churn } = options
   const errors: ErrorByRound[] = []
   for (const method of methods) {
     await breathe(io)
     errors.push(errorByRound(method, { peers, failures }, { rounds, draws, seed }))
   }
-  if (options.json) writeJson(io, { peers, failures, rounds, draws, seed, averaging: errors })
-  else io.stdout.write(`${averagingHeading(options)}\n\n${averagingTable(errors)}\n${averagingNote}`)
+  await breathe(io)
+  const homeLinks = homeRounds({ peers, churn, seed, draws })
+  if (options.json) {
+    writeJson(io, { peers, failures, rounds, draws, seed, churn, averaging: errors, homeLinks })
+  } else {
+    io.stdout.write(`${averagingHeading(options)}\n\n${averagingTable(errors)}\n${averagingNote}\n`)
+    io.stdout.write(`${homesHeading(options)}\n\n${homesTable([homeLinks])}\n${homesNote}`)
+  }
 }
 
 function averagingHeading({ peers, failures, draws, seed }: SimulateOptions): string {
@@ -116,6 +126,47 @@ function rowsTable(rows: readonly TableRow[]): string {
   ])
   return table(header, lines)
 }
+
+async function sizesTable({ churn, draws, seed, json }: SimulateOptions, io: CliIo): Promise<void> {
+  const rows: HomeRounds[] = []
+  for (const peers of sizes) {
+    await breathe(io)
+    rows.push(homeRounds({ peers, churn, seed, draws }))
+  }
+  if (json) writeJson(io, { churn, draws, seed, rows })
+  else io.stdout.write(`${homesHeading({ churn, draws, seed })}\n\n${homesTable(rows)}\n${homesNote}`)
+}
+
+/** Powers of ten up to the largest run there may be. */
+const sizes = [10, 100, 1_000, 10_000]
+
+function homesHeading({ churn, draws, seed }: Pick<SimulateOptions, 'churn' | 'draws' | 'seed'>): string {
+  return (
+    `A round of ${count(workload.parameters)} parameters as ${workload.codec} on home links (median 20 Mbit/s up, ` +
+    `five regions), ${percent(churn)} of the peers leaving within an hour; ${draws} draws, seed ${seed}.`
+  )
+}
+
+function homesTable(rows: readonly HomeRounds[]): string {
+  const header = ['PEERS', 'SENT', 'ROUND P50', 'P95', 'LEAST', 'WEIGHT', 'LINKS', 'MOST', 'UTILISATION']
+  const seconds = (ms: number): string => `${(ms / 1000).toFixed(1)} s`
+  const lines = rows.map(({ peers, bytesSent, roundMs, leastMs, committedWeight, links, utilisation }) => [
+    count(peers),
+    bytes(bytesSent),
+    seconds(roundMs.p50),
+    seconds(roundMs.p95),
+    seconds(leastMs),
+    percent(committedWeight),
+    links.mean.toFixed(1),
+    String(links.max),
+    percent(utilisation),
+  ])
+  return table(header, lines)
+}
+
+const homesNote =
+  'A model of access links over the real plan: no votes, no packet loss, nobody excluded for being slow.\n' +
+  'LEAST: the slowest uplink sends its update once. UTILISATION: a round trains for 5 minutes, nothing overlaps.\n'
 
 /** Lets signals in between two experiments, which take up to a few seconds each. */
 async function breathe(io: CliIo): Promise<void> {

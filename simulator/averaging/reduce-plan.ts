@@ -30,6 +30,8 @@ export interface Outcome {
   weight: Float64Array
   /** By seat: parts sent, whether of updates, sums or means. */
   partsSent: Float64Array
+  /** By seat: how many of them are sums, which are f32 whatever the codec. */
+  sumsSent: Float64Array
 }
 
 /**
@@ -47,7 +49,7 @@ export function reducePlan(plan: Plan, values: Float64Array, moments: Moments): 
       tables.add({ row, part, seat, weight: contributor.weight, value: values[seat * tables.parts + part]! })
     }
   }
-  const { parts, partsSent } = tables
+  const { parts, partsSent, sumsSent } = tables
   const mean = new Float64Array(parts)
   const weight = new Float64Array(parts)
   const longest = Math.max(...plan.shares.map(({ partCount }) => partCount))
@@ -62,7 +64,7 @@ export function reducePlan(plan: Plan, values: Float64Array, moments: Moments): 
       tables.spread(share, part, rows)
     }
   }
-  return { mean, weight, partsSent }
+  return { mean, weight, partsSent, sumsSent }
 }
 
 interface Total {
@@ -74,6 +76,7 @@ interface Total {
 class Tables {
   readonly parts: number
   readonly partsSent: Float64Array
+  readonly sumsSent: Float64Array
   /** The sum of a part that all live peers sent a second time. */
   again: Total = { value: 0, weight: 0 }
   readonly #plan: Plan
@@ -96,6 +99,7 @@ class Tables {
     this.#weights = new Float64Array(this.#rows * this.parts)
     this.#seats = new Map(plan.contributors.map(({ peer, seat }) => [peer, seat]))
     this.partsSent = new Float64Array(plan.seats)
+    this.sumsSent = new Float64Array(plan.seats)
     this.#reducers = new Int32Array(this.parts * this.#rows).fill(-1)
     for (const { firstPart, partCount, reducers } of plan.shares)
       for (let part = firstPart; part < firstPart + partCount; part++)
@@ -149,7 +153,11 @@ class Tables {
     const seatOf = (row: number): number => this.#reducers[part * this.#rows + row]!
     const finisherRow = living.find((row) => seatOf(row) === planned) ?? living[0]
     const finisher = finisherRow === undefined ? this.#anyLiving() : seatOf(finisherRow)
-    for (const row of rows) if (row !== finisherRow) this.partsSent[seatOf(row)]!++
+    for (const row of rows) {
+      if (row === finisherRow) continue
+      this.partsSent[seatOf(row)]!++
+      this.sumsSent[seatOf(row)]!++
+    }
     for (let row = 0; row < share.reducers.length; row++) {
       const isServed = living.includes(row)
       if (isServed && row !== finisherRow) this.partsSent[finisher]!++

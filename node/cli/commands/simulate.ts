@@ -6,6 +6,8 @@ import type { Perform } from '../action.ts'
 import { examples, wholeNumber, withJson } from '../common-options.ts'
 import type { SimulateOptions } from '../simulate.ts'
 
+const tables: readonly NonNullable<SimulateOptions['table']>[] = ['moshpit', 'sizes']
+
 export function addSimulate(program: Command, perform: Perform): void {
   const command = program
     .command('simulate')
@@ -13,16 +15,25 @@ export function addSimulate(program: Command, perform: Perform): void {
     .description(
       'Averages sketches of updates among simulated peers: rows, columns, shares and reducers are those of the real plan ' +
         'code, failures are drawn independently for each round, and the methods of the Moshpit paper run beside it. ' +
-        'Messages and votes are not simulated: the real protocol machines run in `npm run sim`. The same options and seed ' +
-        'give the same output.',
+        'Then a round of the same plan is timed on modelled home links. Messages and votes are not simulated: the real ' +
+        'protocol machines run in `npm run sim`. The same options and seed give the same output.',
     )
     .option('--peers <count>', 'peers of the swarm', wholeNumber(2, runPeersMax), 1024)
     .option('--failures <share>', 'probability that a peer fails in a round', probability, 0.005)
     .option('--rounds <count>', 'rounds, one after another', wholeNumber(1, 50), 3)
+    .option(
+      '--churn <share>',
+      'share of the peers that leave within an hour, on home links',
+      probability,
+      0.2,
+    )
     .option('--draws <count>', 'swarms that are drawn', wholeNumber(1, 1000), 10)
     .option('--seed <number>', 'of everything that is drawn', wholeNumber(0, 2 ** 32 - 1), 1)
     .addOption(
-      new Option('--table <name>', 'instead: a published table; takes half a minute').choices(['moshpit']),
+      new Option(
+        '--table <name>',
+        'instead: the published table of errors (half a minute), or home links by size',
+      ).choices(tables),
     )
   withJson(command)
     .addHelpText(
@@ -30,6 +41,7 @@ export function addSimulate(program: Command, perform: Perform): void {
       examples([
         'starling simulate --peers 1024 --failures 0.005 --rounds 2 --seed 7 --json',
         'starling simulate --table moshpit --seed 7',
+        'starling simulate --table sizes --churn 0.2 --draws 3',
       ]),
     )
     .action((options: SimulateOptions) =>
