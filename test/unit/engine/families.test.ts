@@ -16,7 +16,7 @@ import { largest, relativeError } from './pytorch-models.ts'
  * Relative to the largest element of each tensor. A gradient that cancels to nothing, as a bias has before a normalisation, is all
  * rounding: that is compared with a hundredth of the model's largest.
  */
-const tolerance = 1e-4
+const tolerances = { float32: 1e-4, float16: 1e-3 }
 
 let backends: Record<'native' | 'wasm', Backend>
 beforeAll(async () => {
@@ -33,6 +33,7 @@ describe.each(['native', 'wasm'] as const)('on the %s backend', (backendName) =>
     '%s from the exporter %s has the gradients that PyTorch computes',
     async (name, exporter) => {
       const family = families[name]!
+      const tolerance = tolerances[name === 'half' ? 'float16' : 'float32']
       const batch = familyBatch(family)
       const program = await compileProgram(
         await familyModel(name, exporter),
