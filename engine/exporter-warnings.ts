@@ -144,7 +144,7 @@ function isProgression(values: Float32Array): boolean {
 function untrainedNumbers(file: Model, { constants, nodes }: Graph): string[] {
   const read = new Set(nodes.flatMap(({ inputs }) => inputs))
   return [...constants].flatMap(([name, { dtype, shape }]) => {
-    const isNamed = /^[a-z_][\w.]*$/i.test(name) && file.graph.constants.has(name)
+    const isNamed = /^[\w.]+$/.test(name) && /[a-z]/i.test(name) && file.graph.constants.has(name)
     return dtype === 'float32' && shape.length === 0 && isNamed && read.has(name)
       ? [
           `'${name}' is a number without dimensions and is taken for a constant: give a parameter the shape [1]`,

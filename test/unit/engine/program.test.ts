@@ -311,6 +311,14 @@ describe('validate', () => {
     ])
   })
 
+  test('warns of a number without dimensions in a numbered module', () => {
+    const scaled = changed(withTable(Float32Array.of(0.7), []), ({ graph }) => {
+      graph!.initializer.find(({ name }) => name === 'table')!.name = '3.original0'
+      graph!.node.find(({ name }) => name === '/read')!.input = ['3.original0']
+    })
+    expect(validate(scaled).warnings).toEqual([expect.stringContaining("'3.original0' is a number without")])
+  })
+
   test('takes a single number without a role for a literal where others have roles', () => {
     const scaled = changed(ties, (model) => {
       const data = new Uint8Array(Float32Array.of(0.3).buffer)
