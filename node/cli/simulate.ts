@@ -3,7 +3,10 @@
  * told in simulator/averaging/ and simulator/home-links/; every number comes from the seed, none from this machine's speed.
  */
 
+import { mkdir, writeFile } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
+import { errorPlot } from '../../simulator/averaging/error-plot.ts'
 import {
   type ErrorByRound,
   errorByRound,
@@ -32,6 +35,8 @@ export interface SimulateOptions extends CommonOptions {
   seed: number
   /** Share of the peers that leave within an hour, in [0, 1). */
   churn: number
+  /** Path of a folder for the plot, as typed; made where it is missing. Tables have no plot. */
+  svg?: string
   table?: 'moshpit' | 'sizes'
 }
 
@@ -52,12 +57,18 @@ async function averaging(options: SimulateOptions, io: CliIo): Promise<void> {
   }
   await breathe(io)
   const homeLinks = homeRounds({ peers, churn, seed, draws })
+  if (options.svg !== undefined) await draw(resolve(io.cwd, options.svg), errors)
   if (options.json) {
     writeJson(io, { peers, failures, rounds, draws, seed, churn, averaging: errors, homeLinks })
   } else {
     io.stdout.write(`${averagingHeading(options)}\n\n${averagingTable(errors)}\n${averagingNote}\n`)
     io.stdout.write(`${homesHeading(options)}\n\n${homesTable([homeLinks])}\n${homesNote}`)
   }
+}
+
+async function draw(folder: string, errors: readonly ErrorByRound[]): Promise<void> {
+  await mkdir(folder, { recursive: true })
+  await writeFile(join(folder, 'errors.svg'), errorPlot(errors))
 }
 
 function averagingHeading({ peers, failures, draws, seed }: SimulateOptions): string {

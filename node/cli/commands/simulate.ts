@@ -27,6 +27,7 @@ export function addSimulate(program: Command, perform: Perform): void {
       probability,
       0.2,
     )
+    .option('--svg <folder>', 'also draw the errors by round, as errors.svg in this folder')
     .option('--draws <count>', 'swarms that are drawn', wholeNumber(1, 1000), 10)
     .option('--seed <number>', 'of everything that is drawn', wholeNumber(0, 2 ** 32 - 1), 1)
     .addOption(
