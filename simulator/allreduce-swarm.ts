@@ -106,7 +106,7 @@ export class AllreduceSwarm {
 
   /** Ends a peer without a word; false when that would take away a quorum. */
   crash(id: string): boolean {
-    if (!this.network.live().includes(id) || !this.canLose([id])) return false
+    if (!this.network.isRunning(id) || !this.canLose([id])) return false
     this.network.crash(id)
     return true
   }
@@ -124,8 +124,10 @@ export class AllreduceSwarm {
   get isQuorumLost(): boolean {
     const voters = this.#voters.get(this.round)
     if (voters === undefined) return false
-    const root = this.live().find(({ base }) => base?.round === this.round)?.base?.root ?? ''
     const left = [...voters].filter(([id, life]) => this.#isLiving(id, life)).map(([id]) => id)
+    if (2 * left.length > voters.size) return false
+    const { round } = this
+    const root = this.live().find(({ base }) => base?.round === round)?.base?.root ?? ''
     return !isQuorum(leaderOrder(root, [...voters.keys()]), left)
   }
 
@@ -136,7 +138,9 @@ export class AllreduceSwarm {
 
   /** The latest round that a live peer is in. */
   get round(): number {
-    return Math.max(0, ...this.live().map(({ base }) => base?.round ?? 0))
+    let latest = 0
+    for (const id of this.network.live()) latest = Math.max(latest, this.peers.get(id)!.base?.round ?? 0)
+    return latest
   }
 
   /** Adds a fault that sees decoded messages. */
@@ -189,7 +193,7 @@ export class AllreduceSwarm {
   }
 
   #isLiving(id: string, incarnation: number | undefined): boolean {
-    return this.network.live().includes(id) && this.peers.get(id)!.incarnation === incarnation
+    return this.network.isRunning(id) && this.peers.get(id)!.incarnation === incarnation
   }
 
   /** The first commit of a round says who votes in the next: its members, each in the life that the plan names. */

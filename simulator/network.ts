@@ -80,6 +80,8 @@ export class Network<Message> {
   readonly #conditions: Conditions
   readonly #nodes = new Map<string, Node<Message>>()
   readonly #links = new Map<string, Link>()
+  /** Ids of the peers that run, sorted; made anew after a start or a crash, for scenarios ask at every event. */
+  #live: readonly string[] | undefined
   #groups: readonly (readonly string[])[] | undefined
   /** Sees every message as it is sent, before it is under way, and decides its fate. */
   intercept: (from: string, to: string, message: Message) => Verdict = () => 'pass'
@@ -91,11 +93,16 @@ export class Network<Message> {
   }
 
   /** Ids of the peers that run, sorted. */
-  live(): string[] {
-    return [...this.#nodes]
+  live(): readonly string[] {
+    this.#live ??= [...this.#nodes]
       .filter(([, { process }]) => process !== undefined)
       .map(([id]) => id)
       .sort()
+    return this.#live
+  }
+
+  isRunning(id: string): boolean {
+    return this.#nodes.get(id)?.process !== undefined
   }
 
   /** True when both ends of a link are up. */
@@ -112,6 +119,7 @@ export class Network<Message> {
     node.life++
     node.wanted = undefined
     node.process = create(this.#host(id, node))
+    this.#live = undefined
     for (const other of this.live()) if (other !== id) this.#connectLater(this.#link(id, other), id, other)
   }
 
@@ -121,6 +129,7 @@ export class Network<Message> {
     if (node?.process === undefined) return
     node.process = undefined
     node.life++
+    this.#live = undefined
     for (const other of this.live()) {
       const link = this.#link(id, other)
       link.ends[id]!.isUp = false
@@ -261,7 +270,7 @@ export class Network<Message> {
 
   #isPossible(link: Link, a: string, b: string): boolean {
     const isWanted = this.#wants(a, b) && this.#wants(b, a)
-    const areHere = this.#isRunning(a) && this.#isRunning(b) && this.#isReachable(a, b)
+    const areHere = this.isRunning(a) && this.isRunning(b) && this.#isReachable(a, b)
     return isWanted && areHere && this.clock.now() >= link.blockedUntilMs
   }
 
@@ -283,10 +292,6 @@ export class Network<Message> {
       this.#links.set(key, link)
     }
     return link
-  }
-
-  #isRunning(id: string): boolean {
-    return this.#nodes.get(id)?.process !== undefined
   }
 
   #isReachable(a: string, b: string): boolean {

@@ -9,7 +9,7 @@ import { toHex } from '../protocols/allreduce/fields.ts'
 import { inspect } from '../protocols/allreduce/inspection.ts'
 import { decodeMessage, encodeMessage } from '../protocols/allreduce/messages.ts'
 import type { Partition } from '../protocols/allreduce/parts.ts'
-import type { Message } from '../protocols/allreduce/vocabulary.ts'
+import type { Message, Relay } from '../protocols/allreduce/vocabulary.ts'
 import type { Codec } from '../protocols/wire/codecs/codec.ts'
 
 export interface Decoded {
@@ -20,6 +20,8 @@ export interface Decoded {
 export class SharedWire {
   readonly #init: { partition: Partition; codec: Codec }
   readonly #encoded = new WeakMap<Message, Uint8Array>()
+  /** Message → who said it → the relay. */
+  readonly #relays = new WeakMap<Message, Map<string, Relay>>()
   readonly #decoded = new WeakMap<Uint8Array, Decoded>()
 
   constructor(init: { partition: Partition; codec: Codec }) {
@@ -27,10 +29,11 @@ export class SharedWire {
   }
 
   encode(message: Message): Uint8Array {
-    const known = this.#encoded.get(message)
+    const shared = message.kind === 'Relay' ? this.#relayLike(message) : message
+    const known = this.#encoded.get(shared)
     if (known !== undefined) return known
-    const bytes = encodeMessage(message)
-    this.#encoded.set(message, bytes)
+    const bytes = encodeMessage(shared)
+    this.#encoded.set(shared, bytes)
     return bytes
   }
 
@@ -42,5 +45,14 @@ export class SharedWire {
     const decoded = { message, inspection: inspect(message, { ...this.#init, hash }) }
     this.#decoded.set(bytes, decoded)
     return decoded
+  }
+
+  /** The first relay of the same word: every peer of a row or a column passes it on, each with a relay of its own. */
+  #relayLike(relay: Relay): Relay {
+    const relays = this.#relays.get(relay.message) ?? new Map<string, Relay>()
+    this.#relays.set(relay.message, relays)
+    const first = relays.get(relay.origin) ?? relay
+    relays.set(relay.origin, first)
+    return first
   }
 }

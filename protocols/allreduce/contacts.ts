@@ -3,6 +3,8 @@
  *
  *     a small run            everybody with everybody
  *     member of a grid       its row, its column, its fellow councillors; the plan's reducers that it hands sums to; its guests
+ *     the first grid         also the row before, until the round has a plan: that row's votes come from each voter itself,
+ *                            and who still counts them would lose the voters with their links
  *     guest with the state   the row that its id draws
  *     guest without          a few members, drawn by its id
  *
@@ -32,13 +34,15 @@ export interface Surroundings {
   plan: Plan | undefined
   /** All peers of the run that are known, without this one. */
   known: readonly string[]
+  /** The links of the single row that the first round of a grid follows, until that has a plan; else none. */
+  rowBefore: readonly string[]
 }
 
 /** The peers that this one is to be linked with, sorted. */
 export function contactsOf(surroundings: Surroundings): string[] {
-  const { self, root, grid, known } = surroundings
+  const { self, root, grid, known, rowBefore } = surroundings
   if (grid.rowCount === 1 && known.length < meshPeersMax) return [...known].sort(compareText)
-  const wanted = new Set<string>()
+  const wanted = new Set(rowBefore)
   if (grid.electorate.length === 0) {
     for (const peer of beginners(surroundings)) wanted.add(peer)
   } else if (!grid.isMember(self)) {

@@ -15,7 +15,7 @@ import { Leading } from './leading.ts'
 import { commitIdentity, partCount, partLength } from './parts.ts'
 import { passOnTo } from './passing.ts'
 import { planFault, rowOfPeer, weightOf } from './plan.ts'
-import { planIdentity } from './plan-codec.ts'
+import { planIdOf } from './plan-codec.ts'
 import { Reducing } from './reducing.ts'
 import { Round } from './round.ts'
 import type { Role, Session } from './session.ts'
@@ -185,7 +185,7 @@ export class Duties {
     if (!isLegalBallot(ballot, leaderOrder(plan.root, plan.council))) return 'a plan of the wrong leader'
     if (round.base !== undefined && !round.isOfBase(plan)) return 'a plan from another state'
     if (this.voting.isOutbid(ballot) || compareBallots(ballot, round.plan?.ballot) < 0) return undefined
-    const planId = this.#session.init.hash(planIdentity(plan))
+    const planId = planIdOf(plan, this.#session.init.hash)
     if (compareBallots(ballot, round.plan?.ballot) === 0) {
       return planId === round.plan!.planId ? undefined : 'two plans in one ballot'
     }
@@ -258,9 +258,9 @@ export class Duties {
       return
     }
     const { origin, message } = word
-    const { number: round } = this.round
+    const relay: Relay = { kind: 'Relay', round: this.round.number, origin, message }
     for (const peer of passOnTo(this.round.grid, this.#session, word)) {
-      if (peer !== origin) this.#session.send(peer, { kind: 'Relay', round, origin, message })
+      if (peer !== origin) this.#session.send(peer, relay)
     }
   }
 

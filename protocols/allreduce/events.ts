@@ -29,6 +29,8 @@ export interface Timing {
   electorateExpiryMs: number
   /** A peer that stays behind the others' round, or alone with its root, for this long must fetch their state. */
   behindMs: number
+  /** A link that was asked for comes up within this, or its peer counts as gone; less than `leaderMs`. */
+  linkMs: number
 }
 
 /** For links of the internet; a reducer's and a leader's share in `partMs` scale with the plan, see `partTimeoutMs`. */
@@ -42,6 +44,7 @@ export const defaultTiming: Timing = {
   wantMs: 2_000,
   electorateExpiryMs: 60_000,
   behindMs: 10_000,
+  linkMs: 3_000,
 }
 
 export interface MachineInit {

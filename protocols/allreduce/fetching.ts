@@ -8,7 +8,7 @@
 import { wantsInFlightMax } from '../core/limits.ts'
 import { partCount } from './parts.ts'
 import { planFault, rowOfPeer } from './plan.ts'
-import { planIdentity } from './plan-codec.ts'
+import { planIdOf } from './plan-codec.ts'
 import type { Round, SealedValue } from './round.ts'
 import { type SealContent, sealFault, sealIdentity } from './seal.ts'
 import type { Role, Session } from './session.ts'
@@ -96,7 +96,7 @@ export class Fetching implements Role {
     if (planProblem !== undefined) return `a seal whose plan has ${planProblem}`
     const fault = sealFault(plan, { digests, absent })
     if (fault !== undefined) return `a seal that ${fault}`
-    const planId = hash(planIdentity(plan))
+    const planId = planIdOf(plan, hash)
     if (!this.#round.votes.has(hash(sealIdentity(planId, { digests, absent }))))
       return 'a seal that nobody voted for'
     this.#round.plans.set(planId, plan)

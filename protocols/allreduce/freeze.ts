@@ -124,8 +124,8 @@ export function isOfMajority({ contributors, receivers, seats }: Plan): boolean 
   return rowCountOf(seats) === 1 || 2 * members.length > seats
 }
 
-/** Stands in a plan for the life of a member that the leader did not hear of. */
-const unknownLife = 0
+/** Stands in a plan for the life of a member that the leader did not hear of: it stays one, and does not vote. */
+export const unknownLife = 0
 
 /** A row that did not report in time stays in the run. */
 function unheard({ grid }: Round, row: number): PlanLists {
@@ -212,13 +212,14 @@ export function canBeCounted(round: Round, session: Session, peer: string): bool
   return standing.root === round.base!.root && (standing.isVoter || round.survivors !== undefined)
 }
 
-/** Live peers of this row that will commit and have not. */
+/** Peers of this row that are here, or on their way, and will commit and have not. */
 function awaitedPeers(round: Round, session: Session): string[] {
   const { root } = round.base!
   const candidates = round.isFounding ? [...round.standings.keys()] : rowOf(round, session)
   return candidates.filter((peer) => {
     const standing = round.standings.get(peer)
-    if (!session.isLive(peer) || session.isFollowing(peer)) return false
+    if (!session.isLive(peer) && !session.isExpected(peer)) return false
+    if (session.isFollowing(peer)) return false
     return standing === undefined || (standing.root === root && standing.commit === undefined)
   })
 }

@@ -11,11 +11,11 @@
  */
 
 import { type Ballot, compareBallots, compareText, isQuorum } from './electorate.ts'
-import { committers, contributorsHere, isOfMajority } from './freeze.ts'
+import { committers, contributorsHere, isOfMajority, unknownLife } from './freeze.ts'
 import type { Gathering } from './gathering.ts'
 import { hasBit } from './parts.ts'
 import { type Plan, partCountOf, reducersOf } from './plan.ts'
-import { planIdentity } from './plan-codec.ts'
+import { planIdOf } from './plan-codec.ts'
 import type { BallotPlan, Round } from './round.ts'
 import type { SealContent } from './seal.ts'
 import type { Role, Session } from './session.ts'
@@ -192,7 +192,7 @@ export class Leading implements Role {
 
   #propose(lead: Lead, plan: Plan): void {
     const { number: round } = this.#round
-    const planId = this.#session.init.hash(planIdentity(plan))
+    const planId = planIdOf(plan, this.#session.init.hash)
     this.#round.adopt({ ballot: lead.ballot, planId, plan })
     this.#round.progressAtMs = this.#session.nowMs
     this.#resultAtMs = this.#session.nowMs
@@ -211,7 +211,8 @@ export class Leading implements Role {
     const { standings } = this.#round
     const isHere = (peer: string): boolean => this.#session.isLive(peer) && !this.#session.isFollowing(peer)
     const receiving = plan.receivers.filter(({ peer, incarnation }) => {
-      return !isHere(peer) || standings.get(peer)?.incarnation !== incarnation
+      const isPlannedLife = incarnation === unknownLife || standings.get(peer)?.incarnation === incarnation
+      return !isHere(peer) || !isPlannedLife
     })
     const contributing = plan.contributors.filter(
       (contributor) => !isHere(contributor.peer) || !this.#round.isPlannedLife(contributor),

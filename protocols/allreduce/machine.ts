@@ -20,6 +20,7 @@ import { compareText } from './electorate.ts'
 import type { Effect, Event, Inspection, MachineInit, Outlook } from './events.ts'
 import { committers } from './freeze.ts'
 import { Grid } from './grid.ts'
+import { Neighbours } from './neighbours.ts'
 import { commitIdentity } from './parts.ts'
 import { pendingReason } from './pending.ts'
 import type { Reach } from './plan.ts'
@@ -37,18 +38,14 @@ export class AllreduceMachine implements Session {
   readonly self: string
   readonly init: MachineInit
   readonly #rounds = new Rounds((number) => new Duties(number, this))
-  readonly #up = new Set<string>()
-  readonly #left = new Set<string>()
+  readonly #neighbours: Neighbours
   readonly #following = new Set<string>()
   readonly #positions = new Positions()
   #reach: Reach = { bandwidth: undefined, place: undefined }
   /** Peers of the run; undefined: links are nobody's business here. */
   #known: readonly string[] | undefined
-  #contacts: readonly string[] = []
-  /** What `#contacts` was derived from. */
+  /** What the wanted links were derived from. */
   #contactsOf: { known: readonly string[]; root: string | undefined; planId: string | undefined } | undefined
-  /** Contacts whose link was up at some time. */
-  readonly #met = new Set<string>()
   /** The run holds the state of its place, so it is told when it falls behind. */
   #isWaiting = false
   #isFollowing = false
@@ -61,6 +58,7 @@ export class AllreduceMachine implements Session {
   constructor(init: MachineInit) {
     this.init = init
     this.self = init.self
+    this.#neighbours = new Neighbours(init.timing.linkMs)
   }
 
   get nowMs(): number {
@@ -73,6 +71,7 @@ export class AllreduceMachine implements Session {
     this.#nowMs = nowMs
     this.#effects = []
     this.#take(event)
+    this.#setContacts()
     do {
       for (let next = this.#local.shift(); next !== undefined; next = this.#local.shift()) {
         this.#receive(this.self, next.message, next.inspection)
@@ -102,15 +101,15 @@ export class AllreduceMachine implements Session {
   }
 
   isLive(peer: string): boolean {
-    return peer === this.self || (this.#up.has(peer) && !this.#left.has(peer))
+    return peer === this.self || this.#neighbours.isLive(peer)
   }
 
   isExpected(peer: string): boolean {
-    return !this.#met.has(peer) && this.#contacts.includes(peer)
+    return this.#neighbours.isExpected(peer, this.#nowMs)
   }
 
   livePeers(): readonly string[] {
-    return [...this.#up].filter((peer) => !this.#left.has(peer)).sort(compareText)
+    return this.#neighbours.live
   }
 
   isFollowing(peer: string): boolean {
@@ -161,10 +160,10 @@ export class AllreduceMachine implements Session {
         return
       case 'LinkDown':
         this.#forget(event.peer)
-        this.#up.delete(event.peer)
+        this.#neighbours.linkDown(event.peer)
         return
       case 'MessageReceived':
-        if (this.#up.has(event.from)) this.#receive(event.from, event.message, event.inspection)
+        if (this.#neighbours.isUp(event.from)) this.#receive(event.from, event.message, event.inspection)
         else this.refuse(event.from, 'a message without a link')
         return
       case 'PartReduced':
@@ -323,9 +322,7 @@ export class AllreduceMachine implements Session {
   }
 
   #linkUp(peer: string): void {
-    this.#up.add(peer)
-    this.#met.add(peer)
-    this.#left.delete(peer)
+    this.#neighbours.linkUp(peer)
     if (this.#isFollowing) this.send(peer, { kind: 'Follow' })
     const { place } = this.#rounds
     const standing = place === undefined ? undefined : this.#ownStanding(place, peer)
@@ -340,7 +337,7 @@ export class AllreduceMachine implements Session {
 
   #receive(from: string, message: Message, inspection: Inspection | undefined): void {
     if (message.kind === 'Leave') {
-      this.#left.add(from)
+      this.#neighbours.leave(from)
       this.#forget(from)
     } else if (message.kind === 'Follow') {
       this.#following.add(from)
@@ -413,11 +410,15 @@ export class AllreduceMachine implements Session {
       grid: round?.grid ?? new Grid('', []),
       plan: round?.plan?.plan,
       known,
+      rowBefore: round !== undefined && this.#isRowNeeded(round) ? this.#neighbours.wanted : [],
     })
-    if (contacts.join() === this.#contacts.join()) return
-    this.#contacts = contacts
-    for (const peer of this.#met) if (!contacts.includes(peer)) this.#met.delete(peer)
-    this.emit({ kind: 'Link', peers: contacts })
+    if (this.#neighbours.want(contacts, this.#nowMs)) this.emit({ kind: 'Link', peers: contacts })
+  }
+
+  /** The first round of a grid has no plan yet, so somebody may still be at the end of the single row's last one. */
+  #isRowNeeded({ number, grid, plan }: Round): boolean {
+    if (grid.rowCount === 1 || plan !== undefined) return false
+    return this.#rounds.get(number - 1)?.round.grid.rowCount === 1
   }
 
   /** The round that was committed last: its links are kept until the next one's base is here. */
@@ -432,7 +433,7 @@ export class AllreduceMachine implements Session {
   }
 
   #setTimer(): void {
-    let dueMs = Number.POSITIVE_INFINITY
+    let dueMs = this.#neighbours.dueMs(this.#nowMs)
     for (const duties of this.#rounds.active()) dueMs = Math.min(dueMs, duties.dueMs())
     const base = this.#waitingBase()
     if (base !== undefined) {

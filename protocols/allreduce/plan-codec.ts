@@ -29,6 +29,18 @@ export function planIdentity(plan: Plan): Uint8Array {
   return encodeCbor(encodePlan(plan))
 }
 
+/** Plans never change, and in a grid each comes to a peer by more than one way. */
+const planIds = new WeakMap<Plan, string>()
+
+/** The id of `plan`; `hash`: SHA-256 as lower-case hex. */
+export function planIdOf(plan: Plan, hash: (bytes: Uint8Array) => string): string {
+  const known = planIds.get(plan)
+  if (known !== undefined) return known
+  const planId = hash(planIdentity(plan))
+  planIds.set(plan, planId)
+  return planId
+}
+
 /** The canonical map of a plan. */
 export function encodePlan(plan: Plan): Record<string, unknown> {
   return {

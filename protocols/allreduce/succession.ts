@@ -1,7 +1,7 @@
 /**
  * Whose turn it is to lead a round.
  *
- * Attempt 0 is led by the first of the electorate. A leader that is gone, that cannot vote, or under which nothing moves for
+ * Attempt 0 is led by the first of the electorate. A leader that is gone (not one whose link is on its way), that cannot vote, or under which nothing moves for
  * `leaderMs`, is followed by the next voter in order that is here; in a founding round by the first of those that have
  * committed. Peers may see this differently for a while: then two prepare, and the higher ballot wins.
  */
@@ -104,6 +104,7 @@ export class Succession {
   }
 
   #isGone(peer: string): boolean {
-    return this.#suspects.has(peer) || !canBeCounted(this.#round, this.#session, peer)
+    if (this.#suspects.has(peer)) return true
+    return !this.#session.isExpected(peer) && !canBeCounted(this.#round, this.#session, peer)
   }
 }

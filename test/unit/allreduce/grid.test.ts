@@ -52,7 +52,7 @@ test('whom a peer wants to be linked with wants it too; members keep a place for
   const wantedBy = new Map(
     peers.map((self) => {
       const known = peers.filter((peer) => peer !== self)
-      return [self, contactsOf({ self, root: 'root', grid, plan: undefined, known })] as const
+      return [self, contactsOf({ self, root: 'root', grid, plan: undefined, known, rowBefore: [] })] as const
     }),
   )
   for (const [self, wanted] of wantedBy)

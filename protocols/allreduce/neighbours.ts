@@ -1,0 +1,90 @@
+/**
+ * The links of one peer, as its machine knows them.
+ *
+ *     wanted ──▶ expected ──LinkUp──▶ live ──LinkDown, or it said goodbye──▶ gone
+ *                    └──────── linkMs without a link ────────────────────────▶ gone
+ *
+ * A link that was asked for may be on its way, which a broken one is not: whoever sits at its other end is waited for,
+ * and is not passed over yet. With whom to be linked is decided in `contacts.ts`, what peers say of themselves is kept by
+ * the rounds.
+ */
+
+import { compareText } from './electorate.ts'
+
+export class Neighbours {
+  readonly #linkMs: number
+  readonly #up = new Set<string>()
+  readonly #left = new Set<string>()
+  #wanted: readonly string[] = []
+  /** Wanted peers whose link was not up since, with the moment from which it was wanted. */
+  readonly #wantedSinceMs = new Map<string, number>()
+  /** Sorted; made anew when anything changes, for it is asked for at every event. */
+  #live: readonly string[] | undefined
+
+  /** `linkMs`: how long a link may take to come up. */
+  constructor(linkMs: number) {
+    this.#linkMs = linkMs
+  }
+
+  /** Peers to be linked with, sorted. */
+  get wanted(): readonly string[] {
+    return this.#wanted
+  }
+
+  /** Peers that are linked and did not say goodbye, sorted. */
+  get live(): readonly string[] {
+    this.#live ??= [...this.#up].filter((peer) => !this.#left.has(peer)).sort(compareText)
+    return this.#live
+  }
+
+  /** There is a link, whether or not the peer said goodbye over it. */
+  isUp(peer: string): boolean {
+    return this.#up.has(peer)
+  }
+
+  isLive(peer: string): boolean {
+    return this.#up.has(peer) && !this.#left.has(peer)
+  }
+
+  isExpected(peer: string, nowMs: number): boolean {
+    const sinceMs = this.#wantedSinceMs.get(peer)
+    return sinceMs !== undefined && nowMs < sinceMs + this.#linkMs
+  }
+
+  /** When the next link that is on its way will count as gone. */
+  dueMs(nowMs: number): number {
+    let dueMs = Number.POSITIVE_INFINITY
+    for (const sinceMs of this.#wantedSinceMs.values())
+      if (nowMs < sinceMs + this.#linkMs) dueMs = Math.min(dueMs, sinceMs + this.#linkMs)
+    return dueMs
+  }
+
+  /** Takes `peers`, sorted, as the ones to be linked with. False when they are the same as before. */
+  want(peers: readonly string[], nowMs: number): boolean {
+    const before = new Set(this.#wanted)
+    if (peers.length === before.size && peers.every((peer) => before.has(peer))) return false
+    const wanted = new Set(peers)
+    this.#wanted = peers
+    for (const peer of this.#wantedSinceMs.keys()) if (!wanted.has(peer)) this.#wantedSinceMs.delete(peer)
+    for (const peer of peers) if (!before.has(peer)) this.#wantedSinceMs.set(peer, nowMs)
+    return true
+  }
+
+  linkUp(peer: string): void {
+    this.#up.add(peer)
+    this.#left.delete(peer)
+    this.#wantedSinceMs.delete(peer)
+    this.#live = undefined
+  }
+
+  linkDown(peer: string): void {
+    this.#up.delete(peer)
+    this.#live = undefined
+  }
+
+  /** `peer` said goodbye. */
+  leave(peer: string): void {
+    this.#left.add(peer)
+    this.#live = undefined
+  }
+}
