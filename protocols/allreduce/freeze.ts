@@ -124,8 +124,8 @@ export function isOfMajority({ contributors, receivers, seats }: Plan): boolean 
   return rowCountOf(seats) === 1 || 2 * members.length > seats
 }
 
-/** Stands in a plan for the life of a member that the leader did not hear of: it stays one, and does not vote. */
-export const unknownLife = 0
+/** Stands in a plan for the life of a member that the leader did not hear of. */
+const unknownLife = 0
 
 /** A row that did not report in time stays in the run. */
 function unheard({ grid }: Round, row: number): PlanLists {

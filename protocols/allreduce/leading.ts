@@ -11,7 +11,7 @@
  */
 
 import { type Ballot, compareBallots, compareText, isQuorum } from './electorate.ts'
-import { committers, contributorsHere, isOfMajority, unknownLife } from './freeze.ts'
+import { committers, contributorsHere, isOfMajority } from './freeze.ts'
 import type { Gathering } from './gathering.ts'
 import { hasBit } from './parts.ts'
 import { type Plan, partCountOf, reducersOf } from './plan.ts'
@@ -211,8 +211,7 @@ export class Leading implements Role {
     const { standings } = this.#round
     const isHere = (peer: string): boolean => this.#session.isLive(peer) && !this.#session.isFollowing(peer)
     const receiving = plan.receivers.filter(({ peer, incarnation }) => {
-      const isPlannedLife = incarnation === unknownLife || standings.get(peer)?.incarnation === incarnation
-      return !isHere(peer) || !isPlannedLife
+      return !isHere(peer) || standings.get(peer)?.incarnation !== incarnation
     })
     const contributing = plan.contributors.filter(
       (contributor) => !isHere(contributor.peer) || !this.#round.isPlannedLife(contributor),
