@@ -58,7 +58,7 @@ const faultsMs = 20_000
 /** Rounds that everyone must commit after the faults: one to catch up as a newcomer, two to be a full member again. */
 const recoveryRounds = 3
 
-/** One seed in so many is a grid of rows and columns: it costs as much as ninety single rows. */
+/** One seed in so many is a grid of rows and columns: it costs as much as fifty single rows. */
 const gridEvery = 125
 
 /** A swarm drawn from `seed`: a row of 3 to 12 peers, mostly small ones, or a grid of 36 to 80. */
