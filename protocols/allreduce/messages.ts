@@ -76,20 +76,8 @@ const rows: { [Kind in Message['kind']]: Row<Extract<Message, { kind: Kind }>> }
   },
   Result: {
     tag: 7,
-    encode: (m) => ({
-      round: m.round,
-      plan: fromHex(m.planId),
-      part: m.part,
-      bitmap: m.bitmap,
-      weight: m.weight,
-      bytes: m.bytes,
-    }),
-    decode: (f) => ({
-      ...decodePartName(f),
-      bitmap: f.bytes('bitmap', bitmapBytesMax),
-      weight: f.quantity('weight', weightMax),
-      bytes: f.bytes('bytes', partBytesMax),
-    }),
+    encode: encodeSummed,
+    decode: decodeSummed,
   },
   Reassign: {
     tag: 8,
@@ -207,20 +195,8 @@ const rows: { [Kind in Message['kind']]: Row<Extract<Message, { kind: Kind }>> }
   },
   Sum: {
     tag: 19,
-    encode: (m) => ({
-      round: m.round,
-      plan: fromHex(m.planId),
-      part: m.part,
-      bitmap: m.bitmap,
-      weight: m.weight,
-      bytes: m.bytes,
-    }),
-    decode: (f) => ({
-      ...decodePartName(f),
-      bitmap: f.bytes('bitmap', bitmapBytesMax),
-      weight: f.quantity('weight', weightMax),
-      bytes: f.bytes('bytes', partBytesMax),
-    }),
+    encode: encodeSummed,
+    decode: decodeSummed,
   },
   Relay: {
     tag: 20,
@@ -305,6 +281,29 @@ function decodeStanding(f: Fields): Omit<Hold, 'kind'> {
 
 function decodePartName(f: Fields): { round: number; planId: string; part: number } {
   return { round: decodeRound(f), planId: f.digest('plan'), part: f.integer('part', partsMax - 1) }
+}
+
+/** What a part adds up to, of a group or of one row. `bitmap`: whose updates are in it; `weight`: the samples behind them. */
+interface Summed {
+  round: number
+  planId: string
+  part: number
+  bitmap: Uint8Array
+  weight: number
+  bytes: Uint8Array
+}
+
+function encodeSummed({ round, planId, part, bitmap, weight, bytes }: Summed): Record<string, unknown> {
+  return { round, plan: fromHex(planId), part, bitmap, weight, bytes }
+}
+
+function decodeSummed(f: Fields): Summed {
+  return {
+    ...decodePartName(f),
+    bitmap: f.bytes('bitmap', bitmapBytesMax),
+    weight: f.quantity('weight', weightMax),
+    bytes: f.bytes('bytes', partBytesMax),
+  }
 }
 
 function encodeSealed({ plan, ...seal }: { plan: Plan } & SealContent): Record<string, unknown> {

@@ -144,7 +144,8 @@ describe.each(Object.entries(specs))('%s', (name, spec) => {
     await follows(name, await inGraph(spec, start, backends[backend]))
   })
 
-  it.skipIf(graphOnly.has(spec.kind))('follows its reference over a flat array', async () => {
+  if (graphOnly.has(spec.kind)) return // it has no flat form to compare
+  it('follows its reference over a flat array', async () => {
     await follows(name, overFlat(flatOptimizer(spec, weights), start))
   })
 })
