@@ -13,10 +13,10 @@
  */
 
 import { SwarmError } from '../../core/errors.ts'
+import { chunked } from './chunked.ts'
 import type { Coding } from './codec.ts'
 import { chunkElements, positionBytes, readPositions, writePositions } from './positions.ts'
 import { isScale, roundingShift, scaleBits, scaleOf, wrongLength } from './quantum.ts'
-import { selectLargest } from './selection.ts'
 
 /** Values of one chunk: eight peers' updates have 483 different places on average, where 64 of 4,096 each are chosen by chance. */
 const keptMax = 512
@@ -34,36 +34,14 @@ const places = new Uint16Array(chunkElements)
 const chunkBytes = (count: number, length: number) =>
   headerBytes + positionBytes(count, length) + Math.ceil(count / 2)
 
-export const sparse: Coding = {
+export const sparse: Coding = chunked({
   name: 'sparse',
-  encodedBytes(length) {
-    const rest = length % chunkElements
-    const full = Math.floor(length / chunkElements)
-    return (
-      full * chunkBytes(keptMax, chunkElements) + (rest > 0 ? chunkBytes(Math.min(keptMax, rest), rest) : 0)
-    )
-  },
-  encode(values) {
-    const bytes = new Uint8Array(this.encodedBytes(values.length))
-    const bits = new Uint32Array(values.buffer, values.byteOffset, values.length)
-    let offset = 0
-    for (let start = 0; start < values.length; start += chunkElements) {
-      const end = Math.min(start + chunkElements, values.length)
-      const count = selectLargest({ values, bits }, start, end, keptMax, places)
-      offset += encodeChunk(values.subarray(start, end), count, bytes, offset)
-    }
-    return bytes.subarray(0, offset)
-  },
-  decode(bytes, into) {
-    into.fill(0)
-    let offset = 0
-    for (let start = 0; start < into.length; start += chunkElements) {
-      const chunk = into.subarray(start, Math.min(start + chunkElements, into.length))
-      offset += decodeChunk(bytes, offset, chunk)
-    }
-    if (offset !== bytes.length) throw wrongLength('sparse', bytes.length, into.length)
-  },
-}
+  keptOf: (length) => Math.min(keptMax, length),
+  chunkBytes,
+  places,
+  encodeChunk,
+  decodeChunk,
+})
 
 /** Writes the values at the first `count` of `places` that do not round to zero. @returns bytes written. */
 function encodeChunk(chunk: Float32Array, count: number, bytes: Uint8Array, offset: number): number {

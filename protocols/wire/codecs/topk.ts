@@ -12,10 +12,10 @@
  */
 
 import { SwarmError } from '../../core/errors.ts'
+import { chunked } from './chunked.ts'
 import type { Coding } from './codec.ts'
 import { chunkElements, positionBytes, readPositions, writePositions } from './positions.ts'
 import { wrongLength } from './quantum.ts'
-import { selectLargest } from './selection.ts'
 
 /** Values kept of each chunk unless the job says otherwise: 1.6 %. */
 export const keptDefault = 64
@@ -34,34 +34,7 @@ const chunkBytes = (count: number, length: number) =>
 /** The coding that keeps `kept` (1 to {@link keptMax}) values of each full chunk; it decodes what was coded with any other. */
 export function topk(kept: number): Coding {
   const keptOf = (length: number) => Math.ceil((kept * length) / chunkElements)
-  return {
-    name: 'topk',
-    encodedBytes(length) {
-      const full = Math.floor(length / chunkElements)
-      const rest = length % chunkElements
-      return full * chunkBytes(kept, chunkElements) + (rest > 0 ? chunkBytes(keptOf(rest), rest) : 0)
-    },
-    encode(values) {
-      const bytes = new Uint8Array(this.encodedBytes(values.length))
-      const bits = new Uint32Array(values.buffer, values.byteOffset, values.length)
-      let offset = 0
-      for (let start = 0; start < values.length; start += chunkElements) {
-        const end = Math.min(start + chunkElements, values.length)
-        const count = selectLargest({ values, bits }, start, end, keptOf(end - start), places)
-        offset += encodeChunk(values.subarray(start, end), count, bytes, offset)
-      }
-      return bytes.subarray(0, offset)
-    },
-    decode(bytes, into) {
-      into.fill(0)
-      let offset = 0
-      for (let start = 0; start < into.length; start += chunkElements) {
-        const chunk = into.subarray(start, Math.min(start + chunkElements, into.length))
-        offset += decodeChunk(bytes, offset, chunk)
-      }
-      if (offset !== bytes.length) throw wrongLength('topk', bytes.length, into.length)
-    },
-  }
+  return chunked({ name: 'topk', keptOf, chunkBytes, places, encodeChunk, decodeChunk })
 }
 
 /** Writes the values at the first `count` of `places`. @returns bytes written. */
