@@ -130,7 +130,7 @@ function DataCap({ page }: PartProps) {
     <>
       <Switch
         name="Limit the data of a day"
-        help={`Sent and received together; ${bytes(dataDay.bytes)} today. Close to the limit updates are made smaller; at it, work pauses until midnight.`}
+        help={`Sent and received together; ${bytes(dataDay.bytes)} today. At the limit, work pauses until midnight.`}
         isOn={dataCapBytes !== null}
         onChange={(isOn) => page.change({ dataCapBytes: isOn ? firstCapBytes : null })}
       />
