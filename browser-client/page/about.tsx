@@ -1,7 +1,8 @@
 /** While the tab works: what it is computing, for whom, and what it still costs. */
 
-import type { PartProps } from './app.tsx'
-import { bytes, count, day, duration, moment, percent } from './format.ts'
+import { count } from '../../protocols/core/quantities.ts'
+import { bytes, day, duration, moment, percent } from './format.ts'
+import type { PartProps } from './part-props.ts'
 import { PeerName } from './peer-name.tsx'
 
 export function About({ page }: PartProps) {

@@ -4,22 +4,17 @@ import { About } from './about.tsx'
 import { Banner } from './banner.tsx'
 import { Contribution } from './contribution.tsx'
 import { Controls } from './controls.tsx'
-import type { DonorPage } from './donor-page.ts'
 import { EndScreen } from './end-screen.tsx'
 import { FailureScreen } from './failure-screen.tsx'
 import { LogSection } from './log-section.tsx'
 import { LossSection } from './loss-section.tsx'
 import { Masthead } from './masthead.tsx'
 import { Offer } from './offer.tsx'
+import type { PartProps } from './part-props.ts'
 import { PeersSection } from './peers-section.tsx'
 import { SettingsSection } from './settings-section.tsx'
 import { Share } from './share.tsx'
 import type { Look } from './theme.ts'
-
-/** What every part of the page may read and call. */
-export interface PartProps {
-  page: DonorPage
-}
 
 export interface AppProps extends PartProps {
   look: Look

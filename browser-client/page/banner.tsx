@@ -1,7 +1,7 @@
 /** What the donor should know now but did not ask: nobody reachable, a peer that hangs, a slower backend than hoped for. */
 
-import type { PartProps } from './app.tsx'
 import { duration } from './format.ts'
+import type { PartProps } from './part-props.ts'
 
 export function Banner({ page }: PartProps) {
   const staleness = page.staleness.value

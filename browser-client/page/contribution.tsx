@@ -1,8 +1,9 @@
 /** What this tab has given so far. Only what was measured; energy is not, so it is not shown. */
 
+import { count } from '../../protocols/core/quantities.ts'
 import type { Contribution as Given } from '../donation.ts'
-import type { PartProps } from './app.tsx'
-import { bytes, count, duration, percent } from './format.ts'
+import { bytes, duration, percent } from './format.ts'
+import type { PartProps } from './part-props.ts'
 
 export function Contribution({ page }: PartProps) {
   const snapshot = page.snapshot.value

@@ -1,8 +1,8 @@
 /** Pause, Finish, Stop; the way from the click to the rounds; and how much of what has been fetched. */
 
 import type { Progress } from '../donation.ts'
-import type { PartProps } from './app.tsx'
 import { bytes, percent } from './format.ts'
+import type { PartProps } from './part-props.ts'
 import { type Station, stationOf, stations } from './sentences.ts'
 
 export function Controls({ page }: PartProps) {

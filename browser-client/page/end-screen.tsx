@@ -1,10 +1,10 @@
 /** After a donation: thanks, what came of it, and what can be done now. */
 
 import type { DonationSnapshot } from '../donation.ts'
-import type { PartProps } from './app.tsx'
 import { Tiles } from './contribution.tsx'
 import { duration, plural } from './format.ts'
 import { LossSection } from './loss-section.tsx'
+import type { PartProps } from './part-props.ts'
 import type { Look } from './theme.ts'
 
 export function EndScreen({ page, look }: PartProps & { look: Look }) {

@@ -1,7 +1,7 @@
 /** Something ended the donation, or kept it from starting: what it was, and what the donor can do. */
 
-import type { PartProps } from './app.tsx'
 import { explain } from './explain.ts'
+import type { PartProps } from './part-props.ts'
 
 export function FailureScreen({ page }: PartProps) {
   const stage = page.stage.value

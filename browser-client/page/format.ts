@@ -1,23 +1,18 @@
-/** Numbers, sizes and times as the page writes them. Pure; a number and its unit stay on one line. */
+/** Sizes, shares and times as the page writes them. Pure; a number and its unit stay on one line. */
+
+import { count, bytes as writeBytes, loss as writeLoss } from '../../protocols/core/quantities.ts'
 
 /** A space that no line breaks at. */
 const gap = '\u00a0'
 
-/** `1,532`; one digit behind the point below 10. */
-export function count(value: number): string {
-  return value.toLocaleString('en', { maximumFractionDigits: Math.abs(value) < 10 ? 1 : 0 })
+/** `3.4 MB`. `value` >= 0. */
+export function bytes(value: number): string {
+  return writeBytes(value, gap)
 }
 
-/** `3.4 MB`, in powers of 1000 as network rates are. `value` >= 0. */
-export function bytes(value: number): string {
-  const units = ['B', 'kB', 'MB', 'GB', 'TB']
-  let unit = 0
-  let scaled = value
-  while (scaled >= 999.5 && unit < units.length - 1) {
-    scaled /= 1000
-    unit++
-  }
-  return `${unit === 0 || scaled >= 99.95 ? Math.round(scaled) : scaled.toFixed(1)}${gap}${units[unit]}`
+/** A loss with four digits: `0.2315`, `2.303`, `1.2e-5`. */
+export function loss(value: number): string {
+  return Number.isFinite(value) ? writeLoss(value) : 'not finite'
 }
 
 /** `0.8 s`, `48 s`, `3 min`, `2 h 05 min`. `ms` >= 0. */
@@ -28,13 +23,6 @@ export function duration(ms: number): string {
   const minutes = Math.round(seconds / 60)
   if (minutes < 60) return `${minutes}${gap}min`
   return `${Math.floor(minutes / 60)}${gap}h ${String(minutes % 60).padStart(2, '0')}${gap}min`
-}
-
-/** A loss with four digits: `0.2315`, `2.303`, `1.2e-5`. */
-export function loss(value: number): string {
-  if (!Number.isFinite(value)) return 'not finite'
-  if (value !== 0 && Math.abs(value) < 1e-3) return value.toExponential(1)
-  return Math.abs(value) < 1 ? value.toFixed(4) : String(Number(value.toPrecision(4)))
 }
 
 /** `42 %`, and `4.2 %` below ten. `share` from 0 to 1. */
@@ -68,9 +56,4 @@ export function day(ms: number): string {
 /** `1 peer`, `4 peers`. */
 export function plural(value: number, noun: string): string {
   return `${count(value)} ${noun}${value === 1 ? '' : 's'}`
-}
-
-/** A peer id's last six characters: its first ones are the same for all Ed25519 keys. */
-export function shortId(id: string): string {
-  return id.slice(-6)
 }

@@ -1,10 +1,10 @@
 /** What happened, line by line: to follow, to search, and to hand to whoever is asked for help. */
 
 import { useEffect, useRef, useState } from 'preact/hooks'
+import { count } from '../../protocols/core/quantities.ts'
 import type { LogEntry } from '../donation.ts'
-import type { PartProps } from './app.tsx'
-import { count } from './format.ts'
 import { filtered, type LogFilter, type LogLine, logText } from './log-buffer.ts'
+import type { PartProps } from './part-props.ts'
 import { CopyButton } from './peer-name.tsx'
 
 /** Lines in the document at a time, the newest: as many as anybody reads, and the page stays light. */

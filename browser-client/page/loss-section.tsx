@@ -4,10 +4,11 @@
  */
 
 import { useEffect, useRef, useState } from 'preact/hooks'
+import { count } from '../../protocols/core/quantities.ts'
 import type { LossPoint } from '../donation.ts'
-import type { PartProps } from './app.tsx'
-import { count, loss, accuracy as writeAccuracy } from './format.ts'
+import { loss, accuracy as writeAccuracy } from './format.ts'
 import type { LossChart, LossChartData } from './loss-chart.ts'
+import type { PartProps } from './part-props.ts'
 import { smoothed } from './smoothing.ts'
 import type { Look } from './theme.ts'
 

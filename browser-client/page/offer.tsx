@@ -3,10 +3,11 @@
  * that the donor agrees to stands above the button, and nothing is ticked beforehand.
  */
 
+import { count } from '../../protocols/core/quantities.ts'
 import type { JobCard } from '../../protocols/jobs/card.ts'
 import type { GovernorSettings } from '../governor/settings.ts'
-import type { PartProps } from './app.tsx'
-import { accuracy, bytes, count, day, duration, percent, plural } from './format.ts'
+import { accuracy, bytes, day, duration, percent, plural } from './format.ts'
+import type { PartProps } from './part-props.ts'
 import { PeerName } from './peer-name.tsx'
 
 export function Offer({ page }: PartProps) {

@@ -1,7 +1,7 @@
 /** A peer by its nickname, with the end of its id, and the whole id to copy. */
 
 import { useState } from 'preact/hooks'
-import { shortId } from './format.ts'
+import { shortId } from '../../protocols/core/quantities.ts'
 import { nickname } from './nickname.ts'
 
 export function PeerName({ id }: { id: string }) {

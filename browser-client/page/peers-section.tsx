@@ -1,10 +1,10 @@
 /** Who else is in the run: a table, and the same as a picture. What a peer does is a shape and a word, never a colour alone. */
 
 import { useEffect, useRef, useState } from 'preact/hooks'
+import { count, shortId } from '../../protocols/core/quantities.ts'
 import type { PeerRow } from '../donation.ts'
-import type { PartProps } from './app.tsx'
-import { count, shortId } from './format.ts'
 import { nickname } from './nickname.ts'
+import type { PartProps } from './part-props.ts'
 import type { PeerGraph } from './peer-graph.ts'
 import type { Look } from './theme.ts'
 

@@ -4,9 +4,9 @@
  */
 
 import { dataCapBytesRange, dutyCycleMin } from '../governor/settings.ts'
-import type { PartProps } from './app.tsx'
 import { Field, Switch } from './fields.tsx'
 import { bytes, percent, plural } from './format.ts'
+import type { PartProps } from './part-props.ts'
 import { ScheduleField } from './schedule-field.tsx'
 
 export interface SettingsProps extends PartProps {

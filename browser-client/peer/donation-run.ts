@@ -14,7 +14,8 @@ import { type EndListener, listenForEnd } from '../../node/peer/run-end.ts'
 import { type PartEvent, takePart } from '../../node/peer/take-part.ts'
 import { SwarmError } from '../../protocols/core/errors.ts'
 import type { Manifest, SignedJob } from '../../protocols/jobs/index.ts'
-import type { Donation, DonationPhase, WorkLimits } from '../donation.ts'
+import type { Donation, DonationInit, DonationPhase, WorkLimits } from '../donation.ts'
+import type { Program } from '../program.ts'
 import { loadOrCreateIdentity } from '../storage/identity.ts'
 import { makeRoom, openJobBlocks } from '../storage/job-blocks.ts'
 import { openTabCompute, type TabCompute } from '../worker/compute.ts'
@@ -22,7 +23,6 @@ import { type RevivingCompute, revivingCompute } from '../worker/reviving-comput
 import { openTabPeer, type TabPeer } from './network.ts'
 import { Reporter } from './reporter.ts'
 import { chooseRuntime, loadRuntime } from './runtime.ts'
-import type { PeerInit } from './start.ts'
 import { waitForJob } from './wait-for-job.ts'
 import { type WorkerClock, workerClock } from './worker-clock.ts'
 
@@ -31,6 +31,13 @@ const finishMsMax = 30_000
 
 /** What Stop may take: goodbyes that have not gone out by then do not go out. */
 const stopMsMax = 800
+
+/** What the page hands over at the click. */
+export interface PeerInit extends DonationInit {
+  program: Program
+  /** When the donor clicked, by `performance.now()`. */
+  clickedMs: number
+}
 
 export class DonationRun implements Donation {
   readonly #init: PeerInit

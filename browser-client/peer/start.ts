@@ -4,16 +4,9 @@
  */
 
 import { SwarmError } from '../../protocols/core/errors.ts'
-import type { Donation, DonationInit } from '../donation.ts'
-import type { Program } from '../program.ts'
-import { DonationRun } from './donation-run.ts'
+import type { Donation } from '../donation.ts'
+import { DonationRun, type PeerInit } from './donation-run.ts'
 import { takeOnlyTab } from './only-tab.ts'
-
-export interface PeerInit extends DonationInit {
-  program: Program
-  /** When the donor clicked, by `performance.now()`. */
-  clickedMs: number
-}
 
 /** What the page sees of this module. */
 export type StartPeer = (init: PeerInit) => Promise<Donation>

@@ -1,7 +1,7 @@
 /** Options that several commands share, each written once so that it means the same everywhere. */
 
 import { type Command, InvalidArgumentError, Option } from 'commander'
-import { type ProgressMode, progressModes } from '../terminal/renderer.ts'
+import { type ProgressMode, progressModes } from '../terminal/create-renderer.ts'
 
 /** Every command has these. */
 export interface CommonOptions {

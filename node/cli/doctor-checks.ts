@@ -11,8 +11,8 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Backend } from '../../engine/backends/backend.ts'
 import packageJson from '../../package.json' with { type: 'json' }
+import { bytes } from '../../protocols/core/quantities.ts'
 import { dirsFor } from '../dirs.ts'
-import { bytes } from '../terminal/format.ts'
 
 export interface Finding {
   /** `warn`: works, but slower or not for long; `fail`: a peer cannot run. */

@@ -1,10 +1,11 @@
 /** The body of `starling show`: everything that the coordinator knows about one job. */
 
+import { bytes, count, loss } from '../../protocols/core/quantities.ts'
 import type { RemoteJob } from '../../protocols/jobs/index.ts'
 import { isFinal, statementKind } from '../../protocols/jobs/index.ts'
 import { exitCodes } from '../exit-codes.ts'
 import { findJob, openSwarmClient } from '../swarm-client.ts'
-import { bytes, count, loss, percent } from '../terminal/format.ts'
+import { percent } from '../terminal/format.ts'
 import type { CommonOptions, SwarmOptions } from './common-options.ts'
 import { type CliIo, writeJson } from './io.ts'
 import { table } from './table.ts'

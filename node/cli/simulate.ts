@@ -6,6 +6,7 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
+import { bytes, count } from '../../protocols/core/quantities.ts'
 import { errorPlot } from '../../simulator/averaging/error-plot.ts'
 import {
   type ErrorByRound,
@@ -17,7 +18,7 @@ import {
 import { publishedFor, tableFailures, tablePeers } from '../../simulator/averaging/published.ts'
 import { type HomeRounds, homeRounds, workload } from '../../simulator/home-links/rounds.ts'
 import { exitCodes } from '../exit-codes.ts'
-import { bytes, count, percent } from '../terminal/format.ts'
+import { percent } from '../terminal/format.ts'
 import type { CommonOptions } from './common-options.ts'
 import { type CliIo, writeJson } from './io.ts'
 import { table } from './table.ts'

@@ -5,7 +5,7 @@ import { exitCodeOfRun } from '../exit-codes.ts'
 import { followRun } from '../follow-run.ts'
 import { modelParameters } from '../model-parameters.ts'
 import { findJob, openSwarmClient } from '../swarm-client.ts'
-import { createRenderer } from '../terminal/renderer.ts'
+import { createRenderer } from '../terminal/create-renderer.ts'
 import type { CommonOptions, ProgressOptions, SwarmOptions } from './common-options.ts'
 import type { CliIo } from './io.ts'
 

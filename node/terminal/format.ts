@@ -1,21 +1,4 @@
-/** Numbers, times and names as people read them in a terminal. Pure; widths are in columns. */
-
-/** `1,532`. For counts and rates; rounds to whole numbers from 10 up, to one digit below. */
-export function count(value: number): string {
-  return value.toLocaleString('en-US', { maximumFractionDigits: Math.abs(value) < 10 ? 1 : 0 })
-}
-
-/** `3.4 MB`, in powers of 1000 as network rates are. `bytes` >= 0. */
-export function bytes(value: number): string {
-  const units = ['B', 'kB', 'MB', 'GB', 'TB']
-  let unit = 0
-  let scaled = value
-  while (scaled >= 999.5 && unit < units.length - 1) {
-    scaled /= 1000
-    unit++
-  }
-  return `${unit === 0 || scaled >= 99.95 ? Math.round(scaled) : scaled.toFixed(1)} ${units[unit]}`
-}
+/** Times, shares and the words of strangers as a terminal shows them. Pure; widths are in columns. */
 
 /** `48s`, `3m 07s`, `2h 05m`. */
 export function duration(seconds: number): string {
@@ -26,22 +9,9 @@ export function duration(seconds: number): string {
   return `${Math.floor(whole / 3600)}h ${pad(Math.floor(whole / 60) % 60)}m`
 }
 
-/** A loss with four digits: `0.2315`, `2.303`, `1.2e-5`; `nan` and `inf` in words that sort after any number. */
-export function loss(value: number): string {
-  if (Number.isNaN(value)) return 'nan'
-  if (!Number.isFinite(value)) return 'inf'
-  if (value !== 0 && Math.abs(value) < 1e-3) return value.toExponential(1)
-  return Math.abs(value) < 1 ? value.toFixed(4) : String(Number(value.toPrecision(4)))
-}
-
 /** `94.2 %`. `share` from 0 to 1. */
 export function percent(share: number): string {
   return `${(share * 100).toFixed(1)} %`
-}
-
-/** A peer id's last six characters: its first ones are the same for all Ed25519 keys. */
-export function shortId(id: string): string {
-  return id.slice(-6)
 }
 
 /**

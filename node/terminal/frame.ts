@@ -8,9 +8,10 @@
  *     PEER      ROUND  PHASE  SAMPLES/S  UP  DOWN  BACKEND
  */
 
+import { bytes, count, loss, shortId } from '../../protocols/core/quantities.ts'
 import { chart, type Point } from './chart.ts'
 import type { Colors } from './colors.ts'
-import { bytes, count, cut, duration, loss, percent, printable, shortId } from './format.ts'
+import { cut, duration, percent, printable } from './format.ts'
 import type { PeerRow, RunModel } from './run-model.ts'
 
 export interface FrameOptions {

@@ -4,9 +4,10 @@
  */
 
 import { linkLengthMax } from '../../protocols/core/limits.ts'
+import { count, loss, shortId } from '../../protocols/core/quantities.ts'
 import type { RunEvent, VerdictEvent } from '../run-events.ts'
 import type { Colors } from './colors.ts'
-import { count, loss, percent, printable, shortId } from './format.ts'
+import { percent, printable } from './format.ts'
 import type { OutputStream, Renderer } from './renderer.ts'
 import { nextSteps, verdictLine } from './summary.ts'
 

@@ -3,7 +3,7 @@
 import { describe, expect, test } from 'vitest'
 import type { DonationPhase } from '../../../browser-client/donation.ts'
 import { explain } from '../../../browser-client/page/explain.ts'
-import { accuracy, bytes, count, duration, loss, percent } from '../../../browser-client/page/format.ts'
+import { accuracy, bytes, duration, loss, percent } from '../../../browser-client/page/format.ts'
 import { filtered, logText, withLine } from '../../../browser-client/page/log-buffer.ts'
 import { nickname } from '../../../browser-client/page/nickname.ts'
 import {
@@ -16,6 +16,7 @@ import {
 import { smoothed } from '../../../browser-client/page/smoothing.ts'
 import { faceOf, titleOf } from '../../../browser-client/page/tab-face.ts'
 import { SwarmError } from '../../../protocols/core/errors.ts'
+import { count } from '../../../protocols/core/quantities.ts'
 import { card, scenes } from '../../e2e/page/scenes.ts'
 
 /** With plain spaces, to be read here. */

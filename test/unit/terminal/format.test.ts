@@ -2,10 +2,13 @@
 
 import { expect, test } from 'vitest'
 import { chart } from '../../../node/terminal/chart.ts'
-import { bytes, count, duration, loss } from '../../../node/terminal/format.ts'
+import { duration } from '../../../node/terminal/format.ts'
+import { bytes, count, loss } from '../../../protocols/core/quantities.ts'
 
 test('bytes go up in units of 1000 and never show four digits', () => {
-  expect([0, 999, 1000, 99_949, 99_950, 999_499, 999_500, 3.4e6, 7.25e12, 2e15].map(bytes)).toEqual([
+  expect(
+    [0, 999, 1000, 99_949, 99_950, 999_499, 999_500, 3.4e6, 7.25e12, 2e15].map((value) => bytes(value)),
+  ).toEqual([
     '0 B',
     '999 B',
     '1.0 kB',
@@ -33,8 +36,8 @@ test('durations, losses and counts keep the digits that matter', () => {
     '0.2315',
     '9.0e-5',
     '0.0000',
-    'nan',
-    'inf',
+    'NaN',
+    'Infinity',
   ])
   expect([0.44, 9.96, 1532.4].map(count)).toEqual(['0.4', '10', '1,532'])
 })

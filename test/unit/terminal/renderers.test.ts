@@ -3,8 +3,8 @@
 import { expect, test } from 'vitest'
 import type { RunEvent } from '../../../node/run-events.ts'
 import { colorsFor } from '../../../node/terminal/colors.ts'
+import { createRenderer, type ProgressMode } from '../../../node/terminal/create-renderer.ts'
 import { frame } from '../../../node/terminal/frame.ts'
-import { createRenderer, type ProgressMode } from '../../../node/terminal/renderer.ts'
 import {
   afterEvent,
   curvePointsMax,
