@@ -22,16 +22,29 @@ export interface Ahead {
 
 export class Positions {
   readonly #positions = new Map<string, { round: number; root: string }>()
+  readonly #following = new Set<string>()
   #laggingSinceMs: number | undefined
   #strayingSinceMs: number | undefined
 
   /** `peer` said that it holds state `round` named `root`. */
   note(peer: string, round: number, root: string): void {
+    this.#following.delete(peer)
     this.#positions.set(peer, { round, root })
+  }
+
+  /** `peer` said that it has no state and wants results. */
+  follow(peer: string): void {
+    this.#positions.delete(peer)
+    this.#following.add(peer)
+  }
+
+  isFollowing(peer: string): boolean {
+    return this.#following.has(peer)
   }
 
   forget(peer: string): void {
     this.#positions.delete(peer)
+    this.#following.delete(peer)
   }
 
   /** What to fetch, if this peer, waiting in `base` where something last moved at `progressAtMs`, is behind. */

@@ -14,8 +14,11 @@
 import { rowPeersMax } from '../core/limits.ts'
 import { seedFrom } from '../core/random.ts'
 import { compareText, leaderOrder } from './electorate.ts'
-import type { Grid } from './grid.ts'
+import { Grid } from './grid.ts'
+import type { Neighbours } from './neighbours.ts'
 import { finisherOf, type Plan, partCountOf, reducersOf, rowOfPeer } from './plan.ts'
+import type { Round } from './round.ts'
+import type { Rounds } from './rounds.ts'
 
 /** A run of which no more peers are known is a full mesh: one row and as many newcomers. */
 const meshPeersMax = 2 * rowPeersMax
@@ -25,6 +28,57 @@ const guestsMax = rowPeersMax
 
 /** Members that a guest without a state listens to: enough that some stay. */
 const hostsPerGuest = 8
+
+/** Asks for other links when the round, its plan or the peers that are known call for them. */
+export class Contacts {
+  readonly #self: string
+  readonly #rounds: Rounds
+  readonly #neighbours: Neighbours
+  /** Peers of the run; undefined: links are nobody's business here. */
+  known: readonly string[] | undefined
+  /** What the wanted links were derived from. */
+  #derivedFrom: { known: readonly string[]; root: string | undefined; planId: string | undefined } | undefined
+
+  constructor(self: string, rounds: Rounds, neighbours: Neighbours) {
+    this.#self = self
+    this.#rounds = rounds
+    this.#neighbours = neighbours
+  }
+
+  /** The peers to be linked with from now on, if they are others than before. */
+  change(nowMs: number): readonly string[] | undefined {
+    const { known } = this
+    if (known === undefined) return undefined
+    const round = this.#rounds.current?.round ?? this.#lastRound()
+    const root = round?.base?.root
+    const planId = round?.plan?.planId
+    const last = this.#derivedFrom
+    if (last !== undefined && last.known === known && last.root === root && last.planId === planId)
+      return undefined
+    this.#derivedFrom = { known, root, planId }
+    const contacts = contactsOf({
+      self: this.#self,
+      root,
+      grid: round?.grid ?? new Grid('', []),
+      plan: round?.plan?.plan,
+      known,
+      rowBefore: round !== undefined && this.#isRowNeeded(round) ? this.#neighbours.wanted : [],
+    })
+    return this.#neighbours.want(contacts, nowMs) ? contacts : undefined
+  }
+
+  /** The first round of a grid has no plan yet, so somebody may still be at the end of the single row's last one. */
+  #isRowNeeded({ number, grid, plan }: Round): boolean {
+    if (grid.rowCount === 1 || plan !== undefined) return false
+    return this.#rounds.get(number - 1)?.round.grid.rowCount === 1
+  }
+
+  /** The round that was committed last: its links are kept until the next one's base is here. */
+  #lastRound(): Round | undefined {
+    const { place } = this.#rounds
+    return place === undefined ? undefined : this.#rounds.get(place - 1)?.round
+  }
+}
 
 export interface Surroundings {
   self: string

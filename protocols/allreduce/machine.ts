@@ -14,20 +14,18 @@
 
 import type { RoundBase } from './base.ts'
 import { Positions } from './behind.ts'
-import { contactsOf } from './contacts.ts'
+import { Contacts } from './contacts.ts'
 import { Duties } from './duties.ts'
 import { compareText } from './electorate.ts'
 import type { Effect, Event, Inspection, MachineInit, Outlook } from './events.ts'
 import { committers } from './freeze.ts'
-import { Grid } from './grid.ts'
 import { Neighbours } from './neighbours.ts'
 import { commitIdentity } from './parts.ts'
 import { pendingReason } from './pending.ts'
-import type { Reach } from './plan.ts'
-import type { Round } from './round.ts'
+import { Presence } from './presence.ts'
 import { Rounds } from './rounds.ts'
 import type { Session } from './session.ts'
-import type { Commit, Hold, Message, RoundMessage } from './vocabulary.ts'
+import type { Message, RoundMessage } from './vocabulary.ts'
 
 interface LocalMessage {
   message: Message
@@ -39,13 +37,9 @@ export class AllreduceMachine implements Session {
   readonly init: MachineInit
   readonly #rounds = new Rounds((number) => new Duties(number, this))
   readonly #neighbours: Neighbours
-  readonly #following = new Set<string>()
+  readonly #contacts: Contacts
+  readonly #presence = new Presence(this, this.#rounds)
   readonly #positions = new Positions()
-  #reach: Reach = { bandwidth: undefined, place: undefined }
-  /** Peers of the run; undefined: links are nobody's business here. */
-  #known: readonly string[] | undefined
-  /** What the wanted links were derived from. */
-  #contactsOf: { known: readonly string[]; root: string | undefined; planId: string | undefined } | undefined
   /** The run holds the state of its place, so it is told when it falls behind. */
   #isWaiting = false
   #isFollowing = false
@@ -59,6 +53,7 @@ export class AllreduceMachine implements Session {
     this.init = init
     this.self = init.self
     this.#neighbours = new Neighbours(init.timing.linkMs)
+    this.#contacts = new Contacts(init.self, this.#rounds, this.#neighbours)
   }
 
   get nowMs(): number {
@@ -113,7 +108,7 @@ export class AllreduceMachine implements Session {
   }
 
   isFollowing(peer: string): boolean {
-    return this.#following.has(peer)
+    return this.#positions.isFollowing(peer)
   }
 
   send(to: string, message: Message): void {
@@ -159,7 +154,7 @@ export class AllreduceMachine implements Session {
         this.#linkUp(event.peer)
         return
       case 'LinkDown':
-        this.#forget(event.peer)
+        this.#positions.forget(event.peer)
         this.#neighbours.linkDown(event.peer)
         return
       case 'MessageReceived':
@@ -173,10 +168,10 @@ export class AllreduceMachine implements Session {
         this.#rounds.get(event.round)?.finishing.finished(event)
         return
       case 'ReachMeasured':
-        this.#reach = { bandwidth: event.bandwidth, place: event.place }
+        this.#presence.reach = { bandwidth: event.bandwidth, place: event.place }
         return
       case 'PeersKnown':
-        this.#known = event.peers
+        this.#contacts.known = event.peers
         return
       case 'TimerFired':
         this.#wakeMs = Number.POSITIVE_INFINITY
@@ -193,32 +188,11 @@ export class AllreduceMachine implements Session {
     this.#isFollowing = false
     this.#isWaiting = true
     this.#rounds.place = base.round
-    const duties = this.#recordOf(base)
-    if (duties.round.base === undefined) this.#begin(duties, base)
+    const duties = this.#rounds.openFor(base, this.self)
+    if (duties.round.base === undefined) this.#presence.begin(duties.round, base)
     if (duties.round.committed === undefined) return duties
     this.emit({ kind: 'Committed', outcome: duties.round.committed })
     return undefined
-  }
-
-  /** The record of the round, or a new one when it is about another state: what the others said of themselves stays true. */
-  #recordOf({ round: number, root }: RoundBase): Duties {
-    const known = this.#rounds.open(number)!
-    const knownRoot = known.round.base?.root ?? known.round.committed?.root ?? root
-    if (knownRoot === root) return known
-    const duties = new Duties(number, this)
-    for (const [peer, standing] of known.round.standings) {
-      if (peer !== this.self) duties.round.standings.set(peer, standing)
-    }
-    duties.round.isDisowned = known.round.base !== undefined
-    this.#rounds.replace(duties)
-    return duties
-  }
-
-  #begin({ round }: Duties, base: RoundBase): void {
-    round.begin(base, this.#nowMs, this.#isVoterIn(base) && !round.isDisowned)
-    const { isVoter } = round
-    const { incarnation } = this.init
-    this.broadcast({ kind: 'Hold', round: base.round, root: base.root, incarnation, isVoter, ...this.#reach })
   }
 
   /** The run asks for a round that this machine has left behind: it may still know the outcome. */
@@ -239,109 +213,30 @@ export class AllreduceMachine implements Session {
     const { incarnation } = this.init
     const commit = this.init.hash(commitIdentity({ incarnation, weight, digests }))
     duties.round.own = { weight, parts, digests, commit }
-    const { isVoter } = duties.round
-    const { round, root } = event.base
-    this.#commit(duties, {
-      kind: 'Commit',
-      round,
-      root,
-      incarnation,
-      isVoter,
-      ...this.#reach,
-      weight,
-      pace,
-      digests,
-    })
-  }
-
-  /** What a peer gives concerns its row; all others were told that it holds the state. */
-  #commit({ round }: Duties, commit: Commit): void {
-    for (const peer of this.livePeers()) if (this.#isOfRow(round, peer)) this.send(peer, commit)
-    this.send(this.self, commit)
+    this.#presence.commit(duties.round, { weight, pace, digests })
   }
 
   #joinAsReceiver(base: RoundBase): void {
     const duties = this.#enter(base)
     if (duties === undefined || duties.round.own !== undefined) return
-    const { incarnation } = this.init
-    const { round, root } = base
-    const { isVoter } = duties.round
-    const nothing = { ...this.#reach, weight: 0, digests: [] }
-    this.#commit(duties, { kind: 'Commit', round, root, incarnation, isVoter, ...nothing })
-  }
-
-  /** A member votes if the plan that made it one names this life of it; nobody remembers what it promised in another. */
-  #isVoterIn({ round, electorate }: RoundBase): boolean {
-    if (electorate.length === 0) return true
-    const before = this.#rounds.get(round - 1)?.round
-    const { committed } = before ?? {}
-    if (committed === undefined || committed.electorate.join() !== electorate.join()) return false
-    const plan = before!.plans.get(committed.planId)!
-    return (
-      plan.contributors.some(({ peer, commit }) => peer === this.self && commit === before!.own?.commit) ||
-      plan.receivers.some((r) => r.peer === this.self && r.incarnation === this.init.incarnation)
-    )
-  }
-
-  /** This peer fetched the state of round `number`, and learns only now that it was made a member of it in this life. */
-  #reconsiderVote(number: number): void {
-    const round = this.#rounds.get(number)?.round
-    if (round?.base === undefined || round.isVoter || round.isDisowned || !this.#isVoterIn(round.base)) return
-    round.isVoter = true
-    for (const peer of [...this.livePeers(), this.self]) {
-      const standing = this.#ownStanding(number, peer)
-      if (standing !== undefined) this.send(peer, standing)
-    }
-  }
-
-  /** What this peer says about itself in a round: its commit to its row, to others that it holds the state. */
-  #ownStanding(number: number, to: string): Hold | Commit | undefined {
-    const round = this.#rounds.get(number)?.round
-    const commit = round?.standings.get(this.self)?.commit
-    if (round === undefined || commit === undefined || !this.#isOfRow(round, to)) return this.#ownHold(number)
-    return { ...commit.message, isVoter: round.isVoter }
-  }
-
-  #ownHold(number: number): Hold | undefined {
-    const round = this.#rounds.get(number)?.round
-    const own = round?.standings.get(this.self)
-    if (round === undefined || own === undefined) return undefined
-    const { root, incarnation, bandwidth, place } = own
-    const { isVoter } = round
-    return { kind: 'Hold', round: number, root, incarnation, isVoter, bandwidth, place }
-  }
-
-  /** What this peer gives concerns `peer`: they are of one row, or this one is a guest, whose links are all with one row. */
-  #isOfRow({ grid }: Round, peer: string): boolean {
-    return (
-      grid.rowCount === 1 ||
-      !grid.isMember(this.self) ||
-      peer === this.self ||
-      grid.areRowMates(this.self, peer)
-    )
+    this.#presence.commit(duties.round, { weight: 0, digests: [] })
   }
 
   #linkUp(peer: string): void {
     this.#neighbours.linkUp(peer)
     if (this.#isFollowing) this.send(peer, { kind: 'Follow' })
     const { place } = this.#rounds
-    const standing = place === undefined ? undefined : this.#ownStanding(place, peer)
+    const standing = place === undefined ? undefined : this.#presence.standing(place, peer)
     if (standing !== undefined) this.send(peer, standing)
     for (const number of this.#rounds.numbers()) this.#rounds.get(number)!.repeatTo(peer)
-  }
-
-  #forget(peer: string): void {
-    this.#following.delete(peer)
-    this.#positions.forget(peer)
   }
 
   #receive(from: string, message: Message, inspection: Inspection | undefined): void {
     if (message.kind === 'Leave') {
       this.#neighbours.leave(from)
-      this.#forget(from)
-    } else if (message.kind === 'Follow') {
-      this.#following.add(from)
       this.#positions.forget(from)
+    } else if (message.kind === 'Follow') {
+      this.#positions.follow(from)
     } else {
       this.#notePosition(from, message)
       const reason = this.#rounds.open(message.round)?.receive(from, message, inspection)
@@ -351,8 +246,10 @@ export class AllreduceMachine implements Session {
 
   #notePosition(from: string, message: RoundMessage): void {
     if (message.kind !== 'Hold' && message.kind !== 'Commit') return
-    this.#following.delete(from)
-    if (from === this.self) return
+    if (from === this.self) {
+      this.#positions.forget(from) // it holds a state, so it follows no more
+      return
+    }
     this.#positions.note(from, message.round, message.root)
     this.#askAhead(from, message.round)
   }
@@ -362,7 +259,7 @@ export class AllreduceMachine implements Session {
     const { place, current } = this.#rounds
     if (place === undefined || round <= place || current === undefined || current.round.grid.rowCount === 1)
       return
-    const standing = this.#ownHold(place)
+    const standing = this.#presence.holding(place)
     if (standing !== undefined) this.send(peer, standing)
   }
 
@@ -372,7 +269,7 @@ export class AllreduceMachine implements Session {
     const wasCommitted = round.committed !== undefined
     duties.advance()
     if (round.committed === undefined) return
-    if (!wasCommitted) this.#reconsiderVote(round.number + 1)
+    if (!wasCommitted) this.#presence.reconsiderVote(round.number + 1)
     if (round.number !== this.#rounds.place) return
     this.#rounds.place = round.number + 1
     this.#isWaiting = false
@@ -394,37 +291,9 @@ export class AllreduceMachine implements Session {
     this.emit({ kind: 'Behind', ...ahead })
   }
 
-  /** Asks for other links when the round, its plan or the peers that are known call for them. */
   #setContacts(): void {
-    const known = this.#known
-    if (known === undefined) return
-    const round = this.#rounds.current?.round ?? this.#lastRound()
-    const root = round?.base?.root
-    const planId = round?.plan?.planId
-    const last = this.#contactsOf
-    if (last !== undefined && last.known === known && last.root === root && last.planId === planId) return
-    this.#contactsOf = { known, root, planId }
-    const contacts = contactsOf({
-      self: this.self,
-      root,
-      grid: round?.grid ?? new Grid('', []),
-      plan: round?.plan?.plan,
-      known,
-      rowBefore: round !== undefined && this.#isRowNeeded(round) ? this.#neighbours.wanted : [],
-    })
-    if (this.#neighbours.want(contacts, this.#nowMs)) this.emit({ kind: 'Link', peers: contacts })
-  }
-
-  /** The first round of a grid has no plan yet, so somebody may still be at the end of the single row's last one. */
-  #isRowNeeded({ number, grid, plan }: Round): boolean {
-    if (grid.rowCount === 1 || plan !== undefined) return false
-    return this.#rounds.get(number - 1)?.round.grid.rowCount === 1
-  }
-
-  /** The round that was committed last: its links are kept until the next one's base is here. */
-  #lastRound(): Duties['round'] | undefined {
-    const { place } = this.#rounds
-    return place === undefined ? undefined : this.#rounds.get(place - 1)?.round
+    const peers = this.#contacts.change(this.#nowMs)
+    if (peers !== undefined) this.emit({ kind: 'Link', peers })
   }
 
   /** The base of the round that this peer waits in. */

@@ -5,6 +5,7 @@
  */
 
 import { roundsKept } from '../core/limits.ts'
+import type { RoundBase } from './base.ts'
 import type { Duties } from './duties.ts'
 
 /** Rounds that a peer without a state keeps: the ones that can still be committed while it looks. */
@@ -48,9 +49,20 @@ export class Rounds {
     return this.#duties.get(number)
   }
 
-  /** Puts `duties` in the place of the record there was. */
-  replace(duties: Duties): void {
-    this.#duties.set(duties.round.number, duties)
+  /**
+   * The record of the round of `base`, which matters; a new one when the old is about another state: what the others said of
+   * themselves stays true, what `self` did does not.
+   */
+  openFor({ round: number, root }: RoundBase, self: string): Duties {
+    const known = this.open(number)!
+    const knownRoot = known.round.base?.root ?? known.round.committed?.root ?? root
+    if (knownRoot === root) return known
+    const duties = this.#create(number)
+    for (const [peer, standing] of known.round.standings)
+      if (peer !== self) duties.round.standings.set(peer, standing)
+    duties.round.isDisowned = known.round.base !== undefined
+    this.#duties.set(number, duties)
+    return duties
   }
 
   /** Numbers of the rounds kept, ascending. */

@@ -5,30 +5,21 @@
  *                                                     │ ▲
  *                                         reduce, hash ┘ └ timers, what the run asks for
  *
- * Everything that is decided is decided in the machine. Here bytes are hashed and summed, messages are queued under
- * back-pressure, and the run's calls wait for the machine's answers. Frames of one peer are inspected one at a time, so
- * they reach the machine in order.
+ * Everything that is decided is decided in the machine, and what is done with numbers and bytes stands in `vectors.ts`. Here
+ * messages are queued under back-pressure, and the run's calls wait for the machine's answers. Frames of one peer are inspected
+ * one at a time, so they reach the machine in order.
  */
 
 import { sha256 as sha256Sync } from '@noble/hashes/sha2.js'
 import { bytesToHex } from '@noble/hashes/utils.js'
-import { sha256 } from 'multiformats/hashes/sha2'
 import type { Clock } from '../core/clock.ts'
 import { SwarmError } from '../core/errors.ts'
-import type { Codec } from '../wire/codecs/codec.ts'
 import { codecFor } from '../wire/codecs/index.ts'
 import type { PeerComponents } from '../wire/components.ts'
 import { Links } from '../wire/link.ts'
 import type { RoundBase } from './base.ts'
-import {
-  type CommittedRound,
-  defaultTiming,
-  type Effect,
-  type Event,
-  type Inspection,
-  type Outlook,
-} from './events.ts'
-import { identityOf, isData, isDecodable } from './inspection.ts'
+import { type CommittedRound, defaultTiming, type Effect, type Event, type Outlook } from './events.ts'
+import { isData } from './inspection.ts'
 import { AllreduceMachine } from './machine.ts'
 import { decodeMessage } from './messages.ts'
 import {
@@ -37,21 +28,11 @@ import {
   type Offer,
   type RoundCommitted,
   type RoundOutcome,
-  type Slice,
 } from './options.ts'
-import {
-  encodeParts,
-  hasBit,
-  type Partition,
-  partitionOf,
-  partLength,
-  partOf,
-  resultIdentity,
-  subtractSent,
-} from './parts.ts'
+import { partitionOf } from './parts.ts'
 import { Outgoing } from './queue.ts'
-import { finishPart, sumRow } from './reduction.ts'
 import { Throughput } from './throughput.ts'
+import { Vectors } from './vectors.ts'
 import type { Message } from './vocabulary.ts'
 
 /** A goodbye that has not gone out by then does not go out. */
@@ -66,8 +47,7 @@ export class AllreduceRun {
   readonly #init: AllreduceRunInit
   readonly #clock: Clock
   readonly #self: string
-  readonly #codec: Codec
-  readonly #partition: Partition
+  readonly #vectors: Vectors
   readonly #machine: AllreduceMachine
   readonly #links: Links
   readonly #outgoing: Outgoing
@@ -85,13 +65,13 @@ export class AllreduceRun {
     this.#clock = clock
     this.#self = components.peerId.toString()
     this.#onLeft = onLeft
-    this.#codec = codecFor(init.codec, { kept: init.topkKept })
-    this.#partition = partitionOf(init.parameterCount)
+    const codec = codecFor(init.codec, { kept: init.topkKept })
+    this.#vectors = new Vectors(codec, partitionOf(init.parameterCount))
     this.#machine = new AllreduceMachine({
       self: this.#self,
       incarnation: crypto.getRandomValues(new Uint32Array(1))[0]!,
-      partition: this.#partition,
-      encodedBytes: (elements) => this.#codec.encodedBytes(elements),
+      partition: this.#vectors.partition,
+      encodedBytes: (elements) => codec.encodedBytes(elements),
       peersMin: init.peersMin,
       timing: init.timing ?? defaultTiming,
       hash: (bytes) => bytesToHex(sha256Sync(bytes)),
@@ -153,15 +133,11 @@ export class AllreduceRun {
    * @throws {SwarmError} PART_INVALID when a value is not finite; `residual` is then as it was.
    */
   async average(
-    { update, weight, pace, codec: coarser, residual, ...base }: Offer,
+    { update, weight, pace, codec, residual, ...base }: Offer,
     { signal }: { signal: AbortSignal },
   ): Promise<RoundOutcome> {
     signal.throwIfAborted()
-    const codec = coarser === undefined ? this.#codec : codecFor(coarser)
-    const parts = encodeParts(update, this.#partition, codec)
-    if (residual !== undefined) subtractSent(update, parts, { partition: this.#partition, codec }, residual)
-    const digests: string[] = []
-    for (const part of parts) digests.push(await hexDigest(part))
+    const { parts, digests } = await this.#vectors.encode({ update, codec, residual })
     const bandwidth = this.#init.isClientOnly === true ? 0 : this.#throughput.settle()
     this.#step({ kind: 'ReachMeasured', bandwidth, place: undefined })
     this.#init.onEvent?.({ kind: 'phase', round: base.round, phase: 'offered' })
@@ -277,44 +253,26 @@ export class AllreduceRun {
       kind: 'committed',
       round: outcome.round,
       root: outcome.root,
-      average: this.#decodeAverage(outcome),
+      average: this.#vectors.average(outcome),
       electorate: outcome.electorate,
       contributors: outcome.complete.map(({ peer, weight, pace }) => ({ peer, weight, pace })),
-      omitted: this.#omitted(outcome),
+      omitted: this.#vectors.omitted(outcome, this.#self),
       totalWeight: outcome.totalWeight,
     }
     if (isAwaited) this.#waiter?.resolve(committed)
     else this.#follower?.(committed)
   }
 
-  #omitted({ plan, parts }: CommittedRound): Slice[] {
-    const index = plan.contributors.findIndex(({ peer }) => peer === this.#self)
-    if (index < 0) return [{ start: 0, end: this.#partition.elements }]
-    return parts.flatMap(({ bitmap }, part) => {
-      const start = part * this.#partition.partElements
-      return hasBit(bitmap, index) ? [] : [{ start, end: start + partLength(this.#partition, part) }]
-    })
-  }
-
-  #decodeAverage({ parts }: CommittedRound): Float32Array {
-    const average = new Float32Array(this.#partition.elements)
-    for (const [part, { bytes }] of parts.entries())
-      this.#codec.decode(bytes, partOf(average, this.#partition, part))
-    return average
-  }
-
   /** Leaves the step that asked for it first: what is summed here is an event of its own. */
-  async #reduce({ round, planId, part, inputs }: Extract<Effect, { kind: 'Reduce' }>): Promise<void> {
+  async #reduce(effect: Extract<Effect, { kind: 'Reduce' }>): Promise<void> {
     await Promise.resolve()
-    const outcome = sumRow(this.#codec, partLength(this.#partition, part), inputs)
-    this.#step({ kind: 'PartReduced', round, planId, part, outcome })
+    const { round, planId, part } = effect
+    this.#step({ kind: 'PartReduced', round, planId, part, outcome: this.#vectors.sum(effect) })
   }
 
   async #finish(effect: Extract<Effect, { kind: 'Finish' }>): Promise<void> {
-    const { round, planId, part, sums, bitmap, weight } = effect
-    const bytes = finishPart(this.#codec, sums, weight)
-    const digest = await hexDigest(resultIdentity({ planId, part, weight, bitmap, bytes }))
-    this.#step({ kind: 'PartFinished', round, planId, part, bytes, digest })
+    const { round, planId, part } = effect
+    this.#step({ kind: 'PartFinished', round, planId, part, ...(await this.#vectors.finish(effect)) })
   }
 
   async #send(peer: string, frame: Uint8Array, message: Message): Promise<void> {
@@ -339,18 +297,7 @@ export class AllreduceRun {
       return
     }
     if (isData(message)) this.#throughput.arrived(frame.length, this.#clock.now())
-    const inspection = await this.#inspect(message)
+    const inspection = await this.#vectors.inspect(message)
     this.#step({ kind: 'MessageReceived', from: peer, message, inspection })
   }
-
-  async #inspect(message: Message): Promise<Inspection | undefined> {
-    if (!isData(message)) return undefined
-    const identity = identityOf(message)
-    const digest = identity === undefined ? '' : await hexDigest(identity)
-    return { digest, isDecodable: isDecodable(message, { partition: this.#partition, codec: this.#codec }) }
-  }
-}
-
-async function hexDigest(bytes: Uint8Array): Promise<string> {
-  return bytesToHex((await sha256.digest(bytes)).digest)
 }

@@ -1,0 +1,109 @@
+/**
+ * What this peer says of itself in a round, and to whom: that it holds the state (to everyone it is linked with), what it
+ * gives (to its row), and whether its vote counts.
+ *
+ *     state is here ──▶ Hold ──update, or none to come──▶ Commit
+ *
+ * A member votes only in the life that the plan before named: nobody remembers what it promised in another. Who learns that
+ * late, because it fetched the state, says it then.
+ */
+
+import type { RoundBase } from './base.ts'
+import type { Plan, Reach } from './plan.ts'
+import type { Round } from './round.ts'
+import type { Rounds } from './rounds.ts'
+import type { Session } from './session.ts'
+import type { Commit, Hold } from './vocabulary.ts'
+
+/** What a peer gives to a round; weight 0 and no digests: nothing. */
+export type Gift = Pick<Commit, 'weight' | 'pace' | 'digests'>
+
+export class Presence {
+  readonly #session: Session
+  readonly #rounds: Rounds
+  /** What this peer says of its own link from now on. */
+  reach: Reach = { bandwidth: undefined, place: undefined }
+
+  constructor(session: Session, rounds: Rounds) {
+    this.#session = session
+    this.#rounds = rounds
+  }
+
+  /** This peer holds the state of `base`, which `round` is about: all are told. */
+  begin(round: Round, base: RoundBase): void {
+    round.begin(base, this.#session.nowMs, this.#isVoterIn(base) && !round.isDisowned)
+    this.#session.broadcast({ kind: 'Hold', ...this.#self(round, base.root), ...this.reach })
+  }
+
+  /** What a peer gives concerns its row; all others were told that it holds the state. */
+  commit(round: Round, gift: Gift): void {
+    const commit: Commit = {
+      kind: 'Commit',
+      ...this.#self(round, round.base!.root),
+      ...this.reach,
+      ...gift,
+    }
+    for (const peer of this.#session.livePeers())
+      if (this.#isOfRow(round, peer)) this.#session.send(peer, commit)
+    this.#session.send(this.#session.self, commit)
+  }
+
+  /** This peer fetched the state of round `number`, and learns only now that it was made a member of it in this life. */
+  reconsiderVote(number: number): void {
+    const round = this.#rounds.get(number)?.round
+    if (round?.base === undefined || round.isVoter || round.isDisowned || !this.#isVoterIn(round.base)) return
+    round.isVoter = true
+    for (const peer of [...this.#session.livePeers(), this.#session.self]) {
+      const standing = this.standing(number, peer)
+      if (standing !== undefined) this.#session.send(peer, standing)
+    }
+  }
+
+  /** What this peer said about itself in a round: its commit to its row, to others that it holds the state. */
+  standing(number: number, to: string): Hold | Commit | undefined {
+    const round = this.#rounds.get(number)?.round
+    const commit = round?.standings.get(this.#session.self)?.commit
+    if (round === undefined || commit === undefined || !this.#isOfRow(round, to)) return this.holding(number)
+    return { ...commit.message, isVoter: round.isVoter }
+  }
+
+  /** That this peer holds the state of a round; undefined when it does not. */
+  holding(number: number): Hold | undefined {
+    const round = this.#rounds.get(number)?.round
+    const own = round?.standings.get(this.#session.self)
+    if (round === undefined || own === undefined) return undefined
+    const { root, bandwidth, place } = own
+    return { kind: 'Hold', ...this.#self(round, root), bandwidth, place }
+  }
+
+  #self(round: Round, root: string): Pick<Hold, 'round' | 'root' | 'incarnation' | 'isVoter'> {
+    return {
+      round: round.number,
+      root,
+      incarnation: this.#session.init.incarnation,
+      isVoter: round.isVoter,
+    }
+  }
+
+  #isVoterIn({ round, electorate }: RoundBase): boolean {
+    if (electorate.length === 0) return true
+    const before = this.#rounds.get(round - 1)?.round
+    const { committed } = before ?? {}
+    if (committed === undefined || committed.electorate.join() !== electorate.join()) return false
+    return this.#namesThisLife(before!.plans.get(committed.planId)!, before!.own?.commit)
+  }
+
+  #namesThisLife(plan: Plan, ownCommit: string | undefined): boolean {
+    const { self, init } = this.#session
+    return (
+      plan.contributors.some(({ peer, commit }) => peer === self && commit === ownCommit) ||
+      plan.receivers.some(({ peer, incarnation }) => peer === self && incarnation === init.incarnation)
+    )
+  }
+
+  /** What this peer gives concerns `peer`: they are of one row, or this one is a guest, whose links are all with one row. */
+  #isOfRow({ grid }: Round, peer: string): boolean {
+    const { self } = this.#session
+    return grid.rowCount === 1 || !grid.isMember(self) || peer === self || grid.areRowMates(self, peer)
+  }
+}

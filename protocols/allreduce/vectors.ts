@@ -1,0 +1,94 @@
+/**
+ * What a peer does with the numbers and bytes of a run: cuts and codes its updates, hashes, sums, divides, and decodes what a
+ * round came to. Arithmetic in plain JavaScript, the same bits on every platform; nothing is sent here and nothing decided.
+ */
+
+import { bytesToHex } from '@noble/hashes/utils.js'
+import { sha256 } from 'multiformats/hashes/sha2'
+import type { Codec } from '../wire/codecs/codec.ts'
+import { codecFor } from '../wire/codecs/index.ts'
+import type { CommittedRound, Effect, Inspection } from './events.ts'
+import { identityOf, isData, isDecodable } from './inspection.ts'
+import type { Offer, Slice } from './options.ts'
+import {
+  encodeParts,
+  hasBit,
+  type Partition,
+  partLength,
+  partOf,
+  resultIdentity,
+  subtractSent,
+} from './parts.ts'
+import { finishPart, type RowReduction, sumRow } from './reduction.ts'
+import type { Message } from './vocabulary.ts'
+
+export class Vectors {
+  /** The job's: that of means, and of updates that name no coarser one. */
+  readonly codec: Codec
+  readonly partition: Partition
+
+  constructor(codec: Codec, partition: Partition) {
+    this.codec = codec
+    this.partition = partition
+  }
+
+  /**
+   * The encoded parts of an update, and the SHA-256 of each; fills the offer's residual.
+   * @throws {SwarmError} PART_INVALID when a value is not finite; `residual` is then as it was.
+   */
+  async encode({ update, codec: coarser, residual }: Pick<Offer, 'update' | 'codec' | 'residual'>): Promise<{
+    parts: Uint8Array[]
+    digests: string[]
+  }> {
+    const { partition } = this
+    const codec = coarser === undefined ? this.codec : codecFor(coarser)
+    const parts = encodeParts(update, partition, codec)
+    if (residual !== undefined) subtractSent(update, parts, { partition, codec }, residual)
+    const digests: string[] = []
+    for (const part of parts) digests.push(await hexDigest(part))
+    return { parts, digests }
+  }
+
+  /** What the machine must know of a message that carries values; undefined for the others. */
+  async inspect(message: Message): Promise<Inspection | undefined> {
+    if (!isData(message)) return undefined
+    const identity = identityOf(message)
+    const digest = identity === undefined ? '' : await hexDigest(identity)
+    return { digest, isDecodable: isDecodable(message, this) }
+  }
+
+  /** A Reduce effect's sum. */
+  sum({ part, inputs }: Extract<Effect, { kind: 'Reduce' }>): RowReduction {
+    return sumRow(this.codec, partLength(this.partition, part), inputs)
+  }
+
+  /** A Finish effect's mean, encoded, and the digest of its identity. */
+  async finish(effect: Extract<Effect, { kind: 'Finish' }>): Promise<{ bytes: Uint8Array; digest: string }> {
+    const { planId, part, sums, bitmap, weight } = effect
+    const bytes = finishPart(this.codec, sums, weight)
+    return { bytes, digest: await hexDigest(resultIdentity({ planId, part, weight, bitmap, bytes })) }
+  }
+
+  /** f32[elements]: the mean of all parts. The receiver's. */
+  average({ parts }: CommittedRound): Float32Array {
+    const average = new Float32Array(this.partition.elements)
+    for (const [part, { bytes }] of parts.entries())
+      this.codec.decode(bytes, partOf(average, this.partition, part))
+    return average
+  }
+
+  /** Slices of `peer`'s update that are not in the mean; all of it when it gave none. */
+  omitted({ plan, parts }: CommittedRound, peer: string): Slice[] {
+    const { elements, partElements } = this.partition
+    const index = plan.contributors.findIndex((contributor) => contributor.peer === peer)
+    if (index < 0) return [{ start: 0, end: elements }]
+    return parts.flatMap(({ bitmap }, part) => {
+      const start = part * partElements
+      return hasBit(bitmap, index) ? [] : [{ start, end: start + partLength(this.partition, part) }]
+    })
+  }
+}
+
+async function hexDigest(bytes: Uint8Array): Promise<string> {
+  return bytesToHex((await sha256.digest(bytes)).digest)
+}
