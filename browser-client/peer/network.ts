@@ -6,8 +6,8 @@
  *     tab ──/p2p-circuit──▶ relay ──▶ tab                   a moment, to shake hands;
  *     tab ◀────────── WebRTC ──────────▶ tab                then direct, and it outlives the relay
  *
- * peer/network.ts has what tabs share with nodes. No server of strangers is asked for this tab's address (STUN): behind
- * routers that let nothing in, two tabs stay on the relay.
+ * peer/network.ts has what tabs share with nodes. No server of strangers is asked for this tab's address: the coordinator
+ * tells it (ice-servers.ts). Two tabs whose routers let nothing in all the same stay on the relay.
  */
 
 import { circuitRelayTransport } from '@libp2p/circuit-relay-v2'
@@ -25,6 +25,7 @@ import {
 } from '../../node/peer/network.ts'
 import type { Clock } from '../../protocols/core/clock.ts'
 import { preferDirectPaths } from './direct-paths.ts'
+import { iceServers } from './ice-servers.ts'
 
 /**
  * How often a full WebSocket is looked at: browsers do not tell when one has room again. libp2p's half second would hold a tab
@@ -51,7 +52,7 @@ export async function openTabPeer(init: TabPeerInit): Promise<TabPeer> {
     start: false,
     transports: [
       webSockets({ bufferedAmountPollInterval: bufferPollMs }),
-      webRTC({ rtcConfiguration: { iceServers: [] } }),
+      webRTC({ rtcConfiguration: { iceServers: iceServers(init.bootstrap) } }),
       circuitRelayTransport(),
     ],
     // libp2p denies a page private addresses and plain WebSockets: the swarm of a lab has no others.

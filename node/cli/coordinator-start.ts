@@ -19,6 +19,7 @@ import { evaluationBatch, measureOn } from '../measure.ts'
 import { type PageServer, startPageServer, tabFolder } from '../page-server.ts'
 import { fetchMaterial } from '../peer/job-material.ts'
 import { type LogLine, processLog } from '../process-log.ts'
+import { type StunServer, startStunServer } from '../stun-server.ts'
 import { openHome, openSwarmNode, type SwarmNode } from '../swarm-node.ts'
 import type { CommonOptions } from './common-options.ts'
 import type { CliIo } from './io.ts'
@@ -53,6 +54,7 @@ export async function runCoordinatorStart(options: CoordinatorStartOptions, io: 
   const dirs = dirsFor(io.env)
   const home = join(dirs.data, 'coordinator')
   let page: PageServer | undefined
+  let stun: StunServer | undefined
   const linkTo = (job: string) =>
     page && invitationLink({ pageUrl: options.pageUrl ?? page.url, job, addresses: node.addresses() })
   const node: SwarmNode = await openSwarmNode({
@@ -86,6 +88,7 @@ export async function runCoordinatorStart(options: CoordinatorStartOptions, io: 
   try {
     io.signal.throwIfAborted()
     if (options.page) page = await servePage(options, jobs)
+    stun = await answerStun(options.listen, node.addresses(), log)
     retract = await publishAddresses(dirs, node.addresses())
     await records.restore(io)
     io.signal.throwIfAborted()
@@ -94,6 +97,7 @@ export async function runCoordinatorStart(options: CoordinatorStartOptions, io: 
   } finally {
     await retract()
     await page?.close()
+    await stun?.close()
     await coordinator.close()
     await node.close()
     log({ event: 'stopped' })
@@ -118,6 +122,28 @@ function servePage(
       return record && jobCard(record)
     },
   })
+}
+
+/**
+ * Answers tabs that ask under which address they are seen, where this coordinator takes WebSockets. Without it, as when
+ * another program has the port, they meet over the relay: said, and nothing to stop for.
+ */
+async function answerStun(
+  listen: readonly string[],
+  addresses: readonly string[],
+  log: (line: LogLine) => void,
+): Promise<StunServer | undefined> {
+  const webSocket = /^\/ip[46]\/([^/]+)\/tcp\/(\d+)\/ws/
+  const [, host, chosen] = listen.map((address) => webSocket.exec(address)).find(Boolean) ?? []
+  const [, , opened] = addresses.map((address) => webSocket.exec(address)).find(Boolean) ?? []
+  const port = Number(chosen) || Number(opened)
+  if (host === undefined || !port) return undefined
+  try {
+    return await startStunServer({ host, port })
+  } catch (error) {
+    log({ event: 'stun_failed', ...failureOf(error) })
+    return undefined
+  }
 }
 
 /** Rejects with the reason of `signal` once that is aborted. */

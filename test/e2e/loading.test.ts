@@ -2,8 +2,9 @@
 
 import { gzipSync } from 'node:zlib'
 import { expect, test } from 'vitest'
+import { iceServers } from '../../browser-client/peer/ice-servers.ts'
 import { wideModel } from '../integration/peers/wide-model.ts'
-import { openBrowser } from './browser/chromium.ts'
+import { hasNetwork, openBrowser } from './browser/chromium.ts'
 import { clickStart, donate } from './browser/donate.ts'
 import { startTabSwarm } from './browser/tab-swarm.ts'
 
@@ -56,3 +57,27 @@ test('the page is small before the click, loads the rest from its own origin aft
   expect(observer.tabs()).toHaveLength(1)
   expect(tab.complaints).toEqual([])
 })
+
+test.runIf(hasNetwork)(
+  'the coordinator of a link tells a browser the address that WebRTC needs behind a router',
+  async () => {
+    const { link } = await startTabSwarm({ nodes: 0, job, files: { 'wide.onnx': wideModel(16) } })
+    const { page } = await (await openBrowser()).newTab()
+    const invited = new URLSearchParams(new URL(link).hash.slice(1)).getAll('at')
+    const kinds = await page.evaluate(async (servers) => {
+      const connection = new RTCPeerConnection({ iceServers: servers })
+      connection.createDataChannel('any')
+      const gathered = Promise.withResolvers<void>()
+      const found: (string | null)[] = []
+      connection.onicecandidate = ({ candidate }) => {
+        if (candidate === null) gathered.resolve()
+        else found.push(candidate.type)
+      }
+      await connection.setLocalDescription(await connection.createOffer())
+      await gathered.promise
+      connection.close()
+      return found
+    }, iceServers(invited))
+    expect(kinds).toContain('srflx') // "server reflexive": as the server saw it
+  },
+)

@@ -17,7 +17,8 @@ export function addCoordinatorStart(coordinator: Command, perform: Perform): voi
         'run on held-out samples, and signs verdicts. Runs go on without it.\n\n' +
         'It listens on every network interface. Whoever reaches its ports can hand in jobs, learn of peers and jobs, ' +
         'fetch the blocks that it holds, and reach other peers through it. Name the owners whose jobs it takes with ' +
-        '--allow-owner, or listen on /ip4/127.0.0.1 to keep it to this machine.\n\n' +
+        '--allow-owner, or listen on /ip4/127.0.0.1 to keep it to this machine. On UDP, ' +
+        'at the port of its WebSockets, it tells tabs their own outside address (STUN).\n\n' +
         'It also serves the page where people give compute from a browser tab, to this machine alone. Browsers train only ' +
         'on pages from https or localhost: for others, put a web server with a certificate in front and name it with --page-url.',
     )
