@@ -6,6 +6,7 @@
 import { parseArgs } from 'node:util'
 import { type CodecName, codecFor } from '../protocols/wire/codecs/index.ts'
 import { benchBuild } from './build.ts'
+import type { RecipeOverrides } from './converge/recipe.ts'
 import { benchConverge } from './converge.ts'
 import { benchReduce, type LinkShape } from './reduce.ts'
 import { benchStartUp } from './start-up.ts'
@@ -27,6 +28,7 @@ interface Settings {
   rounds: number | undefined
   seeds: number
   tokens: number
+  recipe: RecipeOverrides
   results: string
   shape: LinkShape | undefined
 }
@@ -57,7 +59,7 @@ const measurements: readonly Measurement[] = [
     run: ({ peers, steps, codecs, ...rest }) =>
       benchConverge({
         ...rest,
-        peersList: peers ?? [2, 4, 8],
+        peersList: peers ?? [1, 2, 4, 8],
         stepsList: steps ?? [1, 10, 30, 100],
         codecs: codecs ?? ['f32', 'int8', 'int4', 'topk'],
       }),
@@ -81,7 +83,7 @@ ${measurements.map(({ name, summary }) => `  ${name.padEnd(12)} ${summary}`).joi
 Without a name all of them run, one after another, but converge, which takes hours.
 
   --json             one JSON document instead of tables
-  --peers N          reduce: peers, 2 to 8 (default 3); converge: a list (default 2,4,8)
+  --peers N          reduce: peers, 2 to 8 (default 3); converge: a list (default 1,2,4,8)
   --parameters N     reduce: length of the vectors (default 1000000)
   --rounds N         rounds that are counted: reduce (default 20), step (default 7)
   --models LIST      step: ${caseNames.join(',')} (default: all)
@@ -89,6 +91,10 @@ Without a name all of them run, one after another, but converge, which takes hou
   --link MBIT,MS     reduce: links of so many Mbit/s each way and that round trip, by proxies (default: loopback)
   --steps LIST       converge: local steps (default 1,10,30,100)
   --codecs LIST      reduce, converge: codecs (default f32,int8,int4,topk)
+  --optimizer NAME   converge: adamw or muon (default adamw)
+  --windows N        converge: samples of a step of all peers together (default 32)
+  --rate R           converge: the inner learning rate's peak (default: by the number of peers)
+  --outer R,M        converge: the outer step's rate and momentum (default: by the codec)
   --seeds N          converge: seeds of each (default 3)
   --tokens N         converge: tokens of each run (default 600000), in whole rounds
   --results FILE     converge: results, which are added to and not measured again (default converge.json)
@@ -133,6 +139,10 @@ function readArguments(): {
         steps: { type: 'string' },
         link: { type: 'string' },
         codecs: { type: 'string' },
+        optimizer: { type: 'string' },
+        windows: { type: 'string' },
+        rate: { type: 'string' },
+        outer: { type: 'string' },
         seeds: { type: 'string', default: '3' },
         tokens: { type: 'string', default: '600000' },
         results: { type: 'string', default: 'converge.json' },
@@ -149,11 +159,12 @@ function readArguments(): {
     const isKnown = positionals.every((word) => measurements.some(({ name }) => name === word))
     const settings = {
       json: values.json,
-      peers: listOf(values.peers, (text) => wholeNumber(text, 2, 8)),
+      peers: listOf(values.peers, (text) => wholeNumber(text, 1, 8)),
       steps: listOf(values.steps, (text) => wholeNumber(text, 1, 1000)),
       codecs: listOf(values.codecs, (text) => codecFor(text).name),
       seeds: wholeNumber(values.seeds, 1, 100),
       tokens: wholeNumber(values.tokens, 1, 1e12),
+      recipe: recipeOf(values),
       results: values.results,
       shape: shapeOf(values.link),
       parameters: wholeNumber(values.parameters, 1, 100_000_000),
@@ -183,6 +194,32 @@ function shapeOf(text: string | undefined): LinkShape | undefined {
   if (mbitPerSecond === undefined) return undefined
   if (rttMs === undefined) throw new Error(`${text} is not MBIT,MS`)
   return { mbitPerSecond, rttMs }
+}
+
+function recipeOf({
+  optimizer,
+  windows,
+  rate,
+  outer,
+}: Partial<Record<'optimizer' | 'windows' | 'rate' | 'outer', string>>): RecipeOverrides {
+  const [outerRate, momentum] = listOf(outer, positive) ?? []
+  return {
+    optimizer: optimizer === undefined ? undefined : oneOf(optimizer, ['adamw', 'muon'] as const),
+    windows: windows === undefined ? undefined : wholeNumber(windows, 8, 4096),
+    learningRate: rate === undefined ? undefined : positive(rate),
+    outer: outerRate === undefined ? undefined : outerOf(outerRate, momentum ?? 0),
+  }
+}
+
+function outerOf(learningRate: number, momentum: number): RecipeOverrides['outer'] {
+  if (momentum >= 1) throw new Error(`a momentum of ${momentum} never ends`)
+  return momentum === 0 ? { kind: 'plain', learningRate } : { kind: 'nesterov', learningRate, momentum }
+}
+
+function positive(text: string): number {
+  const value = Number(text)
+  if (!(value >= 0) || value > 100) throw new Error(`${text} is not a number from 0 to 100`)
+  return value
 }
 
 function wholeNumber(text: string, min: number, max: number): number {
