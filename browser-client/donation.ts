@@ -17,18 +17,18 @@ export interface Invitation {
   addresses: readonly string[]
 }
 
-/** What the worker may do at present; the governor decides it, the donation obeys within one micro-batch. */
+/** What the tab may do at present; the governor decides it. Where nothing else is said the donation obeys within one micro-batch. */
 export interface WorkLimits {
   /** False: no kernel runs. The peer stays connected and goes on serving blocks. */
   mayRun: boolean
   /** Share of the time in which kernels may run, 0.05 to 1. */
   dutyCycle: number
-  /** Threads of the WASM backend, 1 or more; takes effect when a session is next built. */
+  /** Threads of the WASM backend, 1 or more; takes effect with the next piece of a round's work. */
   threads: number
-  /** Whether WebGPU may be used. */
+  /** Whether WebGPU may be used; takes effect as {@link threads}. */
   mayUseGpu: boolean
-  /** Use the smallest codec that the job allows: a data cap is near. */
-  prefersSmallCodec: boolean
+  /** Bytes are scarce: a data cap is near, or the line is metered. Updates are then as small as the job allows. */
+  savesData: boolean
 }
 
 /** Where a donation stands, in the order in which it usually gets there. */

@@ -71,8 +71,11 @@ export type Calendar = (nowMs: number) => LocalTime
 
 export const snoozeMs = 3_600_000
 
-/** From this share of the day's cap on, updates are coded as small as the job allows: the rest then lasts about twice as long. */
-const smallCodecShare = 0.7
+/**
+ * From this share of the day's cap on data is saved. A round then costs about half (test/e2e/faults.test.ts), so that the rest
+ * of the day's data lasts twice as long.
+ */
+const savingShare = 0.7
 
 /** The state of a tab that was just opened. `dataDay` as it was kept, of whatever day. */
 export function newGovernor(settings: GovernorSettings, dataDay: DataDay): GovernorState {
@@ -137,8 +140,7 @@ export function allowanceOf(state: GovernorState, nowMs: number, calendar: Calen
       dutyCycle: Math.max(dutyCycleMin, settings.dutyCycle * factor),
       threads: settings.threads,
       mayUseGpu: settings.mayUseGpu,
-      prefersSmallCodec:
-        isMetered || (dataCapBytes !== null && dataDay.bytes >= dataCapBytes * smallCodecShare),
+      savesData: isMetered || (dataCapBytes !== null && dataDay.bytes >= dataCapBytes * savingShare),
     },
     pause,
     isBackingOff: factor < 1,

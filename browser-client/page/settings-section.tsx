@@ -87,7 +87,7 @@ function HowMuch({ page }: PartProps) {
       <Field
         name="Processor threads"
         value={`${threads} of ${page.cores}`}
-        help="Fewer leave more of the processor to you. Takes effect when the model is next prepared."
+        help="Fewer leave more of the processor to you. A change prepares the model anew, within a round."
       >
         {(props) => (
           <input
@@ -130,7 +130,7 @@ function DataCap({ page }: PartProps) {
     <>
       <Switch
         name="Limit the data of a day"
-        help={`Sent and received together; ${bytes(dataDay.bytes)} today. At the limit, work pauses until midnight.`}
+        help={`Sent and received together; ${bytes(dataDay.bytes)} today. Close to the limit updates are made smaller; at it, work pauses until midnight.`}
         isOn={dataCapBytes !== null}
         onChange={(isOn) => page.change({ dataCapBytes: isOn ? firstCapBytes : null })}
       />

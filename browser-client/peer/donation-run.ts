@@ -8,21 +8,20 @@
  * What the donor allows comes in through {@link Donation}; what happens goes out through a {@link Reporter}.
  */
 
-import type { Compute } from '../../engine/compute/compute.ts'
 import { type PreparedJob, type PrepareEvent, prepareJob } from '../../node/peer/prepare.ts'
 import { type EndListener, listenForEnd } from '../../node/peer/run-end.ts'
 import { type PartEvent, takePart } from '../../node/peer/take-part.ts'
 import { SwarmError } from '../../protocols/core/errors.ts'
 import type { Manifest, SignedJob } from '../../protocols/jobs/index.ts'
+import type { BlockStore } from '../../protocols/shards/index.ts'
 import type { Donation, DonationInit, DonationPhase, WorkLimits } from '../donation.ts'
 import type { Program } from '../program.ts'
 import { loadOrCreateIdentity } from '../storage/identity.ts'
 import { makeRoom, openJobBlocks } from '../storage/job-blocks.ts'
-import { openTabCompute, type TabCompute } from '../worker/compute.ts'
-import { type RevivingCompute, revivingCompute } from '../worker/reviving-compute.ts'
+import { type KeptJob, keptJob } from '../storage/kept-jobs.ts'
+import { DonatedCompute } from './donated-compute.ts'
 import { openTabPeer, type TabPeer } from './network.ts'
 import { Reporter } from './reporter.ts'
-import { chooseRuntime, loadRuntime } from './runtime.ts'
 import { waitForJob } from './wait-for-job.ts'
 import { type WorkerClock, workerClock } from './worker-clock.ts'
 
@@ -45,7 +44,9 @@ export class DonationRun implements Donation {
   readonly #reporter: Reporter
   readonly #stopping = new AbortController()
   #limits: WorkLimits
-  #compute: RevivingCompute<TabCompute> | undefined
+  /** What an earlier visit has left of the job. */
+  readonly #kept: Promise<KeptJob | undefined>
+  readonly #compute: DonatedCompute
   #peer: TabPeer | undefined
   /** Aborts the part that the tab takes in the run, when it has to pause. */
   #pausing = new AbortController()
@@ -61,14 +62,18 @@ export class DonationRun implements Donation {
     if (init.limits.mayRun) this.#mayRun.resolve()
     this.#clock = workerClock(new URL(init.program.entries.timerWorker, document.baseURI))
     this.#reporter = new Reporter({ ...init, clock: this.#clock })
+    this.#kept = keptJob(init.invitation.job)
+    this.#compute = this.#lendCompute()
     addEventListener('pagehide', this.#onPageHide)
+    if (init.limits.savesData) this.#tellSaving()
     this.ended = this.#run()
   }
 
   limit(limits: WorkLimits): void {
-    const mayRun = this.#limits.mayRun
+    const { mayRun, savesData } = this.#limits
     this.#limits = limits
-    this.#compute?.worker.allow(limits)
+    if (limits.savesData !== savesData) this.#tellSaving()
+    this.#compute.limit(limits)
     if (limits.mayRun === mayRun) return
     if (limits.mayRun) {
       this.#pausing = new AbortController()
@@ -91,7 +96,7 @@ export class DonationRun implements Donation {
 
   async stop(): Promise<void> {
     this.#stopping.abort()
-    this.#compute?.worker.kill()
+    this.#compute.kill()
     await this.ended
   }
 
@@ -117,7 +122,28 @@ export class DonationRun implements Donation {
     }
   }
 
-  async #connect(store: Parameters<typeof openTabPeer>[0]['store']): Promise<TabPeer> {
+  /** The kernels begin to load before anybody is reached: that is most of what a donor waits for. */
+  #lendCompute(): DonatedCompute {
+    const { program, invitation, limits } = this.#init
+    const reporter = this.#reporter
+    return new DonatedCompute({
+      program,
+      clock: this.#clock,
+      job: invitation.job,
+      limits,
+      kept: this.#kept,
+      signal: this.#stopping.signal,
+      onRuntime: (bytes, bytesTotal) => reporter.progress({ what: 'runtime', bytes, bytesTotal }),
+      onTrouble: (error) => reporter.log('warning', error instanceof Error ? error.message : String(error)),
+      onStep: () => reporter.stepped(),
+      onChosen: (backend, threads, death) => {
+        if (death !== undefined) reporter.log('warning', `${death.message}. Another worker has taken over.`)
+        reporter.computesOn(backend, threads)
+      },
+    })
+  }
+
+  async #connect(store: BlockStore): Promise<TabPeer> {
     const { invitation, limits } = this.#init
     const peer = await openTabPeer({
       key: await loadOrCreateIdentity(),
@@ -132,7 +158,16 @@ export class DonationRun implements Donation {
     })
     this.#peer = peer
     this.#reporter.watch(peer)
+    await this.#recall(peer)
     return peer
+  }
+
+  /** What was signed is known from an earlier visit: the job is made ready while the swarm is looked for. */
+  async #recall({ services }: TabPeer): Promise<void> {
+    const envelope = (await this.#kept)?.envelope
+    if (envelope === undefined) return
+    // one that holds no longer is forgotten; whoever is reached says what became of it
+    await services.jobs.recall(envelope, []).catch(() => {})
   }
 
   /** Prepares the job and takes part in its run, until that ends or the donor stops. */
@@ -152,31 +187,16 @@ export class DonationRun implements Donation {
   }
 
   async #prepare(peer: TabPeer, signed: SignedJob, signal: AbortSignal): Promise<PreparedJob> {
-    const { program } = this.#init
-    const { manifest, job } = signed
+    const { manifest, job, envelope } = signed
     this.#reporter.enter('downloading')
     const bytes = manifest.model.bytes + manifest.data.bytes
-    for (const gone of await makeRoom(job, bytes))
+    for (const gone of await makeRoom(job, bytes, envelope))
       this.#reporter.log('info', `Made room: job ${gone} is gone.`)
-    const name = await chooseRuntime(this.#limits.mayUseGpu)
-    const runtime = await loadRuntime(program, name, {
-      signal,
-      onProgress: (bytes, bytesTotal) => this.#reporter.progress({ what: 'runtime', bytes, bytesTotal }),
-    })
-    const url = new URL(program.entries.computeWorker, document.baseURI)
-    const compute = revivingCompute({
-      start: () => openTabCompute({ url, runtime, allowance: this.#limits, clock: this.#clock }),
-      onRevived: (model, error) => {
-        this.#reporter.log('warning', `${error.message}. Another worker has taken over.`)
-        this.#reporter.computesOn(model, this.#limits.threads)
-      },
-    })
-    this.#compute = compute
     return prepareJob(
       {
         peer,
         signed,
-        compute: this.#counting(compute),
+        compute: this.#compute.compute,
         backend: 'auto',
         threads: this.#limits.threads,
         clock: this.#clock,
@@ -193,21 +213,12 @@ export class DonationRun implements Donation {
     try {
       const onEvent = (event: PartEvent) => this.#onPart(event)
       const either = AbortSignal.any([signal, pause])
-      await takePart({ peer, prepared, clock: this.#clock, onEvent }, { signal: either })
+      const savesData = () => this.#limits.savesData
+      await takePart({ peer, prepared, clock: this.#clock, savesData, onEvent }, { signal: either })
     } catch (error) {
       if (signal.aborted || !pause.aborted) throw error
     }
     this.#reporter.enter('paused')
-  }
-
-  /** `compute`, whose steps are counted, and whose changes of mind are told: a lost device, memory that ran out. */
-  #counting(compute: Compute): Compute {
-    const train: Compute['train'] = async (task, options) => {
-      const result = await compute.train(task, { ...options, onStep: () => this.#reporter.stepped() })
-      if (result.notes.length > 0) this.#reporter.computesOn(result, this.#limits.threads)
-      return result
-    }
-    return { ...compute, train }
   }
 
   #onPrepare(event: PrepareEvent, manifest: Manifest): void {
@@ -217,10 +228,7 @@ export class DonationRun implements Donation {
       const bytes = Math.round((bytesTotal * progress.blocks) / (progress.blocksTotal ?? progress.blocks))
       this.#reporter.progress({ what, bytes, bytesTotal })
       if (what === 'data' && progress.blocks === progress.blocksTotal) this.#reporter.enter('preparing')
-    } else {
-      this.#reporter.fetched(manifest)
-      this.#reporter.computesOn(event.model, this.#limits.threads)
-    }
+    } else this.#reporter.fetched(manifest)
   }
 
   #onPart(event: PartEvent): void {
@@ -233,6 +241,13 @@ export class DonationRun implements Donation {
       this.#reporter.log('warning', `Too few peers are left in round ${event.event.round}; waiting for more.`)
   }
 
+  #tellSaving(): void {
+    const text = this.#limits.savesData
+      ? 'Saving data: updates are made smaller from now on, and nothing is summed for others.'
+      : 'Saving no data any more: updates are whole again.'
+    this.#reporter.log('info', text)
+  }
+
   #tellEnd({ ended }: EndListener): void {
     if (ended?.kind === 'verdict') this.#reporter.judged(ended.verdict)
     else if (ended !== undefined) this.#reporter.log('info', `The run is over: ${ended.reason}.`)
@@ -242,9 +257,9 @@ export class DonationRun implements Donation {
     this.#reporter.leave()
     const { promise: isLate, resolve: tellLate } = Promise.withResolvers<void>()
     const stopTimer = this.#clock.setTimer(stopMsMax, tellLate)
-    await Promise.race([isLate, Promise.allSettled([this.#peer?.close(), this.#compute?.close()])])
+    await Promise.race([isLate, Promise.allSettled([this.#peer?.close(), this.#compute.close()])])
     stopTimer()
-    this.#compute?.worker.kill()
+    this.#compute.kill()
     this.#reporter.close()
   }
 }

@@ -14,6 +14,7 @@ import { StateArchive } from '../../protocols/run/archive.ts'
 import { stateBlocks } from '../../protocols/run/blocks.ts'
 import { runGossip } from '../../protocols/run/gossip.ts'
 import { RunPeer, type RunPeerEvent } from '../../protocols/run/peer.ts'
+import { smallCodecOf } from '../../protocols/run/plan.ts'
 import type { Samples } from '../../protocols/run/ports.ts'
 import type { SwarmPeer } from './network.ts'
 import type { PreparedJob } from './prepare.ts'
@@ -26,6 +27,8 @@ export interface PartInit {
   /** Others cannot open connections to this peer, so it reduces nothing. Default false. */
   isClientOnly?: boolean
   clock?: Clock
+  /** Asked before each update: whether bytes are scarce; the peer then gives smaller updates and reduces nothing. */
+  savesData?: () => boolean
   onEvent?: (event: PartEvent) => void
 }
 
@@ -35,7 +38,7 @@ export interface PartInit {
  * @throws {SwarmError} when this machine cannot train the job: OUT_OF_MEMORY, BACKEND_FAILED, DATA_INVALID.
  */
 export async function takePart(
-  { peer, prepared, isClientOnly, clock = systemClock, onEvent }: PartInit,
+  { peer, prepared, isClientOnly, clock = systemClock, savesData, onEvent }: PartInit,
   { signal }: { signal: AbortSignal },
 ): Promise<never> {
   const { signed, opened, compute, dataSet } = prepared
@@ -78,6 +81,7 @@ export async function takePart(
     blocks: stateBlocks(services.shards),
     archive,
     clock,
+    savesData,
     onEvent,
   })
   try {
@@ -92,6 +96,8 @@ export async function takePart(
 }
 
 function runPlan(job: string, { train, swarm, convergence }: Manifest, outerRate: (round: number) => number) {
+  // the reference that other settings are compared with: to the bit what one machine does, slice by slice
+  const isReference = train.localSteps === 1 && swarm.codec === 'f32'
   return {
     job,
     batch: train.batchSize,
@@ -99,8 +105,8 @@ function runPlan(job: string, { train, swarm, convergence }: Manifest, outerRate
     isSparse: swarm.codec === 'topk',
     isOverlapped: swarm.overlap === true,
     slowCodec: swarm.slowCodec,
-    // the reference that other settings are compared with: to the bit what one machine does, slice by slice
-    hasEvenLeases: train.localSteps === 1 && swarm.codec === 'f32',
+    smallCodec: smallCodecOf(swarm, isReference),
+    hasEvenLeases: isReference,
     peersMin: swarm.minPeers,
     roundsMax: convergence.maxRounds,
     localLearningRate: (step: number) => learningRate(train, step),

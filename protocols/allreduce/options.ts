@@ -52,6 +52,8 @@ export interface Offer extends RoundBase {
   pace?: Pace | undefined
   /** A coarser codec than the job's for this update; absent: the job's. */
   codec?: CodecName | undefined
+  /** This peer's bytes are scarce: it is planned as a reducer of nothing. Absent: it is not. */
+  reducesNothing?: boolean | undefined
   /** f32[parameterCount], or absent: filled with `update` less what its encoding holds. May be `update` itself. Borrowed as it. */
   residual?: Float32Array | undefined
 }

@@ -133,12 +133,13 @@ export class AllreduceRun {
    * @throws {SwarmError} PART_INVALID when a value is not finite; `residual` is then as it was.
    */
   async average(
-    { update, weight, pace, codec, residual, ...base }: Offer,
+    { update, weight, pace, codec, reducesNothing, residual, ...base }: Offer,
     { signal }: { signal: AbortSignal },
   ): Promise<RoundOutcome> {
     signal.throwIfAborted()
     const { parts, digests } = await this.#vectors.encode({ update, codec, residual })
-    const bandwidth = this.#init.isClientOnly === true ? 0 : this.#throughput.settle()
+    const isNoReducer = this.#init.isClientOnly === true || reducesNothing === true
+    const bandwidth = isNoReducer ? 0 : this.#throughput.settle()
     this.#step({ kind: 'ReachMeasured', bandwidth, place: undefined })
     this.#init.onEvent?.({ kind: 'phase', round: base.round, phase: 'offered' })
     return this.#outcome({ kind: 'UpdateReady', base, weight, pace, parts, digests }, base.round, signal)

@@ -17,6 +17,7 @@
 import { assert } from '../core/assert.ts'
 import { type Clock, sleep } from '../core/clock.ts'
 import { SwarmError } from '../core/errors.ts'
+import type { CodecName } from '../wire/codecs/codec.ts'
 import { advance, firstState, leaseUnit } from './advance.ts'
 import type { StateArchive } from './archive.ts'
 import { catchUp } from './catch-up.ts'
@@ -52,6 +53,8 @@ export interface RunInit {
   blocks: BlockFetch
   archive: StateArchive
   clock: Clock
+  /** Asked before each update: whether this peer's bytes are scarce now. Default: they are not. */
+  savesData?: () => boolean
   onEvent?: (event: RunPeerEvent) => void
 }
 
@@ -191,12 +194,14 @@ export class RunPeer {
     const { averaging, clock } = this.#init
     const next = this.#beginAhead(update)
     this.#residual?.addTo(update)
+    const savesData = this.#init.savesData?.() ?? false
     const offer: Offer = {
       ...base,
       update,
       weight: work.samples,
       pace: this.#pace.value,
-      codec: this.#isLinkSlow(work) ? this.#init.plan.slowCodec : undefined,
+      codec: this.#codecFor(work, savesData),
+      reducesNothing: savesData,
       residual: this.#residual?.values,
     }
     const startedMs = clock.now()
@@ -212,6 +217,14 @@ export class RunPeer {
       this.#work = isUseful ? next : undefined
     }
     return outcome
+  }
+
+  /** What this update is coded in; undefined: the job's codec. */
+  #codecFor(work: LocalWork, savesData: boolean): CodecName | undefined {
+    const { smallCodec, slowCodec } = this.#init.plan
+    const isSlow = this.#isLinkSlow(work)
+    if (savesData) return smallCodec
+    return isSlow ? slowCodec : undefined
   }
 
   /**

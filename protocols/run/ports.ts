@@ -76,6 +76,8 @@ export interface Offer extends RoundBase {
   pace?: Pace | undefined
   /** A coarser codec than the job's for this update; absent: the job's. */
   codec?: CodecName | undefined
+  /** This peer's bytes are scarce: it sums no part for the others. Absent: it does. */
+  reducesNothing?: boolean | undefined
   /** f32[parameterCount], or absent: filled with `update` less what its encoding holds. Borrowed as it. */
   residual?: Float32Array | undefined
 }

@@ -16,6 +16,10 @@ export interface Observer {
   until(what: string, isTime: () => boolean): Promise<void>
   /** The newest report of `peer`. */
   report(peer: string): Progress | undefined
+  /** Why each peer was taken for gone, in the order in which they went. */
+  departures: { peer: string; reason: string }[]
+  /** Bytes that `peer` moves in one round from now on, for the run: mean over `rounds` rounds or a few more. */
+  bytesPerRound(peer: string, rounds: number): Promise<{ up: number; down: number }>
   /** Rounds for which at least `count` peers told their root. */
   comparable(count: number): number[]
 }
@@ -35,7 +39,9 @@ export async function observe(addresses: readonly string[], job: string): Promis
   const { jobs, discovery } = node.services
   const roots: Observer['roots'] = new Map()
   const tabs = new Set<string>()
+  const departures: Observer['departures'] = []
   discovery.on((effect) => {
+    if (effect.kind === 'PeerGone') departures.push(effect)
     if ('record' in effect && effect.record.role === 'tab') tabs.add(effect.record.peer)
   })
   const listeners = new Set<() => void>()
@@ -54,25 +60,38 @@ export async function observe(addresses: readonly string[], job: string): Promis
     }
     for (const listener of [...listeners]) listener()
   })
+  const report = (peer: string) => jobs.get(job)?.progress.get(peer)?.progress
+  const until: Observer['until'] = (what, isTime) =>
+    new Promise((resolve, reject) => {
+      const timer = setTimeout(() => {
+        listeners.delete(look)
+        reject(new Error(`${what} did not happen within ${waitMsMax / 1000} s`))
+      }, waitMsMax)
+      const look = () => {
+        if (!isTime()) return
+        clearTimeout(timer)
+        listeners.delete(look)
+        resolve()
+      }
+      listeners.add(look)
+      look()
+    })
   return {
     roots,
     tabs: () => [...tabs],
-    report: (peer) => jobs.get(job)?.progress.get(peer)?.progress,
+    report,
+    departures,
+    bytesPerRound: async (peer, rounds) => {
+      const first = report(peer)!
+      await until(`${rounds} rounds of a tab`, () => report(peer)!.round >= first.round + rounds)
+      const last = report(peer)!
+      const perRound = (bytes: number) => bytes / (last.round - first.round)
+      return {
+        up: perRound(last.uploadedBytes - first.uploadedBytes),
+        down: perRound(last.downloadedBytes - first.downloadedBytes),
+      }
+    },
     comparable: (count) => [...roots].filter(([, ofRound]) => ofRound.size >= count).map(([round]) => round),
-    until: (what, isTime) =>
-      new Promise((resolve, reject) => {
-        const timer = setTimeout(() => {
-          listeners.delete(look)
-          reject(new Error(`${what} did not happen within ${waitMsMax / 1000} s`))
-        }, waitMsMax)
-        const look = () => {
-          if (!isTime()) return
-          clearTimeout(timer)
-          listeners.delete(look)
-          resolve()
-        }
-        listeners.add(look)
-        look()
-      }),
+    until,
   }
 }

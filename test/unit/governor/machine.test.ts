@@ -173,7 +173,7 @@ describe('how much may run', () => {
       dutyCycle: 0.8,
       threads: 3,
       mayUseGpu: false,
-      prefersSmallCodec: false,
+      savesData: false,
     })
   })
 
@@ -207,8 +207,7 @@ describe('how much may run', () => {
   })
 
   test('updates become small when seven tenths of the day’s data are used, or the connection is metered', () => {
-    const small = (event: GovernorEvent) =>
-      lived([[0, event]], { dataCapBytes: 100e6 }).limits.prefersSmallCodec
+    const small = (event: GovernorEvent) => lived([[0, event]], { dataCapBytes: 100e6 }).limits.savesData
     expect(small({ kind: 'moved', bytes: 70e6 - 1 })).toBe(false)
     expect(small({ kind: 'moved', bytes: 70e6 })).toBe(true)
     expect(small({ kind: 'connection', isMetered: true })).toBe(true)

@@ -1,6 +1,7 @@
 /** Peers of different speeds, peers that die or slow down, and training that goes on while parts travel. */
 
 import { expect, test } from 'vitest'
+import { smallCodecOf } from '../../../protocols/run/plan.ts'
 import { at, stepOf, VirtualSwarm } from './virtual-swarm.ts'
 
 /** All states that the peers came to are the same, round by round. */
@@ -139,3 +140,36 @@ test('peers whose averages take longer than their steps code their updates more 
   ])
   expect((await codecsAt(4)).flat()).toEqual(new Array(6).fill(undefined))
 })
+
+test('a peer that saves data gives smaller updates and sums nothing for others, from the round in which it is told to until it is not', async () => {
+  const swarm = new VirtualSwarm({ a: 40, b: 40 }, 100, {
+    smallCodec: 'int4',
+    slowCodec: 'int8',
+    roundsMax: 4,
+  })
+  at(swarm.clock, 1_000, () => swarm.savers.add('b')) // in the middle of round 1; a round takes 0.9 s
+  at(swarm.clock, 2_800, () => swarm.savers.delete('b')) // in the middle of round 3
+  await swarm.run()
+  expect(swarm.codecs.map((codecs) => [codecs.get('a'), codecs.get('b')])).toEqual([
+    [undefined, undefined],
+    [undefined, 'int4'],
+    [undefined, 'int4'],
+    [undefined, undefined],
+  ])
+  expect(swarm.reducers.map((reducers) => [...reducers].sort().join())).toEqual(['a,b', 'a', 'a', 'a,b'])
+  expectOneHistory(swarm, 4)
+})
+
+test.each([
+  ['f32', undefined, false, 'int4'],
+  ['int8', undefined, false, 'int4'],
+  ['f32', 'f16', false, 'f16'],
+  ['int4', undefined, false, undefined],
+  ['topk', undefined, false, undefined],
+  ['f32', undefined, true, undefined],
+] as const)(
+  'in a job of codec %s, slow codec %s, exact: %s, a peer that saves data gives its updates in %s',
+  (codec, slowCodec, isExact, expected) => {
+    expect(smallCodecOf({ codec, slowCodec }, isExact)).toBe(expected)
+  },
+)

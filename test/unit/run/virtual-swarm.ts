@@ -29,6 +29,10 @@ export class VirtualSwarm {
   readonly givenMs: { first: number; last: number }[] = []
   /** The codec of each update, by round and peer; undefined: the job's. */
   readonly codecs: Map<string, string | undefined>[] = []
+  /** Peers that offered to sum parts, by round. */
+  readonly reducers: Set<string>[] = []
+  /** Peers whose bytes are scarce, which may change. */
+  readonly savers = new Set<string>()
   /** Positions in the updates that count, by round. */
   readonly counted: number[][] = []
   readonly states = new Map<string, State[]>()
@@ -148,6 +152,7 @@ export class VirtualSwarm {
       blocks: { fetchBlocks: () => Promise.reject(new Error('nobody falls behind here')) },
       archive: new StateArchive(1),
       clock,
+      savesData: () => this.savers.has(self),
       onEvent: (event) => {
         if (event.kind !== 'committed') return
         states.push(this.#peers.get(self)!.state)
@@ -177,6 +182,8 @@ export class VirtualSwarm {
     const positions = trained.splice(0, offer.weight)
     this.#given.set(self, { offer: { ...offer, update: offer.update.slice() }, positions })
     this.codecs[offer.round] = (this.codecs[offer.round] ?? new Map()).set(self, offer.codec)
+    const reducers = this.reducers[offer.round] ?? new Set()
+    this.reducers[offer.round] = offer.reducesNothing === true ? reducers : reducers.add(self)
     const nowMs = this.clock.now()
     const times = this.givenMs[offer.round] ?? { first: nowMs, last: nowMs }
     this.givenMs[offer.round] = { ...times, last: nowMs }
