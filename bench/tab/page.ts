@@ -36,8 +36,9 @@ const tfjsSteps = new Map<string, (steps: number) => Promise<void>>()
 async function openStarling(backend: 'wasm' | 'webgpu'): Promise<void> {
   const name = await chooseRuntime(backend === 'webgpu')
   const signal = new AbortController().signal
-  const runtime = await loadRuntime(program, name, { signal, onProgress: () => {} })
+  const runtime = loadRuntime(program, name, { signal, onProgress: () => {} })
   const url = absolute(program.entries.computeWorker)
+  await runtime
   const compute = openTabCompute({ url, runtime, allowance: { mayRun: true, dutyCycle: 1 }, clock })
   const spec = {
     batch,

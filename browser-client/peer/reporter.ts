@@ -7,6 +7,7 @@ import type { Clock } from '../../protocols/core/clock.ts'
 import { SwarmError } from '../../protocols/core/errors.ts'
 import type { JobNotice, Manifest, SignedJob, Verdict } from '../../protocols/jobs/index.ts'
 import type { DonationInit, DonationPhase, LogEntry, Progress } from '../donation.ts'
+import type { Threads } from './donated-compute.ts'
 import { type ChosenBackend, type Committed, Ledger } from './ledger.ts'
 import type { TabPeer } from './network.ts'
 import { peerRows } from './peer-rows.ts'
@@ -76,12 +77,12 @@ export class Reporter {
     )
   }
 
-  /** The backend that was chosen, or changed to, with `threads` asked for. */
-  computesOn(backend: ChosenBackend, threads: number): void {
-    const isAlone = backend.backend === 'wasm' && threads > 1 && !crossOriginIsolated
+  /** The backend that was chosen, or changed to. */
+  computesOn(backend: ChosenBackend, { asked, got }: Threads): void {
+    const isAlone = backend.backend === 'wasm' && got < asked && !crossOriginIsolated
     const notes = isAlone ? [...backend.notes, oneThread] : backend.notes
-    this.#ledger.computesOn({ ...backend, notes }, isAlone ? 1 : threads)
-    this.#peer?.services.discovery.setSelf({ backend: backend.backend })
+    this.#ledger.computesOn({ ...backend, notes }, got)
+    this.#peer?.services.discovery.setSelf({ backend: backend.backend, threads: got })
     this.log('info', [`Computes on ${backend.backend}.`, ...notes.map(sentence)].join(' '))
   }
 

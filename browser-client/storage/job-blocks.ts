@@ -1,19 +1,17 @@
 /**
  * Where a tab keeps a job's blocks: an IndexedDB database for each job, so that a reload fetches nothing twice and a job is
- * evicted as a whole. A list of the databases, with their sizes as the manifests say them, bounds what they take together.
+ * evicted as a whole. The list of kept jobs (kept-jobs.ts), with their sizes as the manifests say them, bounds what they take
+ * together.
  *
  * Blocks are checked against their hash when they are read (protocols/shards/store.ts), so nothing here has to be trusted.
  */
 
 import { IDBBlockstore } from 'blockstore-idb'
-import { get, update } from 'idb-keyval'
 import { SwarmError } from '../../protocols/core/errors.ts'
 import { tabStoreBytesMax } from '../../protocols/core/limits.ts'
 import { type BlockStore, blockStore, memoryStore } from '../../protocols/shards/index.ts'
-import { evictions, type KeptJob } from './evictions.ts'
-
-/** The list of kept jobs in the origin's key-value store. */
-const listKey = 'starling/kept-jobs'
+import { evictions } from './evictions.ts'
+import { type KeptJob, keepJob, keptJobs } from './kept-jobs.ts'
 
 /** Share of what the browser still offers that blocks may take: the rest is for its own bookkeeping and other pages. */
 const quotaShare = 0.8
@@ -39,11 +37,12 @@ export async function openJobBlocks(job: string): Promise<JobBlocks> {
 }
 
 /**
- * Makes room for `bytes` of `job`, and notes that they are used now. @returns the jobs whose blocks were deleted for it.
+ * Makes room for `bytes` of `job`, and notes that they are used now, and the `envelope` that its owner signed.
+ * @returns the jobs whose blocks were deleted for it.
  * @throws {SwarmError} STORAGE_FAILED when this browser does not give a tab so much.
  */
-export async function makeRoom(job: string, bytes: number): Promise<string[]> {
-  const kept = (await get<KeptJob[]>(listKey)) ?? []
+export async function makeRoom(job: string, bytes: number, envelope: Uint8Array): Promise<string[]> {
+  const kept = await keptJobs()
   const mine = kept.find((known) => known.job === job)
   const bytesMax = Math.min(tabStoreBytesMax, await bytesOffered(kept))
   const gone = evictions(kept, { job, bytes }, Math.max(bytesMax, mine?.bytes ?? 0))
@@ -53,10 +52,7 @@ export async function makeRoom(job: string, bytes: number): Promise<string[]> {
     })
   }
   for (const other of gone) await deleteDatabase(databaseOf(other))
-  await update<KeptJob[]>(listKey, (known = []) => [
-    ...known.filter((entry) => entry.job !== job && !gone.includes(entry.job)),
-    { job, bytes, usedMs: Date.now() },
-  ])
+  await keepJob({ job, bytes, usedMs: Date.now(), envelope }, gone)
   return gone
 }
 

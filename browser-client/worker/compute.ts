@@ -22,7 +22,8 @@ export interface TabCompute extends MortalCompute {
 export interface TabComputeInit {
   /** Of the worker's script. */
   url: URL
-  runtime: Runtime
+  /** The thread starts at once, and opens no model before this is there; never, should it fail: then kill the worker. */
+  runtime: Promise<Runtime>
   allowance: Allowance
   clock: Clock
 }
@@ -65,7 +66,11 @@ export function openTabCompute({ url, runtime, allowance, clock }: TabComputeIni
       worker.terminate()
     },
   }
-  post({ kind: 'begin', runtime, allowance })
+  // whoever loads the runtime tells of its failure
+  runtime.then(
+    (runtime) => post({ kind: 'begin', runtime, allowance }),
+    () => {},
+  )
   return {
     ...connectCompute(port),
     get isDead() {

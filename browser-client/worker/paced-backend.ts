@@ -89,6 +89,9 @@ export class Pacer {
 export function pacedBackend(backend: Backend, pacer: Pacer): Backend {
   return {
     name: backend.name,
+    get threads() {
+      return backend.threads
+    },
     compile: async (model, options) => pacedExecutable(await backend.compile(model, options), pacer),
     newState: () => backend.newState(),
     inferTypes: (model) => backend.inferTypes(model),

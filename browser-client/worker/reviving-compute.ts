@@ -1,7 +1,14 @@
 /**
  * A `Compute` that outlives its worker. When the worker dies in the middle of a task (it ran out of memory, a graphics device
- * took the runtime with it), another one opens the same model and does the task again, and the round goes on; the optimizer's
- * slots start from zero, as after any lost device. From the second death on the new worker computes on WebAssembly.
+ * took the runtime with it), another one opens the same model and does the task again, and the round goes on. From the second
+ * death on the new worker computes on WebAssembly.
+ *
+ * In the same way a worker is replaced when other threads or another backend are wanted: onnxruntime fixes both with a realm's
+ * first model. The optimizer's slots then start from zero, as after any lost device.
+ *
+ *     ready ──task──▶ ready
+ *       │ change, or the worker died        ┌─ opens the model ─▶ ready
+ *       └──────────────▶ not ready ──task───┘
  */
 
 import type { Compute, OpenedModel, OpenOptions } from '../../engine/compute/compute.ts'
@@ -16,7 +23,7 @@ export interface MortalCompute extends Compute {
   readonly isDead: boolean
 }
 
-interface Opened {
+interface Wanted {
   model: Uint8Array
   spec: TrainingSpec
   options: OpenOptions
@@ -25,45 +32,67 @@ interface Opened {
 export interface RevivingInit<Worker extends MortalCompute> {
   /** Starts a worker. */
   start(): Worker
-  /** A worker died, and another one has taken over. */
-  onRevived(model: OpenedModel, error: SwarmError): void
+  /** Another worker has taken over: `death` is what the last one died of, undefined where a change was asked for. */
+  onReplaced(model: OpenedModel, death: SwarmError | undefined): void
 }
 
 export interface RevivingCompute<Worker extends MortalCompute> extends Compute {
   /** The worker of now. */
   readonly worker: Worker
+  /** From the next task on another worker computes, opened with `changes`. Before `open` it does nothing. */
+  change(changes: Partial<OpenOptions>): void
 }
 
 /** Starts the first worker. */
 export function revivingCompute<Worker extends MortalCompute>({
   start,
-  onRevived,
+  onReplaced,
 }: RevivingInit<Worker>): RevivingCompute<Worker> {
   let worker = start()
-  let opened: Opened | undefined
+  let wanted: Wanted | undefined
+  /** The model is open in `worker`. */
+  let isReady = false
+  /** `worker` lives, and is to be replaced. */
+  let isOutdated = false
+  let death: SwarmError | undefined
   let deaths = 0
   let isClosed = false
 
-  const revive = async (error: SwarmError, signal: AbortSignal | undefined) => {
-    if (opened === undefined || isClosed || ++deaths >= deathsMax) throw error
-    const { model, spec } = opened
-    const options: OpenOptions = deaths > 1 ? { ...opened.options, backend: 'wasm' } : opened.options
+  const prepare = async (signal: AbortSignal | undefined) => {
+    if (isReady || wanted === undefined) return
+    if (isOutdated) {
+      isOutdated = false
+      const old = worker
+      worker = start()
+      await old.close()
+    }
+    const { model, spec, options } = wanted
+    const opened = await worker.open(model, spec, options, { signal })
+    isReady = !isOutdated
+    onReplaced(opened, death)
+    death = undefined
+  }
+  /** @throws {SwarmError} `error` when no other worker would fare better. */
+  const replaceDead = (error: SwarmError) => {
+    if (wanted === undefined || isClosed || ++deaths >= deathsMax) throw error
+    if (deaths > 1) wanted = { ...wanted, options: { ...wanted.options, backend: 'wasm' } }
     worker = start()
-    onRevived(await worker.open(model, spec, options, { signal }), error)
+    isReady = false
+    isOutdated = false
+    death = error
   }
   /** `task`, again as long as its worker dies of it. */
   const outliving = async <Result>(
     signal: AbortSignal | undefined,
     task: () => Promise<Result>,
   ): Promise<Result> => {
-    for (let death: SwarmError | undefined; ; ) {
+    while (true) {
       try {
-        if (death !== undefined) await revive(death, signal)
+        await prepare(signal)
         return await task()
       } catch (error) {
-        if (!(error instanceof SwarmError) || error === death || !worker.isDead || signal?.aborted)
-          throw error
-        death = error
+        if (!(error instanceof SwarmError) || !worker.isDead || signal?.aborted) throw error
+        replaceDead(error)
       }
     }
   }
@@ -71,13 +100,21 @@ export function revivingCompute<Worker extends MortalCompute>({
     get worker() {
       return worker
     },
-    open: (model, spec, options, cancel) => {
-      opened = { model, spec, options }
-      return worker.open(model, spec, options, cancel)
+    open: async (model, spec, options, cancel) => {
+      wanted = { model, spec, options }
+      const opened = await worker.open(model, spec, options, cancel)
+      isReady = !isOutdated
+      return opened
     },
     train: (task, options) => outliving(options?.signal, () => worker.train(task, options)),
     evaluate: (parameters, batches, options) =>
       outliving(options?.signal, () => worker.evaluate(parameters, batches, options)),
+    change: (changes) => {
+      if (wanted === undefined) return
+      wanted = { ...wanted, options: { ...wanted.options, ...changes } }
+      isReady = false
+      isOutdated = true
+    },
     close: () => {
       isClosed = true
       return worker.close()

@@ -58,6 +58,9 @@ export function watchingRuns(backend: Backend, { device, onStuck }: StuckRunsIni
   })
   return {
     name: backend.name,
+    get threads() {
+      return backend.threads
+    },
     compile: async (model, options = {}) => {
       const state = options.state && (innerStates.get(options.state) ?? options.state)
       return watchedExecutable(await backend.compile(model, { ...options, state }))

@@ -18,6 +18,8 @@ export type BackendName = 'wasm' | 'native' | 'webgpu'
 
 export interface Backend {
   readonly name: BackendName
+  /** Threads of one graph, 1 or more: as many as were asked for, or what the platform gives; certain once a model is compiled. */
+  readonly threads: number
   /**
    * Makes `model` (ONNX bytes, borrowed) ready to run.
    * @throws {SwarmError} MODEL_INVALID, MODEL_UNSUPPORTED, OUT_OF_MEMORY or BACKEND_FAILED.

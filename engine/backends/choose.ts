@@ -58,6 +58,20 @@ const stepsMax = 3
 export const timingMs = 1_000
 
 /**
+ * `candidates` where the one called `preferred` won before: it comes first, and the others only if it fails, so nothing is timed.
+ * The same as they were where it is not among them.
+ */
+export function preferring(
+  candidates: readonly Candidate[],
+  preferred: BackendName | undefined,
+): readonly Candidate[] {
+  const known = candidates.find(({ name }) => name === preferred)
+  if (known === undefined) return candidates
+  const others = candidates.filter((candidate) => candidate !== known)
+  return [known, ...others.map((other) => ({ ...other, isLastResort: true }))]
+}
+
+/**
  * The fastest of `candidates`, at least one, with the job prepared on it.
  * @throws {SwarmError} the first candidate's, when none works. What is no `SwarmError` is a bug, and passes.
  */

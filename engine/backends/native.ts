@@ -23,6 +23,7 @@ export async function openNativeBackend({ threads }: { threads: number }): Promi
   }
   return ortBackend(await loadNativeRuntime(), {
     name: 'native',
+    threads: () => threads,
     sessionOptions: options,
     inspectionOptions: options,
     outputs: 'filled',

@@ -36,6 +36,8 @@ export interface OrtRuntime {
 
 export interface OrtTraits {
   readonly name: BackendName
+  /** As {@link Backend.threads}. */
+  threads(): number
   /** Of sessions that compute. */
   readonly sessionOptions: SessionOptions
   /** Of sessions that only look at graphs: shapes and constants have dtypes that no device computes with. */
@@ -54,6 +56,9 @@ export function ortBackend(runtime: OrtRuntime, traits: OrtTraits): Backend {
   const build = new Build(runtime, traits)
   return {
     name: traits.name,
+    get threads() {
+      return traits.threads()
+    },
     compile: async (model, { carry = {}, state } = {}) => {
       const outputs = traits.outputs === 'device' ? stayingOnDevice(carry) : {}
       const bytes = model.slice()

@@ -17,8 +17,14 @@ export function openWasmBackend(runtime: OrtRuntime, { threads }: { threads: num
   const options = { executionProviders: ['wasm'] } as const
   return ortBackend(runtime, {
     name: 'wasm',
+    threads: () => wasmThreads(runtime),
     sessionOptions: options,
     inspectionOptions: options,
     outputs: 'returned',
   })
+}
+
+/** Threads that the WebAssembly module of `runtime` has: it changes the number itself where the platform gives only one. */
+export function wasmThreads(runtime: OrtRuntime): number {
+  return runtime.env.wasm.numThreads ?? 1
 }

@@ -12,6 +12,7 @@ import { SwarmError } from '../../protocols/core/errors.ts'
 import type { Backend } from './backend.ts'
 import { identityModel } from './identity-model.ts'
 import { type OrtRuntime, ortBackend } from './session.ts'
+import { wasmThreads } from './wasm.ts'
 
 /**
  * A backend over `runtime`, tried once. `threads` of the WebAssembly module that drives the device, 1 or more; fixed by the
@@ -25,6 +26,7 @@ export async function openWebGpuBackend(
   runtime.env.wasm.numThreads = threads
   const backend = ortBackend(runtime, {
     name: 'webgpu',
+    threads: () => wasmThreads(runtime),
     sessionOptions: {
       // NHWC, the default, gives wrong convolutions for some channel counts, without an error (onnxruntime 1.30:
       // 6, 9, 18, ... input channels; the weight gradient has the batch there).

@@ -14,6 +14,8 @@ export type BackendChoice = BackendName | 'auto'
 
 export interface OpenOptions {
   backend: BackendChoice
+  /** The backend that was the fastest at this job on this machine before: the others are tried only where it fails. Default: none. */
+  preferred?: BackendName | undefined
   /** Threads of one graph, 1 or more. Backends that cannot have so many take fewer. */
   threads: number
   /** Most samples of one run of a graph, 1 or more; a larger batch is cut into micro-batches. Default: the batch of the spec. */
@@ -33,6 +35,8 @@ export interface OpenedModel {
   classes: number | null
   /** The backend that was chosen. */
   backend: BackendName
+  /** Threads of one graph that it has got, 1 or more. */
+  threads: number
   /** Samples of one run of a graph. */
   microBatch: number
   /** What one step takes, by estimate, bytes. */

@@ -7,7 +7,7 @@
  */
 import { assert, unreachable } from '../../protocols/core/assert.ts'
 import { SwarmError } from '../../protocols/core/errors.ts'
-import type { Candidate } from '../backends/choose.ts'
+import { type Candidate, preferring } from '../backends/choose.ts'
 import { Mutex } from '../backends/mutex.ts'
 import { squaredNorm } from '../optimizers/flat.ts'
 import type { StepOptions, Trainer } from '../trainer.ts'
@@ -89,7 +89,7 @@ class Server {
   ): Promise<OpenedModel> {
     await this.#trainer?.release()
     this.#trainer = undefined
-    const candidates = await this.#candidates(options)
+    const candidates = preferring(await this.#candidates(options), options.preferred)
     const microBatch = Math.min(options.microBatch ?? spec.batch, spec.batch)
     const trainer = await SteadyTrainer.open(
       { model, spec, microBatch, memoryBytesMax: options.memoryBytesMax, candidates },
@@ -104,6 +104,7 @@ class Server {
       ...forBatch(trainer, spec.batch),
       classes,
       backend: trainer.backend,
+      threads: trainer.threads,
       microBatch: trainer.microBatch,
       memoryBytes: stepBytes(trainer.program),
       notes: trainer.takeNotes(),

@@ -60,6 +60,10 @@ export class SteadyTrainer {
     return this.#current.backend.name
   }
 
+  get threads(): number {
+    return this.#current.backend.threads
+  }
+
   get microBatch(): number {
     return this.#current.trainer.microBatch
   }

@@ -41,7 +41,7 @@ export class ChromiumBackends {
     const worker = await this.worker(realm)
     const id = worker.newId()
     await worker.call({ kind: 'open', ...realm, id })
-    return remoteBackend(worker, realm.backend, id)
+    return remoteBackend(worker, realm, id)
   }
 
   /** The worker behind {@link open}. */
@@ -162,9 +162,10 @@ class RemoteState implements CarriedState {
   }
 }
 
-function remoteBackend(worker: RemoteWorker, name: BackendName, backend: number): Backend {
+function remoteBackend(worker: RemoteWorker, { backend: name, threads }: Realm, backend: number): Backend {
   return {
     name,
+    threads,
     newState: () => new RemoteState(worker, backend),
     inferTypes: (model) => worker.call({ kind: 'inferTypes', backend, model }),
     evaluateConstants: (model) => worker.call({ kind: 'evaluateConstants', backend, model }),

@@ -11,10 +11,12 @@ const options: OpenOptions = { backend: 'auto', threads: 2 }
 
 /** Workers of which the first `deaths` die of their first task; what each was opened with, and what it did. */
 function workers(deaths: number) {
+  let started = 0
   const opened: OpenOptions[] = []
+  const closed: number[] = []
   const trained: number[] = []
   const start = (): MortalCompute => {
-    const number = opened.length
+    const number = started++
     let isDead = false
     return {
       get isDead() {
@@ -31,12 +33,15 @@ function workers(deaths: number) {
         throw new SwarmError('BACKEND_FAILED', `worker ${number} died`)
       },
       evaluate: async () => ({ loss: 0, accuracy: 0, predictions: 0 }),
-      close: async () => {},
+      close: async () => void closed.push(number),
     }
   }
-  const revived: string[] = []
-  const compute = revivingCompute({ start, onRevived: (_, { message }) => void revived.push(message) })
-  return { compute, opened, trained, revived }
+  const replaced: (string | undefined)[] = []
+  const compute = revivingCompute({
+    start,
+    onReplaced: (_, death) => void replaced.push(death?.message),
+  })
+  return { compute, opened, closed, trained, replaced }
 }
 
 const open = ({ compute }: ReturnType<typeof workers>) =>
@@ -47,7 +52,7 @@ test('a task whose worker dies of it is done by another one, which opened the sa
   await open(swarm)
   expect(await swarm.compute.train(task)).toMatchObject({ loss: 1 })
   expect(swarm.opened).toEqual([options, options])
-  expect(swarm.revived).toEqual(['worker 0 died'])
+  expect(swarm.replaced).toEqual(['worker 0 died'])
 })
 
 test('from the second death on WebAssembly computes', async () => {
@@ -81,7 +86,7 @@ test('a task that fails while its worker lives is not tried again', async () => 
       starts++
       return failing
     },
-    onRevived: () => {},
+    onReplaced: () => {},
   })
   await expect(compute.train(task)).rejects.toMatchObject({ code: 'LOSS_NOT_FINITE' })
   expect(starts).toBe(1)
@@ -93,4 +98,27 @@ test('a worker that is closed is not revived', async () => {
   await swarm.compute.close()
   await expect(swarm.compute.train(task)).rejects.toThrow('worker 0 died')
   expect(swarm.opened).toHaveLength(1)
+})
+
+test('a change of threads waits for the end of the task, and then a new worker with them takes over, once', async () => {
+  const swarm = workers(0)
+  await open(swarm)
+  const running = swarm.compute.train(task)
+  swarm.compute.change({ threads: 1 })
+  swarm.compute.change({ threads: 3, backend: 'wasm' })
+  expect(await running).toMatchObject({ loss: 0 })
+  expect(await swarm.compute.train(task)).toMatchObject({ loss: 1 })
+  expect(await swarm.compute.train(task)).toMatchObject({ loss: 1 })
+  expect(swarm.opened).toEqual([options, { backend: 'wasm', threads: 3 }])
+  expect(swarm.closed).toEqual([0])
+  expect(swarm.replaced).toEqual([undefined])
+})
+
+test('a change while the model opens is not lost', async () => {
+  const swarm = workers(0)
+  const opening = open(swarm)
+  swarm.compute.change({ threads: 1 })
+  await opening
+  expect(await swarm.compute.train(task)).toMatchObject({ loss: 1 })
+  expect(swarm.opened.map(({ threads }) => threads)).toEqual([2, 1])
 })

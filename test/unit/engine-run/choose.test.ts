@@ -1,7 +1,7 @@
 /** The choice of a backend, on a clock that moves only when a step is run. */
 import { expect, it } from 'vitest'
 import type { Backend, BackendName } from '../../../engine/backends/backend.ts'
-import { type Candidate, chooseBackend } from '../../../engine/backends/choose.ts'
+import { type Candidate, chooseBackend, preferring } from '../../../engine/backends/choose.ts'
 import { SwarmError } from '../../../protocols/core/errors.ts'
 
 /** Milliseconds of each step in turn, the last of them for ever; or why the backend does not open. */
@@ -9,7 +9,10 @@ type Speed = readonly number[] | SwarmError
 
 const missing = new SwarmError('BACKEND_FAILED', 'not on this machine')
 
-function race(speeds: Partial<Record<BackendName, Speed>>, lastResort?: BackendName) {
+function race(
+  speeds: Partial<Record<BackendName, Speed>>,
+  { lastResort, preferred }: { lastResort?: BackendName; preferred?: BackendName } = {},
+) {
   let nowMs = 0
   const steps: BackendName[] = []
   const released: BackendName[] = []
@@ -27,7 +30,7 @@ function race(speeds: Partial<Record<BackendName, Speed>>, lastResort?: BackendN
     }
   })
   const choose = ({ signal, onStep }: { signal?: AbortSignal; onStep?: () => void } = {}) =>
-    chooseBackend(candidates, {
+    chooseBackend(preferring(candidates, preferred), {
       prepare: async ({ name }) => {
         let index = 0
         const speed = speeds[name] as readonly number[]
@@ -75,13 +78,13 @@ it('begins no step after a second of a candidate', async () => {
 })
 
 it('does not time what has no rival', async () => {
-  const { choose, steps } = race({ native: [100], wasm: [1] }, 'wasm')
+  const { choose, steps } = race({ native: [100], wasm: [1] }, { lastResort: 'wasm' })
   expect(await choose()).toMatchObject({ backend: { name: 'native' }, timings: [] })
   expect(steps).toEqual([])
 })
 
 it('falls back on the last resort, and says why', async () => {
-  const { choose } = race({ native: missing, wasm: [1] }, 'wasm')
+  const { choose } = race({ native: missing, wasm: [1] }, { lastResort: 'wasm' })
   const { backend, timings } = await choose()
   expect(backend.name).toBe('wasm')
   expect(timings).toEqual([{ backend: 'native', failure: missing }])
@@ -102,4 +105,15 @@ it('stops before the next step when it is cancelled, and gives back what it hold
   await expect(choose({ signal: controller.signal, onStep })).rejects.toBe(reason)
   expect(steps).toEqual(['wasm', 'wasm', 'wasm', 'wasm', 'webgpu'])
   expect(released).toEqual(['webgpu', 'wasm'])
+})
+
+it('times nothing where one is known to win, and turns to the others only when it fails', async () => {
+  const known = race({ wasm: [40], webgpu: [20] }, { preferred: 'webgpu' })
+  expect(await known.choose()).toMatchObject({ backend: { name: 'webgpu' }, timings: [] })
+  expect(known.opened).toEqual(['webgpu'])
+  expect(known.steps).toEqual([])
+  const gone = race({ wasm: [40], webgpu: missing }, { preferred: 'webgpu' })
+  expect((await gone.choose()).backend.name).toBe('wasm')
+  const foreign = race({ wasm: [40], webgpu: [20] }, { preferred: 'native' })
+  expect((await foreign.choose()).timings).toHaveLength(2)
 })
