@@ -99,6 +99,8 @@ function headlineOf(page: DonorPage): { headline: string; spoken: string } {
   if (pause !== null) return same(pauseSentence(pause, page.nowMs.value))
   if (snapshot === null) return same(announcement('loading'))
   if (page.staleness.value?.cause === 'cut') return same('Looking for the others again.')
+  // a job that is known from an earlier visit is ready before anybody was reached
+  if (snapshot.phase === 'waiting' && !snapshot.isConnected) return same('Ready. Looking for the swarm.')
   return {
     headline: statusSentence(snapshot.phase, companyOf(snapshot)),
     spoken: announcement(snapshot.phase),

@@ -13,8 +13,11 @@ import { multiaddr } from '@multiformats/multiaddr'
 import type { SwarmPeer } from '../../node/peer/network.ts'
 import type { Clock } from '../../protocols/core/clock.ts'
 
-/** Between two attempts: a firewall that let nothing through is not asked again before the donor has noticed nothing. */
-const retryMs = 30_000
+/** After a first attempt that failed: on a busy machine a handshake may have come too late. Doubled at each failure. */
+const retryMsMin = 4_000
+
+/** Between two attempts at most: a firewall that let nothing through is not asked more often than nobody notices. */
+const retryMsMax = 60_000
 
 /** A WebRTC handshake that goes on over the relayed connection, and the peer's HELLO, get this long to come first. */
 const settleMs = 3_000
@@ -31,22 +34,28 @@ export function isRelayed({ remoteAddr }: Pick<Connection, 'remoteAddr'>): boole
 export function preferDirectPaths({ libp2p, services }: SwarmPeer, clock: Clock): () => void {
   const stopping = new AbortController()
   const timers = new Map<string, () => void>()
+  const failures = new Map<string, number>()
 
   const closeRelayed = (peer: PeerId) => {
     for (const connection of libp2p.getConnections(peer)) if (isRelayed(connection)) void connection.close()
   }
   const improve = async (peer: PeerId) => {
-    timers.delete(peer.toString())
+    const id = peer.toString()
+    timers.delete(id)
     const connections = libp2p.getConnections(peer)
+    if (connections.length === 0) failures.delete(id)
     if (connections.length === 0 || !connections.every(isRelayed) || stopping.signal.aborted) return
-    const record = services.discovery.peers().find((known) => known.peer === peer.toString())
+    const record = services.discovery.peers().find((known) => known.peer === id)
     const direct = (record?.addresses ?? []).filter((address) => !isRelayPath(address))
     const signal = AbortSignal.any([stopping.signal, AbortSignal.timeout(dialMsMax)])
     const isDirect = await libp2p.dial(direct.map(multiaddr), { force: true, signal }).then(
       (connection) => !isRelayed(connection),
       () => false, // why does not matter: the relay still carries everything
     )
-    if (!isDirect) later(peer, retryMs)
+    if (isDirect) return
+    const failed = failures.get(id) ?? 0
+    failures.set(id, failed + 1)
+    later(peer, Math.min(retryMsMax, retryMsMin * 2 ** failed))
   }
   const later = (peer: PeerId, delayMs: number) => {
     const id = peer.toString()
@@ -58,7 +67,10 @@ export function preferDirectPaths({ libp2p, services }: SwarmPeer, clock: Clock)
   }
   const onOpen = ({ detail }: CustomEvent<Connection>) => {
     if (isRelayed(detail)) later(detail.remotePeer, settleMs)
-    else closeRelayed(detail.remotePeer)
+    else {
+      failures.delete(detail.remotePeer.toString())
+      closeRelayed(detail.remotePeer)
+    }
   }
   libp2p.addEventListener('connection:open', onOpen)
   return () => {

@@ -256,10 +256,17 @@ test('what is shown is stale when the peer falls silent, or reaches nobody', asy
   expect(wait(0)).toBeNull()
 })
 
-test('a peer that has not been connected yet is not cut off', async () => {
+test('a peer that has not been connected yet is not cut off; after a quarter of a minute the donor is told', async () => {
   const table = await new Table().giving()
-  table.init?.onSnapshot(firstSnapshot)
-  expect(table.page.staleness.value).toBeNull()
+  const staleAfter = (ms: number) => {
+    table.nowMs += ms
+    table.init?.onSnapshot(firstSnapshot)
+    return table.page.staleness.value
+  }
+  expect(staleAfter(14_999)).toBeNull()
+  expect(staleAfter(1)).toEqual({ cause: 'unreached', forMs: 15_000 })
+  table.say()
+  expect(staleAfter(0)).toEqual({ cause: 'cut', forMs: 0 })
 })
 
 test('the day’s data survives a reload', async () => {
