@@ -15,6 +15,11 @@ export interface StepMemory {
   valueBytes: number
 }
 
+/** All of it together. */
+export function stepBytes({ stateBytes, valueBytes }: StepMemory): number {
+  return stateBytes + valueBytes
+}
+
 /** Operators whose result is their input's memory under another shape. */
 const views: ReadonlySet<string> = new Set(['Reshape', 'Flatten', 'Squeeze', 'Unsqueeze', 'Identity'])
 
@@ -27,21 +32,17 @@ export const elementBytes = 4
  */
 export function peakBytes(nodes: readonly TypedNode[], outputs: readonly Value[]): number {
   const used = neededNodes(nodes, outputs)
-  const root = new Map<string, string>()
-  const rootOf = (name: string) => root.get(name) ?? name
+  const rootOf = viewRoots(used)
   const lastUse = new Map<string, number>()
-  for (const [index, node] of used.entries()) {
-    const [first] = node.inputs
-    const [output] = node.outputs
-    if (views.has(node.opType) && first && output) root.set(output.name, rootOf(first.name))
-    for (const input of node.inputs) if (input !== null) lastUse.set(rootOf(input.name), index)
+  for (const [index, { inputs }] of used.entries()) {
+    for (const input of inputs) if (input !== null) lastUse.set(rootOf(input.name), index)
   }
   for (const { name } of outputs) lastUse.set(rootOf(name), used.length)
   const alive = new Map<string, number>()
   let [bytes, peak] = [0, 0]
   for (const [index, { inputs, outputs: made }] of used.entries()) {
     for (const value of made) {
-      if (value === null || root.has(value.name)) continue
+      if (value === null || rootOf(value.name) !== value.name) continue
       alive.set(value.name, elementBytes * sizeOf(value.shape))
       bytes += alive.get(value.name)!
     }
@@ -56,7 +57,18 @@ export function peakBytes(nodes: readonly TypedNode[], outputs: readonly Value[]
   return peak
 }
 
-function neededNodes(nodes: readonly TypedNode[], outputs: readonly Value[]): TypedNode[] {
+/** Finds the value whose memory a value is, by name: itself, unless it is a view that `nodes`, in execution order, make. */
+export function viewRoots(nodes: readonly TypedNode[]): (name: string) => string {
+  const roots = new Map<string, string>()
+  for (const { opType, inputs, outputs } of nodes) {
+    const [[first], [output]] = [inputs, outputs]
+    if (views.has(opType) && first && output) roots.set(output.name, roots.get(first.name) ?? first.name)
+  }
+  return (name) => roots.get(name) ?? name
+}
+
+/** Those of `nodes` that `outputs` need, in their order. */
+export function neededNodes(nodes: readonly TypedNode[], outputs: readonly Value[]): TypedNode[] {
   const needed = new Set(outputs.map(({ name }) => name))
   const kept: TypedNode[] = []
   for (const node of nodes.toReversed()) {

@@ -9,22 +9,24 @@ import { assert } from '../protocols/core/assert.ts'
 import { SwarmError } from '../protocols/core/errors.ts'
 import type { ParameterSpec } from '../protocols/core/tensor.ts'
 import type { BackendName } from './backends/backend.ts'
-import { addForward, type Mode } from './forward.ts'
-import { differentiate } from './gradients/differentiate.ts'
 import { gradientFlows } from './gradients/rules.ts'
-import { addLoss, type Loss, type LossKind, type LossOptions, labelType } from './loss.ts'
-import { elementBytes, peakBytes, type StepMemory } from './memory.ts'
-import { Formulas } from './onnx/formulas.ts'
-import { type Device, GraphBuilder, type Value } from './onnx/graph-builder.ts'
+import { type LossKind, type LossOptions, labelType } from './loss.ts'
+import { type StepMemory, stepBytes } from './memory.ts'
+import type { Value } from './onnx/graph-builder.ts'
 import { type ImportedModel, importModel, prepare } from './onnx/import-model.ts'
 import { readModel } from './onnx/read.ts'
 import type { ShapeInference } from './onnx/resolve.ts'
-import { sizeOf, type TensorType } from './onnx/types.ts'
-import { writeModel } from './onnx/write.ts'
 import { operationsOf, stepOperationsOf } from './operations.ts'
-import { addStep } from './optimizers/graph-step.ts'
 import type { OptimizerSpec } from './optimizers/spec.ts'
-
+import { planRecomputation, type Recomputation, recomputations } from './recomputation.ts'
+import {
+  type Blueprint,
+  evaluationGraph,
+  gradientGraph,
+  type StepGraph,
+  splitGraphs,
+  stepGraph,
+} from './training-graphs.ts'
 import { refuse, unsupportedNodes } from './validate.ts'
 
 export type { ShapeInference } from './onnx/resolve.ts'
@@ -73,8 +75,12 @@ export interface TrainingProgram {
   classes: number | null
   /** The label that stands for no prediction; null where every label counts. */
   ignoredLabel: number | null
+  /** What the backward pass makes again instead of keeping it. */
+  recomputation: Recomputation
   /** What one step takes, by estimate. */
   memory: StepMemory
+  /** The same if `recomputation` were another. Takes about as long as compiling. */
+  memoryWith(recomputation: Recomputation): StepMemory
   /** Floating-point operations of a forward pass over the batch, and of a step without its optimizer. */
   operations: number
   stepOperations: number
@@ -116,6 +122,14 @@ export interface SplitStep {
   applyModel: Uint8Array
 }
 
+export interface CompileOptions {
+  /**
+   * Bytes that a step may take by estimate: the backward pass recomputes what it must to stay below, and as much as it can
+   * where that is not enough. Default: no limit.
+   */
+  memoryBytesMax?: number
+}
+
 /**
  * Compiles `model` (ONNX bytes, borrowed) for `spec`. `inference`: the backend that will run the program; it is asked for
  * shapes and constants, and its kind of device decides between forms of equal value.
@@ -126,6 +140,7 @@ export async function compileProgram(
   model: Uint8Array,
   spec: TrainingSpec,
   inference: ShapeInference & { readonly name: BackendName },
+  { memoryBytesMax = Number.POSITIVE_INFINITY }: CompileOptions = {},
 ): Promise<TrainingProgram> {
   assert(Number.isInteger(spec.batch) && spec.batch >= 1, `batch of ${spec.batch}`)
   const { outputName, freeze } = spec
@@ -134,6 +149,9 @@ export async function compileProgram(
   const imported = await importModel(prepared, spec, inference)
   const device = inference.name === 'webgpu' ? 'gpu' : 'cpu'
   const labels = labelsOf(imported, spec)
+  const plans = new Plans({ model: imported, spec, labels, device, recomputed: new Map() })
+  const recomputation = plans.within(memoryBytesMax)
+  const { blueprint, step } = plans.of(recomputation)
   return {
     parameters: imported.parameters,
     parameterCount: imported.initial.length,
@@ -144,13 +162,43 @@ export async function compileProgram(
     ignoredLabel: spec.lossOptions?.ignoreIndex ?? null,
     operations: operationsOf(imported.nodes),
     stepOperations: stepOperationsOf(imported.nodes, weightNames(imported)),
-    gradientModel: gradientGraph(imported, spec, device),
-    evaluationModel: evaluationGraph(imported, spec, device),
-    ...stepGraph(imported, spec, device),
-    split: () => ({
-      ...accumulateGraph(imported, spec, device),
-      applyModel: applyGraph(imported, spec, device),
-    }),
+    recomputation,
+    memory: step.memory,
+    memoryWith: (other) => plans.of(other).step.memory,
+    gradientModel: gradientGraph(blueprint),
+    evaluationModel: evaluationGraph(blueprint),
+    stepModel: step.write(),
+    slotNames: step.slotNames,
+    carry: step.carry,
+    split: () => splitGraphs(blueprint),
+  }
+}
+
+/** The step of one model with more or less recomputation. Each is built when it is first asked for. */
+class Plans {
+  readonly #keeping: { blueprint: Blueprint; step: StepGraph }
+
+  /** `blueprint` recomputes nothing. */
+  constructor(blueprint: Blueprint) {
+    this.#keeping = { blueprint, step: stepGraph(blueprint) }
+  }
+
+  of(recomputation: Recomputation): { blueprint: Blueprint; step: StepGraph } {
+    if (recomputation === 'nothing') return this.#keeping
+    const recomputed = planRecomputation(this.#keeping.step.kept, recomputation)
+    const blueprint = { ...this.#keeping.blueprint, recomputed }
+    return { blueprint, step: stepGraph(blueprint) }
+  }
+
+  /** The least recomputation whose step takes at most `bytesMax`; where none does, the one that takes least. */
+  within(bytesMax: number): Recomputation {
+    let [best, least] = ['nothing' as Recomputation, Number.POSITIVE_INFINITY]
+    for (const recomputation of recomputations) {
+      const bytes = stepBytes(this.of(recomputation).step.memory)
+      if (bytes <= bytesMax) return recomputation
+      if (bytes < least) [best, least] = [recomputation, bytes]
+    }
+    return best
   }
 }
 
@@ -181,162 +229,4 @@ function labelsOf({ inputs, output }: ImportedModel, { loss, lossOptions, labels
 function classesOf({ output }: ImportedModel, { loss, lossOptions = {} }: TrainingSpec): number | null {
   if (loss === 'binary_cross_entropy') return 2
   return loss === 'softmax_cross_entropy' ? output.shape.at(lossOptions.classAxis ?? -1)! : null
-}
-
-/** Names that the graphs use for themselves; a model's input or parameter may not have them. */
-const reserved = 'labels learning_rate step loss gradient loss_sum correct count share kept'.split(' ')
-
-/** A graph with the model and its loss in it. */
-interface Stage {
-  f: Formulas
-  /** Samples, labels, then weights and statistics: what every graph takes. */
-  inputs: readonly Value[]
-  weights: readonly Value[]
-  /** With their values after this batch; none in inference, which measures nothing. */
-  statistics: readonly { now: Value; next: Value }[]
-  loss: Loss
-  /** Gradients of the mean loss by each weight, in order. */
-  gradients(): Value[]
-}
-
-function openGraph(model: ImportedModel, spec: TrainingSpec, device: Device, mode: Mode): Stage {
-  const labelled = labelsOf(model, spec)
-  const own = model.inputs.filter(({ name }) => name !== labelled.name || spec.loss !== 'in_model')
-  const taken = [...own, ...model.parameters].find(({ name }) => reserved.includes(name))
-  if (taken !== undefined) {
-    throw new SwarmError('MODEL_UNSUPPORTED', `'${taken.name}' is a name that Starling uses itself`, {
-      hint: 'Export with another name for it.',
-    })
-  }
-  const builder = new GraphBuilder(model.opset, device)
-  const f = new Formulas(builder)
-  const samples = own.map((input) => builder.input(input.name, input))
-  const labels = builder.input(labelled.name, labelled)
-  const parameters = model.parameters.map(({ name, shape }) =>
-    builder.input(name, { dtype: 'float32', shape }),
-  )
-  const given = new Map([...samples, labels, ...parameters].map((value) => [value.name, value]))
-  const { output, nodes, statistics } = addForward(f, model, given, mode)
-  const loss = addLoss(f, spec.loss, output, labels, spec.lossOptions)
-  const weights = parameters.filter((_, index) => model.parameters[index]!.kind === 'weight')
-  return {
-    f,
-    inputs: [...samples, labels, ...parameters],
-    weights,
-    statistics: parameters.flatMap((now) => {
-      const next = statistics.get(now.name)
-      return next === undefined ? [] : [{ now, next }]
-    }),
-    loss,
-    gradients: () => differentiate(f, nodes, output, loss.gradient, weights),
-  }
-}
-
-function gradientGraph(model: ImportedModel, spec: TrainingSpec, device: Device): Uint8Array {
-  const { f, inputs, statistics, loss, gradients } = openGraph(model, spec, device, 'training')
-  const changes = statistics.map(({ now, next }) => f.sub(now, next))
-  const flat = [...gradients(), ...changes].map((change) => f.reshape(change, [sizeOf(change.shape)]))
-  return writeModel(f.builder.finish({ loss: loss.mean, gradient: f.concat(flat, 0) }, inputs))
-}
-
-function evaluationGraph(model: ImportedModel, spec: TrainingSpec, device: Device): Uint8Array {
-  const { f, inputs, loss } = openGraph(model, spec, device, 'inference')
-  const { sum, correct, count } = loss
-  return writeModel(f.builder.finish({ loss_sum: sum, correct, count }, inputs))
-}
-
-function stepGraph(
-  model: ImportedModel,
-  spec: TrainingSpec,
-  device: Device,
-): Pick<TrainingProgram, 'stepModel' | 'slotNames' | 'carry' | 'memory'> {
-  const { f, inputs, weights, statistics, loss, gradients } = openGraph(model, spec, device, 'training')
-  const update = addUpdate(f, spec.optimizer, { weights, gradients: gradients(), statistics })
-  const outputs = { loss: loss.mean, ...update.outputs }
-  const graph = f.builder.finish(outputs, [...inputs, ...update.scalars])
-  const stateElements = Object.values(update.outputs).reduce((sum, { shape }) => sum + sizeOf(shape), 0)
-  const memory = {
-    stateBytes: elementBytes * stateElements,
-    valueBytes: peakBytes(f.builder.nodes, Object.values(outputs)),
-  }
-  return { stepModel: writeModel(graph), slotNames: update.slotNames, carry: update.carry, memory }
-}
-
-function accumulateGraph(
-  model: ImportedModel,
-  spec: TrainingSpec,
-  device: Device,
-): Omit<SplitStep, 'applyModel'> {
-  const { f, inputs, weights, statistics, loss, gradients } = openGraph(model, spec, device, 'training')
-  const { builder } = f
-  const [share, kept] = [builder.input('share', scalar), builder.input('kept', scalar)]
-  const weightGradients = gradients()
-  const changes = [
-    ...weights.map((weight, index) => [weight, weightGradients[index]!] as const),
-    ...statistics.map(({ now, next }) => [now, f.sub(now, next)] as const),
-  ]
-  const outputs: Record<string, Value> = { loss: loss.mean }
-  const accumulateCarry: Record<string, string> = {}
-  for (const [parameter, change] of changes) {
-    const sum = builder.input(sumName(parameter), parameter)
-    // not a product with 0: what was added up before may be infinite
-    const before = f.where(f.greaterOrEqual(kept, 1), sum, 0)
-    outputs[`${sum.name}/next`] = f.add(before, f.mul(change, share))
-    accumulateCarry[`${sum.name}/next`] = sum.name
-  }
-  const accumulateModel = writeModel(builder.finish(outputs, [...inputs, share, kept]))
-  return { accumulateModel, accumulateCarry, sumNames: model.parameters.map(sumName) }
-}
-
-function applyGraph({ opset, parameters }: ImportedModel, spec: TrainingSpec, device: Device): Uint8Array {
-  const f = new Formulas(new GraphBuilder(opset, device))
-  const values = parameters.map(({ name, shape, kind }) => {
-    const now = f.builder.input(name, { dtype: 'float32', shape })
-    return { kind, now, sum: f.builder.input(sumName(now), now) }
-  })
-  const [weights, statistics] = (['weight', 'statistic'] as const).map((wanted) =>
-    values.filter(({ kind }) => kind === wanted),
-  ) as [typeof values, typeof values]
-  const update = addUpdate(f, spec.optimizer, {
-    weights: weights.map(({ now }) => now),
-    gradients: weights.map(({ sum }) => sum),
-    statistics: statistics.map(({ now, sum }) => ({ now, next: f.sub(now, sum) })),
-  })
-  return writeModel(f.builder.finish(update.outputs, update.scalars))
-}
-
-const scalar: TensorType = { dtype: 'float32', shape: [] }
-
-const sumName = ({ name }: { name: string }): string => `${name}/sum`
-
-/** The optimizer's step as part of a graph. */
-interface Update {
-  /** Next values of weights, statistics and slots; `carry` says whose. */
-  outputs: Readonly<Record<string, Value>>
-  carry: Readonly<Record<string, string>>
-  slotNames: readonly string[]
-  /** The inputs that it added, besides slots. */
-  scalars: readonly Value[]
-}
-
-function addUpdate(
-  f: Formulas,
-  spec: OptimizerSpec,
-  {
-    weights,
-    gradients,
-    statistics,
-  }: { weights: readonly Value[]; gradients: readonly Value[]; statistics: Stage['statistics'] },
-): Update {
-  const { builder } = f
-  const learningRate = builder.input('learning_rate', scalar)
-  const step = builder.input('step', scalar)
-  const { carried, slotNames } = addStep(f, spec, weights, gradients, { learningRate, step })
-  const outputs: Record<string, Value> = {}
-  const carry: Record<string, string> = {}
-  for (const { now, next } of [...statistics, ...carried]) {
-    outputs[`${now.name}/next`] = next
-    carry[`${now.name}/next`] = now.name
-  }
-  return { outputs, carry, slotNames, scalars: [learningRate, step] }
 }

@@ -20,7 +20,10 @@ export interface OpenOptions {
   threads: number
   /** Most samples of one run of a graph, 1 or more; a larger batch is cut into micro-batches. Default: the batch of the spec. */
   microBatch?: number
-  /** Memory that a step may take, bytes: micro-batches are halved until its estimate is less. Default: no limit. */
+  /**
+   * Memory that a step may take by estimate, bytes. What does not fit recomputes activations, and where that is not enough,
+   * micro-batches are halved. Default: no limit.
+   */
   memoryBytesMax?: number
 }
 

@@ -9,11 +9,12 @@ import { assert, unreachable } from '../../protocols/core/assert.ts'
 import { SwarmError } from '../../protocols/core/errors.ts'
 import { type Candidate, preferring } from '../backends/choose.ts'
 import { Mutex } from '../backends/mutex.ts'
+import { stepBytes } from '../memory.ts'
 import { squaredNorm } from '../optimizers/flat.ts'
 import type { StepOptions, Trainer } from '../trainer.ts'
 import type { EvaluationResult, OpenedModel, OpenOptions, TrainResult, TrainTask } from './compute.ts'
 import { type Call, failureOf, type Request, type ResultOf, type ServerPort } from './messages.ts'
-import { SteadyTrainer, stepBytes } from './steady-trainer.ts'
+import { SteadyTrainer } from './steady-trainer.ts'
 
 /** The backends that `options` leave to choose from, one or more, in the order of trying. */
 export type Candidates = (options: OpenOptions) => readonly Candidate[] | Promise<readonly Candidate[]>
@@ -106,7 +107,7 @@ class Server {
       backend: trainer.backend,
       threads: trainer.threads,
       microBatch: trainer.microBatch,
-      memoryBytes: stepBytes(trainer.program),
+      memoryBytes: stepBytes(trainer.program.memory),
       notes: trainer.takeNotes(),
     }
   }

@@ -11,6 +11,7 @@ import { deviceLossesMax } from '../../protocols/core/limits.ts'
 import { seededRandom } from '../../protocols/core/random.ts'
 import type { Backend, BackendName } from '../backends/backend.ts'
 import { type Candidate, chooseBackend, type Timing } from '../backends/choose.ts'
+import { stepBytes } from '../memory.ts'
 import { compileProgram, type TrainingProgram, type TrainingSpec } from '../program.ts'
 import { randomBatch } from '../random-batch.ts'
 import { Trainer } from '../trainer.ts'
@@ -21,7 +22,7 @@ export interface SteadyInit {
   spec: TrainingSpec
   /** Samples of one run of a graph, 1 to `spec.batch`. */
   microBatch: number
-  /** Bytes that a step may take by estimate. Default: no limit. */
+  /** Bytes that a step may take by estimate; before samples are cut, values are recomputed. Default: no limit. */
   memoryBytesMax?: number
   /** In the order of trying; one or more. */
   candidates: readonly Candidate[]
@@ -142,9 +143,10 @@ export class SteadyTrainer {
 
   async #prepare(backend: Backend, microBatch: number): Promise<Contestant> {
     const { model, spec, memoryBytesMax = Number.POSITIVE_INFINITY } = this.#init
-    const compile = (batch: number) => compileProgram(model, { ...spec, batch }, backend)
+    const compile = (batch: number) => compileProgram(model, { ...spec, batch }, backend, { memoryBytesMax })
     let program = await compile(microBatch)
-    for (let size = microBatch; size > 1 && stepBytes(program) > memoryBytesMax; ) {
+    for (let size = microBatch; stepBytes(program.memory) > memoryBytesMax; ) {
+      if (size === 1) throw doesNotFit(stepBytes(program.memory), memoryBytesMax)
       size = Math.floor(size / 2)
       program = await compile(size)
     }
@@ -163,9 +165,13 @@ export class SteadyTrainer {
   }
 }
 
-/** What one step of `program` takes, by estimate. */
-export function stepBytes({ memory }: TrainingProgram): number {
-  return memory.stateBytes + memory.valueBytes
+function doesNotFit(bytes: number, bytesMax: number): SwarmError {
+  const mib = (count: number) => `${Math.ceil(count / 2 ** 20)} MiB`
+  return new SwarmError(
+    'OUT_OF_MEMORY',
+    `a step on one sample takes ${mib(bytes)} by estimate; the limit is ${mib(bytesMax)}`,
+    { hint: 'Allow more memory, or train a smaller model or shorter sequences.' },
+  )
 }
 
 /** Made-up samples can make a loss that is not finite; the step took its time all the same. */

@@ -9,12 +9,13 @@ import { assert } from '../../protocols/core/assert.ts'
 import type { Formulas } from '../onnx/formulas.ts'
 import type { TypedNode, Value } from '../onnx/graph-builder.ts'
 import { accumulate } from './accumulate.ts'
+import { Recall, type Recomputed } from './recall.ts'
 import { type Application, formulaOf } from './rule.ts'
 import { ruleOf } from './rules.ts'
 
 /**
  * Gradients of `wanted`, in their order, when `seed` is the gradient of `output`. `nodes` are the forward nodes, in execution
- * order. The output depends on every wanted value.
+ * order. The output depends on every wanted value. `recomputed`: forward values to make again instead of reading them.
  */
 export function differentiate(
   f: Formulas,
@@ -22,7 +23,9 @@ export function differentiate(
   output: Value,
   seed: Value,
   wanted: readonly Value[],
+  recomputed: Recomputed = new Map(),
 ): Value[] {
+  const recall = new Recall(f, recomputed)
   const active = activeValues(nodes, wanted)
   const arrived = new Map<string, Value[]>([[output.name, [seed]]])
   // every reader of a value comes after its maker: when the maker is reached, all of its gradients have arrived
@@ -32,8 +35,9 @@ export function differentiate(
   }
   for (const node of nodes.toReversed()) {
     const dys = node.outputs.map((value) => (value === null ? null : gradientOf(value)))
-    if (dys.every((dy) => dy === null)) continue
-    const application = applicationOf(f, node, dys)
+    const arriving = dys.find((dy) => dy !== null)
+    if (!arriving) continue
+    const application = applicationOf(f, recall.of(node, arriving), dys)
     for (const [index, input] of node.inputs.entries()) {
       const formula = input !== null && active.has(input.name) ? formulaOf(ruleOf(node.opType), index) : null
       if (input === null || formula === null) continue

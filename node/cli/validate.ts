@@ -5,7 +5,9 @@
 
 import { resolve } from 'node:path'
 import { trainingSpec } from '../../engine/job-settings.ts'
+import { stepBytes } from '../../engine/memory.ts'
 import { compileProgram, type TrainingProgram, type TrainingSpec } from '../../engine/program.ts'
+import { recomputations } from '../../engine/recomputation.ts'
 import { type ModelReport, refusal, type UnsupportedNode, validate } from '../../engine/validate.ts'
 import { SwarmError } from '../../protocols/core/errors.ts'
 import { bytes, count } from '../../protocols/core/quantities.ts'
@@ -54,8 +56,9 @@ interface ModelFacts {
   losses: readonly string[]
   /** Floating-point operations of a step on the batch in `inputs`. */
   step_operations: number
-  /** Memory of such a step, by estimate, bytes. */
+  /** Memory of such a step, by estimate, bytes: with all activations kept, and with as few as can be. */
   step_memory_bytes: number
+  step_memory_bytes_recomputing: number
 }
 
 interface JobFacts {
@@ -121,9 +124,13 @@ function refused(
 
 function modelFacts(
   path: string,
-  { parameterCount, parameters, inputs, classes, stepOperations, memory }: TrainingProgram,
+  { parameterCount, parameters, inputs, classes, stepOperations, memoryWith }: TrainingProgram,
   { opset, operators, warnings, notes, losses }: ModelReport,
 ): ModelFacts {
+  const [kept, ...recomputing] = recomputations.map((what) => stepBytes(memoryWith(what))) as [
+    number,
+    ...number[],
+  ]
   const frequent = Object.entries(operators).sort((a, b) => b[1] - a[1] || a[0].localeCompare(b[0]))
   return {
     path,
@@ -137,7 +144,8 @@ function modelFacts(
     classes,
     losses,
     step_operations: stepOperations,
-    step_memory_bytes: memory.stateBytes + memory.valueBytes,
+    step_memory_bytes: kept,
+    step_memory_bytes_recomputing: Math.min(kept, ...recomputing),
   }
 }
 
@@ -179,6 +187,10 @@ function jobFacts({ name, train, swarm }: JobSpec, parameters: number): JobFacts
   }
 }
 
+function mebibytes(size: number): string {
+  return `${count(Math.ceil(size / 2 ** 20))} MiB`
+}
+
 function report({ model, job, data }: Found, { loss }: TrainingSpec): string[] {
   const { inputs, classes, operators, warnings, notes } = model
   const others = model.losses.filter((other) => other !== loss)
@@ -190,7 +202,7 @@ function report({ model, job, data }: Found, { loss }: TrainingSpec): string[] {
     ...inputs.map(({ name, dtype, shape }) => `input      ${printable(name)} ${dtype} [${shape.join(', ')}]`),
     `loss       ${loss}${of}${others.length === 0 ? '' : `; its output also fits ${others.join(', ')}`}`,
     `step       ${count(Math.round(model.step_operations / 1e6))} million floating-point operations`,
-    `memory     ${count(Math.ceil(model.step_memory_bytes / 2 ** 20))} MiB for such a step, by estimate`,
+    `memory     ${mebibytes(model.step_memory_bytes)} for such a step by estimate, ${mebibytes(model.step_memory_bytes_recomputing)} if activations are recomputed`,
     ...warnings.map((warning) => `warning    ${printable(warning, 1_000)}`),
     ...notes.map((note) => `note       ${printable(note, 1_000)}`),
   ]

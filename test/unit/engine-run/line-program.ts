@@ -60,7 +60,9 @@ export const lineProgram: TrainingProgram = {
   labels: { name: 'labels', dtype: 'float32', shape: [2, 1] },
   classes: null,
   ignoredLabel: null,
+  recomputation: 'nothing',
   memory: { stateBytes: 32, valueBytes: 64 },
+  memoryWith: () => lineProgram.memory,
   operations: 12,
   stepOperations: 24,
   gradientModel: model({
