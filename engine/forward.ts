@@ -17,7 +17,7 @@ import { type Formulas, positiveAxis } from './onnx/formulas.ts'
 import { intOf } from './onnx/graph.ts'
 import type { TypedNode, Value } from './onnx/graph-builder.ts'
 import type { ImportedModel } from './onnx/import-model.ts'
-import { sizeOf } from './onnx/types.ts'
+import { type Constant, elementTypes, sizeOf } from './onnx/types.ts'
 import { Recorder } from './recorder.ts'
 
 /** What of a model is put into a graph. */
@@ -111,6 +111,7 @@ interface Form {
 function formOf(site: Site, node: TypedNode, inputs: readonly (Value | null)[]): Form {
   const { f } = site
   const applied = { ...node, inputs }
+  if (node.outputs.every((value) => value === null || sizeOf(value.shape) === 0)) return nothing(f, applied)
   switch (node.opType) {
     case 'Add':
       return { outputs: [biased(site, node, applied) ?? plain(f, applied)[0]!] }
@@ -123,6 +124,13 @@ function formOf(site: Site, node: TypedNode, inputs: readonly (Value | null)[]):
     default:
       return spelledOut(f, applied) ?? { outputs: plain(f, applied) }
   }
+}
+
+/** What a node without a single element to compute gives: some of onnxruntime's kernels end the process when they are asked to. */
+function nothing(f: Formulas, { outputs }: TypedNode): Form {
+  const empty = ({ dtype, shape }: Value) =>
+    f.builder.constant({ dtype, shape, data: new elementTypes[dtype].array(0) } as Constant)
+  return { outputs: outputs.map((value) => value && empty(value)) }
 }
 
 /** The spelling that the operator's rule has, when it computes in float32. */
@@ -147,9 +155,10 @@ function plain(f: Formulas, node: TypedNode): (Value | null)[] {
 function product(site: Site, original: TypedNode, node: TypedNode): Value {
   const { f } = site
   const [a, b] = node.inputs as [Value, Value]
+  if (a.shape.at(-1) === 0) return f.full(node.outputs[0]!.shape)
   if (b.shape.length !== 2 || a.shape.length < 2) return plain(f, node)[0]!
   const source = untransposed(site, original.inputs[1]!)
-  const rows = f.reshape(a, [sizeOf(a.shape) / a.shape.at(-1)!, a.shape.at(-1)!])
+  const rows = f.reshape(a, [sizeOf(a.shape.slice(0, -1)), a.shape.at(-1)!])
   const result = source === null ? f.gemm(rows, b) : f.gemm(rows, source, { transB: true })
   return f.reshape(result, node.outputs[0]!.shape)
 }

@@ -8,6 +8,7 @@
 import { assert } from '../../protocols/core/assert.ts'
 import type { Formulas } from '../onnx/formulas.ts'
 import type { TypedNode, Value } from '../onnx/graph-builder.ts'
+import { sizeOf } from '../onnx/types.ts'
 import { accumulate } from './accumulate.ts'
 import { Recall, type Recomputed } from './recall.ts'
 import { type Application, formulaOf } from './rule.ts'
@@ -15,7 +16,11 @@ import { ruleOf } from './rules.ts'
 
 /**
  * Gradients of `wanted`, in their order, when `seed` is the gradient of `output`. `nodes` are the forward nodes, in execution
+<<<<<<< HEAD
  * order. The output depends on every wanted value. `recomputed`: forward values to make again instead of reading them.
+=======
+ * order. A value on which the output does not depend, because all between them is without elements, has zeros.
+>>>>>>> ec47563 (Axes of no elements pass every rule on every backend; gradient cases are written by a script; the lists of operators stand once)
  */
 export function differentiate(
   f: Formulas,
@@ -41,7 +46,7 @@ export function differentiate(
     for (const [index, input] of node.inputs.entries()) {
       const formula = input !== null && active.has(input.name) ? formulaOf(ruleOf(node.opType), index) : null
       if (input === null || formula === null) continue
-      const gradient = formula(application, index)
+      const gradient = isEmpty(input, dys) ? f.full(input.shape) : formula(application, index)
       assert(
         `${gradient.shape}` === `${input.shape}`,
         `gradient ${index} of ${node.opType} has shape [${gradient.shape}], its input [${input.shape}]`,
@@ -49,11 +54,12 @@ export function differentiate(
       arrived.set(input.name, [...(arrived.get(input.name) ?? []), gradient])
     }
   }
-  return wanted.map((value) => {
-    const gradient = gradientOf(value)
-    assert(gradient !== null, `the output does not depend on '${value.name}'`)
-    return gradient
-  })
+  return wanted.map((value) => gradientOf(value) ?? f.full(value.shape))
+}
+
+/** Whether nothing flows, because `input` or everything that `dys` are gradients of has no elements: formulas need not mind that. */
+function isEmpty(input: Value, dys: readonly (Value | null)[]): boolean {
+  return sizeOf(input.shape) === 0 || dys.every((dy) => dy === null || sizeOf(dy.shape) === 0)
 }
 
 /** Names of the values that move when a wanted one does. */

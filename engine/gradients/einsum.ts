@@ -19,7 +19,7 @@ export const einsum = {
     const sizes = new Map<string, number>()
     for (const { labels, value } of operands) {
       for (const [axis, label] of labels.entries()) {
-        sizes.set(label, Math.max(sizes.get(label) ?? 1, value.shape[axis]!))
+        if ((sizes.get(label) ?? 1) === 1) sizes.set(label, value.shape[axis]!)
       }
     }
     const reduced = operands.map((operand) => withoutBroadcast(f, withoutRepeats(f, operand), sizes))

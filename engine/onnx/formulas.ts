@@ -60,16 +60,16 @@ export class Formulas {
     return this.builder.emit('Where', [condition, a, b], {}, { dtype: a.dtype, shape })
   }
 
-  /** The matrix product over the last two dimensions; leading ones broadcast. Both operands have two or more. */
+  /**
+   * The matrix product over the last two dimensions; leading ones broadcast. Both operands have two or more. With nothing to add
+   * up it is zeros without a kernel: WebGPU's ends the process.
+   */
   matmul(a: Value, b: Value): Value {
     const leading = broadcastShape(a.shape.slice(0, -2), b.shape.slice(0, -2))
     assert(a.shape.at(-1) === b.shape.at(-2), `matmul of [${a.shape}] and [${b.shape}]`)
-    return this.builder.emit(
-      'MatMul',
-      [a, b],
-      {},
-      { dtype: a.dtype, shape: [...leading, a.shape.at(-2)!, b.shape.at(-1)!] },
-    )
+    const shape = [...leading, a.shape.at(-2)!, b.shape.at(-1)!]
+    if (a.shape.at(-1) === 0) return this.full(shape)
+    return this.builder.emit('MatMul', [a, b], {}, { dtype: a.dtype, shape })
   }
 
   /** `alpha` · A' · B' of matrices, where a prime transposes when asked to. */
@@ -175,6 +175,7 @@ export class Formulas {
 
   /** Zeros (or `filling`) of a shape. */
   full(shape: readonly number[], filling = 0): Value {
+    if (sizeOf(shape) === 0) return this.tensor(new Float32Array(0), shape)
     return this.expand(this.builder.scalar(filling), shape)
   }
 

@@ -41,7 +41,11 @@ export const families = (
 
 /** The ONNX file of a family, with its weights drawn. */
 export function familyModel(name: string, exporter: (typeof exporters)[number]): Promise<Uint8Array> {
-  const bytes = new Uint8Array(readFileSync(new URL(`${name}.${exporter}.onnx`, folder)))
+  return withDrawnWeights(new Uint8Array(readFileSync(new URL(`${name}.${exporter}.onnx`, folder))))
+}
+
+/** The file `bytes` with the weights whose place is a recipe of the generator; those that it holds stay. */
+export function withDrawnWeights(bytes: Uint8Array): Promise<Uint8Array> {
   return embedExternalData(bytes, async (location, { length }) => {
     const [kind, seed, center, scale] = location.split('/')
     if (kind !== 'generated') throw new Error(`no recipe in '${location}'`)

@@ -17,42 +17,22 @@ import {
 import { indexCases } from './gradient-cases-index.ts'
 import { sequenceCases } from './gradient-cases-sequence.ts'
 import { windowCases } from './gradient-cases-window.ts'
+import {
+  broadcastingOperators,
+  exponentialOperators,
+  reductionOperators,
+  unaryOperators,
+} from './operators.ts'
 
-const binary = ['Add', 'Sub', 'Mul', 'Max', 'Min', 'Sum', 'Mean'].flatMap((op) => [
+const binary = broadcastingOperators.flatMap((op) => [
   row('equal shapes', op, [p([2, 3]), p([2, 3])]),
   row('the left broadcasts over a new and an old axis', op, [p([3, 1]), p([2, 3, 4])]),
   row('the right is one element', op, [p([2, 3]), p([1])]),
 ])
 
-const unary = [
-  ...[
-    'Neg',
-    'Identity',
-    'Abs',
-    'Exp',
-    'Reciprocal',
-    'Tanh',
-    'Sigmoid',
-    'Erf',
-    'Sin',
-    'Cos',
-    'Relu',
-    'LeakyRelu',
-    'Elu',
-  ],
-  ...[
-    'Selu',
-    'Celu',
-    'Softplus',
-    'Softsign',
-    'HardSigmoid',
-    'HardSwish',
-    'Mish',
-    'Shrink',
-    'ThresholdedRelu',
-  ],
-  ...['Atan', 'Sinh', 'Cosh', 'Asinh'],
-].map((op) => row('a matrix', op, [op === 'Reciprocal' ? positive(3, 4) : p([3, 4], -3.5, 3.5)], {}, 22))
+const unary = [...unaryOperators, ...exponentialOperators, 'Reciprocal'].map((op) =>
+  row('a matrix', op, [op === 'Reciprocal' ? positive(3, 4) : p([3, 4], -3.5, 3.5)], {}, 22),
+)
 
 const activations = [
   row('inside its branch', 'Tan', [p([3, 4], -1.2, 1.2)]),
@@ -85,7 +65,6 @@ const activations = [
   row('three inputs', 'Max', [p([2, 3]), p([3]), p([2, 1])]),
   row('three inputs', 'Mean', [p([2, 3]), p([3]), p([2, 1])]),
   row('an odd number of factors', 'ReduceProd', [p([3, 5]), integers(1)], { keepdims: 0 }),
-  row('all axes', 'ReduceProd', [p([2, 3])], { keepdims: 1 }),
   row('both sides broadcast', 'Where', [flags([2, 3], 1, 0, 1, 0, 0, 1), p([3]), p([2, 1])]),
 ]
 
@@ -160,6 +139,20 @@ const convolutions = [
     pads: [1, 0, 0, 1],
   }),
   row('one spatial axis', 'ConvTranspose', [p([2, 3, 5]), p([3, 2, 4])], { strides: [3], pads: [1, 2] }),
+  row('strides larger than the kernel, pads larger than it too', 'Conv', [p([1, 2, 7, 5]), p([2, 2, 2, 1])], {
+    strides: [5, 3],
+    pads: [3, 2, 0, 1],
+  }),
+  row('odd strides, dilation and pads on every side', 'Conv', [p([2, 3, 11]), p([2, 3, 3]), p([2])], {
+    strides: [3],
+    dilations: [2],
+    pads: [2, 3],
+  }),
+  row('odd strides, pads that cut into the kernel', 'ConvTranspose', [p([1, 2, 3, 2]), p([2, 2, 4, 5])], {
+    strides: [3, 5],
+    pads: [2, 1, 1, 3],
+    output_padding: [2, 1],
+  }),
   row('three spatial axes', 'ConvTranspose', [p([1, 2, 2, 3, 2]), p([2, 2, 2, 2, 2])], {
     strides: [1, 2, 2],
   }),
@@ -183,6 +176,16 @@ const poolings = [
   }),
   row('dilation', 'MaxPool', [p([1, 1, 6, 6])], { kernel_shape: [2, 2], dilations: [2, 3] }),
   row('ceil mode', 'MaxPool', [p([1, 2, 5, 6])], { kernel_shape: [2, 2], strides: [2, 2], ceil_mode: 1 }),
+  row('odd strides and uneven pads', 'MaxPool', [p([1, 2, 7, 8])], {
+    kernel_shape: [3, 4],
+    strides: [3, 5],
+    pads: [1, 2, 2, 0],
+  }),
+  row('odd strides and uneven pads', 'AveragePool', [p([1, 2, 7, 8])], {
+    kernel_shape: [3, 4],
+    strides: [3, 5],
+    pads: [1, 2, 2, 0],
+  }),
   row('one spatial axis', 'MaxPool', [p([2, 2, 7])], { kernel_shape: [3], strides: [2] }),
   row('tiles', 'AveragePool', [p([2, 2, 4, 6])], { kernel_shape: [2, 3], strides: [2, 3] }),
   row('pads left out of the count', 'AveragePool', [p([1, 2, 5, 4])], {
@@ -229,19 +232,7 @@ const normalisations = [
   }),
 ]
 
-const reductions = [
-  ...[
-    'ReduceSum',
-    'ReduceMean',
-    'ReduceSumSquare',
-    'ReduceL1',
-    'ReduceL2',
-    'ReduceLogSumExp',
-    'ReduceMax',
-    'ReduceMin',
-  ],
-  'ReduceLogSum',
-].flatMap((op) => {
+const reductions = [...reductionOperators, 'ReduceLogSum'].flatMap((op) => {
   const input = op === 'ReduceLogSum' ? positive(2, 3, 4) : p([2, 3, 4])
   return [
     row('one axis, dropped', op, [input, integers(-2)], { keepdims: 0 }),

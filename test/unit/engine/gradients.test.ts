@@ -2,7 +2,7 @@
  * Every gradient rule against PyTorch's gradients and central differences of a float64 interpreter: the model h(parameters) + x with a mean squared
  * error is compiled, run, and compared parameter by parameter.
  */
-import { readFileSync, writeFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { beforeAll, expect, test } from 'vitest'
 import type { Backend } from '../../../engine/backends/backend.ts'
 import { openNativeBackend } from '../../../engine/backends/native.ts'
@@ -10,14 +10,14 @@ import { rules } from '../../../engine/gradients/rules.ts'
 import { type Constant, elementTypes } from '../../../engine/onnx/types.ts'
 import { writeModel } from '../../../engine/onnx/write.ts'
 import { compileProgram } from '../../../engine/program.ts'
-import { type Random, seededRandom, seedFrom } from '../../../protocols/core/random.ts'
 import type { Tensor } from '../../../protocols/core/tensor.ts'
+import { drawn } from './drawn-case.ts'
 import type { GradientCase, Input } from './gradient-case.ts'
 import { gradientCases } from './gradient-cases.ts'
 import { onnxAttributes } from './onnx-attributes.ts'
 import { relativeError } from './pytorch-models.ts'
-import { differences, evaluate } from './reference.ts'
-import { type Nd, sizeOf } from './reference-array.ts'
+import { differences } from './reference.ts'
+import type { Nd } from './reference-array.ts'
 
 /** float32 against float64; relative to the largest element of the gradient. */
 const tolerance = 1e-4
@@ -33,16 +33,6 @@ let backend: Backend
 beforeAll(async () => {
   backend = await openNativeBackend({ threads: 1 })
 })
-
-/** A case with its values: inputs, and what the mean squared error compares the result with. */
-function drawn(given: GradientCase) {
-  const random = seededRandom(seedFrom(given.name))
-  const inputs = given.inputs.map((input) => valuesOf(input, random))
-  const reference = { ...given.attributes, read: given.read }
-  const y = evaluate(given.op, inputs, reference)
-  const target = { shape: y.shape, data: y.data.map(() => Math.fround(random.normal())) }
-  return { inputs, reference, y, target }
-}
 
 test.each(gradientCases)(
   'the gradient of $name agrees with PyTorch and central differences',
@@ -83,21 +73,6 @@ test('PyTorch has a word on four cases out of five', () => {
   expect(known.length / gradientCases.length).toBeGreaterThan(0.8)
 })
 
-/** For the script that asks PyTorch: every case with its values. */
-const casesFile = process.env.STARLING_WRITE_CASES
-test.runIf(casesFile !== undefined)('the cases are written', () => {
-  const cases = gradientCases.map((given) => {
-    const { inputs, reference, target } = drawn(given)
-    const values = inputs.map((value, index) =>
-      value === undefined
-        ? null
-        : { kind: given.inputs[index]!.kind, shape: value.shape, data: [...value.data] },
-    )
-    return { name: given.name, op: given.op, attributes: reference, inputs: values, target: [...target.data] }
-  })
-  writeFileSync(casesFile!, JSON.stringify(cases))
-})
-
 test('every rule of the table has a case', () => {
   const covered = new Set(gradientCases.map(({ op }) => op))
   const written = Object.entries(rules).filter(([, { kind }]) =>
@@ -106,20 +81,6 @@ test('every rule of the table has a case', () => {
   const uncovered = written.filter(([op]) => !covered.has(op)).map(([op]) => op)
   expect(uncovered).toEqual([])
 })
-
-/** Values of a parameter keep a distance from each other: differences across a maximum's tie would be half of the gradient. */
-function valuesOf(input: Input, random: Random): Nd | undefined {
-  if (input.kind === 'none') return undefined
-  const { shape } = input
-  if (input.kind === 'constant') return { shape, data: Float64Array.from(input.data, Math.fround) }
-  const step = (input.high - input.low) / sizeOf(shape)
-  const values = Array.from({ length: sizeOf(shape) }, (_, place) => place + 0.25 + 0.5 * random.next())
-  for (let last = values.length - 1; last > 0; last--) {
-    const other = random.integer(last + 1)
-    ;[values[last], values[other]] = [values[other]!, values[last]!]
-  }
-  return { shape, data: Float64Array.from(values, (value) => Math.fround(input.low + step * value)) }
-}
 
 /** h + x, where h is what the case says. `shape`: of the result. */
 function modelOf(

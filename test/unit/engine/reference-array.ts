@@ -56,7 +56,7 @@ export function atBroadcast(x: Nd, index: readonly number[]): number {
 export function broadcast(...shapes: readonly (readonly number[])[]): number[] {
   const rank = Math.max(...shapes.map((shape) => shape.length))
   return Array.from({ length: rank }, (_, axis) =>
-    shapes.reduce((size, shape) => Math.max(size, shape[axis - rank + shape.length] ?? 1), 1),
+    shapes.map((shape) => shape[axis - rank + shape.length] ?? 1).reduce((a, b) => (a === 1 ? b : a), 1),
   )
 }
 

@@ -92,7 +92,7 @@ const einsum: Operator = (inputs, attributes) => {
   const sizes = new Map<string, number>()
   for (const [operand, labels] of terms.entries()) {
     for (const [axis, label] of labels.entries()) {
-      sizes.set(label, Math.max(sizes.get(label) ?? 1, inputs[operand]!.shape[axis]!))
+      if ((sizes.get(label) ?? 1) === 1) sizes.set(label, inputs[operand]!.shape[axis]!)
     }
   }
   const all = [...sizes.keys()]

@@ -203,14 +203,15 @@ export const shapes: Readonly<Record<string, Operator>> = {
   ReduceMin: reduce((values) => Math.min(...values)),
   Softmax: softmax(false),
   LogSoftmax: softmax(true),
-  Reshape: reshaped((x, [, target]) => {
+  Reshape: reshaped((x, [, target], { allowzero }) => {
+    if (allowzero === 1) return [...target!.data]
     const listed = [...target!.data].map((size, axis) => (size === 0 ? x.shape[axis]! : size))
     const known = listed.filter((size) => size > 0).reduce((product, size) => product * size, 1)
     return listed.map((size) => (size < 0 ? sizeOf(x.shape) / known : size))
   }),
   Flatten: reshaped((x, _, { axis = 1 }) => {
-    const lead = sizeOf(x.shape.slice(0, axisOf(Number(axis), x.shape.length)))
-    return [lead, sizeOf(x.shape) / lead]
+    const at = axisOf(Number(axis), x.shape.length)
+    return [sizeOf(x.shape.slice(0, at)), sizeOf(x.shape.slice(at))]
   }),
   Squeeze: reshaped((x, [, axes]) =>
     x.shape.filter((_, axis) => !numbers(axes)!.some((a) => axisOf(a, x.shape.length) === axis)),

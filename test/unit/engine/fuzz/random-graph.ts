@@ -10,7 +10,7 @@ import { evaluate } from '../reference.ts'
 import { type Nd, type Plain, sizeOf } from '../reference-array.ts'
 import { steps } from './steps.ts'
 
-export type Dtype = 'float32' | 'int64' | 'bool'
+export type Dtype = 'float32' | 'int64' | 'int32' | 'bool'
 
 /** A value of the graph, as it was when the graph grew. */
 export interface Known extends Nd {

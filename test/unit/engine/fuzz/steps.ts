@@ -1,4 +1,10 @@
 /** Every way a random graph grows: arithmetic and movements here, the larger operators in steps-layer.ts. */
+import {
+  broadcastingOperators,
+  exponentialOperators,
+  reductionOperators,
+  unaryOperators,
+} from '../operators.ts'
 import { indicesOf, sizeOf } from '../reference-array.ts'
 import type { Known, Site, Step } from './random-graph.ts'
 import { layerSteps } from './steps-layer.ts'
@@ -18,37 +24,8 @@ const axisOf = (site: Site, x: Known) => {
 }
 const positive = (axis: number, x: Known) => (axis < 0 ? axis + x.shape.length : axis)
 
-/** Of one input, any values. */
-const plain = [
-  ...[
-    'Neg',
-    'Abs',
-    'Tanh',
-    'Sigmoid',
-    'Erf',
-    'Sin',
-    'Cos',
-    'Atan',
-    'Asinh',
-    'Relu',
-    'LeakyRelu',
-    'Elu',
-    'Selu',
-  ],
-  ...[
-    'Celu',
-    'Softplus',
-    'Softsign',
-    'HardSigmoid',
-    'HardSwish',
-    'Mish',
-    'ThresholdedRelu',
-    'Shrink',
-    'Identity',
-  ],
-  ...['Floor', 'Sign'],
-]
-const exponential = ['Exp', 'Sinh', 'Cosh']
+/** Flat functions too: what lies behind them must not move. */
+const plain = [...unaryOperators, 'Floor', 'Sign']
 
 const unary: Step = (site) => {
   const x = site.pick()
@@ -57,7 +34,7 @@ const unary: Step = (site) => {
 
 const bounded: Step = (site) => {
   const x = site.pick((value) => largest(value) < 3)
-  return x === null ? null : { op: among(site, exponential), inputs: [x] }
+  return x === null ? null : { op: among(site, exponentialOperators), inputs: [x] }
 }
 
 const gelu: Step = (site) => {
@@ -93,7 +70,7 @@ const fits = (a: readonly number[], b: readonly number[]) =>
 const binary: Step = (site) => {
   const x = site.pick()
   if (x === null) return null
-  const op = among(site, ['Add', 'Sub', 'Mul', 'Max', 'Min', 'Sum', 'Mean'])
+  const op = among(site, broadcastingOperators)
   const other = flip(site) ? site.pick((value) => fits(x.shape, value.shape)) : null
   const pair = [x, other ?? site.parameter(partner(site, x.shape))]
   return { op, inputs: flip(site) ? pair : pair.reverse() }
@@ -139,18 +116,13 @@ const clip: Step = (site) => {
   )
 }
 
-const reductions = [
-  ...['ReduceSum', 'ReduceMean', 'ReduceMax', 'ReduceMin', 'ReduceSumSquare', 'ReduceL1', 'ReduceProd'],
-  ...['ReduceLogSumExp', 'ReduceL2'],
-]
-
 const reduction: Step = (site) => {
   const x = site.pick((value) => value.shape.length > 0 && closest(value) > 1e-3)
   if (x === null) return null
   const axes = range(x.shape.length).filter(() => flip(site))
   const some = axes.length > 0 ? axes : [axisOf(site, x)]
   return {
-    op: among(site, reductions),
+    op: among(site, reductionOperators),
     inputs: [x, ints(site, ...some)],
     attributes: { keepdims: below(site, 2) },
   }
