@@ -62,7 +62,9 @@ async function averaging(options: SimulateOptions, io: CliIo): Promise<void> {
   if (options.json) {
     writeJson(io, { peers, failures, rounds, draws, seed, churn, averaging: errors, homeLinks })
   } else {
-    io.stdout.write(`${averagingHeading(options)}\n\n${averagingTable(errors)}\n${averagingNote}\n`)
+    io.stdout.write(
+      `${averagingHeading(options)}\n\n${averagingTable(errors)}\n${averagingNote}${driftNote}\n`,
+    )
     io.stdout.write(`${homesHeading(options)}\n\n${homesTable([homeLinks])}\n${homesNote}`)
   }
 }
@@ -75,22 +77,31 @@ async function draw(folder: string, errors: readonly ErrorByRound[]): Promise<vo
 function averagingHeading({ peers, failures, draws, seed }: SimulateOptions): string {
   return (
     `Averaging error of ${count(peers)} peers, ${percent(failures)} of them failing in each round: the variance over all ` +
-    `peers, also those that failed; it starts at 1.\nMean of ${draws} draws (median), seed ${seed}.`
+    `peers, also those that failed; it starts at 1.\nMean of ${draws} draws (median, 90 %), seed ${seed}.`
   )
 }
 
 const averagingNote =
-  'Starling: the real plan code, sketches of one number a part; messages and votes are not simulated.\n' +
+  'Starling: the real plan code, sketches of one number a part; peers that return fetch the state and give nothing until they\n' +
+  'have it. Keeping: the same round, but they give their old values to it, as the peers of all other methods do.\n' +
   'The others: the rules of the Moshpit paper, one number a peer.\n'
+
+const driftNote = 'DRIFT: how far the mean over all peers has moved from that of the first values, squared.\n'
 
 function averagingTable(errors: readonly ErrorByRound[]): string {
   const rounds = errors[0]!.mean.map((_, index) => `ROUND ${index + 1}`)
-  const lines = errors.map(({ method, mean, median, vectorsSent }) => [
+  const lines = errors.map(({ method, mean, median, high, drift, vectorsSent }) => [
     method,
-    ...mean.map((error, round) => `${error.toExponential(1)} (${median[round]!.toExponential(1)})`),
+    ...mean.map((error, round) => `${short(error)} (${short(median[round]!)}, ${short(high[round]!)})`),
+    short(drift),
     vectorsSent.toFixed(2),
   ])
-  return table(['METHOD', ...rounds, 'VECTORS SENT A ROUND'], lines)
+  return table(['METHOD', ...rounds, 'DRIFT', 'VECTORS SENT A ROUND'], lines)
+}
+
+/** An error in few characters; what is below the resolution of a double, at a mean near 0, is nothing. */
+function short(error: number): string {
+  return error < 1e-30 ? '0' : error.toExponential(1)
 }
 
 interface TableRow {
@@ -98,6 +109,7 @@ interface TableRow {
   failures: number
   methods: (RoundsUntil & { method: string })[]
   /** Null where the paper has no such row. */
+  sgpPublished: RoundsUntil | null
   moshpitPublished: RoundsUntil | null
 }
 
@@ -111,8 +123,8 @@ async function moshpitTable({ draws, seed, json }: SimulateOptions, io: CliIo): 
         const rounds = roundsUntil(method, { peers, failures }, { draws, seed })
         cells.push({ method: method.name, ...rounds })
       }
-      const moshpitPublished = publishedFor(peers, failures)?.moshpit ?? null
-      rows.push({ peers, failures, methods: cells, moshpitPublished })
+      const { sgp = null, moshpit = null } = publishedFor(peers, failures) ?? {}
+      rows.push({ peers, failures, methods: cells, sgpPublished: sgp, moshpitPublished: moshpit })
     }
   }
   if (json) writeJson(io, { draws, seed, rows })
@@ -129,11 +141,18 @@ function tableHeading(draws: number, seed: number): string {
 function rowsTable(rows: readonly TableRow[]): string {
   const cell = (rounds: RoundsUntil | null): string =>
     rounds === null ? '' : `${rounds.fine.toFixed(1)} (${rounds.coarse.toFixed(1)})`
-  const header = ['PEERS', 'FAILURES', ...methods.map(({ name }) => name.toUpperCase()), 'MOSHPIT, PUBLISHED']
-  const lines = rows.map(({ peers, failures, methods, moshpitPublished }) => [
+  const header = [
+    'PEERS',
+    'FAILURES',
+    ...methods.map(({ name }) => name.toUpperCase()),
+    'SGP, PUBLISHED',
+    'MOSHPIT, PUBLISHED',
+  ]
+  const lines = rows.map(({ peers, failures, methods, sgpPublished, moshpitPublished }) => [
     String(peers),
     String(failures),
     ...methods.map(cell),
+    cell(sgpPublished),
     cell(moshpitPublished),
   ])
   return table(header, lines)

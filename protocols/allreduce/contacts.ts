@@ -2,7 +2,8 @@
  * With whom a peer is linked: every link costs a tab memory, so there are only those that a round needs.
  *
  *     a small run            everybody with everybody
- *     member of a grid       its row, its column, its fellow councillors; the plan's reducers that it hands sums to; its guests
+ *     member of a grid       its row, its column, its fellow councillors; the plan's reducers that it hands sums to; its guests,
+ *                            as many as `linksMax` leaves room for
  *     the first grid         also the row before, until the round has a plan: that row's votes come from each voter itself,
  *                            and who still counts them would lose the voters with their links
  *     guest with the state   the row that its id draws
@@ -11,9 +12,9 @@
  * Both ends of a link come to it by themselves, since a guest and the members draw the same lots from what gossip tells them.
  */
 
-import { rowPeersMax } from '../core/limits.ts'
+import { linksMax, rowPeersMax } from '../core/limits.ts'
 import { seedFrom } from '../core/random.ts'
-import { compareText, leaderOrder } from './electorate.ts'
+import { compareText, leaderOrder, lotOf } from './electorate.ts'
 import { Grid } from './grid.ts'
 import type { Neighbours } from './neighbours.ts'
 import { finisherOf, type Plan, partCountOf, reducersOf, rowOfPeer } from './plan.ts'
@@ -104,7 +105,8 @@ export function contactsOf(surroundings: Surroundings): string[] {
   } else {
     for (const peer of grid.rowCount === 1 ? grid.electorate : grid.matesOf(self)) wanted.add(peer)
     for (const peer of partnersIn(surroundings)) wanted.add(peer)
-    for (const peer of guestsOf(root!, grid, self, known)) wanted.add(peer)
+    const room = Math.max(0, Math.min(guestsMax, linksMax - wanted.size))
+    for (const peer of guestsOf(root!, grid, self, known).slice(0, room)) wanted.add(peer)
   }
   wanted.delete(self)
   return [...wanted].sort(compareText)
@@ -127,12 +129,28 @@ function hostsOf(guest: string, members: readonly string[]): string[] {
   return leaderOrder(guest, members).slice(0, hostsPerGuest)
 }
 
+/**
+ * The same lot, drawn from the member's side. It mostly ends at the eighth that comes before it; sorting would cost every member
+ * N log N for each guest.
+ */
+function isHostOf(guest: string, member: string, members: readonly string[]): boolean {
+  const own = lotOf(guest, member)
+  let before = 0
+  for (const other of members) {
+    const lot = lotOf(guest, other)
+    if ((lot < own || (lot === own && compareText(other, member) < 0)) && ++before === hostsPerGuest)
+      return false
+  }
+  return true
+}
+
+/** In the order in which they are let in. */
 function guestsOf(root: string, grid: Grid, self: string, known: readonly string[]): string[] {
   const guests = known.filter((peer) => !grid.isMember(peer))
   const own = guests.filter((guest) => {
-    return drawnRow(grid, guest) === grid.rowOf(self) || hostsOf(guest, grid.electorate).includes(self)
+    return drawnRow(grid, guest) === grid.rowOf(self) || isHostOf(guest, self, grid.electorate)
   })
-  return leaderOrder(root, own).slice(0, guestsMax)
+  return leaderOrder(root, own)
 }
 
 /** Peers in other columns that stand in for one of this column, or this one for theirs. */

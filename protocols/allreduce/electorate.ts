@@ -25,9 +25,14 @@ export function ballotKey({ attempt, leader }: Ballot): string {
   return `${attempt} ${leader}`
 }
 
+/** The number by which `peer` is drawn from others where `root` is the drum. */
+export function lotOf(root: string, peer: string): number {
+  return seedFrom(root, peer) >>> 0
+}
+
 /** `peers` in the order in which they lead the attempts of the round that starts from `root`: by hash, ties by id. */
 export function leaderOrder(root: string, peers: readonly string[]): string[] {
-  const rank = new Map(peers.map((peer) => [peer, seedFrom(root, peer) >>> 0]))
+  const rank = new Map(peers.map((peer) => [peer, lotOf(root, peer)]))
   return [...peers].sort((a, b) => rank.get(a)! - rank.get(b)! || compareText(a, b))
 }
 

@@ -9,11 +9,13 @@
  *     row 1        e f g h      parts are summed in the row, the rows' sums in the column
  *     row 2        i j k        rows differ by one seat at most; the column past the shortest row is not used
  *
- * The *council* decides the round (Paxos): everyone where there is one row, else a few from
- * each row on average, drawn by a hash of root and peer, and never more than `councilPeers`. Who sits where in the next round is `seating.ts`; who is alive is the machine's business.
+ * The *council* decides the round (Paxos): everyone where there is one row, else at most `councilPeers`, who sit in as few
+ * columns as hold them: councillors talk to each other, and those of a column are linked anyway. Columns and peers are
+ * drawn by a hash of the root. Who sits where in the next round is `seating.ts`; who is alive is the machine's business.
  */
 
 import { councilPeers, rowPeersMax } from '../core/limits.ts'
+import { seedFrom } from '../core/random.ts'
 import { leaderOrder } from './electorate.ts'
 
 /** Rows of a grid with `seats` members. */
@@ -71,11 +73,7 @@ export class Grid {
     this.electorate = electorate
     this.rowCount = rowCountOf(electorate.length)
     this.#seats = new Map(electorate.map((peer, seat) => [peer, seat]))
-    // A leader needs a mate in every row, so the council sits in the full columns.
-    const eligible =
-      this.rowCount === 1 ? electorate : electorate.filter((peer) => this.columnOf(peer) !== undefined)
-    const drawn = leaderOrder(root, eligible)
-    this.council = this.rowCount === 1 ? drawn : drawn.slice(0, Math.min(councilPeers, 2 * this.rowCount + 1))
+    this.council = leaderOrder(root, this.rowCount === 1 ? electorate : this.#drawCouncil(root))
   }
 
   seatOf(peer: string): number | undefined {
@@ -103,6 +101,20 @@ export class Grid {
     return columnCountOf(this.electorate.length)
   }
 
+  /** Column by column, until there are enough. The full columns alone: a leader needs a mate in every row. */
+  #drawCouncil(root: string): string[] {
+    const size = Math.min(councilPeers, 2 * this.rowCount + 1)
+    const columns = Array.from({ length: this.columnCount }, (_, column) => column)
+    const lots = columns.map((column) => seedFrom(root, 'column', column) >>> 0)
+    const council: string[] = []
+    for (const column of columns.sort((a, b) => lots[a]! - lots[b]! || a - b)) {
+      const mates = Array.from({ length: this.rowCount }, (_, row) => this.at(row, column))
+      council.push(...leaderOrder(root, mates).slice(0, size - council.length))
+      if (council.length === size) break
+    }
+    return council
+  }
+
   /** Members of `row`, in the order of their seats. */
   row(row: number): readonly string[] {
     const seats = this.electorate.length
@@ -123,7 +135,10 @@ export class Grid {
     return column !== undefined && column === this.columnOf(b)
   }
 
-  /** The members that `peer` is to be linked with for the length of the round: its row, its column, its fellow councillors. */
+  /**
+   * The members that `peer` is to be linked with for the length of the round: its row, its column, its fellow councillors, who
+   * sit elsewhere only where one column is too short for all of them.
+   */
   matesOf(peer: string): string[] {
     const row = this.rowOf(peer)
     const column = this.columnOf(peer)

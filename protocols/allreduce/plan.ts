@@ -14,6 +14,7 @@ import { compareText } from './electorate.ts'
 import { rowCountOf, rowOfSeat } from './grid.ts'
 import type { Pace } from './pace.ts'
 import { hasBit } from './parts.ts'
+import { directoryOf } from './plan-directory.ts'
 import type { Place } from './seating.ts'
 
 /** A peer with its seat in the grid: members have theirs of the electorate, guests the numbers after. */
@@ -79,20 +80,20 @@ export function rowIn(plan: Plan, { seat }: Seated): number {
   return rowOfSeat(seat, plan.seats)
 }
 
-/** The share that `part` belongs to. */
-function shareOf(plan: Plan, part: number): Share | undefined {
-  return plan.shares.find(({ firstPart, partCount }) => part >= firstPart && part < firstPart + partCount)
-}
-
 /** The reducer of `part` in each row; none for a part that there is not. */
 export function reducersOf(plan: Plan, part: number): readonly string[] {
-  return shareOf(plan, part)?.reducers ?? []
+  return directoryOf(plan).reducers[part] ?? []
 }
 
-/** The reducer that adds the rows' sums of `part`. The rows take turns, so that every reducer finishes some parts. */
+/** The reducers that may add the rows' sums of `part`: those that sit in its column, unless none does. */
+export function finishersOf(plan: Plan, part: number): readonly string[] {
+  return directoryOf(plan).finishers[part] ?? []
+}
+
+/** The one that does. The rows take turns, so that every reducer finishes some parts. */
 export function finisherOf(plan: Plan, part: number): string | undefined {
-  const reducers = reducersOf(plan, part).filter((peer) => peer !== '')
-  return reducers[part % reducers.length]
+  const finishers = finishersOf(plan, part)
+  return finishers[part % finishers.length]
 }
 
 /** Parts of the plan's vector. */
@@ -157,17 +158,11 @@ export function weightOf(plan: Plan, bitmap: Uint8Array): number {
 }
 
 /** Everyone of `row` that gets the results of `plan`. */
-export function audienceOf(plan: Plan, row: number): string[] {
-  return [...plan.contributors, ...plan.receivers, ...plan.followers]
-    .filter((seated) => rowIn(plan, seated) === row)
-    .map(({ peer }) => peer)
+export function audienceOf(plan: Plan, row: number): readonly string[] {
+  return directoryOf(plan).audiences[row] ?? []
 }
 
 /** The row of the plan that `peer` is in; undefined for a stranger. */
 export function rowOfPeer(plan: Plan, peer: string): number | undefined {
-  for (const list of [plan.contributors, plan.receivers, plan.followers]) {
-    const seated = list.find((entry) => entry.peer === peer)
-    if (seated !== undefined) return rowIn(plan, seated)
-  }
-  return undefined
+  return directoryOf(plan).rows.get(peer)
 }

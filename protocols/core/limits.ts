@@ -18,12 +18,18 @@ export const frameBytesMax = blockBytesMax + (1 << 16)
 /** Peers of one row when it is the only one. Beyond this a full mesh grows past what a browser tab can hold: rows and columns. */
 export const rowPeersMax = 32
 
-/** Peers of one run: the square of 100, whose grid gives each peer the 198 data links that a strong tab still holds. */
+/** Peers of one run: the square of 100, whose grid gives each peer 198 links. */
 export const runPeersMax = 10_000
 
 /**
- * Peers that decide a round when there are several rows. Odd, so that no half is a tie; of 31 drawn by hash, half are lost in one
- * round in a thousand years when one peer in 200 dies each minute; and 30 links for decisions stay few beside a grid's.
+ * Links that a member of a grid wants: its row and column in the largest run, and two. Chromium stops at 500 peer connections and counts
+ * those that it has not yet collected, so a tab can change nearly all of its links at once. Guests wait when there are no more.
+ */
+export const linksMax = 200
+
+/**
+ * Peers that decide a round when there are several rows. Odd, so that no half is a tie; and of 31 drawn by hash, half are lost in one
+ * round in a thousand years when one peer in 200 dies each minute.
  */
 export const councilPeers = 31
 

@@ -3,13 +3,14 @@
  *
  *     All-Reduce      all or nothing: one failed peer spoils the iteration
  *     Gossip          a ring: each peer takes the mean of itself and both neighbours
- *     SGP             each peer sends to two others, 2^k and 2^(k+1) places on, k one more in each iteration
+ *     SGP             each peer sends to two others, 2^k and 2^(k+1) places on, k one more in each iteration; at the end
+ *                     of the ring one row further, because the notebook rolls a flattened matrix (`rolledSources`)
  *     Random groups   peers that are here are dealt into groups of 32, each takes its mean
  *     Moshpit         a grid of 32 x 32 cells: means along its rows and its columns in turn
  */
 
 import type { Random } from '../../protocols/core/random.ts'
-import { type Averaging, type Method, type Setting, varianceOf } from './method.ts'
+import { type Averaging, type Method, meanOf, type Setting, varianceOf } from './method.ts'
 
 /** Peers of a group, and cells along a side of the grid, in the published table. */
 const groupPeers = 32
@@ -23,6 +24,7 @@ function method(name: string, prepare: (peers: number, random: Random) => Mix): 
     name,
     start({ peers, failures }: Setting, random: Random): Averaging {
       const values = Float64Array.from({ length: peers }, () => random.normal())
+      const startMean = meanOf(values)
       const mix = prepare(peers, random)
       let sent = 0
       return {
@@ -31,6 +33,7 @@ function method(name: string, prepare: (peers: number, random: Random) => Mix): 
           sent += mix(values, here)
         },
         variance: () => varianceOf(values),
+        drift: () => (meanOf(values) - startMean) ** 2,
         vectorsSent: () => sent / peers,
       }
     },
@@ -42,21 +45,18 @@ const allReduce = method('All-Reduce', (peers) => (values, here) => {
   return here.every((isHere) => isHere === 1) ? average(values, everyone) : 2 * (peers - 1)
 })
 
-const gossip = method('Gossip', (peers) => (values, here) => {
-  return pull(values, here, [1, peers - 1])
+const gossip = method('Gossip', (peers) => {
+  const sources = Array.from({ length: peers }, (_, peer) => [(peer + 1) % peers, (peer + peers - 1) % peers])
+  return (values, here) => pull(values, here, sources)
 })
 
 const sgp = method('SGP', (peers) => {
-  const hops = Array.from({ length: Math.floor(Math.log2(peers - 1)) + 1 }, (_, k) => 2 ** k)
-  let turn = 0
+  const turns = Math.max(1, Math.floor(Math.log2(peers - 1)))
+  const sources = Array.from({ length: turns }, (_, k) => rolledSources(peers, [2 ** k, 2 ** (k + 1)]))
+  let iteration = 0
   return (values, here) => {
-    const pair = [hops[turn % hops.length]!, hops[(turn + 1) % hops.length]!]
-    turn++
-    return pull(
-      values,
-      here,
-      pair.map((hop) => peers - hop),
-    )
+    iteration++ // the first is number 1, and begins with the second pair of distances
+    return pull(values, here, sources[iteration % turns]!)
   }
 })
 
@@ -97,14 +97,29 @@ function average(values: Float64Array, group: readonly number[]): number {
   return 2 * (group.length - 1)
 }
 
-/** Each peer that is here takes the mean of itself and those `distances` places on that are here too. */
-function pull(values: Float64Array, here: Uint8Array, distances: readonly number[]): number {
+/**
+ * By peer: those it hears when the identity matrix, flattened row by row, is rolled by each of `distances`, as the published code
+ * does. In a ring peer i would hear i + distance; here those past the end are heard by the peer after it, so one
+ * peer hears nobody at that distance and peer 0 two. It takes the method a third more iterations than the ring would.
+ */
+function rolledSources(peers: number, distances: readonly number[]): number[][] {
+  const sources: number[][] = Array.from({ length: peers }, () => [])
+  for (const distance of distances) {
+    for (let peer = 0; peer < peers; peer++) {
+      const place = (peer * (peers + 1) + distance) % (peers * peers)
+      sources[Math.floor(place / peers)]!.push(place % peers)
+    }
+  }
+  return sources
+}
+
+/** Each peer that is here takes the mean of itself and those of its `sources` that are here too. */
+function pull(values: Float64Array, here: Uint8Array, sources: readonly (readonly number[])[]): number {
   const before = values.slice()
   let sent = 0
   for (let peer = 0; peer < values.length; peer++) {
     if (here[peer] === 0) continue
-    const sources = distances.map((distance) => (peer + distance) % values.length)
-    const heard = sources.filter((source) => here[source] === 1)
+    const heard = sources[peer]!.filter((source) => here[source] === 1)
     sent += heard.length
     values[peer] = heard.reduce((sum, source) => sum + before[source]!, before[peer]!) / (1 + heard.length)
   }

@@ -17,6 +17,7 @@ const styles: readonly { colour: string; dash: string }[] = [
   { colour: '#8a5cd6', dash: '8 2 2 2' },
   { colour: '#2f8f4e', dash: '4 2' },
   { colour: '#d0433f', dash: '10 3' },
+  { colour: '#1a9a9a', dash: '3 2' },
   { colour: '#2a7de1', dash: '' },
 ]
 

@@ -7,10 +7,10 @@ import { quantile } from '../../protocols/core/quantile.ts'
 import { type Random, seededRandom, seedFrom } from '../../protocols/core/random.ts'
 import { baselines } from './baselines.ts'
 import type { Method, Setting } from './method.ts'
-import { twoLevel } from './two-level.ts'
+import { twoLevel, twoLevelKeeping } from './two-level.ts'
 
-/** The published methods in their order, then ours. */
-export const methods: readonly Method[] = [...baselines, twoLevel]
+/** The published methods in their order, then ours by the letter of their setting, then ours. */
+export const methods: readonly Method[] = [...baselines, twoLevelKeeping, twoLevel]
 
 export interface Repetition {
   seed: number
@@ -24,6 +24,10 @@ export interface ErrorByRound {
   mean: number[]
   /** By round: the draw in the middle. */
   median: number[]
+  /** By round: nine draws in ten are at most so far off. */
+  high: number[]
+  /** How far the peers' mean has moved in all rounds, squared: the mean over the draws. */
+  drift: number
   /** Vectors that a peer sends in a round: the mean. */
   vectorsSent: number
 }
@@ -36,6 +40,7 @@ export function errorByRound(
 ): ErrorByRound {
   const errors: number[][] = Array.from({ length: rounds }, () => [])
   let vectors = 0
+  let drift = 0
   for (const random of chances(method, setting, repetition)) {
     const swarm = method.start(setting, random)
     for (const ofRound of errors) {
@@ -43,11 +48,14 @@ export function errorByRound(
       ofRound.push(swarm.variance())
     }
     vectors += swarm.vectorsSent()
+    drift += swarm.drift()
   }
   return {
     method: method.name,
     mean: errors.map(mean),
     median: errors.map((ofRound) => quantile(ofRound, 0.5)),
+    high: errors.map((ofRound) => quantile(ofRound, 0.9)),
+    drift: drift / repetition.draws,
     vectorsSent: vectors / repetition.draws / rounds,
   }
 }

@@ -6,7 +6,7 @@
 
 import { compareText } from '../../protocols/allreduce/electorate.ts'
 import { Grid } from '../../protocols/allreduce/grid.ts'
-import type { Contributor, Plan, Reach } from '../../protocols/allreduce/plan.ts'
+import type { Contributor, Plan, Reach, Receiver } from '../../protocols/allreduce/plan.ts'
 import { shareOut } from '../../protocols/allreduce/share-out.ts'
 
 /** Every seat as a sum's weight: simulated peers train at one speed. */
@@ -22,6 +22,8 @@ export interface PlanInput {
   reach?: readonly Reach[]
   /** By seat: whether the peer gives an update. */
   isHere: (seat: number) => boolean
+  /** By seat: whether the peer only gets the result, and sums nothing. Default: nobody. */
+  isGuest?: (seat: number) => boolean
   /** Parts of the vector, >= 1. */
   partCount: number
 }
@@ -32,13 +34,17 @@ export function peerNames(count: number): string[] {
 }
 
 /** The plan of a round to which everyone gives an update who is here; at least one is. */
-export function planRound({ round, root, electorate, reach, isHere, partCount }: PlanInput): Plan {
+export function planRound(input: PlanInput): Plan {
+  const { round, root, electorate, reach, isHere, isGuest = () => false, partCount } = input
   const contributors = electorate.flatMap((peer, seat): Contributor[] => {
     if (!isHere(seat)) return []
     const { bandwidth, place } = reach?.[seat] ?? {}
     return [{ peer, seat, weight, commit: '', bandwidth, place }]
   })
-  const lists = { contributors, receivers: [], followers: [] }
+  const receivers = electorate.flatMap((peer, seat): Receiver[] => {
+    return isGuest(seat) ? [{ peer, seat, incarnation: 0, bandwidth: 0, place: undefined }] : []
+  })
+  const lists = { contributors, receivers, followers: [] }
   const council = [...new Grid(root, electorate).council].sort(compareText)
   const shares = shareOut(partCount, electorate.length, lists)
   return { round, root, seats: electorate.length, council, ...lists, shares }

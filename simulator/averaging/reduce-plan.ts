@@ -87,7 +87,7 @@ class Tables {
   readonly #seats: ReadonlyMap<string, number>
   /** Part → row → seat of its reducer; -1 for none. */
   readonly #reducers: Int32Array
-  /** Row → live peers that get its means. */
+  /** Row → live peers that get its means, contributors and receivers. */
   readonly #audiences: Float64Array
 
   constructor(plan: Plan, moments: Moments) {
@@ -106,8 +106,8 @@ class Tables {
         for (const [row, peer] of reducers.entries())
           this.#reducers[part * this.#rows + row] = this.#seats.get(peer) ?? -1
     this.#audiences = new Float64Array(this.#rows)
-    for (const contributor of plan.contributors)
-      if (this.#lives(contributor.seat, 1)) this.#audiences[rowIn(plan, contributor)]!++
+    for (const seated of [...plan.contributors, ...plan.receivers])
+      if (this.#lives(seated.seat, 1)) this.#audiences[rowIn(plan, seated)]!++
   }
 
   /** One contributor's part, on its way to its row's reducer. */

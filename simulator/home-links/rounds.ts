@@ -1,8 +1,10 @@
 /**
  * What one round costs on home links: drawn homes, seated, planned and shared out by the protocol's own functions, timed by
- * `round-time.ts`, and thinned by the peers that leave while it lasts.
+ * `round-time.ts`, and thinned by the peers that leave: while they train, and then the plan goes without them and others stand
+ * in for them, or while the round lasts, and then it loses what they had not sent.
  */
 
+import { contactsOf } from '../../protocols/allreduce/contacts.ts'
 import { Grid } from '../../protocols/allreduce/grid.ts'
 import { partCount, partitionOf } from '../../protocols/allreduce/parts.ts'
 import type { Plan, Reach } from '../../protocols/allreduce/plan.ts'
@@ -29,7 +31,7 @@ export interface HomeSetting {
 
 export interface HomeRounds {
   peers: number
-  /** Bytes that a peer uploads in a round: the mean. A round that nobody outlives counts as none. */
+  /** Bytes that a contributor uploads in a round: the mean. */
   bytesSent: number
   /** From the plan to the last mean, over all peers and draws; milliseconds. */
   roundMs: { p50: number; p95: number }
@@ -37,7 +39,7 @@ export interface HomeRounds {
   leastMs: number
   /** Share of the contributors' weight that is in the means. */
   committedWeight: number
-  /** Data and control links of one peer. */
+  /** Links of one peer with others that are here, for data, votes and all else; over all peers and draws. */
   links: { mean: number; max: number }
   /** Share of the time that peers train when a round trains for five minutes and nothing overlaps. */
   utilisation: number
@@ -51,25 +53,30 @@ export function homeRounds({ peers, churn, seed, draws }: HomeSetting): HomeRoun
   const parts = partCount(partition)
   const times: number[] = []
   const sums = { bytes: 0, weight: 0, leastMs: 0 }
-  let links = { mean: 0, max: 0 }
+  const links = { mean: 0, max: 0 }
   for (let draw = 0; draw < draws; draw++) {
     const random = seededRandom(seedFrom(seed, 'homes', peers, draw))
     const homes = Array.from({ length: peers }, () => drawHome(random))
-    const { plan, seated } = seat(homes, parts, `world ${draw}`)
+    const staysMs = Float64Array.from({ length: peers }, () => drawStayMs(churn, random))
+    staysMs[random.integer(peers)] = Number.POSITIVE_INFINITY // a round that nobody outlives is none
+    const { plan, seated, electorate } = seat(homes, parts, `world ${draw}`, (seat) => {
+      return staysMs[seat]! >= workload.trainingMs
+    })
     const doneMs = roundTimesMs(plan, seated, bytes)
     const roundMs = doneMs.reduce((latest, ms) => Math.max(latest, ms), 0)
-    const moments = Float64Array.from({ length: peers }, () => {
-      const stayMs = drawStayMs(churn, random)
-      return stayMs >= roundMs ? Number.POSITIVE_INFINITY : stayMs / roundMs
+    const moments = staysMs.map((stayMs) => {
+      const leftMs = stayMs - workload.trainingMs
+      return leftMs >= roundMs ? Number.POSITIVE_INFINITY : Math.max(0, leftMs / roundMs)
     })
-    for (const ms of doneMs) times.push(ms)
-    if (moments.includes(Number.POSITIVE_INFINITY)) {
-      const outcome = reducePlan(plan, new Float64Array(peers * parts), moments)
-      sums.bytes += sentBytes(outcome, bytes) / peers
-      sums.weight += outcome.weight.reduce((sum, weight) => sum + weight, 0) / parts / peers
-    }
-    sums.leastMs += (parts * coded) / Math.min(...seated.map(({ up }) => up))
-    links = linksOf(plan, seated)
+    for (const { seat } of plan.contributors) times.push(doneMs[seat]!)
+    const contributors = plan.contributors.length
+    const outcome = reducePlan(plan, new Float64Array(peers * parts), moments)
+    sums.bytes += sentBytes(outcome, bytes) / contributors
+    sums.weight += outcome.weight.reduce((sum, weight) => sum + weight, 0) / parts / contributors
+    sums.leastMs += leastMs(plan, seated, parts * coded)
+    const counts = linkCounts(plan, electorate)
+    links.mean += counts.reduce((sum, count) => sum + count, 0) / counts.length / draws
+    links.max = counts.reduce((most, count) => Math.max(most, count), links.max)
   }
   const p50 = quantile(times, 0.5)
   return {
@@ -83,17 +90,42 @@ export function homeRounds({ peers, churn, seed, draws }: HomeSetting): HomeRoun
   }
 }
 
-/** The grid that the protocol makes of `homes`, and the plan of its next round; `seated`: the homes by seat. */
-function seat(homes: readonly Home[], parts: number, root: string): { plan: Plan; seated: Home[] } {
+/** Who sits where, and the plan of a round. */
+interface Seating {
+  plan: Plan
+  electorate: readonly string[]
+  /** The homes by seat. */
+  seated: readonly Home[]
+}
+
+/** The grid that the protocol makes of `homes`, and the plan of its next round, made of those that are still here then. */
+function seat(
+  homes: readonly Home[],
+  parts: number,
+  root: string,
+  isStillHere: (seat: number) => boolean,
+): Seating {
   const reachOf = ({ up, down, place }: Home): Reach => ({ bandwidth: Math.min(up, down), place })
   const names = peerNames(homes.length)
-  const isHere = (): boolean => true
-  const flat = { round: 0, root, isHere, partCount: parts }
-  const founding = { ...planRound({ ...flat, electorate: names, reach: homes.map(reachOf) }), seats: 0 }
-  const electorate = nextElectorate(founding, [])
+  const flat = { root, partCount: parts }
+  const everyone = planRound({
+    ...flat,
+    round: 0,
+    electorate: names,
+    reach: homes.map(reachOf),
+    isHere: () => true,
+  })
+  const electorate = nextElectorate({ ...everyone, seats: 0 }, [])
   const homeOf = new Map(names.map((name, index) => [name, homes[index]!]))
   const seated = electorate.map((name) => homeOf.get(name)!)
-  return { plan: planRound({ ...flat, round: 1, electorate, reach: seated.map(reachOf) }), seated }
+  const reach = seated.map(reachOf)
+  const plan = planRound({ ...flat, round: 1, electorate, reach, isHere: isStillHere })
+  return { plan, electorate, seated }
+}
+
+/** What the slowest contributor takes to send `bytes`. */
+function leastMs({ contributors }: Plan, seated: readonly Home[], bytes: number): number {
+  return contributors.reduce((most, { seat }) => Math.max(most, bytes / seated[seat]!.up), 0)
 }
 
 function sentBytes(
@@ -106,10 +138,13 @@ function sentBytes(
   }, 0)
 }
 
-/** Links that the grid asks of each peer: its row, its column, and for councillors their fellows. */
-function linksOf(plan: Plan, seated: readonly Home[]): { mean: number; max: number } {
-  const electorate = plan.contributors.map(({ peer }) => peer)
+/** How many of the contributors each of them is to be linked with, as its machine would say when it has the plan. */
+function linkCounts(plan: Plan, electorate: readonly string[]): number[] {
   const grid = new Grid(plan.root, electorate)
-  const counts = electorate.map((peer) => grid.matesOf(peer).length)
-  return { mean: counts.reduce((sum, count) => sum + count, 0) / seated.length, max: Math.max(...counts) }
+  const here = new Set(plan.contributors.map(({ peer }) => peer))
+  return [...here].map((self) => {
+    const known = grid.rowCount === 1 ? [...here].filter((peer) => peer !== self) : [] // members are known from the state
+    const contacts = contactsOf({ self, root: plan.root, grid, plan, known, rowBefore: [] })
+    return contacts.filter((peer) => here.has(peer)).length
+  })
 }

@@ -57,12 +57,19 @@ test('all updates are in every part, over links with the own row, column and cou
   }
 })
 
-test('a row reducer that dies takes its row out of its parts, and the weight says so', () => {
+test.each([
+  ["the leader's row, which has the means to pull", true],
+  ['another row', false],
+])('a reducer of %s takes its row out of its parts when it dies, and the weight says so', (_, isLeaders) => {
   const swarm = grid(2)
   nextRound(swarm)
   let struck: { victim: string; part: number } | undefined
   swarm.onMessage((from, _to, message: Message) => {
-    if (message.kind === 'Sum' && struck === undefined && swarm.crash(from))
+    if (message.kind !== 'Sum' || struck !== undefined) return 'pass'
+    const { base } = swarm.peers.get(from)!
+    const layout = new Grid(base!.root, base!.electorate)
+    const [leader] = layout.council
+    if (layout.areRowMates(from, leader!) === isLeaders && from !== leader && swarm.crash(from))
       struck = { victim: from, part: message.part }
     return 'pass'
   })

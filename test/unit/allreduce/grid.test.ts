@@ -36,13 +36,27 @@ test.each([33, 36, 80, 1_000, 10_000])('%i peers have rows whose lengths differ 
   }
 })
 
-test('at ten thousand peers nobody needs more than 200 links for data, nor 31 more to decide', () => {
-  const peers = named(10_000)
-  const grid = new Grid('root', peers)
-  const ordinary = peers.find((peer) => !grid.council.includes(peer))!
-  expect(grid.matesOf(ordinary)).toHaveLength(198)
-  const most = Math.max(...grid.council.map((peer) => grid.matesOf(peer).length))
-  expect(most).toBeLessThanOrEqual(198 + 30)
+test('councillors sit in as few columns as hold them, and every column has its turn', () => {
+  const columnsOf = (count: number, root: string) => {
+    const grid = new Grid(root, named(count))
+    return new Set(grid.council.map((peer) => grid.columnOf(peer)))
+  }
+  expect(columnsOf(64, 'root').size).toBe(3) // 17 councillors, columns of 8
+  const drawn = Array.from({ length: 400 }, (_, round) => [...columnsOf(1_024, `root ${round}`)])
+  expect(drawn.every((columns) => columns.length === 1)).toBe(true)
+  expect(new Set(drawn.flat()).size).toBe(32)
+})
+
+test('among ten thousand peers everyone, councillors too, has 198 links, and two more for guests', () => {
+  const members = named(10_000)
+  const grid = new Grid('root', members)
+  const guests = Array.from({ length: 1_000 }, (_, i) => `guest-${i}`)
+  const known = [...members, ...guests]
+  for (const self of [members[0]!, ...grid.council]) {
+    expect(grid.matesOf(self)).toHaveLength(198)
+    const around = { self, root: 'root', grid, plan: undefined, known, rowBefore: [] }
+    expect(contactsOf(around)).toHaveLength(200)
+  }
 })
 
 test('whom a peer wants to be linked with wants it too; members keep a place for guests besides', () => {

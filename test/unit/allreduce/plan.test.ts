@@ -3,6 +3,7 @@ import { Grid, seatAt } from '../../../protocols/allreduce/grid.ts'
 import {
   type Contributor,
   finisherOf,
+  finishersOf,
   type Plan,
   partCountOf,
   planFault,
@@ -98,6 +99,25 @@ test('for a peer of a column that is gone or cannot be dialled, another of its r
   expect(reducers).not.toContain(peers[unreachable])
   // Row 0 has a seventh peer that sits in no column.
   expect(plan.shares[1]!.reducers[0]).toBe(peers[6])
+})
+
+test('one that stands in finishes nothing, while its column has others', () => {
+  const peers = Array.from({ length: 36 }, (_, i) => `p${String(i).padStart(2, '0')}`)
+  const whole = planOf(peers, 12)
+  const without = (gone: (seat: number) => boolean): Plan => {
+    const contributors = whole.contributors.filter(({ seat }) => !gone(seat))
+    return { ...whole, contributors, shares: shareOut(12, 36, { contributors, receivers: [] }) }
+  }
+  const plan = without((seat) => seat === seatAt(2, 3, 36))
+  const [standIn] = reducersOf(plan, 6).filter((peer) => peers.indexOf(peer) % 6 !== 3)
+  expect(standIn).toBeDefined()
+  for (let part = 0; part < 12; part++) {
+    const column = Math.floor(part / 2)
+    expect(peers.indexOf(finisherOf(plan, part)!) % 6).toBe(column)
+    expect(finishersOf(plan, part)).toHaveLength(column === 3 ? 5 : 6)
+  }
+  const columnGone = without((seat) => seat % 6 === 3)
+  expect(peers).toContain(finisherOf(columnGone, 6))
 })
 
 const good = planOf(['a', 'b'], 4)

@@ -3,7 +3,9 @@
 import { expect, test } from 'vitest'
 import { errorPlot } from '../../../simulator/averaging/error-plot.ts'
 
-const series = (method: string, median: number[]) => ({ method, mean: median, median, vectorsSent: 2 })
+const series = (method: string, median: number[]) => {
+  return { method, mean: median, median, high: median, drift: 0, vectorsSent: 2 }
+}
 
 test('a line starts at 1 and falls by the exponent of its error', () => {
   const svg = errorPlot([series('A', [1e-2, 1e-4])])

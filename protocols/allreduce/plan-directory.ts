@@ -1,0 +1,96 @@
+/**
+ * Who is where in a plan, looked up once: a peer asks it at every message, and a plan of ten thousand peers is too long to
+ * search each time. A plan does not change, so its directory is kept for as long as the plan.
+ *
+ *     peer ──▶ row, place among the contributors        row ──▶ its contributors, its audience
+ *     part ──▶ its reducers, and those of them that may finish it
+ */
+
+import { columnOfSeat, rowCountOf, rowOfSeat } from './grid.ts'
+import type { Contributor, Plan, Share } from './plan.ts'
+
+/** A contributor, and its bit in the results' bitmaps. */
+export interface IndexedContributor extends Contributor {
+  index: number
+}
+
+export interface PlanDirectory {
+  /** Everyone in the plan, with the row. */
+  rows: ReadonlyMap<string, number>
+  contributors: ReadonlyMap<string, IndexedContributor>
+  /** Row → its contributors, in the plan's order. */
+  contributorsOf: readonly (readonly IndexedContributor[])[]
+  /** Row → everyone that gets the results there: contributors, receivers, followers, each by seat. */
+  audiences: readonly (readonly string[])[]
+  /** Part → its reducer in each row. */
+  reducers: readonly (readonly string[])[]
+  /** Part → the reducers that may make its mean, in the order of their rows. */
+  finishers: readonly (readonly string[])[]
+}
+
+const directories = new WeakMap<Plan, PlanDirectory>()
+
+/** The directory of `plan`, which is not changed from here on. */
+export function directoryOf(plan: Plan): PlanDirectory {
+  const known = directories.get(plan)
+  if (known !== undefined) return known
+  const directory = compile(plan)
+  directories.set(plan, directory)
+  return directory
+}
+
+function compile(plan: Plan): PlanDirectory {
+  const rowCount = rowCountOf(plan.seats)
+  const contributors = new Map<string, IndexedContributor>()
+  const contributorsOf: IndexedContributor[][] = Array.from({ length: rowCount }, () => [])
+  plan.contributors.forEach((contributor, index) => {
+    const indexed = { ...contributor, index }
+    contributors.set(contributor.peer, indexed)
+    contributorsOf[rowOfSeat(contributor.seat, plan.seats)]!.push(indexed)
+  })
+  const rows = new Map<string, number>()
+  const audiences: string[][] = Array.from({ length: rowCount }, () => [])
+  const seats = new Map<string, number>()
+  for (const { peer, seat } of [...plan.contributors, ...plan.receivers, ...plan.followers]) {
+    const row = rowOfSeat(seat, plan.seats)
+    rows.set(peer, row)
+    seats.set(peer, seat)
+    audiences[row]!.push(peer)
+  }
+  const columnOf = (peer: string): number | undefined => columnOfSeat(seats.get(peer)!, plan.seats)
+  const perPart = (list: (share: Share) => readonly string[]): (readonly string[])[] =>
+    plan.shares.flatMap((share) => Array<readonly string[]>(share.partCount).fill(list(share)))
+  return {
+    rows,
+    contributors,
+    contributorsOf,
+    audiences,
+    reducers: perPart(({ reducers }) => reducers),
+    finishers: perPart(({ reducers }) =>
+      finishersAmong(
+        reducers.filter((peer) => peer !== ''),
+        columnOf,
+      ),
+    ),
+  }
+}
+
+/**
+ * Of `reducers` those that sit in the column which most of them sit in. One that stands in for a peer of another column has
+ * its links in its own: it hands its sum to one finisher, where finishing would ask of it a link to every row.
+ */
+function finishersAmong(
+  reducers: readonly string[],
+  columnOf: (peer: string) => number | undefined,
+): readonly string[] {
+  const byColumn = new Map<number | undefined, string[]>()
+  for (const peer of reducers) {
+    const column = columnOf(peer)
+    const mates = byColumn.get(column)
+    if (mates === undefined) byColumn.set(column, [peer])
+    else mates.push(peer)
+  }
+  let most: readonly string[] = reducers.slice(0, 1)
+  for (const [column, mates] of byColumn) if (column !== undefined && mates.length > most.length) most = mates
+  return most
+}
