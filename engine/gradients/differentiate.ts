@@ -16,11 +16,8 @@ import { ruleOf } from './rules.ts'
 
 /**
  * Gradients of `wanted`, in their order, when `seed` is the gradient of `output`. `nodes` are the forward nodes, in execution
-<<<<<<< HEAD
- * order. The output depends on every wanted value. `recomputed`: forward values to make again instead of reading them.
-=======
- * order. A value on which the output does not depend, because all between them is without elements, has zeros.
->>>>>>> ec47563 (Axes of no elements pass every rule on every backend; gradient cases are written by a script; the lists of operators stand once)
+ * order. A value on which the output does not depend, because all between them is without elements, has zeros. `recomputed`:
+ * forward values to make again instead of reading them.
  */
 export function differentiate(
   f: Formulas,
