@@ -4,8 +4,9 @@
  */
 
 import { parseArgs } from 'node:util'
-import { type CodecName, codecFor } from '../protocols/wire/codecs/index.ts'
+import { type CodecName, codecFor, codecNames } from '../protocols/wire/codecs/index.ts'
 import { benchBuild } from './build.ts'
+import { benchCodecs } from './codecs.ts'
 import type { RecipeOverrides } from './converge/recipe.ts'
 import { benchConverge } from './converge.ts'
 import { benchReduce, type LinkShape } from './reduce.ts'
@@ -54,6 +55,12 @@ const measurements: readonly Measurement[] = [
       }),
   },
   {
+    name: 'codecs',
+    summary: 'coding and decoding of updates, by a copy of the same values',
+    run: ({ codecs, rounds, ...rest }) =>
+      benchCodecs({ ...rest, codecs: codecs ?? codecNames, rounds: rounds ?? 20 }),
+  },
+  {
     name: 'converge',
     summary: 'loss at equal tokens, by peers, local steps and codec; hours, and resumable',
     run: ({ peers, steps, codecs, ...rest }) =>
@@ -84,13 +91,13 @@ Without a name all of them run, one after another, but converge, which takes hou
 
   --json             one JSON document instead of tables
   --peers N          reduce: peers, 2 to 8 (default 3); converge: a list (default 1,2,4,8)
-  --parameters N     reduce: length of the vectors (default 1000000)
-  --rounds N         rounds that are counted: reduce (default 20), step (default 7)
+  --parameters N     reduce, codecs: length of the vectors (default 1000000)
+  --rounds N         rounds that are counted: reduce, codecs (default 20), step (default 7)
   --models LIST      step: ${caseNames.join(',')} (default: all)
   --contenders LIST  step: ${contenderNames.join(',')} (default: all)
   --link MBIT,MS     reduce: links of so many Mbit/s each way and that round trip, by proxies (default: loopback)
   --steps LIST       converge: local steps (default 1,10,30,100)
-  --codecs LIST      reduce, converge: codecs (default f32,int8,int4,topk)
+  --codecs LIST      reduce, converge: codecs (default f32,int8,int4,topk); codecs: the same (default all)
   --optimizer NAME   converge: adamw or muon (default adamw)
   --windows N        converge: samples of a step of all peers together (default 32)
   --rate R           converge: the inner learning rate's peak (default: by the number of peers)
