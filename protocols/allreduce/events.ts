@@ -5,7 +5,7 @@
 
 import type { RoundBase } from './base.ts'
 import type { Pace } from './pace.ts'
-import type { Partition } from './parts.ts'
+import type { Partition, Parts } from './parts.ts'
 import type { Contributor, Plan, Reach } from './plan.ts'
 import type { ReductionInput, RowReduction } from './reduction.ts'
 import type { Message } from './vocabulary.ts'
@@ -72,13 +72,13 @@ export interface Inspection {
 export type Event =
   /** This peer holds the round's state and may give an update later. */
   | { kind: 'StateReady'; base: RoundBase }
-  /** The update of this peer: its encoded parts (kept until the round is over) and their digests. `weight` > 0. */
+  /** The update of this peer: its encoded parts (asked for until the round is over) and their digests. `weight` > 0. */
   | {
       kind: 'UpdateReady'
       base: RoundBase
       weight: number
       pace?: Pace | undefined
-      parts: readonly Uint8Array[]
+      parts: Parts
       digests: readonly string[]
     }
   /** This peer holds the state and gives no update this round. */

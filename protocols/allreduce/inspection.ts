@@ -1,5 +1,6 @@
 /** What an executor must find out about a Part, a Sum or a Result before the machine sees it: its digest, and whether it decodes. */
 
+import { partElements } from '../core/limits.ts'
 import type { Codec } from '../wire/codecs/codec.ts'
 import type { Inspection } from './events.ts'
 import { type Partition, partCount, partLength, resultIdentity } from './parts.ts'
@@ -12,6 +13,9 @@ export interface InspectionInit<Digest> {
   /** SHA-256 as lower-case hex. */
   hash(bytes: Uint8Array): Digest
 }
+
+/** Values of the part that is being looked at: nobody keeps them, and a new array for each would be garbage of the vector's size. */
+const scratch = new Float32Array(partElements)
 
 /** The bytes whose digest names `message`; undefined for the messages that need none. */
 export function identityOf(message: Message): Uint8Array | undefined {
@@ -29,7 +33,7 @@ export function isDecodable(
   if (part >= partCount(partition)) return false
   const length = partLength(partition, part)
   if (message.kind === 'Sum') return decodeSum(bytes, length) !== undefined
-  return decodePart(codec, bytes, new Float32Array(length))
+  return decodePart(codec, bytes, scratch.subarray(0, length))
 }
 
 /** The inspection of `message`, with a hash that answers at once; undefined for the messages that need none. */

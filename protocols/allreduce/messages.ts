@@ -248,9 +248,20 @@ function decodeFields(fields: Fields): Message {
   return { kind, ...rows[kind].decode(fields) } as Message
 }
 
-function decodeMap(bytes: Uint8Array): unknown {
+/** dag-cbor takes each byte string out of a message with `slice`, which copies; of these bytes that is a view too. */
+class SharedBytes extends Uint8Array<ArrayBuffer> {
+  static get [Symbol.species](): Uint8ArrayConstructor {
+    return Uint8Array
+  }
+
+  override slice(start?: number, end?: number): Uint8Array<ArrayBuffer> {
+    return this.subarray(start, end)
+  }
+}
+
+function decodeMap({ buffer, byteOffset, byteLength }: Uint8Array): unknown {
   try {
-    return decodeCbor(bytes)
+    return decodeCbor(new SharedBytes(buffer as ArrayBuffer, byteOffset, byteLength))
   } catch (cause) {
     throw new SwarmError('MESSAGE_INVALID', 'the message is not dag-cbor', { cause })
   }

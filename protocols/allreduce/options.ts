@@ -44,7 +44,7 @@ export interface Slice {
 
 /** What a peer gives to one round. */
 export interface Offer extends RoundBase {
-  /** f32[parameterCount]; borrowed until the call returns its promise. */
+  /** f32[parameterCount]: given away, nobody changes it any more. */
   update: Float32Array
   /** Samples behind it, > 0. */
   weight: number
@@ -54,8 +54,13 @@ export interface Offer extends RoundBase {
   codec?: CodecName | undefined
   /** This peer's bytes are scarce: it is planned as a reducer of nothing. Absent: it is not. */
   reducesNothing?: boolean | undefined
-  /** f32[parameterCount], or absent: filled with `update` less what its encoding holds. May be `update` itself. Borrowed as it. */
+  /**
+   * f32[parameterCount], or absent: filled with `update` less what its encoding holds, before the call returns its promise. May
+   * be `update` itself.
+   */
   residual?: Float32Array | undefined
+  /** f32[parameterCount], or absent: becomes the average when the round is committed. May be `update` itself. */
+  averageInto?: Float32Array | undefined
 }
 
 export interface RoundCommitted {
@@ -63,7 +68,7 @@ export interface RoundCommitted {
   round: number
   /** Root of the state that the average belongs on. */
   root: string
-  /** f32[parameterCount]: the weighted mean. The receiver's. */
+  /** f32[parameterCount]: the weighted mean. The receiver's; `averageInto` if that was given. */
   average: Float32Array
   /** The peers that hold the next state by agreement, sorted. */
   electorate: readonly string[]

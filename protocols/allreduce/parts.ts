@@ -54,15 +54,37 @@ export function partOf(vector: Float32Array, partition: Partition, part: number)
  * @throws {SwarmError} PART_INVALID when a value is not finite or passes `updateMagnitudeMax`.
  */
 export function encodeParts(update: Float32Array, partition: Partition, codec: Codec): Uint8Array[] {
+  requireBounded(update)
+  return Array.from({ length: partCount(partition) }, (_, part) =>
+    codec.encode(partOf(update, partition, part)),
+  )
+}
+
+/** Encoded parts by their numbers; a list is one. */
+export type Parts = Pick<readonly Uint8Array[], 'at'>
+
+/**
+ * The encoded parts of `update` (f32[elements]; must not change as long as they are asked for), in as little memory as they
+ * take: those of `f32` would be the whole update a second time, and are a mere copy of it, so they are made whenever they are
+ * asked for. Others are kept.
+ * @throws {SwarmError} PART_INVALID as `encodeParts`.
+ */
+export function partsOfUpdate(update: Float32Array, partition: Partition, codec: Codec): Parts {
+  if (codec.name !== 'f32') return encodeParts(update, partition, codec)
+  requireBounded(update)
+  const count = partCount(partition)
+  return {
+    at: (part) => (part < count ? codec.encode(partOf(update, partition, part)) : undefined),
+  }
+}
+
+function requireBounded(update: Float32Array): void {
   for (let i = 0; i < update.length; i++) {
     if (!(Math.abs(update[i]!) <= updateMagnitudeMax))
       throw new SwarmError('PART_INVALID', `element ${i} of the update is ${update[i]}`, {
         hint: 'Lower the learning rate: the training diverged on this peer.',
       })
   }
-  return Array.from({ length: partCount(partition) }, (_, part) =>
-    codec.encode(partOf(update, partition, part)),
-  )
 }
 
 /**

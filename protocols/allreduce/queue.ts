@@ -58,6 +58,14 @@ export class Outgoing {
     }
   }
 
+  /** Forgets the messages that `isStale` names, whoever they wait for; one that is on its way goes out. */
+  withdraw(isStale: (message: Message) => boolean): void {
+    for (const queue of this.#queues.values()) {
+      for (let place = queue.length - 1; place >= 0; place--)
+        if (isStale(queue[place]!)) this.#release(queue.splice(place, 1)[0]!)
+    }
+  }
+
   /** Forgets what waits for `peer`: its link is gone. */
   drop(peer: string): void {
     const queue = this.#queues.get(peer)

@@ -12,7 +12,7 @@ import type { Event, Inspection } from './events.ts'
 import type { Finishing } from './finishing.ts'
 import { newBitmap, partCount, partLength, setBit } from './parts.ts'
 import { type Contributor, type Plan, rowIn, rowOfPeer, sendingOrder } from './plan.ts'
-import type { BallotPlan, Round } from './round.ts'
+import type { BallotPlan, OwnUpdate, Round } from './round.ts'
 import type { Role, Session } from './session.ts'
 import { partTimeoutMs } from './timeouts.ts'
 import type { Part, Reassign } from './vocabulary.ts'
@@ -128,7 +128,7 @@ export class Reducing implements Role {
   /** The round is over: the update and its copies are not needed any more. */
   release(): void {
     this.#inboxes.clear()
-    if (this.#round.own !== undefined) this.#round.own = { ...this.#round.own, parts: [], digests: [] }
+    if (this.#round.own !== undefined) this.#round.own = { ...this.#round.own, parts: undefined, digests: [] }
   }
 
   /** Contributors that a part of this reducer still waits for. */
@@ -179,13 +179,13 @@ export class Reducing implements Role {
   #sendParts({ planId, plan }: BallotPlan, isWanted: (part: number, reducer: string) => boolean): void {
     const { own, number: round } = this.#round
     const index = plan.contributors.findIndex(({ peer }) => peer === this.#session.self)
-    if (own === undefined || plan.contributors[index]?.commit !== own.commit) return
+    // none any more once the round is over: a reassignment may come after that
+    if (own?.parts === undefined || plan.contributors[index]?.commit !== own.commit) return
     const row = this.#row(plan)!
     for (const part of sendingOrder(plan, index)) {
       const reducer = this.#round.reducer(part, row)
-      const bytes = own.parts[part] // none once the round is over: a reassignment may come after that
-      if (reducer === undefined || bytes === undefined || !isWanted(part, reducer)) continue
-      this.#session.send(reducer, { kind: 'Part', round, planId, part, bytes })
+      if (reducer === undefined || !isWanted(part, reducer)) continue
+      this.#session.send(reducer, partMessage({ round, planId, part }, own))
     }
   }
 
@@ -245,6 +245,17 @@ export class Reducing implements Role {
     inbox.excluded.add(`${part} ${peer}`)
     inbox.parts.get(part)?.delete(peer)
     this.#session.refuse(peer, `part ${part} cannot be decoded`)
+  }
+}
+
+/** A part of this peer's. Its bytes are made when its turn comes: a queue that holds them would be the update once more. */
+function partMessage(name: { round: number; planId: string; part: number }, { parts }: OwnUpdate): Part {
+  return {
+    kind: 'Part',
+    ...name,
+    get bytes() {
+      return parts!.at(name.part)!
+    },
   }
 }
 

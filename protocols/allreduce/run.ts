@@ -40,6 +40,7 @@ const leaveMsMax = 1_000
 
 interface Waiter {
   round: number
+  averageInto: Float32Array | undefined
   resolve(outcome: RoundOutcome): void
 }
 
@@ -133,7 +134,7 @@ export class AllreduceRun {
    * @throws {SwarmError} PART_INVALID when a value is not finite; `residual` is then as it was.
    */
   async average(
-    { update, weight, pace, codec, reducesNothing, residual, ...base }: Offer,
+    { update, weight, pace, codec, reducesNothing, residual, averageInto, ...base }: Offer,
     { signal }: { signal: AbortSignal },
   ): Promise<RoundOutcome> {
     signal.throwIfAborted()
@@ -142,7 +143,8 @@ export class AllreduceRun {
     const bandwidth = isNoReducer ? 0 : this.#throughput.settle()
     this.#step({ kind: 'ReachMeasured', bandwidth, place: undefined })
     this.#init.onEvent?.({ kind: 'phase', round: base.round, phase: 'offered' })
-    return this.#outcome({ kind: 'UpdateReady', base, weight, pace, parts, digests }, base.round, signal)
+    const event: Event = { kind: 'UpdateReady', base, weight, pace, parts, digests }
+    return this.#outcome(event, { round: base.round, averageInto }, signal)
   }
 
   /** Who is here now, and how far the round of this peer's state has come. */
@@ -152,7 +154,8 @@ export class AllreduceRun {
 
   /** Waits for the outcome of a round without giving anything to it. */
   async receive(base: RoundBase, { signal }: { signal: AbortSignal }): Promise<RoundOutcome> {
-    return this.#outcome({ kind: 'JoinAsReceiver', base }, base.round, signal)
+    const wanted = { round: base.round, averageInto: undefined }
+    return this.#outcome({ kind: 'JoinAsReceiver', base }, wanted, signal)
   }
 
   /** Reports every round's outcome while this peer has no state; ended by the returned function. */
@@ -180,14 +183,14 @@ export class AllreduceRun {
     this.#onLeft()
   }
 
-  async #outcome(event: Event, round: number, signal: AbortSignal): Promise<RoundOutcome> {
+  async #outcome(event: Event, wanted: Omit<Waiter, 'resolve'>, signal: AbortSignal): Promise<RoundOutcome> {
     signal.throwIfAborted()
     let onAbort = () => {}
     try {
       return await new Promise<RoundOutcome>((resolve, reject) => {
         onAbort = () => reject(signal.reason)
         signal.addEventListener('abort', onAbort, { once: true })
-        this.#waiter = { round, resolve }
+        this.#waiter = { ...wanted, resolve }
         this.#step(event)
       })
     } finally {
@@ -248,19 +251,21 @@ export class AllreduceRun {
   }
 
   #committed(outcome: CommittedRound): void {
-    const isAwaited = this.#waiter?.round === outcome.round
-    if (!isAwaited && this.#follower === undefined) return
+    const waiter = this.#waiter?.round === outcome.round ? this.#waiter : undefined
+    if (waiter === undefined && this.#follower === undefined) return
+    // decided without them, and `averageInto` may be the memory that they are made from
+    this.#outgoing.withdraw((message) => message.kind === 'Part' && message.round <= outcome.round)
     const committed: RoundCommitted = {
       kind: 'committed',
       round: outcome.round,
       root: outcome.root,
-      average: this.#vectors.average(outcome),
+      average: this.#vectors.average(outcome, waiter?.averageInto),
       electorate: outcome.electorate,
       contributors: outcome.complete.map(({ peer, weight, pace }) => ({ peer, weight, pace })),
       omitted: this.#vectors.omitted(outcome, this.#self),
       totalWeight: outcome.totalWeight,
     }
-    if (isAwaited) this.#waiter?.resolve(committed)
+    if (waiter !== undefined) waiter.resolve(committed)
     else this.#follower?.(committed)
   }
 

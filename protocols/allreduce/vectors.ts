@@ -14,8 +14,11 @@ import {
   encodeParts,
   hasBit,
   type Partition,
+  type Parts,
+  partCount,
   partLength,
   partOf,
+  partsOfUpdate,
   resultIdentity,
   subtractSent,
 } from './parts.ts'
@@ -37,15 +40,14 @@ export class Vectors {
    * @throws {SwarmError} PART_INVALID when a value is not finite; `residual` is then as it was.
    */
   async encode({ update, codec: coarser, residual }: Pick<Offer, 'update' | 'codec' | 'residual'>): Promise<{
-    parts: Uint8Array[]
+    parts: Parts
     digests: string[]
   }> {
-    const { partition } = this
     const codec = coarser === undefined ? this.codec : codecFor(coarser)
-    const parts = encodeParts(update, partition, codec)
-    if (residual !== undefined) subtractSent(update, parts, { partition, codec }, residual)
+    const parts = this.#code(update, codec, residual)
     const digests: string[] = []
-    for (const part of parts) digests.push(await hexDigest(part))
+    for (let part = 0; part < partCount(this.partition); part++)
+      digests.push(await hexDigest(parts.at(part)!))
     return { parts, digests }
   }
 
@@ -69,9 +71,11 @@ export class Vectors {
     return { bytes, digest: await hexDigest(resultIdentity({ planId, part, weight, bitmap, bytes })) }
   }
 
-  /** f32[elements]: the mean of all parts. The receiver's. */
-  average({ parts }: CommittedRound): Float32Array {
-    const average = new Float32Array(this.partition.elements)
+  /** Fills `average` (f32[elements]) with the mean of all parts, and returns it. */
+  average(
+    { parts }: CommittedRound,
+    average: Float32Array = new Float32Array(this.partition.elements),
+  ): Float32Array {
     for (const [part, { bytes }] of parts.entries())
       this.codec.decode(bytes, partOf(average, this.partition, part))
     return average
@@ -86,6 +90,14 @@ export class Vectors {
       const start = part * partElements
       return hasBit(bitmap, index) ? [] : [{ start, end: start + partLength(this.partition, part) }]
     })
+  }
+
+  #code(update: Float32Array, codec: Codec, residual: Float32Array | undefined): Parts {
+    const { partition } = this
+    if (residual === undefined) return partsOfUpdate(update, partition, codec)
+    const parts = encodeParts(update, partition, codec)
+    subtractSent(update, parts, { partition, codec }, residual)
+    return parts
   }
 }
 

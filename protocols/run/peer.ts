@@ -203,6 +203,8 @@ export class RunPeer {
       codec: this.#codecFor(work, savesData),
       reducesNothing: savesData,
       residual: this.#residual?.values,
+      // what was given is looked at again where some of it is kept back
+      averageInto: this.#residual === undefined ? update : undefined,
     }
     const startedMs = clock.now()
     const average = averaging.average(offer, { signal })

@@ -69,7 +69,7 @@ export interface Contribution {
 
 /** What a peer gives to one round. */
 export interface Offer extends RoundBase {
-  /** f32[parameterCount], borrowed until the call returns its promise. */
+  /** f32[parameterCount]: given away, nobody changes it any more. */
   update: Float32Array
   /** Samples behind it, > 0. */
   weight: number
@@ -78,8 +78,10 @@ export interface Offer extends RoundBase {
   codec?: CodecName | undefined
   /** This peer's bytes are scarce: it sums no part for the others. Absent: it does. */
   reducesNothing?: boolean | undefined
-  /** f32[parameterCount], or absent: filled with `update` less what its encoding holds. Borrowed as it. */
+  /** f32[parameterCount], or absent: filled with `update` less what its encoding holds, before the call returns its promise. */
   residual?: Float32Array | undefined
+  /** f32[parameterCount], or absent: may become the average. May be `update` itself. */
+  averageInto?: Float32Array | undefined
 }
 
 /** What a round of averaging came to, for this peer. */

@@ -79,7 +79,8 @@ function updateOf(index: number): Float32Array {
 
 function average(peer: Peer, index: number, base: RoundBase): Promise<RoundOutcome> {
   const signal = AbortSignal.timeout(60_000)
-  return peer.run.average({ ...base, update: updateOf(index), weight: index + 1 }, { signal })
+  const update = updateOf(index)
+  return peer.run.average({ ...base, update, weight: index + 1, averageInto: update }, { signal })
 }
 
 function committed(outcome: RoundOutcome): RoundCommitted {

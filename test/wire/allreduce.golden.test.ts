@@ -169,6 +169,13 @@ test('the largest part in f32, with the byte that names its coding, is taken', (
   expect(decodeMessage(encodeMessage(part))).toEqual(part)
 })
 
+test('the bytes of a part are a view of its frame: a vector is not copied once more', () => {
+  const frame = encodeMessage(messages.Part)
+  const { bytes } = decodeMessage(frame) as typeof messages.Part
+  expect(bytes.buffer).toBe(frame.buffer)
+  expect(Object.getPrototypeOf(bytes)).toBe(Uint8Array.prototype)
+})
+
 test('a pace is said by a commit and repeated by a plan, and bounded in both', () => {
   const pace = { samplesPerSecond: 12.5, averagingMs: 800 }
   const commit = { ...messages.Commit, pace }

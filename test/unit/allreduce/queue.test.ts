@@ -75,6 +75,34 @@ test('a message for several peers is encoded once, and its frame is let go with 
   expect(frames.at(-1)).toEqual(frames[0])
 })
 
+test('what is withdrawn is not sent, nor are its bytes asked for again', async () => {
+  const { outgoing, sends } = heldLink()
+  let asked = 0
+  const part: Message = {
+    kind: 'Part',
+    round: 0,
+    planId: '00'.repeat(32),
+    part: 7,
+    get bytes() {
+      asked++
+      return Uint8Array.of(1, 2, 3)
+    },
+  }
+  for (const peer of ['a', 'b']) {
+    outgoing.put(peer, want(1))
+    outgoing.put(peer, part)
+    outgoing.put(peer, want(2))
+  }
+  outgoing.withdraw((message) => message === part)
+  for (let turn = 0; turn < 2; turn++) {
+    for (const { take } of sends.slice(2 * turn)) take()
+    await settled()
+  }
+  await outgoing.flushed()
+  expect(sends.map(({ message }) => message)).toEqual([want(1), want(1), want(2), want(2)])
+  expect(asked).toBe(0)
+})
+
 test('an error other than a lost peer is told', async () => {
   const { outgoing, sends, errors } = heldLink()
   outgoing.put('a', want(1))

@@ -5,6 +5,7 @@ import {
   partitionOf,
   partLength,
   partOf,
+  partsOfUpdate,
 } from '../../../protocols/allreduce/parts.ts'
 import {
   decodePart,
@@ -115,6 +116,23 @@ test('a vector is cut in parts of one length, the last shorter', () => {
   const parts = encodeParts(vector, partition, f32)
   expect(parts.map((bytes) => bytes.length)).toEqual([17, 17, 9])
 })
+
+test.each(['f32', 'int8'] as const)(
+  'parts of an update in %s are the same bytes when asked for twice',
+  (codec) => {
+    const partition = { elements: 10, partElements: 4 }
+    const update = Float32Array.from({ length: 10 }, (_, i) => Math.sin(i))
+    const parts = partsOfUpdate(update, partition, codecFor(codec))
+    for (let turn = 0; turn < 2; turn++)
+      expect([0, 1, 2, 3].map((part) => parts.at(part))).toEqual([
+        ...encodeParts(update, partition, codecFor(codec)),
+        undefined,
+      ])
+    expect(() => partsOfUpdate(Float32Array.of(1e26), partition, codecFor(codec))).toThrow(
+      'element 0 of the update',
+    )
+  },
+)
 
 test('an update with a value that is not finite is refused before anything is sent', () => {
   for (const value of [Number.NaN, Number.POSITIVE_INFINITY, 1e26]) {
