@@ -12,6 +12,7 @@
 import { unreachable } from '../protocols/core/assert.ts'
 import { SwarmError } from '../protocols/core/errors.ts'
 import { type CrossEntropyOptions, crossEntropy } from './cross-entropy.ts'
+import type { LabelWeights } from './label-weights.ts'
 import { type Formulas, positiveAxis } from './onnx/formulas.ts'
 import type { Value } from './onnx/graph-builder.ts'
 import { sizeOf, type TensorType } from './onnx/types.ts'
@@ -72,13 +73,13 @@ export function labelType(
   }
 }
 
-/** Adds the loss of `output` against `labels` (of `labelType`) to the graph. */
+/** Adds the loss of `output` against `labels` (of `labelType`) to the graph. `labelWeights`: of a loss inside the model. */
 export function addLoss(
   f: Formulas,
   kind: LossKind,
   output: Value,
   labels: Value,
-  options: LossOptions = {},
+  options: LossOptions & { labelWeights?: LabelWeights } = {},
 ): Loss {
   switch (kind) {
     case 'softmax_cross_entropy':
@@ -90,7 +91,7 @@ export function addLoss(
     case 'l1':
       return meanAbsoluteError(f, output, labels)
     case 'in_model':
-      return inModel(f, output, labels)
+      return inModel(f, output, labels, options.labelWeights ?? new Map())
     default:
       return unreachable(kind)
   }
@@ -120,16 +121,30 @@ function binaryCrossEntropy(f: Formulas, output: Value, labels: Value): Loss {
   return { ...meanOf(f, losses, count), gradient, correct }
 }
 
-function inModel(f: Formulas, output: Value, labels: Value): Loss {
+/** Samples count, or what the model's loss counts of labels; where that is nothing, its mean is no number, and its sum 0. */
+function inModel(f: Formulas, output: Value, labels: Value, labelWeights: LabelWeights): Loss {
   const mean = f.reshape(output, [])
-  const count = labels.shape[0]!
-  return {
-    mean,
-    sum: f.mul(mean, count),
-    count: f.builder.scalar(count),
-    gradient: f.full(output.shape, 1),
-    correct: f.builder.scalar(0),
+  const samples = labels.shape[0]!
+  const common = { mean, gradient: f.full(output.shape, 1), correct: f.builder.scalar(0) }
+  if (labelWeights.size === 0) {
+    return { ...common, sum: f.mul(mean, samples), count: f.builder.scalar(samples) }
   }
+  const count = weighedCount(f, labels, labelWeights)
+  return { ...common, sum: f.where(f.greater(count, 0), f.mul(mean, count), 0), count }
+}
+
+/** Σ of the labels' weights: their number, and for each label that weighs w how often it occurs, times w - 1. */
+function weighedCount(f: Formulas, labels: Value, labelWeights: LabelWeights): Value {
+  const size = labelWeights.size
+  const data = Int32Array.from(labelWeights.keys())
+  const known = f.builder.constant({ dtype: 'int32', shape: [size], data })
+  const excess = f.tensor(
+    Float32Array.from(labelWeights.values(), (weight) => weight - 1),
+    [size],
+  )
+  const count = sizeOf(labels.shape)
+  const isKnown = f.cast(f.equal(f.reshape(labels, [count, 1]), known), 'float32')
+  return f.add(f.sumAll(f.mul(isKnown, excess)), count)
 }
 
 function softmaxCrossEntropy(f: Formulas, output: Value, labels: Value, options: LossOptions): Loss {

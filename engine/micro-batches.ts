@@ -8,6 +8,7 @@
  */
 import { SwarmError } from '../protocols/core/errors.ts'
 import type { Batch, Tensor } from '../protocols/core/tensor.ts'
+import type { LabelWeights } from './label-weights.ts'
 
 /** A piece of a batch; its tensors are views into the batch's. */
 export interface MicroBatch {
@@ -19,13 +20,17 @@ export interface MicroBatch {
 }
 
 /**
- * The samples of `batch`, in order, in pieces of `size` samples and a smaller last one. Labels that are `ignored` are no
+ * The samples of `batch`, in order, in pieces of `size` samples and a smaller last one. Labels of weight 0 are no
  * predictions; a piece that has no prediction at all is left out, unless that leaves none.
  * @throws {SwarmError} DATA_INVALID when its tensors disagree about the number of samples, or there are none.
  */
-export function microBatches(batch: Batch, size: number, ignored: number | null = null): MicroBatch[] {
+export function microBatches(
+  batch: Batch,
+  size: number,
+  labelWeights: LabelWeights = new Map(),
+): MicroBatch[] {
   const count = sampleCount(batch)
-  const predictions = predictionsIn(batch.labels, ignored)
+  const predictions = predictionsIn(batch.labels, labelWeights)
   const pieces = Array.from({ length: Math.ceil(count / size) }, (_, index) => {
     const [start, end] = [index * size, Math.min((index + 1) * size, count)]
     const labels = rows(batch.labels, start, end)
@@ -33,17 +38,18 @@ export function microBatches(batch: Batch, size: number, ignored: number | null 
     return {
       batch: { inputs: Object.fromEntries(inputs), labels },
       size: end - start,
-      share: predictionsIn(labels, ignored) / predictions,
+      share: predictionsIn(labels, labelWeights) / predictions,
     }
   })
   const counting = pieces.filter(({ share }) => share > 0)
   return counting.length > 0 ? counting : pieces.slice(0, 1)
 }
 
-function predictionsIn({ data }: Tensor, ignored: number | null): number {
-  if (ignored === null) return data.length
+/** Σ of the weights of labels. */
+function predictionsIn({ data }: Tensor, labelWeights: LabelWeights): number {
+  if (labelWeights.size === 0) return data.length
   let count = 0
-  for (const label of data) if (label !== ignored) count += 1
+  for (const label of data) count += labelWeights.get(label) ?? 1
   return count
 }
 

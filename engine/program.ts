@@ -10,6 +10,7 @@ import { SwarmError } from '../protocols/core/errors.ts'
 import type { ParameterSpec } from '../protocols/core/tensor.ts'
 import type { BackendName } from './backends/backend.ts'
 import { gradientFlows } from './gradients/rules.ts'
+import { type LabelWeights, labelWeightsInModel } from './label-weights.ts'
 import { type LossKind, type LossOptions, labelType } from './loss.ts'
 import { type StepMemory, stepBytes } from './memory.ts'
 import type { Value } from './onnx/graph-builder.ts'
@@ -73,8 +74,8 @@ export interface TrainingProgram {
   labels: ProgramInput
   /** Classes that the labels choose from; null where they are values. */
   classes: number | null
-  /** The label that stands for no prediction; null where every label counts. */
-  ignoredLabel: number | null
+  /** What labels count in the mean over a batch; 0 for one that stands for no prediction. */
+  labelWeights: LabelWeights
   /** What the backward pass makes again instead of keeping it. */
   recomputation: Recomputation
   /** What one step takes, by estimate. */
@@ -149,7 +150,8 @@ export async function compileProgram(
   const imported = await importModel(prepared, spec, inference)
   const device = inference.name === 'webgpu' ? 'gpu' : 'cpu'
   const labels = labelsOf(imported, spec)
-  const plans = new Plans({ model: imported, spec, labels, device, recomputed: new Map() })
+  const labelWeights = labelWeightsOf(imported, spec, labels)
+  const plans = new Plans({ model: imported, spec, labels, labelWeights, device, recomputed: new Map() })
   const recomputation = plans.within(memoryBytesMax)
   const { blueprint, step } = plans.of(recomputation)
   return {
@@ -159,7 +161,7 @@ export async function compileProgram(
     inputs: imported.inputs.filter(({ name }) => name !== labels.name).map(asProgramInput),
     labels: asProgramInput(labels),
     classes: classesOf(imported, spec),
-    ignoredLabel: spec.lossOptions?.ignoreIndex ?? null,
+    labelWeights,
     operations: operationsOf(imported.nodes),
     stepOperations: stepOperationsOf(imported.nodes, weightNames(imported)),
     recomputation,
@@ -224,6 +226,15 @@ function labelsOf({ inputs, output }: ImportedModel, { loss, lossOptions, labels
   throw new SwarmError('MODEL_UNSUPPORTED', `the model's loss reads no input '${name}' (it has '${names}')`, {
     hint: 'Name the input that takes the labels as model.labels in the job file.',
   })
+}
+
+function labelWeightsOf(
+  model: ImportedModel,
+  { loss, lossOptions }: TrainingSpec,
+  labels: Value,
+): LabelWeights {
+  if (loss === 'in_model') return labelWeightsInModel(model, labels.name)
+  return new Map(lossOptions?.ignoreIndex === undefined ? [] : [[lossOptions.ignoreIndex, 0]])
 }
 
 function classesOf({ output }: ImportedModel, { loss, lossOptions = {} }: TrainingSpec): number | null {

@@ -192,7 +192,7 @@ export class Trainer {
     this.#checkTypes(batch)
     for (;;) {
       try {
-        const pieces = microBatches(batch, this.microBatch, this.program.ignoredLabel)
+        const pieces = microBatches(batch, this.microBatch, this.program.labelWeights)
         await this.#state.carry()
         return await task(pieces)
       } catch (error) {

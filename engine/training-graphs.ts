@@ -8,6 +8,7 @@ import { SwarmError } from '../protocols/core/errors.ts'
 import { addForward, type Mode } from './forward.ts'
 import { differentiate } from './gradients/differentiate.ts'
 import type { Recomputed } from './gradients/recall.ts'
+import type { LabelWeights } from './label-weights.ts'
 import { addLoss, type Loss } from './loss.ts'
 import { elementBytes, neededNodes, peakBytes, type StepMemory } from './memory.ts'
 import { Formulas } from './onnx/formulas.ts'
@@ -26,6 +27,7 @@ export interface Blueprint {
   readonly spec: TrainingSpec
   /** The input for labels: one of the model's with the loss `in_model`, else the graphs' own. */
   readonly labels: Value
+  readonly labelWeights: LabelWeights
   readonly device: Device
   readonly recomputed: Recomputed
 }
@@ -49,7 +51,8 @@ interface Stage {
   gradients(): Value[]
 }
 
-function openGraph({ model, spec, labels: labelled, device, recomputed }: Blueprint, mode: Mode): Stage {
+function openGraph(blueprint: Blueprint, mode: Mode): Stage {
+  const { model, spec, labels: labelled, labelWeights, device, recomputed } = blueprint
   const own = model.inputs.filter(({ name }) => name !== labelled.name || spec.loss !== 'in_model')
   const taken = [...own, ...model.parameters].find(({ name }) => reserved.includes(name))
   if (taken !== undefined) {
@@ -66,7 +69,7 @@ function openGraph({ model, spec, labels: labelled, device, recomputed }: Bluepr
   )
   const given = new Map([...samples, labels, ...parameters].map((value) => [value.name, value]))
   const { output, nodes, statistics } = addForward(f, model, given, mode)
-  const loss = addLoss(f, spec.loss, output, labels, spec.lossOptions)
+  const loss = addLoss(f, spec.loss, output, labels, { ...spec.lossOptions, labelWeights })
   const weights = parameters.filter((_, index) => model.parameters[index]!.kind === 'weight')
   return {
     f,

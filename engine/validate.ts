@@ -10,12 +10,15 @@ import type { LossKind } from './loss.ts'
 import type { Graph, Node } from './onnx/graph.ts'
 import { isHalf } from './onnx/half.ts'
 import { type PreparedModel, type PrepareOptions, prepare } from './onnx/import-model.ts'
+import { fixedBatchOf } from './onnx/model-inputs.ts'
 import { readModel } from './onnx/read.ts'
 import type { Constant } from './onnx/types.ts'
 
 export interface ModelReport {
   readonly opset: number
   readonly inputs: readonly { name: string; dtype: string; shape: readonly (number | string)[] }[]
+  /** Samples of one step where the file fixes them; null where the batch is open. */
+  readonly fixedBatch: number | null
   readonly outputs: readonly string[]
   readonly parameters: readonly { name: string; shape: readonly number[]; length: number }[]
   readonly parameterCount: number
@@ -51,6 +54,7 @@ export function validate(model: Uint8Array, options: PrepareOptions = {}): Model
   return {
     opset: read.opset,
     inputs: read.graph.inputs,
+    fixedBatch: fixedBatchOf(read.graph.inputs),
     outputs: read.graph.outputs,
     parameters,
     parameterCount: parameters.reduce((sum, { length }) => sum + length, 0),

@@ -6,10 +6,16 @@
 import { batch } from '../data/batch.ts'
 import { type Split, sampleLength } from '../data/data-set.ts'
 import type { Compute, EvaluationResult, OpenedModel } from '../engine/compute/compute.ts'
+import { validate } from '../engine/validate.ts'
 import type { Batch } from '../protocols/core/tensor.ts'
 
 /** Samples of one evaluation batch: large enough that a forward pass is efficient, small enough for 100 MB of activations. */
-export const evaluationBatch = 256
+const usualBatch = 256
+
+/** Samples of one evaluation batch of `model` (ONNX bytes, borrowed): as many as its file fixes, where it does. */
+export function evaluationBatch(model: Uint8Array, outputName?: string): number {
+  return validate(model, { outputName }).fixedBatch ?? usualBatch
+}
 
 /**
  * The samples of a validation split that are measured. Windows of a text overlap; every token is predicted once, so only

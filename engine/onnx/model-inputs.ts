@@ -39,6 +39,13 @@ export function fixInputs(inputs: readonly GraphInput[], sizes: InputSizes): Mod
   return inputs.map((input) => fixInput(input, batchNames, sizes))
 }
 
+/** The batch that the file itself fixes for `inputs`; null where it is open. */
+export function fixedBatchOf(inputs: readonly Pick<GraphInput, 'shape'>[]): number | null {
+  const [first] = inputs.map(({ shape }) => shape[0])
+  const isOpen = inputs.some(({ shape }) => typeof shape[0] !== 'number' || shape[0] < 1)
+  return isOpen || typeof first !== 'number' ? null : first
+}
+
 function fixInput(input: GraphInput, batchNames: ReadonlySet<unknown>, sizes: InputSizes): ModelInput {
   const { name, dtype } = input
   const { batch, dimensions = {} } = sizes

@@ -162,7 +162,7 @@ async function openJob(node: SwarmNode, record: JobRecord, signal: AbortSignal):
   const { model, dataSet } = await fetchMaterial({ manifest, shards: node.services.shards }, { signal })
   const compute = openNodeCompute()
   try {
-    const spec = trainingSpec(manifest.model, manifest.train, evaluationBatch)
+    const spec = trainingSpec(manifest.model, manifest.train, evaluationBatch(model, manifest.model.output))
     const opened = await compute.open(model, spec, { backend: 'auto', threads }, { signal })
     const optimizer = outerOptimizer(manifest.train, manifest.swarm.outer, opened.parameters)
     const parameters = opened.parameterCount

@@ -33,9 +33,11 @@ export interface ValidateOptions extends CommonOptions {
   data: string | undefined
 }
 
-/** How a model alone is tried, without a job: with a usual batch, as a classifier if it can be one. */
+/** Samples of a step where neither a job nor the file says. */
+const usualBatch = 32
+
+/** How a model alone is tried, without a job: as a classifier if it can be one. */
 const specWithoutJob = {
-  batch: 32,
   optimizer: { kind: 'sgd', momentum: 0, weightDecay: 0 },
 } as const
 
@@ -95,7 +97,7 @@ export async function runValidate(options: ValidateOptions, io: CliIo): Promise<
   if (seen.unsupported.length > 0) return refused(path, seen.unsupported, options, io)
   const spec: TrainingSpec = job
     ? trainingSpec(job.spec.model, job.spec.train)
-    : { ...specWithoutJob, loss: seen.losses[0]! }
+    : { ...specWithoutJob, batch: seen.fixedBatch ?? usualBatch, loss: seen.losses[0]! }
   const backend = await openBackend()
   const program = await namingModel(path, () => compileProgram(model, spec, backend))
   const found: Found = { model: modelFacts(path, program, seen) }

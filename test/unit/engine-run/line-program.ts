@@ -59,7 +59,7 @@ export const lineProgram: TrainingProgram = {
   inputs: [{ name: 'x', dtype: 'float32', shape: [2, 3] }],
   labels: { name: 'labels', dtype: 'float32', shape: [2, 1] },
   classes: null,
-  ignoredLabel: null,
+  labelWeights: new Map(),
   recomputation: 'nothing',
   memory: { stateBytes: 32, valueBytes: 64 },
   memoryWith: () => lineProgram.memory,

@@ -6,6 +6,8 @@ import { microBatches } from '../../../engine/micro-batches.ts'
 import { compileProgram, type TrainingProgram } from '../../../engine/program.ts'
 import { Trainer } from '../../../engine/trainer.ts'
 import { SwarmError } from '../../../protocols/core/errors.ts'
+import type { Batch, Tensor } from '../../../protocols/core/tensor.ts'
+import { families, familyBatch, familyModel } from '../engine/families.ts'
 import { adamwSpec, exampleModel, seededBatch } from './example-models.ts'
 import { lineBatch } from './line-program.ts'
 
@@ -122,7 +124,7 @@ describe('a batch of ten samples', () => {
 })
 
 it('counts no label that is ignored, and leaves out what has no other', () => {
-  const pieces = microBatches(lineBatch(1, -1, -1, -1, 5, 5), 2, -1)
+  const pieces = microBatches(lineBatch(1, -1, -1, -1, 5, 5), 2, new Map([[-1, 0]]))
   expect(pieces.map(({ share, batch }) => [share, ...batch.labels.data])).toEqual([
     [1 / 3, 1, -1],
     [2 / 3, 5, 5],
@@ -142,4 +144,30 @@ it('weighs pieces by their predictions', () => {
     shape: [1, 3],
     data: Float32Array.of(1, 0, 0),
   })
+})
+
+it('weighs pieces as a loss inside the model does, by the weights of classes and without what it ignores', async () => {
+  const { loss, ...family } = families.judged!
+  const { inputs, labels } = familyBatch({ loss, ...family })
+  const optimizer = { kind: 'sgd', momentum: 0, weightDecay: 0 } as const
+  const file = await familyModel('judged', 'dynamo')
+  const compileJudged = (batch: number) => compileProgram(file, { batch, loss, optimizer }, native)
+  const [ignored, pixels] = [1, labels.data.length / 3]
+  // nearly all of the second sample
+  const isDropped = (place: number) => place >= pixels && place < 2 * pixels - 3
+  const data = Int32Array.from(labels.data, (label, place) => (isDropped(place) ? ignored : label))
+  const uneven: Tensor = { ...labels, dtype: 'int32', data }
+  const batch: Batch = { inputs: { ...inputs, labels: uneven }, labels: uneven }
+  const trainers = [
+    Trainer.create(await compileJudged(3), native),
+    Trainer.create(await compileJudged(1), native),
+  ]
+  const [whole, pieces] = await Promise.all(trainers.map((trainer) => trainer.gradient(batch)))
+  expect(apart(pieces!.gradient, whole!.gradient)).toBeLessThan(1e-6)
+  expect(pieces!.loss).toBeCloseTo(whole!.loss, 6)
+  for (const trainer of trainers) {
+    const { lossSum, predictions } = await trainer.evaluate(batch)
+    expect(lossSum / predictions).toBeCloseTo(whole!.loss, 6)
+    await trainer.release()
+  }
 })
