@@ -98,6 +98,11 @@ const convolutions = [
   row('windows that end before the image', 'Conv', [p([1, 2, 6, 7]), p([2, 2, 2, 2])], { strides: [3, 3] }),
   row('dilation', 'Conv', [p([1, 2, 7, 6]), p([2, 2, 3, 2])], { dilations: [2, 3], pads: [2, 1, 0, 2] }),
   row('two groups', 'Conv', [p([2, 4, 4, 4]), p([6, 2, 3, 3]), p([6])], { group: 2, pads: [1, 1, 1, 1] }),
+  row('depthwise with dilation and uneven pads', 'Conv', [p([2, 3, 7, 6]), p([3, 1, 3, 2])], {
+    group: 3,
+    dilations: [2, 3],
+    pads: [4, 1, 0, 2],
+  }),
   row('depthwise with stride', 'Conv', [p([2, 3, 5, 5]), p([6, 1, 3, 3])], {
     group: 3,
     strides: [2, 2],
