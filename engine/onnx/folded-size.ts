@@ -1,13 +1,13 @@
 /**
- * How large the result of folding a node can be, before anything is folded: a file of a hundred bytes can ask for a constant of
- * a terabyte, and the runtime that folds would take the memory while it loads the graph.
+ * How large the result of folding a node can be, and how much work it is, before anything is folded: a file of a hundred bytes can
+ * ask for a constant of a terabyte, or for a product of an hour, and the runtime that folds can be neither bounded nor stopped.
  *
  * A bound, not the size: operators that grow are computed from the values they read, all others are taken to broadcast.
  * Operators that grow otherwise (Conv of constants, Einsum, Resize) are bounded by the product of their inputs.
  */
 import { SwarmError } from '../../protocols/core/errors.ts'
-import { foldedElementsMax } from '../../protocols/core/limits.ts'
-import { intOf, type Node } from './graph.ts'
+import { foldedElementsMax, foldedOperationsMax } from '../../protocols/core/limits.ts'
+import { intOf, intsOf, type Node } from './graph.ts'
 import { type Constant, numbersOf, sizeOf } from './types.ts'
 
 /** Operators whose result has as many elements as the values of an input say. */
@@ -47,6 +47,45 @@ export function checkFolded(node: Node, inputs: readonly (Constant | null)[]): n
     'LIMIT_EXCEEDED',
     `${node.opType} (node '${node.name}') makes a constant of up to ${bound} elements; at most ${foldedElementsMax} are folded`,
     { hint: 'Export the model without constants that are repeated or filled to such a size.' },
+  )
+}
+
+/** Operators that walk over their inputs again for each step or each row: their work is bounded by the product of two inputs. */
+const walking: ReadonlySet<string> = new Set([
+  'LSTM',
+  'GRU',
+  'RNN',
+  'Attention',
+  'Det',
+  'GridSample',
+  'DeformConv',
+])
+
+/**
+ * Operations that folding `node` can take, when its results have at most `made` elements and its inputs `sizes`; `inputs` is null
+ * where an input is left out or not known yet.
+ */
+export function boundOperations(
+  node: Node,
+  inputs: readonly (Constant | null)[],
+  sizes: readonly number[],
+  made: number,
+): number {
+  const [first = 0, second = 0] = sizes.toSorted((a, b) => b - a)
+  const each = first + made * sizeOf(intsOf(node.attributes, 'kernel_shape') ?? [])
+  if (walking.has(node.opType)) return each + first * Math.max(first, second)
+  if (node.opType !== 'MatMul' && node.opType !== 'Gemm') return each
+  const shared = inputs[0] ? Math.max(1, ...inputs[0].shape.slice(-2)) : first
+  return made * shared
+}
+
+/** @throws {SwarmError} LIMIT_EXCEEDED when `operations`, of a whole model up to `node`, are more than may be folded. */
+export function checkOperations({ opType, name }: Node, operations: number): void {
+  if (operations <= foldedOperationsMax) return
+  throw new SwarmError(
+    'LIMIT_EXCEEDED',
+    `constants up to ${opType} (node '${name}') take up to ${operations} operations; at most ${foldedOperationsMax} are folded`,
+    { hint: 'Export the model with its constants computed, or make what they are computed from an input.' },
   )
 }
 

@@ -8,20 +8,11 @@
  */
 import { SwarmError } from '../../protocols/core/errors.ts'
 import { foldedUnseenMax, graphNodesMax } from '../../protocols/core/limits.ts'
-import { inlineBranch, inlineTurn } from './control.ts'
-import { boundBySizes, checkFolded } from './folded-size.ts'
-import { type Graph, int, intOf, type Node } from './graph.ts'
+import { boundBySizes, boundOperations, checkFolded, checkOperations } from './folded-size.ts'
+import type { Graph, Node } from './graph.ts'
 import type { TypedNode, Value } from './graph-builder.ts'
-import { sequenceOperators, unfold } from './sequences.ts'
-import {
-  type Constant,
-  type ElementArray,
-  elementTypes,
-  int64Constant,
-  isElementType,
-  sizeOf,
-  type TensorType,
-} from './types.ts'
+import { aliasOf, type Knowledge, needsTypes, rewrite } from './rewrite.ts'
+import { type Constant, type ElementArray, isElementType, type TensorType } from './types.ts'
 import { writeModel } from './write.ts'
 
 /** What an onnxruntime session tells about graphs. Every `Backend` is one. */
@@ -59,6 +50,7 @@ export async function resolve(
     members: new Map(),
     aliases: new Map(),
     typed: [],
+    foldedOperations: 0,
   }
   let waiting = graph.nodes
   while (waiting.length > 0) {
@@ -75,21 +67,16 @@ export async function resolve(
 }
 
 /** What is known so far. */
-interface State {
+interface State extends Knowledge {
   readonly opset: number
   readonly inference: ShapeInference
-  readonly constants: Map<string, Constant>
-  /** Of values that are not constants. */
-  readonly types: Map<string, TensorType>
-  /** The members of sequences. */
-  readonly members: Map<string, readonly string[]>
-  /** Values that turned out to be another one. */
-  readonly aliases: Map<string, string>
   readonly typed: TypedNode[]
+  /** Operations that folding has taken, at most. */
+  foldedOperations: number
 }
 
 /** Grows with whatever is learnt about a graph. */
-function knowledge({ constants, types, members, aliases }: State): number {
+function knowledge({ constants, types, members, aliases }: Knowledge): number {
   return constants.size + types.size + members.size + aliases.size
 }
 
@@ -141,85 +128,23 @@ function rewriteAll(state: State, nodes: readonly Node[], foldable: Node[]): Nod
 
 /**
  * Elements that folding `node` can make; null when it cannot be folded in this round: an input is not known, or is computed
- * in this round and the result could be large.
+ * in this round and the result, or the work, could be large.
+ * @throws {SwarmError} LIMIT_EXCEEDED when it is more than may be folded.
  */
-function foldedBound({ constants }: State, node: Node, computed: ReadonlyMap<string, number>): number | null {
+function foldedBound(state: State, node: Node, computed: ReadonlyMap<string, number>): number | null {
+  const { constants } = state
   const sizes = node.inputs.map((name) =>
     name === '' ? 0 : (constants.get(name)?.data.length ?? computed.get(name)),
   )
   if (sizes.includes(undefined)) return null
-  if (node.inputs.every((name) => name === '' || constants.has(name))) {
-    return checkFolded(
-      node,
-      node.inputs.map((name) => constants.get(name) ?? null),
-    )
-  }
-  const bound = boundBySizes(node, sizes as number[])
-  return bound <= foldedUnseenMax ? bound : null
-}
-
-/**
- * What takes `node`'s place: itself, or other nodes, or none when it has become part of `state`: Shape and Size of a typed
- * value, sequences, branches and loops whose course is known.
- */
-function rewrite(state: State, original: Node): readonly Node[] {
-  const node = { ...original, inputs: original.inputs.map((name) => aliasOf(state, name)) }
-  const [first = '', second = ''] = node.inputs
-  const output = node.outputs[0]!
-  const type = state.types.get(first) ?? state.constants.get(first)
-  const like = state.types.get(second) ?? state.constants.get(second)
-  if (node.opType === 'Shape' && type !== undefined) {
-    const [start, end] = [
-      intOf(node.attributes, 'start', 0),
-      intOf(node.attributes, 'end', type.shape.length),
-    ]
-    state.constants.set(output, int64Constant(type.shape.slice(start, end)))
-    return []
-  }
-  if (node.opType === 'Size' && type !== undefined) {
-    state.constants.set(output, { ...int64Constant([sizeOf(type.shape)]), shape: [] })
-    return []
-  }
-  if (node.opType === 'CastLike' && like !== undefined) {
-    const to = int(elementTypes[like.dtype].code)
-    return [{ ...node, opType: 'Cast', inputs: [first], attributes: { to } }]
-  }
-  if (sequenceOperators.has(node.opType)) return withoutSequence(state, node)
-  if (node.opType === 'If' || node.opType === 'Loop') return withoutControl(state, node)
-  return [node]
-}
-
-function aliasOf({ aliases }: State, name: string): string {
-  let current = name
-  for (let next = aliases.get(current); next !== undefined; next = aliases.get(current)) current = next
-  return current
-}
-
-function withoutSequence(state: State, node: Node): readonly Node[] {
-  const unfolded = unfold(node, {
-    membersOf: (name) => state.members.get(name) ?? null,
-    constantOf: (name) => state.constants.get(name) ?? null,
-    shapeOf: (name) => (state.types.get(name) ?? state.constants.get(name))?.shape ?? null,
-  })
-  if (unfolded === null) return [node]
-  const output = node.outputs[0]!
-  if (unfolded.members !== undefined) state.members.set(output, unfolded.members)
-  if (unfolded.alias !== undefined) state.aliases.set(output, unfolded.alias)
-  for (const [name, constant] of unfolded.constants ?? []) state.constants.set(name, constant)
-  return unfolded.nodes ?? []
-}
-
-/** A branch or a turn in the place of `node`, when the values that choose it are constants by now. */
-function withoutControl(state: State, node: Node): readonly Node[] {
-  const [first = '', second = ''] = node.inputs
-  const known = (name: string) => (name === '' ? null : state.constants.get(name))
-  const [a, b] = [known(first), known(second)]
-  if (a === undefined || (node.opType === 'If' && a === null)) return [node]
-  if (node.opType === 'Loop' && b === undefined) return [node]
-  const inlined = node.opType === 'If' ? inlineBranch(node, a!.data[0] !== 0) : inlineTurn(node, a, b!)
-  for (const [name, constant] of inlined.constants) state.constants.set(name, constant)
-  for (const [name, other] of inlined.aliases) state.aliases.set(name, other)
-  return inlined.nodes
+  const isKnown = node.inputs.every((name) => name === '' || constants.has(name))
+  const inputs = node.inputs.map((name) => constants.get(name) ?? null)
+  const bound = isKnown ? checkFolded(node, inputs) : boundBySizes(node, sizes as number[])
+  const operations = boundOperations(node, inputs, sizes as number[], bound)
+  if (!isKnown && Math.max(bound, operations) > foldedUnseenMax) return null
+  state.foldedOperations += operations
+  checkOperations(node, state.foldedOperations)
+  return bound
 }
 
 /** Operators whose result's shape depends on the values of the inputs after the first. */
@@ -260,16 +185,6 @@ async function inferTypes(state: State, nodes: readonly Node[]): Promise<Node[]>
   for (const node of ready) state.typed.push(typedNode(state, node))
   return waiting
 }
-
-/** Operators that are rewritten as soon as their inputs have types or values. */
-const needsTypes: ReadonlySet<string> = new Set([
-  'Shape',
-  'Size',
-  'CastLike',
-  'If',
-  'Loop',
-  ...sequenceOperators,
-])
 
 function typedNode(state: State, { opType, name, inputs, outputs, attributes }: Node): TypedNode {
   const value = (of: string) => typedValue(state, of)

@@ -141,6 +141,12 @@ export const foldedElementsMax = 1 << 26
 /** Elements up to which one constant may be computed from another in the same round of folding, its size not known yet. */
 export const foldedUnseenMax = 1 << 20
 
+/**
+ * Operations that computing all constants of a model may take while it is imported: about a second, ten where kernels are slow.
+ * The masks and rotary tables of 4,096 positions take a third of it at most (2^24 elements through twenty nodes).
+ */
+export const foldedOperationsMax = 1 << 30
+
 /** Nodes of one model's graph. The largest published exports (GPT-2 XL, unoptimised) have about 10,000; bounds time and memory of import. */
 export const graphNodesMax = 100_000
 

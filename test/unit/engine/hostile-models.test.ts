@@ -16,7 +16,7 @@ import {
 import { compileProgram } from '../../../engine/program.ts'
 import { validate } from '../../../engine/validate.ts'
 import { SwarmError } from '../../../protocols/core/errors.ts'
-import { graphNodesMax } from '../../../protocols/core/limits.ts'
+import { foldedOperationsMax, graphNodesMax } from '../../../protocols/core/limits.ts'
 import { modelBytes } from './pytorch-models.ts'
 
 const honest = modelBytes('ties_first.onnx')
@@ -104,6 +104,38 @@ describe('a constant that would explode while it is folded', () => {
     const { code, message } = await refusal(bytes)
     expect([code, message]).toEqual(['LIMIT_EXCEEDED', expect.stringContaining("node 'evil ")])
     expect(process.memoryUsage().rss - before).toBeLessThan(256 << 20)
+  })
+})
+
+describe('a constant of little size and much work', () => {
+  it.each([
+    [
+      'one product of two large matrices',
+      withConstant(
+        [integers('evil_s', 2048, 2048)],
+        node('ConstantOfShape', ['evil_s'], 'evil_a'),
+        node('MatMul', ['evil_a', 'evil_a'], 'evil_b'),
+        node('ReduceSum', ['evil_b'], 'evil'),
+      ),
+      "MatMul (node 'evil MatMul')",
+    ],
+    [
+      'a hundred products of small ones, each of the one before',
+      withConstant(
+        [integers('evil_s', 256, 256)],
+        node('ConstantOfShape', ['evil_s'], 'evil_0'),
+        ...Array.from({ length: 100 }, (_, index) =>
+          node('MatMul', [`evil_${index}`, 'evil_0'], `evil_${index + 1}`),
+        ),
+        node('ReduceSum', ['evil_100'], 'evil'),
+      ),
+      'MatMul',
+    ],
+  ])('is refused: %s', async (_, bytes, where) => {
+    const { code, message, hint } = await refusal(bytes)
+    expect([code, message]).toEqual(['LIMIT_EXCEEDED', expect.stringContaining(where)])
+    expect(message).toContain(`at most ${foldedOperationsMax} are folded`)
+    expect(hint).toBeDefined()
   })
 })
 

@@ -1,0 +1,96 @@
+/**
+ * What takes a node's place once enough is known of its inputs: Shape and Size of a typed value become constants, CastLike a Cast,
+ * sequences are unfolded (sequences.ts), branches and loops with a known course are inlined (control.ts).
+ *
+ * resolve.ts says when; what can only be computed is folded there.
+ */
+import { inlineBranch, inlineTurn } from './control.ts'
+import { int, intOf, type Node } from './graph.ts'
+import { sequenceOperators, unfold } from './sequences.ts'
+import { type Constant, elementTypes, int64Constant, sizeOf, type TensorType } from './types.ts'
+
+/** What is known of a graph's values, by name. Grows. */
+export interface Knowledge {
+  readonly constants: Map<string, Constant>
+  /** Of values that are not constants. */
+  readonly types: Map<string, TensorType>
+  /** The members of sequences. */
+  readonly members: Map<string, readonly string[]>
+  /** Values that turned out to be another one. */
+  readonly aliases: Map<string, string>
+}
+
+/** Operators that are rewritten as soon as their inputs have types or values. */
+export const needsTypes: ReadonlySet<string> = new Set([
+  'Shape',
+  'Size',
+  'CastLike',
+  'If',
+  'Loop',
+  ...sequenceOperators,
+])
+
+/**
+ * What takes `node`'s place: itself, or other nodes, or none when it has become part of `state`: Shape and Size of a typed
+ * value, sequences, branches and loops whose course is known.
+ */
+export function rewrite(state: Knowledge, original: Node): readonly Node[] {
+  const node = { ...original, inputs: original.inputs.map((name) => aliasOf(state, name)) }
+  const [first = '', second = ''] = node.inputs
+  const output = node.outputs[0]!
+  const type = state.types.get(first) ?? state.constants.get(first)
+  const like = state.types.get(second) ?? state.constants.get(second)
+  if (node.opType === 'Shape' && type !== undefined) {
+    const [start, end] = [
+      intOf(node.attributes, 'start', 0),
+      intOf(node.attributes, 'end', type.shape.length),
+    ]
+    state.constants.set(output, int64Constant(type.shape.slice(start, end)))
+    return []
+  }
+  if (node.opType === 'Size' && type !== undefined) {
+    state.constants.set(output, { ...int64Constant([sizeOf(type.shape)]), shape: [] })
+    return []
+  }
+  if (node.opType === 'CastLike' && like !== undefined) {
+    const to = int(elementTypes[like.dtype].code)
+    return [{ ...node, opType: 'Cast', inputs: [first], attributes: { to } }]
+  }
+  if (sequenceOperators.has(node.opType)) return withoutSequence(state, node)
+  if (node.opType === 'If' || node.opType === 'Loop') return withoutControl(state, node)
+  return [node]
+}
+
+/** The value that `name` turned out to be. */
+export function aliasOf({ aliases }: Knowledge, name: string): string {
+  let current = name
+  for (let next = aliases.get(current); next !== undefined; next = aliases.get(current)) current = next
+  return current
+}
+
+function withoutSequence(state: Knowledge, node: Node): readonly Node[] {
+  const unfolded = unfold(node, {
+    membersOf: (name) => state.members.get(name) ?? null,
+    constantOf: (name) => state.constants.get(name) ?? null,
+    shapeOf: (name) => (state.types.get(name) ?? state.constants.get(name))?.shape ?? null,
+  })
+  if (unfolded === null) return [node]
+  const output = node.outputs[0]!
+  if (unfolded.members !== undefined) state.members.set(output, unfolded.members)
+  if (unfolded.alias !== undefined) state.aliases.set(output, unfolded.alias)
+  for (const [name, constant] of unfolded.constants ?? []) state.constants.set(name, constant)
+  return unfolded.nodes ?? []
+}
+
+/** A branch or a turn in the place of `node`, when the values that choose it are constants by now. */
+function withoutControl(state: Knowledge, node: Node): readonly Node[] {
+  const [first = '', second = ''] = node.inputs
+  const known = (name: string) => (name === '' ? null : state.constants.get(name))
+  const [a, b] = [known(first), known(second)]
+  if (a === undefined || (node.opType === 'If' && a === null)) return [node]
+  if (node.opType === 'Loop' && b === undefined) return [node]
+  const inlined = node.opType === 'If' ? inlineBranch(node, a!.data[0] !== 0) : inlineTurn(node, a, b!)
+  for (const [name, constant] of inlined.constants) state.constants.set(name, constant)
+  for (const [name, other] of inlined.aliases) state.aliases.set(name, other)
+  return inlined.nodes
+}
