@@ -14,6 +14,8 @@ export interface ParticipationInit {
   signed: SignedJob
   backend: BackendChoice
   threads: number
+  /** Bytes that a step may take by estimate. Default: no limit. */
+  memoryBytesMax?: number | undefined
   /** Others cannot open connections to this peer, so it reduces nothing. */
   isClientOnly: boolean
   onEvent?: (event: ParticipationEvent) => void
@@ -28,14 +30,14 @@ export type ParticipationEvent = PrepareEvent | PartEvent
  * @throws {unknown} `signal.reason`.
  */
 export async function participate(
-  { node: peer, signed, backend, threads, isClientOnly, onEvent }: ParticipationInit,
+  { node: peer, signed, isClientOnly, onEvent, ...computing }: ParticipationInit,
   { signal: stop }: { signal: AbortSignal },
 ): Promise<Ended> {
   const end = listenForEnd({ signed, jobs: peer.services.jobs, clock: systemClock, epochMs: Date.now })
   const signal = AbortSignal.any([stop, end.signal])
   const compute = openNodeCompute()
   try {
-    const prepared = await prepareJob({ peer, signed, compute, backend, threads, onEvent }, { signal })
+    const prepared = await prepareJob({ peer, signed, compute, ...computing, onEvent }, { signal })
     return await takePart({ peer, prepared, isClientOnly, onEvent }, { signal })
   } catch (error) {
     if (end.ended !== undefined && !stop.aborted) return end.ended

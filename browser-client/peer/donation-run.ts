@@ -12,6 +12,7 @@ import { type PreparedJob, type PrepareEvent, prepareJob } from '../../node/peer
 import { type EndListener, listenForEnd } from '../../node/peer/run-end.ts'
 import { type PartEvent, takePart } from '../../node/peer/take-part.ts'
 import { SwarmError } from '../../protocols/core/errors.ts'
+import { tabStepBytesMax } from '../../protocols/core/limits.ts'
 import type { Manifest, SignedJob } from '../../protocols/jobs/index.ts'
 import type { BlockStore } from '../../protocols/shards/index.ts'
 import type { Donation, DonationInit, DonationPhase, WorkLimits } from '../donation.ts'
@@ -199,6 +200,7 @@ export class DonationRun implements Donation {
         compute: this.#compute.compute,
         backend: 'auto',
         threads: this.#limits.threads,
+        memoryBytesMax: tabStepBytesMax,
         clock: this.#clock,
         onEvent: (event) => this.#onPrepare(event, manifest),
       },

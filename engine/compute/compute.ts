@@ -24,7 +24,7 @@ export interface OpenOptions {
    * Memory that a step may take by estimate, bytes. What does not fit recomputes activations, and where that is not enough,
    * micro-batches are halved. Default: no limit.
    */
-  memoryBytesMax?: number
+  memoryBytesMax?: number | undefined
 }
 
 /** What a caller learns of a model that is ready to train. */

@@ -14,6 +14,7 @@ import { type Candidate, chooseBackend, type Timing } from '../backends/choose.t
 import { stepBytes } from '../memory.ts'
 import { compileProgram, type TrainingProgram, type TrainingSpec } from '../program.ts'
 import { randomBatch } from '../random-batch.ts'
+import type { Recomputation } from '../recomputation.ts'
 import { Trainer } from '../trainer.ts'
 
 export interface SteadyInit {
@@ -23,7 +24,7 @@ export interface SteadyInit {
   /** Samples of one run of a graph, 1 to `spec.batch`. */
   microBatch: number
   /** Bytes that a step may take by estimate; before samples are cut, values are recomputed. Default: no limit. */
-  memoryBytesMax?: number
+  memoryBytesMax?: number | undefined
   /** In the order of trying; one or more. */
   candidates: readonly Candidate[]
 }
@@ -139,6 +140,12 @@ export class SteadyTrainer {
     const failed = timings.flatMap((timing) => ('failure' in timing ? [timing.backend] : []))
     this.#candidates = this.#candidates.filter(({ name }) => !failed.includes(name))
     this.#opened = { backend, trainer: contestant.trainer }
+    const { recomputation, memory } = this.program
+    if (recomputation !== 'nothing' || this.microBatch < microBatch) {
+      this.#notes.push(
+        `a step on ${this.microBatch} samples ${memoryWays[recomputation]}, for ${mebibytes(stepBytes(memory))} by estimate`,
+      )
+    }
   }
 
   async #prepare(backend: Backend, microBatch: number): Promise<Contestant> {
@@ -166,12 +173,21 @@ export class SteadyTrainer {
 }
 
 function doesNotFit(bytes: number, bytesMax: number): SwarmError {
-  const mib = (count: number) => `${Math.ceil(count / 2 ** 20)} MiB`
   return new SwarmError(
     'OUT_OF_MEMORY',
-    `a step on one sample takes ${mib(bytes)} by estimate; the limit is ${mib(bytesMax)}`,
+    `a step on one sample takes ${mebibytes(bytes)} by estimate; the limit is ${mebibytes(bytesMax)}`,
     { hint: 'Allow more memory, or train a smaller model or shorter sequences.' },
   )
+}
+
+const memoryWays: Readonly<Record<Recomputation, string>> = {
+  nothing: 'keeps its activations',
+  cheap: 'recomputes cheap activations',
+  everything: 'recomputes its activations',
+}
+
+function mebibytes(size: number): string {
+  return `${Math.ceil(size / 2 ** 20)} MiB`
 }
 
 /** Made-up samples can make a loss that is not finite; the step took its time all the same. */

@@ -29,6 +29,8 @@ export interface NodeStartOptions extends CommonOptions, SwarmOptions {
   mdns: boolean
   /** Threads for training, 1 to 256; `undefined`: half of the cores. */
   threads: number | undefined
+  /** Memory that a step may take, MiB; `undefined`: no limit. */
+  memory: number | undefined
   backend: BackendChoice
   /** Peer ids of owners whose jobs are run; empty: anybody's. */
   allowOwner: string[]
@@ -104,6 +106,7 @@ async function takeJobs(
           signed,
           backend: options.backend,
           threads: options.threads,
+          memoryBytesMax: options.memory && options.memory * 2 ** 20,
           isClientOnly: !isReachable(options),
           onEvent: (event) => logEvent(log, job, event),
         },

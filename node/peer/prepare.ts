@@ -19,6 +19,8 @@ export interface PrepareInit {
   compute: Compute
   backend: BackendChoice
   threads: number
+  /** Bytes that a step may take by estimate. Default: no limit. */
+  memoryBytesMax?: number | undefined
   clock?: Clock
   onEvent?: (event: PrepareEvent) => void
 }
@@ -41,7 +43,7 @@ export interface PreparedJob {
  * @throws {unknown} `signal.reason`.
  */
 export async function prepareJob(
-  { peer, signed, compute, backend, threads, clock = systemClock, onEvent }: PrepareInit,
+  { peer, signed, compute, backend, threads, memoryBytesMax, clock = systemClock, onEvent }: PrepareInit,
   { signal }: { signal: AbortSignal },
 ): Promise<PreparedJob> {
   const { manifest } = signed
@@ -56,7 +58,7 @@ export async function prepareJob(
   )
   const startedMs = clock.now()
   const spec = trainingSpec(manifest.model, manifest.train)
-  const opened = await compute.open(model, spec, { backend, threads }, { signal })
+  const opened = await compute.open(model, spec, { backend, threads, memoryBytesMax }, { signal })
   services.discovery.setSelf({ backend: opened.backend })
   onEvent?.({ kind: 'opened', model: opened, seconds: (clock.now() - startedMs) / 1000 })
   return { signed, compute, opened, dataSet }

@@ -195,5 +195,8 @@ export const helloAddressesMax = 8
 /** How far the clock of a peer may be off ours. Home computers can be minutes wrong; hours would let old HELLOs be played back. */
 export const helloClockSkewMsMax = 5 * 60_000
 
+/** Bytes that a step may take in a tab, by estimate: phones end a tab that takes two, and WebAssembly's memory ends at four. */
+export const tabStepBytesMax = 1 << 30
+
 /** Bytes of blocks that one browser keeps for all jobs together: two of the largest, a twentieth of a small laptop's disk. */
 export const tabStoreBytesMax = 2 * jobBytesMax

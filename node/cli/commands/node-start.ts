@@ -22,6 +22,11 @@ export function addNodeStart(node: Command, perform: Perform): void {
     .option('--announce <multiaddr...>', 'addresses to tell others, behind a NAT with a forwarded port', [])
     .option('--mdns', 'look for peers on the local network', false)
     .option('--threads <count>', 'threads for training (default: half of the cores)', wholeNumber(1, 256))
+    .option(
+      '--memory <mebibytes>',
+      'memory that a training step may take, by estimate (default: no limit)',
+      wholeNumber(16, 1_048_576),
+    )
     .addOption(new Option('--backend <backend>', 'where kernels run').choices(backends).default('auto'))
     .option('--allow-owner <peer-id...>', 'run only jobs of these owners', [])
     .option('--job <job-id>', 'run only this job, and end with it')

@@ -117,9 +117,11 @@ describe('a limit on memory', () => {
     const [most, cheap, least] = (['nothing', 'cheap', 'everything'] as const).map((what) =>
       stepBytes(program.memoryWith(what)),
     ) as [number, number, number]
+    const notes: string[] = []
     for (const bytes of [most, most - 1, cheap - 1, least - 1]) {
       const steady = await open(bytes)
       chosen.push([steady.program.recomputation, steady.microBatch])
+      notes.push(...steady.takeNotes())
       expect(stepBytes(steady.program.memory)).toBeLessThanOrEqual(bytes)
       await steady.release()
     }
@@ -128,6 +130,11 @@ describe('a limit on memory', () => {
       ['cheap', 8],
       ['everything', 8],
       [expect.any(String), 4],
+    ])
+    expect(notes).toEqual([
+      expect.stringMatching(/^a step on 8 samples recomputes cheap activations, for \d+ MiB by estimate$/),
+      expect.stringMatching(/^a step on 8 samples recomputes its activations, for \d+ MiB by estimate$/),
+      expect.stringMatching(/^a step on 4 samples .* for \d+ MiB by estimate$/),
     ])
   })
 
