@@ -44,6 +44,7 @@ export async function participate(
     throw error
   } finally {
     end.close()
+    peer.services.discovery.seek(undefined)
     await compute.close()
   }
 }

@@ -39,7 +39,13 @@ async function openStarling(backend: 'wasm' | 'webgpu'): Promise<void> {
   const runtime = loadRuntime(program, name, { signal, onProgress: () => {} })
   const url = absolute(program.entries.computeWorker)
   await runtime
-  const compute = openTabCompute({ url, runtime, allowance: { mayRun: true, dutyCycle: 1 }, clock })
+  const compute = openTabCompute({
+    url,
+    runtime,
+    threads: 1,
+    allowance: { mayRun: true, dutyCycle: 1 },
+    clock,
+  })
   const spec = {
     batch,
     loss: 'softmax_cross_entropy',

@@ -16,7 +16,7 @@ import { type KeptChoice, type KeptJob, keepChoice, validChoice } from '../stora
 import { openTabCompute, type TabCompute } from '../worker/compute.ts'
 import type { Runtime } from '../worker/messages.ts'
 import { type RevivingCompute, revivingCompute } from '../worker/reviving-compute.ts'
-import { chooseRuntime, loadRuntime } from './runtime.ts'
+import { chooseRuntime, loadRuntime, runtimeOf } from './runtime.ts'
 
 export interface DonatedComputeInit {
   program: Program
@@ -107,16 +107,18 @@ export class DonatedCompute {
   #start(): TabCompute {
     const { program, clock } = this.#init
     const url = new URL(program.entries.computeWorker, document.baseURI)
-    return openTabCompute({ url, runtime: this.#runtime, allowance: this.#limits, clock })
+    const { threads } = this.#limits
+    return openTabCompute({ url, runtime: this.#runtime, threads, allowance: this.#limits, clock })
   }
 
   async #load(): Promise<Runtime> {
     const { program, kept, signal, onRuntime } = this.#init
     const { mayUseGpu, threads } = this.#limits
-    const conditions = { build: program.build, threads, nowMs: Date.now() }
-    this.#choice = mayUseGpu ? validChoice((await kept)?.choice, conditions) : undefined
-    const name = this.#choice?.runtime ?? (await chooseRuntime(mayUseGpu))
-    return loadRuntime(program, name, { signal, onProgress: onRuntime })
+    const conditions = { build: program.build, threads, mayUseGpu }
+    this.#choice = validChoice((await kept)?.choice, conditions, Date.now())
+    // what was loaded for an earlier choice is in the browser's cache, from which the worker takes it
+    if (this.#choice !== undefined) return runtimeOf(program, this.#choice.runtime)
+    return loadRuntime(program, await chooseRuntime(mayUseGpu), { signal, onProgress: onRuntime })
   }
 
   /** The runtime of the start may know no graphics cards; the one that does is loaded while the other goes on. */
@@ -140,17 +142,19 @@ export class DonatedCompute {
 
   #tell(model: OpenedModel, death?: SwarmError): void {
     this.#threads = { asked: this.#limits.threads, got: model.threads }
-    const isRemembered = this.#choice?.backend === model.backend
+    const isRemembered = this.#limits.mayUseGpu && this.#choice?.backend === model.backend
     const notes = isRemembered ? [...model.notes, 'it was the fastest at this job before'] : model.notes
     this.#init.onChosen({ ...model, notes }, this.#threads, death)
   }
 
   async #keepChoice({ backend }: OpenedModel): Promise<void> {
-    if (!this.#limits.mayUseGpu || this.#choice?.backend === backend) return
+    if (this.#choice?.backend === backend) return
     const { program, job } = this.#init
     const { name: runtime } = await this.#runtime
-    const { threads } = this.#limits
-    await keepChoice(job, { build: program.build, threads, runtime, backend, chosenMs: Date.now() })
+    const { threads, mayUseGpu } = this.#limits
+    const { build } = program
+    this.#choice = { build, threads, mayUseGpu, runtime, backend, chosenMs: Date.now() }
+    await keepChoice(job, this.#choice)
   }
 
   async #forgetChoice(): Promise<void> {

@@ -19,7 +19,7 @@ import type { Donation, DonationInit, DonationPhase, WorkLimits } from '../donat
 import type { Program } from '../program.ts'
 import { loadOrCreateIdentity } from '../storage/identity.ts'
 import { makeRoom, openJobBlocks } from '../storage/job-blocks.ts'
-import { type KeptJob, keptJob } from '../storage/kept-jobs.ts'
+import { type KeptJob, keepAddresses, keptJob } from '../storage/kept-jobs.ts'
 import { DonatedCompute } from './donated-compute.ts'
 import { openTabPeer, type TabPeer } from './network.ts'
 import { Reporter } from './reporter.ts'
@@ -52,6 +52,7 @@ export class DonationRun implements Donation {
   /** Aborts the part that the tab takes in the run, when it has to pause. */
   #pausing = new AbortController()
   #mayRun = Promise.withResolvers<void>()
+  #lastCommitted: number | undefined
   #roundEnded = Promise.withResolvers<void>()
 
   /** Settles when the donation is over and nothing of it is left. */
@@ -150,7 +151,7 @@ export class DonationRun implements Donation {
       key: await loadOrCreateIdentity(),
       store,
       clock: this.#clock,
-      bootstrap: invitation.addresses,
+      bootstrap: [...new Set([...invitation.addresses, ...((await this.#kept)?.addresses ?? [])])],
       self: { role: 'tab', backend: 'auto', threads: limits.threads, clientOnly: false },
       admit: ({ job }) => {
         if (job !== invitation.job)
@@ -236,11 +237,20 @@ export class DonationRun implements Donation {
   #onPart(event: PartEvent): void {
     if (event.kind === 'phase') this.#reporter.enter(phaseOf(event.phase), event.round)
     else if (event.kind === 'committed') {
+      if (this.#lastCommitted === undefined) void this.#keepAddresses()
+      this.#lastCommitted = event.round
       this.#reporter.committed(event)
       this.#roundEnded.resolve()
     } else if (event.kind === 'loss-not-finite') this.#reporter.log('warning', event.error.message)
     else if (event.kind === 'averaging' && event.event.kind === 'quorum-lost')
       this.#reporter.log('warning', `Too few peers are left in round ${event.event.round}; waiting for more.`)
+  }
+
+  /** Where nodes of this run can be dialled: the next visit begins with them. */
+  async #keepAddresses(): Promise<void> {
+    const nodes = this.#peer?.services.discovery.peers().filter(({ role }) => role === 'node') ?? []
+    const dialled = nodes.flatMap(({ addresses }) => addresses.filter(isDialledDirectly).slice(0, 1))
+    await keepAddresses(this.#init.invitation.job, dialled)
   }
 
   #tellSaving(): void {
@@ -269,6 +279,11 @@ export class DonationRun implements Donation {
 /** The donor's word for a phase of the run. */
 function phaseOf(phase: Extract<PartEvent, { kind: 'phase' }>['phase']): DonationPhase {
   return phase === 'finished' ? 'waiting' : phase
+}
+
+/** WebSockets, to the peer itself: what a page can dial. */
+function isDialledDirectly(address: string): boolean {
+  return /\/wss?(\/|$)/.test(address) && !address.includes('/p2p-circuit')
 }
 
 /** `promise`, or the reason of `signal` when that comes first. */

@@ -18,17 +18,23 @@ export async function chooseRuntime(mayUseGpu: boolean): Promise<RuntimeName> {
   return 'Suspending' in WebAssembly ? 'jspi' : 'webgpu'
 }
 
+/** Where the build `name` is. */
+export function runtimeOf({ runtimes }: Program, name: RuntimeName): Runtime {
+  const { glue, wasm } = runtimes[name]
+  return { name, glue: absolute(glue.path), wasm: absolute(wasm.path) }
+}
+
 /**
- * Loads the build `name`.
+ * Brings the build `name` into the browser's cache.
  * @throws {SwarmError} DOWNLOAD_FAILED.
  */
 export async function loadRuntime(
-  { runtimes }: Program,
+  program: Program,
   name: RuntimeName,
   { signal, onProgress }: { signal: AbortSignal; onProgress(bytes: number, bytesTotal: number): void },
 ): Promise<Runtime> {
-  const { glue, wasm } = runtimes[name]
+  const { glue, wasm } = program.runtimes[name]
   const bytesTotal = glue.bytes + wasm.bytes
   await downloadFiles([glue, wasm], { signal, onProgress: (bytes) => onProgress(bytes, bytesTotal) })
-  return { name, glue: absolute(glue.path), wasm: absolute(wasm.path) }
+  return runtimeOf(program, name)
 }

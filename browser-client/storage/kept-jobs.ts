@@ -1,7 +1,7 @@
 /**
  * What a tab remembers of the jobs whose blocks it keeps, as one list in the origin's key-value store: how much each takes,
- * what its owner signed, and which backend won the timing. With it a donor who comes back has a job made ready while the
- * swarm is still being looked for.
+ * what its owner signed, which backend won the timing, and where peers of its run were. With it a donor who comes back has a
+ * job made ready while the swarm is still being looked for, and finds it without a coordinator.
  *
  * Storage may be switched off, full or written by an older page. Then nothing is remembered, which costs the next visit time
  * and nothing else; so writes that fail are dropped. What is signed is checked again by whoever takes it up.
@@ -18,8 +18,9 @@ const listKey = 'starling/kept-jobs'
 export interface KeptChoice {
   /** Of the page's program. */
   build: string
-  /** Threads that were allowed. */
+  /** What the donor allowed. */
   threads: number
+  mayUseGpu: boolean
   runtime: RuntimeName
   backend: BackendName
   /** Milliseconds since 1970. */
@@ -30,6 +31,8 @@ export interface KeptJob extends KeptSize {
   /** The signed manifest. */
   envelope?: Uint8Array
   choice?: KeptChoice | undefined
+  /** Addresses at which other peers of the run were reached, without the coordinator. */
+  addresses?: readonly string[]
 }
 
 /**
@@ -37,6 +40,9 @@ export interface KeptJob extends KeptSize {
  * updated about as often as this is forgotten.
  */
 const choiceMsMax = 24 * 3_600_000
+
+/** One that answers is enough, and a home computer is off as often as on; all are redialled for as long as the tab is open. */
+const addressesMax = 4
 
 /** The list, in no order. */
 export async function keptJobs(): Promise<readonly KeptJob[]> {
@@ -62,15 +68,23 @@ export async function keepChoice(job: string, choice: KeptChoice | undefined): P
   await change((known) => known.map((entry) => (entry.job === job ? { ...entry, choice } : entry)))
 }
 
-/** `choice` where it was made under these conditions, not long ago. `nowMs`: milliseconds since 1970. */
+/** Notes where peers of `job` were reached: the first {@link addressesMax} of `addresses`. */
+export async function keepAddresses(job: string, addresses: readonly string[]): Promise<void> {
+  const kept = addresses.slice(0, addressesMax)
+  await change((known) => known.map((entry) => (entry.job === job ? { ...entry, addresses: kept } : entry)))
+}
+
+/** `choice` where it was made under the same conditions, not long ago. `nowMs`: milliseconds since 1970. */
 export function validChoice(
   choice: KeptChoice | undefined,
-  { build, threads, nowMs }: { build: string; threads: number; nowMs: number },
+  { build, threads, mayUseGpu }: Pick<KeptChoice, 'build' | 'threads' | 'mayUseGpu'>,
+  nowMs: number,
 ): KeptChoice | undefined {
   const isValid =
     choice !== undefined &&
     choice.build === build &&
     choice.threads === threads &&
+    choice.mayUseGpu === mayUseGpu &&
     Math.abs(nowMs - choice.chosenMs) < choiceMsMax
   return isValid ? choice : undefined
 }

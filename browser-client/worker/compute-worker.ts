@@ -4,6 +4,7 @@
  */
 
 import type { Candidate } from '../../engine/backends/choose.ts'
+import { identityModel } from '../../engine/backends/identity-model.ts'
 import { openWasmBackend } from '../../engine/backends/wasm.ts'
 import { openWebGpuBackend } from '../../engine/backends/webgpu.ts'
 import type { OpenOptions } from '../../engine/compute/compute.ts'
@@ -32,6 +33,19 @@ const pacer = begun.then(
       rest: (delayMs) => new Promise((resolve) => setTimeout(resolve, delayMs)),
     }),
 )
+
+/**
+ * onnxruntime with its WebAssembly compiled, which takes longest of all: it begins before there is a model. A realm has one
+ * number of threads, fixed by the first model; the smallest fixes it here.
+ */
+const runtime = begun.then(async ({ runtime, threads }) => {
+  const ort = await runtimes[runtime.name]()
+  ort.env.wasm.wasmPaths = { mjs: runtime.glue, wasm: runtime.wasm }
+  const first = await openWasmBackend(ort, { threads }).compile(identityModel)
+  await first.release()
+  return ort
+})
+runtime.catch(() => {}) // told to whoever opens a model
 
 /** A message to itself is delivered after those that wait; a timer of 0 ms would cost 4. */
 const { port1: inlet, port2: outlet } = new MessageChannel()
@@ -69,10 +83,9 @@ function onStuck(): never {
 }
 
 /** WebAssembly first: it opens at once, and decides alone for a model so small that no graphics processor catches up. */
-async function candidates({ backend, threads }: OpenOptions): Promise<readonly Candidate[]> {
-  const { runtime } = await begun
-  const ort = await runtimes[runtime.name]()
-  ort.env.wasm.wasmPaths = { mjs: runtime.glue, wasm: runtime.wasm }
+async function candidates({ backend }: OpenOptions): Promise<readonly Candidate[]> {
+  const { runtime: build, threads } = await begun
+  const ort = await runtime
   const wasm: Candidate = {
     name: 'wasm',
     open: async () => pacedBackend(openWasmBackend(ort, { threads }), await pacer),
@@ -85,6 +98,6 @@ async function candidates({ backend, threads }: OpenOptions): Promise<readonly C
       return pacedBackend(watchingRuns(backend, { device, onStuck }), await pacer)
     },
   }
-  if (backend === 'wasm' || runtime.name === 'wasm') return [wasm]
+  if (backend === 'wasm' || build.name === 'wasm') return [wasm]
   return backend === 'webgpu' ? [webgpu] : [wasm, webgpu]
 }

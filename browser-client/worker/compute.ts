@@ -24,12 +24,14 @@ export interface TabComputeInit {
   url: URL
   /** The thread starts at once, and opens no model before this is there; never, should it fail: then kill the worker. */
   runtime: Promise<Runtime>
+  /** Of the runtime, 1 or more; a realm has one number, whatever models are opened with later. */
+  threads: number
   allowance: Allowance
   clock: Clock
 }
 
 /** Starts a worker. */
-export function openTabCompute({ url, runtime, allowance, clock }: TabComputeInit): TabCompute {
+export function openTabCompute({ url, runtime, threads, allowance, clock }: TabComputeInit): TabCompute {
   const worker = new Worker(url, { type: 'module', name: 'compute' })
   const post = (request: WorkerRequest, transfer: ArrayBuffer[] = []) => worker.postMessage(request, transfer)
   const { promise: ended, resolve: end } = Promise.withResolvers<void>()
@@ -68,7 +70,7 @@ export function openTabCompute({ url, runtime, allowance, clock }: TabComputeIni
   }
   // whoever loads the runtime tells of its failure
   runtime.then(
-    (runtime) => post({ kind: 'begin', runtime, allowance }),
+    (runtime) => post({ kind: 'begin', runtime, threads, allowance }),
     () => {},
   )
   return {

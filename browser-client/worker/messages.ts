@@ -14,8 +14,8 @@ export interface Runtime {
   wasm: string
 }
 
-/** `begin` comes first and once. `allow` counts from the next run of a kernel on. */
+/** `begin` comes first and once, with the threads that are allowed. `allow` counts from the next run of a kernel on. */
 export type WorkerRequest =
-  | { kind: 'begin'; runtime: Runtime; allowance: Allowance }
+  | { kind: 'begin'; runtime: Runtime; threads: number; allowance: Allowance }
   | { kind: 'allow'; allowance: Allowance }
   | Request

@@ -39,7 +39,7 @@ export interface RevivingInit<Worker extends MortalCompute> {
 export interface RevivingCompute<Worker extends MortalCompute> extends Compute {
   /** The worker of now. */
   readonly worker: Worker
-  /** From the next task on another worker computes, opened with `changes`. Before `open` it does nothing. */
+  /** From the next task on, or the first `open`, another worker computes; a model that is open is opened there with `changes`. */
   change(changes: Partial<OpenOptions>): void
 }
 
@@ -58,18 +58,20 @@ export function revivingCompute<Worker extends MortalCompute>({
   let deaths = 0
   let isClosed = false
 
-  const prepare = async (signal: AbortSignal | undefined) => {
-    if (isReady || wanted === undefined) return
+  const open = async ({ model, spec, options }: Wanted, signal: AbortSignal | undefined) => {
     if (isOutdated) {
       isOutdated = false
       const old = worker
       worker = start()
       await old.close()
     }
-    const { model, spec, options } = wanted
     const opened = await worker.open(model, spec, options, { signal })
     isReady = !isOutdated
-    onReplaced(opened, death)
+    return opened
+  }
+  const prepare = async (signal: AbortSignal | undefined) => {
+    if (isReady || wanted === undefined) return
+    onReplaced(await open(wanted, signal), death)
     death = undefined
   }
   /** @throws {SwarmError} `error` when no other worker would fare better. */
@@ -100,18 +102,15 @@ export function revivingCompute<Worker extends MortalCompute>({
     get worker() {
       return worker
     },
-    open: async (model, spec, options, cancel) => {
+    open: (model, spec, options, cancel) => {
       wanted = { model, spec, options }
-      const opened = await worker.open(model, spec, options, cancel)
-      isReady = !isOutdated
-      return opened
+      return open(wanted, cancel?.signal)
     },
     train: (task, options) => outliving(options?.signal, () => worker.train(task, options)),
     evaluate: (parameters, batches, options) =>
       outliving(options?.signal, () => worker.evaluate(parameters, batches, options)),
     change: (changes) => {
-      if (wanted === undefined) return
-      wanted = { ...wanted, options: { ...wanted.options, ...changes } }
+      if (wanted !== undefined) wanted = { ...wanted, options: { ...wanted.options, ...changes } }
       isReady = false
       isOutdated = true
     },

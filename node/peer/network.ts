@@ -27,6 +27,9 @@ const streamWindowBytesMax = 4 << 20
 /** A paused stream receives at most one window more; twice that is never reached, and less would abort the stream. */
 const readBufferBytesMax = 2 * streamWindowBytesMax
 
+/** Topics that a peer joins at once, twice over, and as many again to spare: offences are forgotten within two seconds. */
+const offencesFree = 12
+
 /** Encryption, muxing and liveness, for `createLibp2p`. */
 export function sharedOptions() {
   return {
@@ -58,8 +61,18 @@ export function baseServices() {
       globalSignaturePolicy: StrictSign,
       // The first peer of a swarm announces itself to nobody, and that is no error.
       allowPublishToZeroTopicPeers: true,
-      // Eleven peers behind one address would be scored down until no message reaches them: a lab, a school.
-      scoreParams: { IPColocationFactorWeight: 0 },
+      scoreParams: {
+        // Eleven peers behind one address would be scored down until no message reaches them: a lab, a school.
+        IPColocationFactorWeight: 0,
+        // A page that is reloaded joins its topics again at once, which counts as an offence for each; three reloads in a row
+        // would shut it out. A peer that floods does it many times a second.
+        behaviourPenaltyThreshold: offencesFree,
+      },
+      // The same reload: whoever left a topic may be back after a second, the least that can be said (libp2p: ten), and whoever
+      // came too early after five (a minute). Until then messages come a heartbeat late.
+      unsubcribeBackoff: 1_000,
+      pruneBackoff: 5_000,
+      graftFloodThreshold: 0,
       maxInboundDataLength: gossipBytesMax,
     }),
   }

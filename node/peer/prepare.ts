@@ -38,6 +38,7 @@ export interface PreparedJob {
 }
 
 /**
+ * Fetches and opens; meanwhile the peers of the job are looked for.
  * @throws {SwarmError} when this machine cannot run the job: MODEL_UNSUPPORTED, OUT_OF_MEMORY, BACKEND_FAILED, and what
  * {@link fetchMaterial} throws.
  * @throws {unknown} `signal.reason`.
@@ -46,8 +47,9 @@ export async function prepareJob(
   { peer, signed, compute, backend, threads, memoryBytesMax, clock = systemClock, onEvent }: PrepareInit,
   { signal }: { signal: AbortSignal },
 ): Promise<PreparedJob> {
-  const { manifest } = signed
+  const { manifest, job } = signed
   const { services } = peer
+  services.discovery.seek(job)
   const { model, dataSet } = await fetchMaterial(
     {
       manifest,

@@ -66,6 +66,7 @@ export class Discovery {
   readonly #listeners = new Set<(event: DiscoveryEffect) => void>()
   readonly #stopping = new AbortController()
   #self: SelfDescription
+  #sought: string | undefined
   #issued = 0
   #saidAt = Number.NEGATIVE_INFINITY
   #sayAt = Number.POSITIVE_INFINITY
@@ -141,6 +142,15 @@ export class Discovery {
     this.#saySoon(0)
   }
 
+  /**
+   * Peers that work on `job` are connected from now on, although this peer does not work on it yet: it makes it ready, and will
+   * want them at once. `undefined`: no longer.
+   */
+  seek(job: string | undefined): void {
+    this.#sought = job
+    for (const record of this.peers()) this.#considerDialing(record)
+  }
+
   /** Calls `listener` for every change of the table and every refused HELLO. Returns a function that takes it back. */
   on(listener: (event: DiscoveryEffect) => void): () => void {
     this.#listeners.add(listener)
@@ -214,7 +224,7 @@ export class Discovery {
     // A tab reaches most peers directly, and they reach it over a relay only.
     const isTab = this.#self.role === 'tab'
     const comesFirst = isTab === (role === 'tab') ? this.#id > peer : !isTab
-    const isWanted = job !== undefined && job.job === this.#self.job?.job
+    const isWanted = job !== undefined && (job.job === this.#self.job?.job || job.job === this.#sought)
     if (isWanted) this.#dial({ kind: 'Wanted', now, key: peer, peer, addresses, comesFirst })
     else this.#dial({ kind: 'Unwanted', now, key: peer })
   }

@@ -30,6 +30,12 @@ const redialMsMin = 200
 /** Longest pause between redials: a peer that returns is linked again within five seconds. */
 const redialMsMax = 5_000
 
+/**
+ * Longest pause while the peer is connected and only does not speak the protocol yet: it makes a job ready, and would then wait
+ * for this link. An attempt costs one round trip and no dial.
+ */
+const reopenMsMax = 500
+
 /** Opening a stream, dialing included: libp2p gives up a dial after 10 s, and the negotiation takes two round trips. */
 const openTimeoutMs = 15_000
 
@@ -222,7 +228,10 @@ export class Links {
 
   #redialLater(slot: Slot): void {
     if (this.#slots.get(slot.peer) !== slot) return
-    const delayMs = Math.min(redialMsMax, redialMsMin * 2 ** slot.failures) * (0.5 + this.#random.next())
+    const isConnected =
+      this.#components.connectionManager.getConnections(peerIdFromString(slot.peer)).length > 0
+    const delayMsMax = isConnected ? reopenMsMax : redialMsMax
+    const delayMs = Math.min(delayMsMax, redialMsMin * 2 ** slot.failures) * (0.5 + this.#random.next())
     slot.failures = Math.min(slot.failures + 1, 16)
     slot.cancelRedial?.()
     slot.cancelRedial = this.#clock.setTimer(delayMs, () => this.#open(slot))

@@ -121,6 +121,38 @@ test.skipIf(!hasNetwork)('peers on one local network find each other without any
   await expect.poll(() => a.discovery.peers().map(({ peer }) => peer), { timeout: 10_000 }).toContain(b.id)
 })
 
+test('a peer that left a run and is back at once, three times over, still hears the run and is heard', async () => {
+  const { node: resident } = await startPeer({ self: watcher })
+  const scores = resident.services.pubsub as unknown as { getScore(peer: string): number }
+  const identity = await generateKeyPair('Ed25519')
+  const topics = ['run', 'progress', 'verdicts']
+  const words = new TextEncoder()
+  const heard: string[] = []
+  const hear = ({ detail }: { detail: { data: Uint8Array } }) =>
+    heard.push(new TextDecoder().decode(detail.data))
+  for (const topic of topics) resident.services.pubsub.subscribe(topic)
+  resident.services.pubsub.addEventListener('message', hear)
+  for (const visit of [1, 2, 3, 4]) {
+    const { node } = await startPeer({ identity })
+    const { pubsub } = node.services
+    pubsub.addEventListener('message', hear)
+    for (const topic of topics) pubsub.subscribe(topic)
+    await node.dial(resident.getMultiaddrs()[0]!)
+    await expect
+      .poll(() => resident.services.pubsub.getSubscribers('run').map(String), { timeout: 5_000 })
+      .toEqual([node.peerId.toString()])
+    await expect.poll(() => pubsub.getSubscribers('run').length, { timeout: 5_000 }).toBe(1)
+    await resident.services.pubsub.publish('run', words.encode(`to visitor ${visit}`))
+    await pubsub.publish('run', words.encode(`from visitor ${visit}`))
+    await expect.poll(() => heard, { timeout: 10_000 }).toContain(`to visitor ${visit}`)
+    await expect.poll(() => heard, { timeout: 10_000 }).toContain(`from visitor ${visit}`)
+    // whoever has less than this is told nothing, and is not listened to
+    expect(scores.getScore(node.peerId.toString())).toBeGreaterThanOrEqual(0)
+    for (const topic of topics) pubsub.unsubscribe(topic)
+    await node.stop()
+  }
+})
+
 test('a bootstrap address that is none is refused with an example', async () => {
   await expect(startPeer({ bootstrap: ['localhost:4001'] })).rejects.toMatchObject({
     code: 'USAGE',

@@ -122,3 +122,11 @@ test('a change while the model opens is not lost', async () => {
   expect(await swarm.compute.train(task)).toMatchObject({ loss: 1 })
   expect(swarm.opened.map(({ threads }) => threads)).toEqual([2, 1])
 })
+
+test('a change before the model is opened is a change of the worker that opens it', async () => {
+  const swarm = workers(0)
+  swarm.compute.change({ threads: 1 })
+  await open(swarm)
+  expect(swarm.closed).toEqual([0])
+  expect(await swarm.compute.train(task)).toMatchObject({ loss: 1 })
+})
