@@ -3,11 +3,11 @@
 import type { Line, Program } from '../../integration/peers/program.ts'
 
 /** The job file of a run of at least `peers` peers; its model is `wide.onnx`. */
-export const endlessJob = (peers: number): string => `
+export const endlessJob = (peers: number, { localSteps = 2 }: { localSteps?: number } = {}): string => `
 name: endless
 model: { file: wide.onnx, loss: softmax_cross_entropy }
 data: { kind: glyphs, seed: 1, train: 4000, validation: 100 }
-train: { optimizer: sgd, learning_rate: 0.01, batch_size: 16, local_steps: 2 }
+train: { optimizer: sgd, learning_rate: 0.01, batch_size: 16, local_steps: ${localSteps} }
 swarm: { min_peers: ${peers}, codec: f32, outer: { kind: nesterov, learning_rate: 0.7, momentum: 0.6 } }
 convergence: { metric: val_accuracy, mode: max, target: 1, patience: 1000, evaluate_every: 50, max_rounds: 100000, max_minutes: 5 }
 `
