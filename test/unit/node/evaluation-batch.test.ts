@@ -1,10 +1,7 @@
 /** How many samples the coordinator evaluates at once. */
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf'
 import { expect, test } from 'vitest'
-import {
-  ModelProtoSchema,
-  TensorShapeProto_DimensionSchema,
-} from '../../../engine/onnx/generated/onnx_pb.ts'
+import { ModelProtoSchema, TensorShapeProto_DimensionSchema } from '../../../engine/onnx/generated/onnx_pb.ts'
 import { evaluationBatch } from '../../../node/measure.ts'
 import { modelBytes } from '../engine/pytorch-models.ts'
 
