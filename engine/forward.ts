@@ -11,6 +11,7 @@
  */
 
 import { normaliseByBatch } from './batch-statistics.ts'
+import { blockedNode } from './blocked-convolution.ts'
 import { spellingOf, type Use } from './gradients/rule.ts'
 import { ruleOf } from './gradients/rules.ts'
 import { type Formulas, positiveAxis } from './onnx/formulas.ts'
@@ -117,6 +118,10 @@ function formOf(site: Site, node: TypedNode, inputs: readonly (Value | null)[]):
       return { outputs: [biased(site, node, applied) ?? plain(f, applied)[0]!] }
     case 'MatMul':
       return { outputs: [product(site, node, applied)] }
+    case 'Conv': {
+      const blocked = blockedNode(f, applied)
+      return blocked === null ? { outputs: plain(f, applied) } : { outputs: [blocked], isSpelledOut: true }
+    }
     case 'LayerNormalization':
       return { outputs: layerNormalization(f, applied) }
     case 'BatchNormalization':

@@ -8,7 +8,7 @@
 import { assert } from '../protocols/core/assert.ts'
 import { SwarmError } from '../protocols/core/errors.ts'
 import type { ParameterSpec } from '../protocols/core/tensor.ts'
-import type { BackendName } from './backends/backend.ts'
+import type { Backend } from './backends/backend.ts'
 import { gradientFlows } from './gradients/rules.ts'
 import { type LabelWeights, labelWeightsInModel } from './label-weights.ts'
 import { type LossKind, type LossOptions, labelType } from './loss.ts'
@@ -140,7 +140,7 @@ export interface CompileOptions {
 export async function compileProgram(
   model: Uint8Array,
   spec: TrainingSpec,
-  inference: ShapeInference & { readonly name: BackendName },
+  inference: ShapeInference & Pick<Backend, 'name' | 'channelBlock'>,
   { memoryBytesMax = Number.POSITIVE_INFINITY }: CompileOptions = {},
 ): Promise<TrainingProgram> {
   assert(Number.isInteger(spec.batch) && spec.batch >= 1, `batch of ${spec.batch}`)
@@ -148,10 +148,11 @@ export async function compileProgram(
   const prepared = prepare(readModel(model), gradientFlows, { outputName, freeze })
   refuse(unsupportedNodes(prepared))
   const imported = await importModel(prepared, spec, inference)
-  const device = inference.name === 'webgpu' ? 'gpu' : 'cpu'
+  const { channelBlock } = inference
+  const target = { device: inference.name === 'webgpu' ? 'gpu' : 'cpu', channelBlock } as const
   const labels = labelsOf(imported, spec)
   const labelWeights = labelWeightsOf(imported, spec, labels)
-  const plans = new Plans({ model: imported, spec, labels, labelWeights, device, recomputed: new Map() })
+  const plans = new Plans({ model: imported, spec, labels, labelWeights, target, recomputed: new Map() })
   const recomputation = plans.within(memoryBytesMax)
   const { blueprint, step } = plans.of(recomputation)
   return {

@@ -12,7 +12,7 @@ import type { LabelWeights } from './label-weights.ts'
 import { addLoss, type Loss } from './loss.ts'
 import { elementBytes, neededNodes, peakBytes, type StepMemory } from './memory.ts'
 import { Formulas } from './onnx/formulas.ts'
-import { type Device, GraphBuilder, type Value } from './onnx/graph-builder.ts'
+import { GraphBuilder, type Target, type Value } from './onnx/graph-builder.ts'
 import type { ImportedModel } from './onnx/import-model.ts'
 import { sizeOf, type TensorType } from './onnx/types.ts'
 import { writeModel } from './onnx/write.ts'
@@ -28,7 +28,7 @@ export interface Blueprint {
   /** The input for labels: one of the model's with the loss `in_model`, else the graphs' own. */
   readonly labels: Value
   readonly labelWeights: LabelWeights
-  readonly device: Device
+  readonly target: Target
   readonly recomputed: Recomputed
 }
 
@@ -52,7 +52,7 @@ interface Stage {
 }
 
 function openGraph(blueprint: Blueprint, mode: Mode): Stage {
-  const { model, spec, labels: labelled, labelWeights, device, recomputed } = blueprint
+  const { model, spec, labels: labelled, labelWeights, target, recomputed } = blueprint
   const own = model.inputs.filter(({ name }) => name !== labelled.name || spec.loss !== 'in_model')
   const taken = [...own, ...model.parameters].find(({ name }) => reserved.includes(name))
   if (taken !== undefined) {
@@ -60,7 +60,7 @@ function openGraph(blueprint: Blueprint, mode: Mode): Stage {
       hint: 'Export with another name for it.',
     })
   }
-  const builder = new GraphBuilder(model.opset, device)
+  const builder = new GraphBuilder(model.opset, target)
   const f = new Formulas(builder)
   const samples = own.map((input) => builder.input(input.name, input))
   const labels = builder.input(labelled.name, labelled)
@@ -163,8 +163,8 @@ function accumulateGraph(blueprint: Blueprint): Omit<SplitStep, 'applyModel'> {
   return { accumulateModel, accumulateCarry, sumNames: blueprint.model.parameters.map(sumName) }
 }
 
-function applyGraph({ model, spec, device }: Blueprint): Uint8Array {
-  const f = new Formulas(new GraphBuilder(model.opset, device))
+function applyGraph({ model, spec, target }: Blueprint): Uint8Array {
+  const f = new Formulas(new GraphBuilder(model.opset, target))
   const values = model.parameters.map(({ name, shape, kind }) => {
     const now = f.builder.input(name, { dtype: 'float32', shape })
     return { kind, now, sum: f.builder.input(sumName(now), now) }

@@ -18,6 +18,8 @@ export type BackendName = 'wasm' | 'native' | 'webgpu'
 
 export interface Backend {
   readonly name: BackendName
+  /** Channels of a block, where it has kernels for convolutions of images in blocks (blocked-convolution.ts). */
+  readonly channelBlock?: number | undefined
   /** Threads of one graph, 1 or more: as many as were asked for, or what the platform gives; certain once a model is compiled. */
   readonly threads: number
   /**

@@ -4,6 +4,7 @@
  */
 import type { InferenceSession } from 'onnxruntime-common'
 import { SwarmError } from '../../protocols/core/errors.ts'
+import { reorderingModel } from '../blocked-convolution.ts'
 import type { Backend } from './backend.ts'
 import { type OrtRuntime, ortBackend } from './session.ts'
 
@@ -27,13 +28,34 @@ export async function openNativeBackend({ threads }: { threads: number }): Promi
     enableMemPattern: false,
     extra: { session: { intra_op: { allow_spinning: '0' } } },
   }
-  return ortBackend(await loadNativeRuntime(), {
+  const runtime = await loadNativeRuntime()
+  block ??= channelBlockOf(runtime)
+  return ortBackend(runtime, {
     name: 'native',
+    channelBlock: await block,
     threads: () => threads,
     sessionOptions: options,
     inspectionOptions: options,
     outputs: 'filled',
   })
+}
+
+/** Of this process's processor; asked once. */
+let block: Promise<number | undefined> | undefined
+
+/** Channels are filled up to a whole block on their way into blocks. Undefined where the processor has none. */
+async function channelBlockOf({ InferenceSession, Tensor }: OrtRuntime): Promise<number | undefined> {
+  const channels = 4 // the fewest that onnxruntime brings into blocks
+  try {
+    const session = await InferenceSession.create(reorderingModel(channels), { logSeverityLevel: 4 })
+    const image = new Tensor('float32', new Float32Array(channels), [1, channels, 1, 1])
+    const { y } = await session.run({ x: image })
+    await session.release()
+    const filled = y!.dims[1]!
+    return filled > channels ? filled : undefined
+  } catch {
+    return undefined // a build or a processor that does not know the layout: convolutions then run without it
+  }
 }
 
 /**

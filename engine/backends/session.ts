@@ -36,6 +36,8 @@ export interface OrtRuntime {
 
 export interface OrtTraits {
   readonly name: BackendName
+  /** As {@link Backend}'s. */
+  readonly channelBlock?: number | undefined
   /** As {@link Backend.threads}. */
   threads(): number
   /** Of sessions that compute. */
@@ -56,6 +58,7 @@ export function ortBackend(runtime: OrtRuntime, traits: OrtTraits): Backend {
   const build = new Build(runtime, traits)
   return {
     name: traits.name,
+    channelBlock: traits.channelBlock,
     get threads() {
       return traits.threads()
     },

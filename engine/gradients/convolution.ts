@@ -1,8 +1,8 @@
 /**
  * Gradients of convolutions (Dumoulin & Visin, "A guide to convolution arithmetic for deep learning", 2016, section 4).
  *
- * Input: the transposed convolution of dY; with groups and stride 1, on CPUs, the convolution with turned weights that it
- * equals, which takes 0.5 (depthwise) to 0.9 of its time. Without groups neither is faster throughout.
+ * Input: the transposed convolution of dY; at stride 1, on CPUs, the convolution with turned weights that it equals: with
+ * groups, where that takes 0.5 (depthwise) to 0.9 of its time, and where blocked-convolution.ts pays. Else neither is faster.
  * Weight: what each tap read, times dY. Two forms of that product, measured with onnxruntime 1.30, both 1.5x to 10x faster than a
  * convolution of transposed tensors:
  *   by tap     channels first, one product over all images for each tap. Fastest on CPUs once the products are large
@@ -11,6 +11,7 @@
  *              channels (7 times faster with one), and for GPUs, which a long product of few rows leaves idle
  */
 
+import { blockedConvolution } from '../blocked-convolution.ts'
 import { allAxes, type Formulas } from '../onnx/formulas.ts'
 import { int, intOf, ints } from '../onnx/graph.ts'
 import type { Value } from '../onnx/graph-builder.ts'
@@ -24,9 +25,7 @@ export const convolution = {
     (application) => {
       const { f, x, dy } = application
       const [windows, group] = [convWindows(application), groupOf(application)]
-      return group > 1 && f.builder.device === 'cpu' && isEven(windows)
-        ? byTurnedWeight(f, dy, x[1]!, windows, group)
-        : spread(f, dy, x[1]!, windows, group)
+      return byTurnedWeight(f, dy, x[1]!, windows, group) ?? spread(f, dy, x[1]!, windows, group)
     },
     (application) => {
       const { f, x, dy } = application
@@ -76,8 +75,18 @@ function isEven({ strides, kernel, dilations, begin, end }: Windows): boolean {
   })
 }
 
-/** convᵀ(`dy`, `weight`) for {@link isEven} windows: conv of dY and the weight with its taps reversed and its channels exchanged. */
-function byTurnedWeight(f: Formulas, dy: Value, weight: Value, windows: Windows, group: number): Value {
+/**
+ * convᵀ(`dy`, `weight`) as conv of dY and the weight with its taps reversed and its channels exchanged, with groups or in blocks; null
+ * where it is not the same or not faster.
+ */
+function byTurnedWeight(
+  f: Formulas,
+  dy: Value,
+  weight: Value,
+  windows: Windows,
+  group: number,
+): Value | null {
+  if (f.builder.target.device !== 'cpu' || !isEven(windows)) return null
   const { kernel, dilations, begin, end, inputSize } = windows
   const [outputs, channels] = weight.shape as [number, number]
   const taps = sizeOf(kernel)
@@ -94,9 +103,10 @@ function byTurnedWeight(f: Formulas, dy: Value, weight: Value, windows: Windows,
     pads: ints(around),
     group: int(group),
   }
-  const shape = [dy.shape[0]!, channels * group, ...inputSize]
+  const type = { dtype: dy.dtype, shape: [dy.shape[0]!, channels * group, ...inputSize] }
   const form = f.reshape(turned, [channels * group, outputs / group, ...kernel])
-  return f.builder.emit('Conv', [dy, form], attributes, { dtype: dy.dtype, shape })
+  if (group > 1) return f.builder.emit('Conv', [dy, form], attributes, type)
+  return blockedConvolution(f, [dy, form], attributes, type)
 }
 
 /** Input channels from which a product for each tap is taken: with 8 a gradient takes 1.2 times as long by it, with 16 about 0.9 times. */
@@ -111,7 +121,7 @@ function weightGradient(
   windows: Windows,
   group: number,
 ): Value {
-  const isByTap = f.builder.device === 'cpu' && group === 1 && x.shape[1]! >= channelsByTap
+  const isByTap = f.builder.target.device === 'cpu' && group === 1 && x.shape[1]! >= channelsByTap
   return isByTap ? weightByTap(f, x, dy, shape, windows) : weightByImage(f, x, dy, shape, windows, group)
 }
 

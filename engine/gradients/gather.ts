@@ -73,7 +73,7 @@ function scatterRows(
   indices: Value,
   size: number,
 ): Value {
-  const isAdded = f.builder.device === 'cpu' && size >= addedFromRows
+  const isAdded = f.builder.target.device === 'cpu' && size >= addedFromRows
   return isAdded ? addRows(f, dy, parted, indices, size) : pickRows(f, dy, parted, indices, size)
 }
 

@@ -59,7 +59,7 @@ export class Recall {
     const copied = node.inputs.map((input) => input && (this.#copies.get(input.name) ?? input))
     const isFirst = copied.every((input, index) => input === node.inputs[index])
     const inputs = isFirst ? this.#waitingFor(this.#conditions.get(segment)!, node) : copied
-    const outputs = this.#f.builder.node(node.opType, inputs, node.attributes, node.outputs)
+    const outputs = this.#f.builder.node(node.opType, inputs, node.attributes, node.outputs, node.domain)
     for (const [index, original] of node.outputs.entries()) {
       if (original !== null) this.#copies.set(original.name, outputs[index]!)
     }

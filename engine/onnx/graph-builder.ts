@@ -21,14 +21,20 @@ export interface TypedNode {
   readonly inputs: readonly (Value | null)[]
   readonly outputs: readonly (Value | null)[]
   readonly attributes: Attributes
+  /** Default: ONNX's own. */
+  readonly domain?: string
 }
 
 /** Where a graph will run. Values are the same; which form of a gradient is fast is not. */
-export type Device = 'cpu' | 'gpu'
+export interface Target {
+  readonly device: 'cpu' | 'gpu'
+  /** Channels of a block, where convolutions of blocked images have a kernel. */
+  readonly channelBlock?: number | undefined
+}
 
 export class GraphBuilder {
   readonly opset: number
-  readonly device: Device
+  readonly target: Target
   private readonly inputs = new Map<string, TensorType>()
   private readonly constants = new Map<string, Constant>()
   private readonly made: TypedNode[] = []
@@ -37,9 +43,9 @@ export class GraphBuilder {
   /** By the names of their outputs. */
   private readonly makers = new Map<string, TypedNode>()
 
-  constructor(opset: number, device: Device = 'cpu') {
+  constructor(opset: number, target: Target = { device: 'cpu' }) {
     this.opset = opset
-    this.device = device
+    this.target = target
   }
 
   /** A graph input named exactly `name`. */
@@ -88,13 +94,19 @@ export class GraphBuilder {
   }
 
   /** The result of an operator with one output of type `type`. Made once for equal arguments. */
-  emit(opType: string, inputs: readonly Value[], attributes: Attributes, type: TensorType): Value {
+  emit(
+    opType: string,
+    inputs: readonly Value[],
+    attributes: Attributes,
+    type: TensorType,
+    domain = '',
+  ): Value {
     const names = inputs.map(({ name }) => name)
-    const key = `${opType} ${names.join(' ')} ${keyOf(attributes)}`
+    const key = `${domain}.${opType} ${names.join(' ')} ${keyOf(attributes)}`
     const known = this.known.get(key)
     if (known !== undefined) return known
     const value = { name: this.fresh(opType), dtype: type.dtype, shape: type.shape }
-    this.add({ opType, name: value.name, inputs, outputs: [value], attributes })
+    this.add({ opType, name: value.name, inputs, outputs: [value], attributes, domain })
     this.known.set(key, value)
     return value
   }
@@ -105,9 +117,10 @@ export class GraphBuilder {
     inputs: readonly (Value | null)[],
     attributes: Attributes,
     types: readonly (TensorType | null)[],
+    domain = '',
   ): (Value | null)[] {
     const outputs = types.map((type) => (type === null ? null : { ...type, name: this.fresh(opType) }))
-    this.add({ opType, name: this.fresh(opType), inputs, outputs, attributes })
+    this.add({ opType, name: this.fresh(opType), inputs, outputs, attributes, domain })
     return outputs
   }
 
@@ -156,10 +169,10 @@ export class GraphBuilder {
   }
 }
 
-function untyped({ opType, name, inputs, outputs, attributes }: TypedNode): Node {
+function untyped({ opType, name, inputs, outputs, attributes, domain = '' }: TypedNode): Node {
   return {
     opType,
-    domain: '',
+    domain,
     name,
     inputs: inputs.map((input) => input?.name ?? ''),
     outputs: outputs.map((output) => output?.name ?? ''),

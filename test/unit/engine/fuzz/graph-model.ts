@@ -6,7 +6,7 @@ import { addForward } from '../../../../engine/forward.ts'
 import { differentiate } from '../../../../engine/gradients/differentiate.ts'
 import { gradientFlows } from '../../../../engine/gradients/rules.ts'
 import { Formulas } from '../../../../engine/onnx/formulas.ts'
-import { type Device, GraphBuilder, type Value } from '../../../../engine/onnx/graph-builder.ts'
+import { GraphBuilder, type Target, type Value } from '../../../../engine/onnx/graph-builder.ts'
 import { type Constant, elementTypes } from '../../../../engine/onnx/types.ts'
 import { writeModel } from '../../../../engine/onnx/write.ts'
 import { seededRandom } from '../../../../protocols/core/random.ts'
@@ -24,8 +24,8 @@ export interface Placed {
 }
 
 /** One model of `graphs`: outputs and gradients of Σ weight·output. */
-export function modelOf(graphs: readonly RandomGraph[], opset: number, device: Device = 'cpu') {
-  const f = new Formulas(new GraphBuilder(opset, device))
+export function modelOf(graphs: readonly RandomGraph[], opset: number, device: Target['device'] = 'cpu') {
+  const f = new Formulas(new GraphBuilder(opset, { device }))
   const outputs: Record<string, Value> = {}
   const feeds: Record<string, Tensor> = {}
   const placed = graphs.map((graph): Placed => {

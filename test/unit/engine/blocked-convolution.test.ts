@@ -1,0 +1,95 @@
+/** Convolutions in blocks against the same ones without: losses and gradients of a model on the native backend. */
+import { beforeAll, expect, it } from 'vitest'
+import type { Backend } from '../../../engine/backends/backend.ts'
+import { openNativeBackend } from '../../../engine/backends/native.ts'
+import { Formulas } from '../../../engine/onnx/formulas.ts'
+import { ints } from '../../../engine/onnx/graph.ts'
+import { GraphBuilder } from '../../../engine/onnx/graph-builder.ts'
+import { readModel } from '../../../engine/onnx/read.ts'
+import { float32Constant, sizeOf } from '../../../engine/onnx/types.ts'
+import { writeModel } from '../../../engine/onnx/write.ts'
+import { compileProgram, type TrainingSpec } from '../../../engine/program.ts'
+import { randomBatch } from '../../../engine/random-batch.ts'
+import { Trainer } from '../../../engine/trainer.ts'
+import { seededRandom } from '../../../protocols/core/random.ts'
+import { relativeError } from './pytorch-models.ts'
+
+const batch = 8
+const side = 24
+
+let backend: Backend
+beforeAll(async () => {
+  backend = await openNativeBackend({ threads: 1 })
+})
+
+interface Form {
+  strides?: number[]
+  dilations?: number[]
+  pads: number[]
+  /** Of the image that comes out. */
+  size: number[]
+}
+
+/** conv(x·scale) + bias, from 16 to 32 channels of 24×24: two blocks of outputs where a block has 16. */
+function convolving({ size, ...form }: Form): Uint8Array {
+  const f = new Formulas(new GraphBuilder(18))
+  const random = seededRandom(3)
+  const weight = (name: string, shape: number[]) =>
+    f.builder.constant(
+      float32Constant(
+        Float32Array.from({ length: sizeOf(shape) }, () => 0.1 * random.normal()),
+        shape,
+      ),
+      name,
+    )
+  const x = f.builder.input('x', { dtype: 'float32', shape: [batch, 16, side, side] })
+  const attributes = Object.fromEntries(Object.entries(form).map(([name, values]) => [name, ints(values)]))
+  const inputs = [
+    f.mul(x, weight('scale', [16, 1, 1])),
+    weight('kernel', [32, 16, 3, 3]),
+    weight('bias', [32]),
+  ]
+  const y = f.builder.emit('Conv', inputs, attributes, { dtype: 'float32', shape: [batch, 32, ...size] })
+  return writeModel(f.builder.finish({ y }))
+}
+
+const spec: TrainingSpec = {
+  batch,
+  loss: 'mse',
+  optimizer: { kind: 'sgd', momentum: 0, weightDecay: 0 },
+}
+
+const inBlocks = (model: Uint8Array) =>
+  readModel(model).graph.nodes.filter(({ domain, opType }) => domain !== '' && opType === 'Conv').length
+
+it.each<[string, Form, number]>([
+  ['around which one row of zeros lies', { pads: [1, 1, 1, 1], size: [24, 24] }, 2],
+  ['with uneven padding', { pads: [2, 0, 1, 2], size: [25, 24] }, 2],
+  ['with gaps between its taps', { pads: [1, 2, 3, 2], dilations: [2, 2], size: [24, 24] }, 2],
+  [
+    'of every second row, whose gradient goes another way',
+    { pads: [1, 1, 1, 1], strides: [1, 2], size: [24, 12] },
+    1,
+  ],
+])('a convolution %s has the loss and gradients that it has without', async (_, form, count) => {
+  const model = convolving(form)
+  const { channelBlock } = backend
+  const [plain, blocked] = await Promise.all(
+    [undefined, channelBlock].map(async (block) => {
+      const program = await compileProgram(model, spec, { ...backend, channelBlock: block })
+      const trainer = Trainer.create(program, backend)
+      const result = await trainer.gradient(randomBatch(program, seededRandom(1)))
+      await trainer.release()
+      return { program, ...result }
+    }),
+  )
+  expect(inBlocks(plain!.program.gradientModel)).toBe(0)
+  expect(inBlocks(blocked!.program.gradientModel)).toBe(channelBlock === undefined ? 0 : count)
+  expect(blocked!.loss / plain!.loss).toBeCloseTo(1, 6)
+  for (const { offset, length } of plain!.program.parameters) {
+    const [ours, theirs] = [blocked!, plain!].map(({ gradient }) =>
+      gradient.subarray(offset, offset + length),
+    )
+    expect(relativeError(ours!, theirs!)).toBeLessThan(1e-5)
+  }
+})
