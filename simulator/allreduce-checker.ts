@@ -39,7 +39,8 @@ export class AllreduceChecker {
   readonly #codec: Codec
   readonly #partition: Partition
   readonly #mayFork: boolean
-  readonly #given: GivenUpdate[] = []
+  /** By the digest of their commit. */
+  readonly #given = new Map<string, GivenUpdate[]>()
   /** The first commit of each state, with the names of the peers that made the same. */
   readonly #rounds = new Map<string, { outcome: CommittedRound; peers: Set<string> }>()
   /** Root that each round was committed from. */
@@ -65,12 +66,12 @@ export class AllreduceChecker {
 
   /** The life of the peer that made `commit`. */
   incarnationOf(commit: string): number | undefined {
-    return this.#given.find((given) => given.commit === commit)?.incarnation
+    return this.#given.get(commit)?.[0]?.incarnation
   }
 
   /** A peer is about to give an update. */
   gave(update: GivenUpdate): void {
-    this.#given.push(update)
+    this.#given.set(update.commit, [...(this.#given.get(update.commit) ?? []), update])
   }
 
   /** A peer committed. @throws {SafetyViolation} */
@@ -118,14 +119,15 @@ export class AllreduceChecker {
     outcome: CommittedRound,
     contributor: { peer: string; weight: number; commit: string },
   ): GivenUpdate {
-    const found = this.#given.find(
-      (given) =>
-        given.commit === contributor.commit &&
-        given.peer === contributor.peer &&
-        given.weight === contributor.weight &&
-        given.base.round === outcome.round &&
-        given.base.root === outcome.root,
-    )
+    const found = this.#given
+      .get(contributor.commit)
+      ?.find(
+        (given) =>
+          given.peer === contributor.peer &&
+          given.weight === contributor.weight &&
+          given.base.round === outcome.round &&
+          given.base.root === outcome.root,
+      )
     if (found === undefined) violated(peer, outcome, `${contributor.peer} gave no such update`)
     return found!
   }

@@ -26,11 +26,12 @@ import {
   partLength,
   resultIdentity,
 } from '../protocols/allreduce/parts.ts'
+import type { Reach } from '../protocols/allreduce/plan.ts'
 import { finishPart, sumRow } from '../protocols/allreduce/reduction.ts'
 import type { Message } from '../protocols/allreduce/vocabulary.ts'
 import { type Random, seededRandom, seedFrom } from '../protocols/core/random.ts'
 import type { Codec } from '../protocols/wire/codecs/codec.ts'
-import type { AllreduceChecker } from './allreduce-checker.ts'
+import type { AllreduceChecker, GivenUpdate } from './allreduce-checker.ts'
 import type { Host, Process } from './network.ts'
 import type { SharedWire } from './shared-wire.ts'
 
@@ -45,13 +46,29 @@ export interface SimulatedRun {
   /** How long peer `id` trains in a round, drawn with `random`. */
   trainingMs(id: string, random: Random): number
   checker: AllreduceChecker
-  onCommitted?(outcome: CommittedRound): void
+  onGiven?(update: GivenUpdate): void
+  /** Called for each peer that commits. */
+  onCommitted?(outcome: CommittedRound, peer: string): void
   /** States that `id` can fetch now: those of live peers that it has a link to. */
   states(id: string): { peer: string; base: RoundBase }[]
+  /** What the sketches stand for. Default: themselves. */
+  model?: Model
   /** Planted bugs: how the tests prove that the checkers see. */
   sum?: typeof sumRow
   finish?: typeof finishPart
   alterOutcome?: (id: string, outcome: CommittedRound) => CommittedRound
+}
+
+/** A run of large vectors on given links, simulated with small vectors: what differs from what is computed. */
+export interface Model {
+  /** Bytes of the encoding of `elements` sketched values. */
+  encodedBytes(elements: number): number
+  /** What a message costs on the wire. `frame`: its encoding here. */
+  frameBytes(message: Message, frame: Uint8Array): number
+  /** What peer `id` has measured of its link. */
+  reach(id: string): Reach
+  /** The round with whose state the first peers start. */
+  firstRound: number
 }
 
 /** How long the transfer of a state takes. */
@@ -84,22 +101,30 @@ export class AllreducePeer implements Process<Uint8Array> {
   readonly #events: Event[] = []
   #isStepping = false
 
-  constructor(host: Host<Uint8Array>, run: SimulatedRun, options: { life: number; base?: RoundBase }) {
+  /** `known`: the peers of the run; without them it is linked with everybody until `know` is called. */
+  constructor(
+    host: Host<Uint8Array>,
+    run: SimulatedRun,
+    options: { life: number; base?: RoundBase; known?: readonly string[] },
+  ) {
     this.id = host.id
     this.#host = host
     this.#run = run
     this.incarnation = seedFrom(run.seed, host.id, options.life) >>> 0
     this.#random = seededRandom(this.incarnation)
-    const { partition, codec, peersMin } = run
+    const { partition, codec, peersMin, model } = run
     this.#machine = new AllreduceMachine({
       self: host.id,
       incarnation: this.incarnation,
       partition,
-      encodedBytes: (elements) => codec.encodedBytes(elements),
+      encodedBytes: (elements) => (model ?? codec).encodedBytes(elements),
       peersMin,
       timing: { ...defaultTiming, electorateExpiryMs: Number.POSITIVE_INFINITY, ...run.timing },
+      firstRound: model?.firstRound,
       hash,
     })
+    if (model !== undefined) this.#step({ kind: 'ReachMeasured', ...model.reach(host.id) })
+    if (options.known !== undefined) this.know(options.known)
     if (options.base === undefined) this.#catchUp()
     else this.#hold(options.base)
   }
@@ -107,6 +132,11 @@ export class AllreducePeer implements Process<Uint8Array> {
   /** The state that this peer holds; undefined while it catches up. */
   get base(): RoundBase | undefined {
     return this.#state
+  }
+
+  /** Peers that it is linked with and that did not say goodbye. */
+  get linkCount(): number {
+    return this.#machine.livePeers().length
   }
 
   pending(): string {
@@ -150,7 +180,9 @@ export class AllreducePeer implements Process<Uint8Array> {
     const digests = parts.map(hash)
     const { incarnation } = this
     const commit = hash(commitIdentity({ incarnation, weight, digests }))
-    checker.gave({ peer: this.id, base, weight, parts, commit, incarnation })
+    const given = { peer: this.id, base, weight, parts, commit, incarnation }
+    checker.gave(given)
+    this.#run.onGiven?.(given)
     this.#step({ kind: 'UpdateReady', base, weight, parts, digests })
   }
 
@@ -185,7 +217,7 @@ export class AllreducePeer implements Process<Uint8Array> {
     const { checker, alterOutcome } = this.#run
     const seen = alterOutcome?.(this.id, outcome) ?? outcome
     checker.committed(this.id, seen)
-    this.#run.onCommitted?.(seen)
+    this.#run.onCommitted?.(seen, this.id)
     if (this.#state === undefined) {
       this.#buffered.set(seen.round, seen)
     } else if (seen.round === this.#state.round && seen.root === this.#state.root) {
@@ -243,8 +275,9 @@ export class AllreducePeer implements Process<Uint8Array> {
   }
 
   #send(to: string, message: Message): void {
-    const bytes = this.#run.wire.encode(message)
-    this.#host.send(to, bytes, bytes.length)
+    const { wire, model } = this.#run
+    const bytes = wire.encode(message)
+    this.#host.send(to, bytes, model?.frameBytes(message, bytes) ?? bytes.length)
   }
 
   #reduce({ round, planId, part, inputs }: Extract<Effect, { kind: 'Reduce' }>): void {

@@ -48,6 +48,12 @@ export interface Conditions {
   reconnectMs: number
 }
 
+/**
+ * Calls `deliver` when a message of `bytes` that `from` sends now is at `to`, in the order in which that pair's messages were sent:
+ * for networks whose links share what their ends have.
+ */
+export type Carry = (from: string, to: string, bytes: number, deliver: () => void) => void
+
 /** What `intercept` makes of a message. */
 export type Verdict = 'pass' | 'duplicate' | 'reset'
 
@@ -78,6 +84,7 @@ export class Network<Message> {
   readonly clock: VirtualClock
   readonly #random: Random
   readonly #conditions: Conditions
+  readonly #shared: Carry | undefined
   readonly #nodes = new Map<string, Node<Message>>()
   readonly #links = new Map<string, Link>()
   /** Ids of the peers that run, sorted; made anew after a start or a crash, for scenarios ask at every event. */
@@ -86,10 +93,12 @@ export class Network<Message> {
   /** Sees every message as it is sent, before it is under way, and decides its fate. */
   intercept: (from: string, to: string, message: Message) => Verdict = () => 'pass'
 
-  constructor(init: { clock: VirtualClock; random: Random; conditions: Conditions }) {
+  /** `carry`: instead of each link's own delay and rate. */
+  constructor(init: { clock: VirtualClock; random: Random; conditions: Conditions; carry?: Carry }) {
     this.clock = init.clock
     this.#random = init.random
     this.#conditions = init.conditions
+    this.#shared = init.carry
   }
 
   /** Ids of the peers that run, sorted. */
@@ -120,7 +129,8 @@ export class Network<Message> {
     node.wanted = undefined
     node.process = create(this.#host(id, node))
     this.#live = undefined
-    for (const other of this.live()) if (other !== id) this.#connectLater(this.#link(id, other), id, other)
+    for (const other of this.live())
+      if (other !== id && this.#wants(id, other)) this.#connectLater(this.#link(id, other), id, other)
   }
 
   /** Ends a peer without a word. What it sent is still under way. */
@@ -191,8 +201,9 @@ export class Network<Message> {
   #setPeers(id: string, node: Node<Message>, wanted: ReadonlySet<string>): void {
     const before = node.wanted
     node.wanted = wanted
-    for (const other of this.live()) {
-      if (other === id) continue
+    const touched = before === undefined ? this.live() : [...new Set([...before, ...wanted])].sort()
+    for (const other of touched) {
+      if (other === id || !this.isRunning(other)) continue
       const was = before?.has(other) ?? true
       if (was && !wanted.has(other)) this.#break(id, other)
       else if (!was && wanted.has(other)) this.#connectLater(this.#link(id, other), id, other)
@@ -218,15 +229,20 @@ export class Network<Message> {
   }
 
   #carry(link: Link, from: string, to: string, message: Message, bytes: number): void {
-    const { jitterMs, bytesPerSecond } = this.#conditions
     const end = link.ends[to]!
+    const { epoch } = link
+    const deliver = (): void => {
+      if (link.epoch === epoch && end.isUp) this.#nodes.get(to)?.process?.receive(from, message)
+    }
+    if (this.#shared !== undefined) {
+      this.#shared(from, to, bytes, deliver)
+      return
+    }
+    const { jitterMs, bytesPerSecond } = this.#conditions
     const travelMs = link.delayMs + this.#random.next() * jitterMs
     const sendMs = (bytes * 1000) / bytesPerSecond
     end.arrivalMs = Math.max(this.clock.now() + travelMs, end.arrivalMs) + sendMs
-    const { epoch } = link
-    this.clock.setTimer(end.arrivalMs - this.clock.now(), () => {
-      if (link.epoch === epoch && end.isUp) this.#nodes.get(to)?.process?.receive(from, message)
-    })
+    this.clock.setTimer(end.arrivalMs - this.clock.now(), deliver)
   }
 
   #break(a: string, b: string): void {

@@ -6,6 +6,8 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
+import { SwarmError } from '../../protocols/core/errors.ts'
+import { rowPeersMax } from '../../protocols/core/limits.ts'
 import { bytes, count } from '../../protocols/core/quantities.ts'
 import { errorPlot } from '../../simulator/averaging/error-plot.ts'
 import {
@@ -16,6 +18,8 @@ import {
   roundsUntil,
 } from '../../simulator/averaging/experiment.ts'
 import { publishedFor, tableFailures, tablePeers } from '../../simulator/averaging/published.ts'
+import { machineRounds } from '../../simulator/home-links/machine-rounds.ts'
+import { machineWorkload } from '../../simulator/home-links/machine-swarm.ts'
 import { type HomeRounds, homeRounds, workload } from '../../simulator/home-links/rounds.ts'
 import { exitCodes } from '../exit-codes.ts'
 import { percent } from '../terminal/format.ts'
@@ -39,11 +43,14 @@ export interface SimulateOptions extends CommonOptions {
   /** Path of a folder for the plot, as typed; made where it is missing. Tables have no plot. */
   svg?: string
   table?: 'moshpit' | 'sizes'
+  /** The protocol machines, instead of the plan's functions on a model. */
+  machines?: boolean
 }
 
 /** Runs what `options` ask for and prints it. @throws the reason of `io.signal` when it aborts. */
 export async function runSimulate(options: SimulateOptions, io: CliIo): Promise<number> {
-  if (options.table === 'moshpit') await moshpitTable(options, io)
+  if (options.machines === true) machines(options, io)
+  else if (options.table === 'moshpit') await moshpitTable(options, io)
   else if (options.table === 'sizes') await sizesTable(options, io)
   else await averaging(options, io)
   return exitCodes.ok.code
@@ -67,6 +74,52 @@ async function averaging(options: SimulateOptions, io: CliIo): Promise<void> {
     )
     io.stdout.write(`${homesHeading(options)}\n\n${homesTable([homeLinks])}\n${homesNote}`)
   }
+}
+
+function machines({ peers, rounds, churn, seed, json }: SimulateOptions, io: CliIo): void {
+  if (peers <= rowPeersMax)
+    throw new SwarmError('USAGE', `--machines with ${peers} peers: they are one row`, {
+      hint: `Ask for more than ${rowPeersMax} peers; single rows are simulated by npm run sim.`,
+    })
+  const result = machineRounds({ peers, churn, seed }, rounds)
+  if (json) {
+    writeJson(io, { ...result, churn, seed })
+    return
+  }
+  const { parameters, codec, trainingMs } = machineWorkload
+  const { deaths, vectorsSent, roundMs, committedWeight, links } = result
+  const heading =
+    `${rounds} rounds of the protocol machines: ${count(parameters)} parameters as ${codec} on home links, ${trainingMs / 1000} s of training, ` +
+    `${percent(churn)} of the peers leaving within an hour; seed ${seed}.`
+  const header = [
+    'PEERS',
+    'DIED',
+    'VECTORS SENT A ROUND',
+    'ROUND P50',
+    'P95',
+    'LEAST WEIGHT',
+    'LINKS',
+    'MOST',
+  ]
+  const cells = [
+    count(peers),
+    String(deaths),
+    vectorsSent.toFixed(2),
+    seconds(roundMs.p50),
+    seconds(roundMs.p95),
+    percent(committedWeight),
+    links.mean.toFixed(1),
+    String(links.max),
+  ]
+  io.stdout.write(`${heading}\n\n${table(header, [cells])}\n${machinesNote}`)
+}
+
+const machinesNote =
+  'Every message is encoded, sent and decoded, every commit checked. ROUND: from the last update to a peer. Sketches stand for\n' +
+  'the vectors; no packet loss, no slow start, no faults but deaths.\n'
+
+function seconds(ms: number): string {
+  return `${(ms / 1000).toFixed(1)} s`
 }
 
 async function draw(folder: string, errors: readonly ErrorByRound[]): Promise<void> {
@@ -180,7 +233,6 @@ function homesHeading({ churn, draws, seed }: Pick<SimulateOptions, 'churn' | 'd
 
 function homesTable(rows: readonly HomeRounds[]): string {
   const header = ['PEERS', 'SENT', 'ROUND P50', 'P95', 'LEAST', 'WEIGHT', 'LINKS', 'MOST', 'UTILISATION']
-  const seconds = (ms: number): string => `${(ms / 1000).toFixed(1)} s`
   const lines = rows.map(({ peers, bytesSent, roundMs, leastMs, committedWeight, links, utilisation }) => [
     count(peers),
     bytes(bytesSent),

@@ -25,6 +25,8 @@ export class Positions {
   readonly #following = new Set<string>()
   #laggingSinceMs: number | undefined
   #strayingSinceMs: number | undefined
+  #askedAtMs = Number.NEGATIVE_INFINITY
+  #asked = 0
 
   /** `peer` said that it holds state `round` named `root`. */
   note(peer: string, round: number, root: string): void {
@@ -64,10 +66,26 @@ export class Positions {
     return undefined
   }
 
-  /** When `judge` can come to another answer although nobody moved. */
-  dueMs(progressAtMs: number, behindMs: number): number {
+  /**
+   * Somebody further on to ask for what this peer missed, once it has lagged for `wantMs`: another each time, and one at a time. Before,
+   * the decision is most likely on its way, and whoever answers sends a whole plan.
+   */
+  nextToAsk({ round }: RoundBase, nowMs: number, wantMs: number): string | undefined {
+    if (nowMs < this.#askDueMs(wantMs)) return undefined
+    const peers = this.#newestAfter(round)?.peers ?? []
+    this.#askedAtMs = nowMs
+    return peers[this.#asked++ % peers.length]
+  }
+
+  /** When `judge` or `nextToAsk` can come to another answer although nobody moved. */
+  dueMs(progressAtMs: number, { behindMs, wantMs }: { behindMs: number; wantMs: number }): number {
     const lagging = Math.max(this.#laggingSinceMs ?? Number.POSITIVE_INFINITY, progressAtMs)
-    return Math.min(lagging, this.#strayingSinceMs ?? Number.POSITIVE_INFINITY) + behindMs
+    const judgeMs = Math.min(lagging, this.#strayingSinceMs ?? Number.POSITIVE_INFINITY) + behindMs
+    return Math.min(judgeMs, this.#askDueMs(wantMs))
+  }
+
+  #askDueMs(wantMs: number): number {
+    return Math.max(this.#laggingSinceMs ?? Number.POSITIVE_INFINITY, this.#askedAtMs) + wantMs
   }
 
   /** Asked at every event, and nearly always false. */

@@ -25,6 +25,7 @@ import {
   type Hold,
   isRelayed,
   type Lacking,
+  type Message,
   type PlanFrozen,
   type Reassign,
   type Relay,
@@ -91,7 +92,10 @@ export class Duties {
     this.leading.repeatTo(peer)
     this.reducing.repeatTo(peer)
     this.finishing.repeatTo(peer)
-    this.#tellVotes(peer)
+    // A member says where it stands when its link is up, and is told then; all mates telling it a whole plan at once is much.
+    const { committed, grid } = this.round
+    if (committed !== undefined && grid.rowCount > 1 && grid.isMember(peer)) this.voting.repeatTo(peer)
+    else this.#tellVotes(peer)
   }
 
   /** Takes a message into the record. Returns why it is refused, if it is. */
@@ -272,7 +276,7 @@ export class Duties {
   /** This peer's vote; in a grid also the leader's words and the decision, for a peer that hears nobody else. */
   #tellVotes(peer: string): void {
     this.voting.repeatTo(peer)
-    const { grid, plan, seal, number: round } = this.round
+    const { grid, order, plan, seal, number: round } = this.round
     if (grid.rowCount === 1 || !grid.isMember(this.#session.self)) return
     const words: { origin: string; message: Relayed }[] = []
     if (plan !== undefined) {
@@ -286,6 +290,11 @@ export class Duties {
     for (const { origin, message } of words)
       if (origin !== peer) this.#session.send(peer, { kind: 'Relay', round, origin, message })
     const decision = this.voting.decision()
-    if (decision !== undefined) this.#session.send(peer, decision)
+    if (decision === undefined) return
+    // As the word of a councillor in another row, which this peer is not the one to pass on: told as its own, `peer` would.
+    const origin = order.find((other) => other !== peer && !grid.areRowMates(other, this.#session.self))
+    const word: Message =
+      origin === undefined ? decision : { kind: 'Relay', round, origin, message: decision }
+    this.#session.send(peer, word)
   }
 }

@@ -57,6 +57,11 @@ export interface MachineInit {
   /** Updates that the run's first round needs at least, >= 1. */
   peersMin: number
   timing: Timing
+  /**
+   * The round that this life of the peer begins with as one of its members, having promised nothing in it: how simulations start
+   * with a grid. Default: none but the founding round, as no other peer could know.
+   */
+  firstRound?: number | undefined
   /** SHA-256 as lower-case hex; used on plans, commits and seals only, never on parts. */
   hash(bytes: Uint8Array): string
 }

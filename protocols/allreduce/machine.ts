@@ -251,16 +251,14 @@ export class AllreduceMachine implements Session {
       return
     }
     this.#positions.note(from, message.round, message.root)
-    this.#askAhead(from, message.round)
   }
 
   /** In a grid a decision can pass a peer by: a mate that is in a later round knows it, and tells whoever says where it stands. */
-  #askAhead(peer: string, round: number): void {
-    const { place, current } = this.#rounds
-    if (place === undefined || round <= place || current === undefined || current.round.grid.rowCount === 1)
-      return
-    const standing = this.#presence.holding(place)
-    if (standing !== undefined) this.send(peer, standing)
+  #askAhead(base: RoundBase): void {
+    if (this.#rounds.current!.round.grid.rowCount === 1) return
+    const peer = this.#positions.nextToAsk(base, this.#nowMs, this.init.timing.wantMs)
+    const standing = peer === undefined ? undefined : this.#presence.holding(base.round)
+    if (standing !== undefined) this.send(peer!, standing)
   }
 
   /** Lets the round's roles act, and moves on when it is committed. */
@@ -283,6 +281,7 @@ export class AllreduceMachine implements Session {
     const { progressAtMs } = this.#rounds.get(base.round)!.round
     const ahead = this.#positions.judge(base, progressAtMs, this.#nowMs, this.init.timing.behindMs)
     if (ahead !== undefined) this.#becomeBehind(ahead)
+    else this.#askAhead(base)
   }
 
   #becomeBehind(ahead: { round: number; root: string; peers: string[] }): void {
@@ -307,7 +306,7 @@ export class AllreduceMachine implements Session {
     const base = this.#waitingBase()
     if (base !== undefined) {
       const { progressAtMs } = this.#rounds.get(base.round)!.round
-      dueMs = Math.min(dueMs, this.#positions.dueMs(progressAtMs, this.init.timing.behindMs))
+      dueMs = Math.min(dueMs, this.#positions.dueMs(progressAtMs, this.init.timing))
     }
     if (dueMs === this.#wakeMs || dueMs === Number.POSITIVE_INFINITY) return
     this.#wakeMs = dueMs

@@ -86,7 +86,7 @@ export class Presence {
   }
 
   #isVoterIn({ round, electorate }: RoundBase): boolean {
-    if (electorate.length === 0) return true
+    if (electorate.length === 0 || round === this.#session.init.firstRound) return true
     const before = this.#rounds.get(round - 1)?.round
     const { committed } = before ?? {}
     if (committed === undefined || committed.electorate.join() !== electorate.join()) return false

@@ -7,14 +7,14 @@
 import { contactsOf } from '../../protocols/allreduce/contacts.ts'
 import { Grid } from '../../protocols/allreduce/grid.ts'
 import { partCount, partitionOf } from '../../protocols/allreduce/parts.ts'
-import type { Plan, Reach } from '../../protocols/allreduce/plan.ts'
-import { nextElectorate } from '../../protocols/allreduce/seating.ts'
+import type { Plan } from '../../protocols/allreduce/plan.ts'
 import { quantile } from '../../protocols/core/quantile.ts'
 import { seededRandom, seedFrom } from '../../protocols/core/random.ts'
 import { codecFor } from '../../protocols/wire/codecs/index.ts'
 import { peerNames, planRound } from '../averaging/planned-round.ts'
 import { reducePlan } from '../averaging/reduce-plan.ts'
 import { type PartBytes, roundTimesMs } from './round-time.ts'
+import { reachOf, seatsOf } from './seats.ts'
 import { drawHome, drawStayMs, type Home } from './world.ts'
 
 /** The model: 10 million parameters, sent as int8; what a round trains for, when asked how much of the time it trains. */
@@ -105,21 +105,11 @@ function seat(
   root: string,
   isStillHere: (seat: number) => boolean,
 ): Seating {
-  const reachOf = ({ up, down, place }: Home): Reach => ({ bandwidth: Math.min(up, down), place })
-  const names = peerNames(homes.length)
-  const flat = { root, partCount: parts }
-  const everyone = planRound({
-    ...flat,
-    round: 0,
-    electorate: names,
-    reach: homes.map(reachOf),
-    isHere: () => true,
-  })
-  const electorate = nextElectorate({ ...everyone, seats: 0 }, [])
-  const homeOf = new Map(names.map((name, index) => [name, homes[index]!]))
+  const homeOf = new Map(peerNames(homes.length).map((name, index) => [name, homes[index]!]))
+  const electorate = seatsOf(homeOf, root)
   const seated = electorate.map((name) => homeOf.get(name)!)
   const reach = seated.map(reachOf)
-  const plan = planRound({ ...flat, round: 1, electorate, reach, isHere: isStillHere })
+  const plan = planRound({ round: 1, root, electorate, reach, isHere: isStillHere, partCount: parts })
   return { plan, electorate, seated }
 }
 

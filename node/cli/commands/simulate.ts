@@ -15,8 +15,8 @@ export function addSimulate(program: Command, perform: Perform): void {
     .description(
       'Averages sketches of updates among simulated peers: rows, columns, shares and reducers are those of the real plan ' +
         'code, failures are drawn independently for each round, and the methods of the Moshpit paper run beside it. ' +
-        'Then a round of the same plan is timed on modelled home links. Messages and votes are not simulated: the real ' +
-        'protocol machines run in `npm run sim`. The same options and seed give the same output.',
+        'Then a round of the same plan is timed on modelled home links. With --machines the real protocol machines run ' +
+        'instead, every message and vote of them, on the same links. The same options and seed give the same output.',
     )
     .option('--peers <count>', 'peers of the swarm', wholeNumber(2, runPeersMax), 1024)
     .option('--failures <share>', 'probability that a peer fails in a round', probability, 0.005)
@@ -27,6 +27,7 @@ export function addSimulate(program: Command, perform: Perform): void {
       probability,
       0.2,
     )
+    .option('--machines', 'instead: the protocol machines on home links, 33 peers or more; a minute for 300')
     .option('--svg <folder>', 'also draw the errors by round, as errors.svg in this folder')
     .option('--draws <count>', 'swarms that are drawn', wholeNumber(1, 1000), 10)
     .option('--seed <number>', 'of everything that is drawn', wholeNumber(0, 2 ** 32 - 1), 1)
@@ -43,6 +44,7 @@ export function addSimulate(program: Command, perform: Perform): void {
         'starling simulate --peers 1024 --failures 0.005 --rounds 2 --seed 7 --json',
         'starling simulate --table moshpit --seed 7',
         'starling simulate --table sizes --churn 0.2 --draws 3',
+        'starling simulate --machines --peers 144 --rounds 2 --churn 0.2 --seed 7',
       ]),
     )
     .action((options: SimulateOptions) =>
