@@ -35,38 +35,57 @@ const modelPath = fileURLToPath(new URL('../examples/shakespeare/gpt.onnx', impo
 export async function benchConverge(options: ConvergeOptions & { json: boolean }): Promise<ConvergeRow[]> {
   const { text, dataSet } = await corpus()
   const model = new Uint8Array(await readFile(modelPath))
+  const planned = runsOf(options).map((run) => plannedOf(run, options))
   const known = await readResults(options.results)
-  const sizes = new Set<number>()
-  for (const run of runsOf(options)) {
-    const recipe = recipeOf(run, options.recipe)
-    const totalSteps = innerSteps(options.tokens, recipe.windows)
-    const tokens = totalSteps * recipe.windows * contextTokens
-    sizes.add(tokens)
+  for (const { run, recipe, totalSteps, tokens } of planned) {
     const identity = { ...run, recipe, text, tokens }
     if (known.some((result) => isSame(result, identity))) continue
     const trained = await trainRun(run, { model, recipe, totalSteps, dataSet })
-    const { loss, bytesUpPerParameter, seconds } = trained
-    const result = { ...identity, loss, bytes_up_per_parameter: bytesUpPerParameter, seconds }
+    const result: RunResult = {
+      ...identity,
+      loss: trained.loss,
+      bytes_up_per_parameter: trained.bytesUpPerParameter,
+      bytes_up_per_parameter_step: trained.bytesUpPerParameterStep,
+      seconds: trained.seconds,
+    }
     known.push(result)
     await writeResults(options.results, known)
     if (!options.json) process.stdout.write(`${runText(result)}\n`)
   }
+  const sizes = new Set(planned.map(({ tokens }) => tokens))
   const rows = rowsOf(known.filter((result) => result.text === text && sizes.has(result.tokens)))
   if (!options.json) process.stdout.write(`\n${convergeText(rows)}`)
   return rows
 }
 
 /** Seed by seed, and in each the one machine first, since all others are compared with it. */
-function runsOf({ peersList, stepsList, codecs, seeds }: ConvergeOptions): Run[] {
+function runsOf({ peersList, stepsList, codecs, seeds, recipe }: ConvergeOptions): Run[] {
   const swarms = peersList
     .filter((peers) => peers > 1)
     .flatMap((peers) => stepsList.flatMap((steps) => codecs.map((codec) => ({ peers, steps, codec }))))
-    // error feedback needs an optimizer without momentum, and AdamW steps on the mean when there is one local step
-    .filter(({ steps, codec }) => steps > 1 || codec !== 'topk')
+    // error feedback needs an optimizer without momentum, Muon whole matrices: neither steps on a mean of gradients
+    .filter(({ steps, codec }) => !hasAveragedGradients(steps, recipe) || isForGradients(codec, recipe))
   const machine = peersList.includes(1) ? [{ peers: 1, steps: oneMachineSteps, codec: 'f32' as const }] : []
   return Array.from({ length: seeds }, (_, seed) =>
     [...machine, ...swarms].map((each) => ({ ...each, seed: seed + 1 })),
   ).flat()
+}
+
+function plannedOf(run: Run, options: ConvergeOptions) {
+  const recipe = recipeOf(run, options.recipe)
+  const totalSteps = innerSteps(options.tokens, recipe.windows)
+  const localSteps = totalSteps - recipe.averagedSteps
+  if (localSteps <= 0 || localSteps % run.steps !== 0)
+    throw new Error(`${totalSteps} steps less ${recipe.averagedSteps} are no whole rounds of ${run.steps}`)
+  return { run, recipe, totalSteps, tokens: totalSteps * recipe.windows * contextTokens }
+}
+
+function hasAveragedGradients(steps: number, { averagedSteps = 0 }: RecipeOverrides): boolean {
+  return steps === 1 || averagedSteps > 0
+}
+
+function isForGradients(codec: CodecName, { optimizer }: RecipeOverrides): boolean {
+  return codec !== 'topk' && optimizer !== 'muon'
 }
 
 function runText({ peers, steps, codec, seed, loss, seconds }: RunResult): string {

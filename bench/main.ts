@@ -102,6 +102,7 @@ Without a name all of them run, one after another, but converge, which takes hou
   --windows N        converge: samples of a step of all peers together (default 32)
   --rate R           converge: the inner learning rate's peak (default: by the number of peers)
   --outer R,M        converge: the outer step's rate and momentum (default: by the codec)
+  --averaged N       converge: steps at the start whose gradients are averaged (default 0)
   --seeds N          converge: seeds of each (default 3)
   --tokens N         converge: tokens of each run (default 600000), in whole rounds
   --results FILE     converge: results, which are added to and not measured again (default converge.json)
@@ -150,6 +151,7 @@ function readArguments(): {
         windows: { type: 'string' },
         rate: { type: 'string' },
         outer: { type: 'string' },
+        averaged: { type: 'string' },
         seeds: { type: 'string', default: '3' },
         tokens: { type: 'string', default: '600000' },
         results: { type: 'string', default: 'converge.json' },
@@ -208,13 +210,15 @@ function recipeOf({
   windows,
   rate,
   outer,
-}: Partial<Record<'optimizer' | 'windows' | 'rate' | 'outer', string>>): RecipeOverrides {
+  averaged,
+}: Partial<Record<'optimizer' | 'windows' | 'rate' | 'outer' | 'averaged', string>>): RecipeOverrides {
   const [outerRate, momentum] = listOf(outer, positive) ?? []
   return {
     optimizer: optimizer === undefined ? undefined : oneOf(optimizer, ['adamw', 'muon'] as const),
     windows: windows === undefined ? undefined : wholeNumber(windows, 8, 4096),
     learningRate: rate === undefined ? undefined : positive(rate),
     outer: outerRate === undefined ? undefined : outerOf(outerRate, momentum ?? 0),
+    averagedSteps: averaged === undefined ? undefined : wholeNumber(averaged, 0, 1e9),
   }
 }
 

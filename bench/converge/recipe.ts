@@ -28,6 +28,11 @@ export interface Recipe {
   learningRate: number
   /** What steps on the mean of several local steps. */
   outer: OuterSettings
+  /**
+   * Steps at the run's start whose gradients are averaged, as two jobs would do it, the second on what the first has exported:
+   * "post-local SGD" (Lin et al. 2018). Not of the one machine, whose steps are so all along, nor where there is one local step.
+   */
+  averagedSteps: number
 }
 
 /** What the command line says of the recipe; the rest is the run's own. */
@@ -38,7 +43,7 @@ export const oneMachineSteps = 10
 
 const machineOuter: OuterSettings = { kind: 'plain', learningRate: 1 }
 
-export function recipeOf({ peers, codec }: Run, overrides: RecipeOverrides): Recipe {
+export function recipeOf({ peers, steps, codec }: Run, overrides: RecipeOverrides): Recipe {
   const isMachine = peers === 1
   const outer = isMachine ? machineOuter : (overrides.outer ?? outerOf(codec))
   return {
@@ -46,6 +51,7 @@ export function recipeOf({ peers, codec }: Run, overrides: RecipeOverrides): Rec
     windows: overrides.windows ?? 32,
     learningRate: overrides.learningRate ?? 0.003,
     outer,
+    averagedSteps: isMachine || steps === 1 ? 0 : (overrides.averagedSteps ?? 0),
   }
 }
 

@@ -14,7 +14,10 @@ export interface RunIdentity extends Run {
 export interface RunResult extends RunIdentity {
   /** Mean held-out loss of the last state, nats a token. */
   loss: number
+  /** Of one peer in a round of local steps. */
   bytes_up_per_parameter: number
+  /** Of one peer by inner steps, over the whole run: what runs with other numbers of local steps are compared by. */
+  bytes_up_per_parameter_step: number
   seconds: number
 }
 
@@ -41,7 +44,7 @@ function keyOf({ peers, steps, codec, seed, recipe, text, tokens }: RunIdentity)
 }
 
 /** One text for each recipe, in whatever order a file has its keys. */
-export function recipeKey({ optimizer, windows, learningRate, outer }: Recipe): string {
+export function recipeKey({ optimizer, windows, learningRate, outer, averagedSteps }: Recipe): string {
   const momentum = outer.kind === 'nesterov' ? outer.momentum : 0
-  return [optimizer, windows, learningRate, outer.learningRate, momentum].join()
+  return [optimizer, windows, learningRate, outer.learningRate, momentum, averagedSteps].join()
 }

@@ -33,20 +33,6 @@ export interface SwarmInit {
   samples: Samples
   outerOptimizer: OuterOptimizer
   codec: Codec
-  /** Called after each round. */
-  onRound?: (round: RoundSeen) => void
-}
-
-export interface RoundSeen {
-  /** From 0. */
-  round: number
-  /** Mean loss of the round's local steps over all peers. */
-  loss: number
-  /**
-   * ‖mean update‖² by the mean of ‖update‖², in (0, 1]: 1 where all peers went the same way, 1/peers where each followed
-   * its own noise.
-   */
-  agreement: number
 }
 
 export interface SwarmResult {
@@ -66,7 +52,6 @@ interface Gift {
   update: Float32Array
   parts: Uint8Array[]
   samples: number
-  loss: number
 }
 
 /** A lease is trained as one piece: no round closes early here. */
@@ -74,7 +59,7 @@ const samplesPerSecond = 1e9
 
 /** Runs the rounds of `plan` to their end. */
 export async function trainSwarm(init: SwarmInit, { signal }: { signal: AbortSignal }): Promise<SwarmResult> {
-  const { plan, initial, trainers, outerOptimizer, codec, onRound } = init
+  const { plan, initial, trainers, outerOptimizer, codec } = init
   const names = trainers.map((_, index) => `peer-${String(index).padStart(2, '0')}`)
   const peers = trainers.map(
     (trainer): Peer => ({ trainer, residual: plan.isSparse ? new Residual(initial.length) : undefined }),
@@ -88,7 +73,6 @@ export async function trainSwarm(init: SwarmInit, { signal }: { signal: AbortSig
     bytes += mean.bytes
     for (const [index, { residual }] of peers.entries())
       residual?.settle(gifts[index]!.update, mean.average, [])
-    onRound?.(seen(state.round, gifts, mean.average))
     state = advance(state, committed(state, names, gifts, mean.average), plan, outerOptimizer)
   }
   const given = plan.roundsMax * peers.length
@@ -122,7 +106,7 @@ async function train(
   const partition = partitionOf(update.length)
   const parts = encodeParts(update, partition, codec)
   if (residual !== undefined) subtractSent(update, parts, { partition, codec }, residual.values)
-  return { update, parts, samples: work.samples, loss: work.loss }
+  return { update, parts, samples: work.samples }
 }
 
 /** The round's mean, as its reducers make it and everybody applies it, and the bytes that all peers together sent for it. */
@@ -161,19 +145,4 @@ function committed(
     contributors: names.map((peer, index) => ({ peer, weight: gifts[index]!.samples })),
     omitted: [],
   }
-}
-
-function seen(round: number, gifts: readonly Gift[], average: Float32Array): RoundSeen {
-  const mean = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0) / values.length
-  return {
-    round,
-    loss: mean(gifts.map(({ loss }) => loss)),
-    agreement: squareSum(average) / mean(gifts.map(({ update }) => squareSum(update))),
-  }
-}
-
-function squareSum(values: Float32Array): number {
-  let sum = 0
-  for (const value of values) sum += value * value
-  return sum
 }

@@ -18,8 +18,8 @@ export interface ConvergeRow {
   loss_max: number
   /** Above the one machine's mean over the same seeds, as a share of it; null where that was not trained. */
   excess: number | null
+  /** As in {@link RunResult}. */
   bytes_up_per_parameter_round: number
-  /** The same for each inner step, which is what runs with other numbers of local steps are compared by. */
   bytes_up_per_parameter_step: number
 }
 
@@ -41,7 +41,6 @@ function rowOf(group: readonly RunResult[], machines: readonly RunResult[][]): C
   const { peers, steps, codec, recipe, tokens } = group[0]!
   const losses = group.map(({ loss }) => loss)
   const reference = referenceOf(group, machines)
-  const bytes = mean(group.map((result) => result.bytes_up_per_parameter))
   return {
     peers,
     steps,
@@ -53,8 +52,8 @@ function rowOf(group: readonly RunResult[], machines: readonly RunResult[][]): C
     loss_min: Math.min(...losses),
     loss_max: Math.max(...losses),
     excess: reference === undefined ? null : mean(losses) / reference - 1,
-    bytes_up_per_parameter_round: bytes,
-    bytes_up_per_parameter_step: bytes / steps,
+    bytes_up_per_parameter_round: mean(group.map((result) => result.bytes_up_per_parameter)),
+    bytes_up_per_parameter_step: mean(group.map((result) => result.bytes_up_per_parameter_step)),
   }
 }
 
@@ -98,11 +97,12 @@ function cellsOf(row: ConvergeRow): string[] {
 }
 
 function recipeText({ peers, steps, recipe }: ConvergeRow): string {
-  const { optimizer, windows, learningRate, outer } = recipe
+  const { optimizer, windows, learningRate, outer, averagedSteps } = recipe
   const inner = `${windows} windows, ${optimizer} ${learningRate}`
   if (peers === 1 || steps === 1) return inner
   const momentum = outer.kind === 'nesterov' ? ` and ${outer.momentum}` : ''
-  return `${inner}, outer ${outer.learningRate}${momentum}`
+  const first = averagedSteps === 0 ? '' : `, ${averagedSteps} averaged steps first`
+  return `${inner}, outer ${outer.learningRate}${momentum}${first}`
 }
 
 function mean(values: readonly number[]): number {
