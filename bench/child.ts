@@ -18,11 +18,16 @@ type CallsOf<Calls> = { [Name in keyof Calls]: { asks: unknown; answers: unknown
 export class Child<Calls extends CallsOf<Calls>> {
   readonly #process: ChildProcess
 
-  /** Starts `dist/<name>.js`. */
-  constructor(name: string, args: readonly string[] = []) {
+  /** Starts `dist/<name>.js`; `environment` comes on top of this process's own. */
+  constructor(
+    name: string,
+    args: readonly string[] = [],
+    environment: Readonly<Record<string, string>> = {},
+  ) {
     this.#process = fork(fileURLToPath(new URL(`./${name}.js`, import.meta.url)), args, {
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
       serialization: 'advanced',
+      env: { ...process.env, ...environment },
     })
   }
 

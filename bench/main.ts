@@ -4,6 +4,7 @@
  */
 
 import { parseArgs } from 'node:util'
+import { type Recomputation, recomputations } from '../engine/recomputation.ts'
 import { type CodecName, codecFor, codecNames } from '../protocols/wire/codecs/index.ts'
 import { benchBuild } from './build.ts'
 import { benchCodecs } from './codecs.ts'
@@ -27,6 +28,7 @@ interface Settings {
   contenders: readonly ContenderName[] | undefined
   parameters: number
   rounds: number | undefined
+  recomputation: Recomputation | undefined
   seeds: number
   tokens: number
   recipe: RecipeOverrides
@@ -92,9 +94,10 @@ Without a name all of them run, one after another, but converge, which takes hou
   --json             one JSON document instead of tables
   --peers N          reduce: peers, 2 to 8 (default 3); converge: a list (default 1,2,4,8)
   --parameters N     reduce, codecs: length of the vectors (default 1000000)
-  --rounds N         rounds that are counted: reduce, codecs (default 20), step (default 7)
+  --rounds N         rounds that are counted: reduce, codecs (default 20), step (default 5, ResNet-18 3)
   --models LIST      step: ${caseNames.join(',')} (default: all)
   --contenders LIST  step: ${contenderNames.join(',')} (default: all)
+  --recompute WHAT   step: activations that ours makes again: ${recomputations.join(', ')} (default: nothing)
   --link MBIT,MS     reduce: links of so many Mbit/s each way and that round trip, by proxies (default: loopback)
   --steps LIST       converge: local steps (default 1,10,30,100)
   --codecs LIST      reduce, converge: codecs (default f32,int8,int4,topk); codecs: the same (default all)
@@ -159,6 +162,7 @@ function readArguments(): {
         rounds: { type: 'string' },
         models: { type: 'string' },
         contenders: { type: 'string' },
+        recompute: { type: 'string' },
       },
       allowPositionals: true,
     })
@@ -180,6 +184,7 @@ function readArguments(): {
       rounds: listOf(values.rounds, (text) => wholeNumber(text, 1, 10_000))?.[0],
       models: listOf(values.models, (text) => oneOf(text, caseNames)),
       contenders: listOf(values.contenders, (text) => oneOf(text, contenderNames)),
+      recomputation: listOf(values.recompute, (text) => oneOf(text, recomputations))?.[0],
     }
     return { settings, chosen: isKnown ? chosen : [], isHelp: values.help }
   } catch (error) {

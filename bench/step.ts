@@ -9,6 +9,7 @@
  *
  * Part of the repository and not of the command line: its contenders are development's, and an installed program has none.
  */
+import type { Recomputation } from '../engine/recomputation.ts'
 import { quantile, type Spread, spreadOf, spreadText, tableText } from './statistics.ts'
 import type { Opened, Work } from './step/calls.ts'
 import { type Case, type CaseName, caseNames, cases } from './step/cases.ts'
@@ -48,7 +49,7 @@ export interface StepRow {
 }
 
 /** Rounds that are counted; one before them warms up. */
-const roundCountDefault = 7
+const roundCountDefault = 5
 
 /** A turn ends when this is over, so that a slow contender costs little more than a fast one. */
 const turnMs = 600
@@ -65,14 +66,17 @@ export interface StepOptions {
   models?: readonly CaseName[] | undefined
   contenders?: readonly ContenderName[] | undefined
   rounds?: number | undefined
+  /** What our contenders recompute. Default: nothing. */
+  recomputation?: Recomputation | undefined
 }
 
-/** Measures model by model, some minutes in all; prints a table for each unless `json`. */
+/** Measures model by model, about seven minutes in all on two quiet cores; prints a table for each unless `json`. */
 export async function benchStep({ json, ...options }: StepOptions): Promise<StepRow[]> {
-  const { models = caseNames, contenders = contenderNames, rounds = roundCountDefault } = options
+  const { models = caseNames, contenders = contenderNames, recomputation = 'nothing' } = options
   const rows: StepRow[] = []
   for (const model of models) {
-    const measured = await measure(model, contendersFor(model, contenders), rounds)
+    const rounds = options.rounds ?? cases[model].rounds ?? roundCountDefault
+    const measured = await measure(model, contendersFor(model, contenders, recomputation), rounds)
     rows.push(...measured)
     if (!json)
       process.stdout.write(`\n${cases[model].title}, batch ${cases[model].batch}\n${table(measured)}`)

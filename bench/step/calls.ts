@@ -1,11 +1,15 @@
 /** What a subject of the step benchmark can be asked. A subject is a process that trains one model in one way. */
+import type { Recomputation } from '../../engine/recomputation.ts'
 import type { CaseName } from './cases.ts'
 
 /** `forward`: onnxruntime's own pass over the model file. `matmul`: its product of two large square matrices. */
 export type Work = 'step' | 'forward' | 'matmul'
 
 export interface SubjectCalls {
-  open: { asks: { model: CaseName; threads: number; how: string }; answers: Opened }
+  open: {
+    asks: { model: CaseName; threads: number; how: string; recomputation: Recomputation }
+    answers: Opened
+  }
   /** The least time of some runs, in ms. */
   run: { asks: Turn; answers: number }
 }

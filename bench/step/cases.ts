@@ -12,6 +12,10 @@ export interface Case {
   onnx(): Uint8Array
   /** Runs of a turn at most, to take the best of; the smaller the model, the more a moment's noise weighs. */
   repeatsMax: number
+  /** Rounds unless others are asked for, where the usual number takes too long. */
+  rounds?: number
+  /** Whether a step takes a graphics device that is software minutes. */
+  isLarge?: boolean
 }
 
 export const gptSizes = { layers: 4, width: 128, heads: 4, context: 128, vocabulary: 256 } as const
@@ -31,6 +35,8 @@ export const cases: Readonly<Record<CaseName, Case>> = {
     batch: 32,
     onnx: () => resnet(32, { blocks: [2, 2, 2, 2], isBottleneck: false, side: 32, classes: 10 }),
     repeatsMax: 2,
+    rounds: 3,
+    isLarge: true,
   },
 }
 

@@ -1,7 +1,10 @@
 /** Who takes part in the step benchmark. A contender is a process of its own, which starts when it is opened. */
+import type { Recomputation } from '../../engine/recomputation.ts'
+import { hasGraphicsDriver } from '../../node/graphics-driver.ts'
+import { softwareGpu } from '../../test/software-gpu.ts'
 import { Child } from '../child.ts'
 import type { Opened, SubjectCalls, Turn } from './calls.ts'
-import type { CaseName } from './cases.ts'
+import { type CaseName, cases } from './cases.ts'
 import { Torch } from './torch.ts'
 
 export const contenderNames = ['native', 'wasm', 'webgpu', 'tfjs', 'pytorch'] as const
@@ -22,21 +25,28 @@ export interface Contender {
   close(): Promise<void>
 }
 
-/** Contenders of `names` for `model`, in the order of the table. */
-export function contendersFor(model: CaseName, names: readonly ContenderName[]): Contender[] {
-  const engine = (name: ContenderName, threads: number | null) =>
+/** Contenders of `names` for `model`, in the order of the table. `recomputation`: of ours. */
+export function contendersFor(
+  model: CaseName,
+  names: readonly ContenderName[],
+  recomputation: Recomputation,
+): Contender[] {
+  const engine = (name: ContenderName, threads: number | null, environment = {}) =>
     childContender(
-      { name, title: name, threads },
-      { script: 'bench-step-engine', model, how: name, threads: threads ?? 1 },
+      { name, title: titleOf(name, recomputation), threads },
+      { script: 'bench-step-engine', model, how: name, threads: threads ?? 1, recomputation, environment },
     )
   const tfjs = (title: string, how: string) =>
-    childContender({ name: 'tfjs', title, threads: 1 }, { script: 'bench-step-tfjs', model, how, threads: 1 })
+    childContender(
+      { name: 'tfjs', title, threads: 1 },
+      { script: 'bench-step-tfjs', model, how, threads: 1, recomputation: 'nothing', environment: {} },
+    )
   const all: Contender[] = [
     engine('native', 1),
     engine('native', 2),
     engine('wasm', 1),
     engine('wasm', 2),
-    engine('webgpu', null),
+    ...(isSoftware && cases[model].isLarge ? [] : [engine('webgpu', null, isSoftware ? softwareGpu : {})]),
     tfjs(tfjsTitles.shipped, 'as shipped'),
     tfjs(tfjsTitles.tuned, 'tuned'),
     torchContender(model, 1),
@@ -45,18 +55,33 @@ export function contendersFor(model: CaseName, names: readonly ContenderName[]):
   return all.filter(({ name }) => names.includes(name))
 }
 
+/** Without a graphics driver of its own, a machine computes with Chromium's on the processor: that shows that it works, not how fast. */
+const isSoftware = !hasGraphicsDriver()
+
+function titleOf(name: ContenderName, recomputation: Recomputation): string {
+  const device = name === 'webgpu' && isSoftware ? 'webgpu, software' : name
+  return recomputation === 'nothing' ? device : `${device}, recomputing ${recomputation}`
+}
+
 type Named = Pick<Contender, 'name' | 'title' | 'threads'>
 
 function childContender(
   named: Named,
-  { script, model, threads, how }: { script: string; model: CaseName; threads: number; how: string },
+  {
+    script,
+    environment,
+    ...asked
+  }: SubjectCalls['open']['asks'] & {
+    script: string
+    environment: Readonly<Record<string, string>>
+  },
 ): Contender {
   let child: Child<SubjectCalls> | undefined
   return {
     ...named,
     open: () => {
-      child = new Child(script)
-      return child.ask('open', { model, threads, how })
+      child = new Child(script, [], environment)
+      return child.ask('open', asked)
     },
     run: (turn) => child!.ask('run', turn),
     close: async () => child?.close(),

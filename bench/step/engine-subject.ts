@@ -8,8 +8,10 @@ import { loadNativeRuntime, openNativeBackend } from '../../engine/backends/nati
 import type { OrtRuntime } from '../../engine/backends/session.ts'
 import { openWasmBackend } from '../../engine/backends/wasm.ts'
 import { openWebGpuBackend } from '../../engine/backends/webgpu.ts'
-import { compileProgram } from '../../engine/program.ts'
+import { stepBytes } from '../../engine/memory.ts'
+import { type CompileOptions, compileProgram } from '../../engine/program.ts'
 import { randomBatch } from '../../engine/random-batch.ts'
+import type { Recomputation } from '../../engine/recomputation.ts'
 import { Trainer } from '../../engine/trainer.ts'
 import { seededRandom } from '../../protocols/core/random.ts'
 import type { Tensor } from '../../protocols/core/tensor.ts'
@@ -28,8 +30,8 @@ interface Setting {
 let works: Partial<Record<Work, () => Promise<unknown>>> = {}
 
 answer<SubjectCalls>({
-  open: async ({ model, threads, how }) => {
-    const opened = await prepare(await open(how, threads), cases[model])
+  open: async ({ model, threads, how, recomputation }) => {
+    const opened = await prepare(await open(how, threads), cases[model], recomputation)
     return { ...opened, works: Object.keys(works) as Work[] }
   },
   run: (turn) => playTurn(turn, works[turn.work]!),
@@ -52,11 +54,19 @@ async function open(how: string, threads: number): Promise<Setting> {
   return { runtime, backend, sessionOptions: { ...sessionOptions, executionProviders } }
 }
 
-async function prepare(setting: Setting, model: Case): Promise<Omit<Opened, 'works'>> {
+async function prepare(
+  setting: Setting,
+  model: Case,
+  recomputation: Recomputation,
+): Promise<Omit<Opened, 'works'>> {
   const bytes = model.onnx()
+  const compile = (options: CompileOptions) => compileProgram(bytes, specOf(model), setting.backend, options)
   const startedAt = performance.now()
-  const program = await compileProgram(bytes, specOf(model), setting.backend)
+  let program = await compile({})
   const buildMs = performance.now() - startedAt
+  if (recomputation !== 'nothing') {
+    program = await compile({ memoryBytesMax: stepBytes(program.memoryWith(recomputation)) })
+  }
   const batch = randomBatch(program, seededRandom(1))
   const trainer = Trainer.create(program, setting.backend)
   const step = () => trainer.steps([batch], [1e-4])
