@@ -52,6 +52,7 @@ export async function takePart(
     topkKept: manifest.swarm.topkKept,
     peersMin: manifest.swarm.minPeers,
     isClientOnly,
+    place: () => services.discovery.place,
     onEvent: (event) => onEvent?.({ kind: 'averaging', event }),
   })
   const archive = new StateArchive(manifest.convergence.evaluateEvery)

@@ -20,6 +20,8 @@ export interface AllreduceRunInit {
   peersMin: number
   /** Others cannot open connections to this peer, so it reduces nothing. Default false. */
   isClientOnly?: boolean
+  /** Where this peer is on the map of round trips, asked before each update: whole milliseconds of one way. Default: unknown. */
+  place?: () => readonly [number, number] | undefined
   timing?: Timing
   onEvent?: (event: AllreduceEvent) => void
 }

@@ -141,7 +141,7 @@ export class AllreduceRun {
     const { parts, digests } = await this.#vectors.encode({ update, codec, residual })
     const isNoReducer = this.#init.isClientOnly === true || reducesNothing === true
     const bandwidth = isNoReducer ? 0 : this.#throughput.settle()
-    this.#step({ kind: 'ReachMeasured', bandwidth, place: undefined })
+    this.#step({ kind: 'ReachMeasured', bandwidth, place: this.#init.place?.() })
     this.#init.onEvent?.({ kind: 'phase', round: base.round, phase: 'offered' })
     const event: Event = { kind: 'UpdateReady', base, weight, pace, parts, digests }
     return this.#outcome(event, { round: base.round, averageInto }, signal)

@@ -13,6 +13,7 @@
 
 import { unreachable } from '../core/assert.ts'
 import { helloClockSkewMsMax, helloIntervalMs, knownPeersMax } from '../core/limits.ts'
+import type { Coordinates } from './coordinates.ts'
 import type { Hello, SelfDescription } from './messages.ts'
 
 /** A peer whose connection broke and that is not heard of by way of others for this long is gone: one HELLO and a quarter. */
@@ -23,6 +24,8 @@ export interface PeerRecord extends SelfDescription {
   peer: string
   /** Multiaddrs, each ending in the peer's id. */
   addresses: readonly string[]
+  /** Where it says it is; absent before it has measured anything. */
+  coordinates?: Coordinates | undefined
   /** Whether this peer has a connection to it. */
   isConnected: boolean
 }
@@ -83,6 +86,11 @@ export class PeerTable {
     return records.sort((a, b) => (a.peer < b.peer ? -1 : 1))
   }
 
+  /** Where `peer` said it is. */
+  coordinatesOf(peer: string): Coordinates | undefined {
+    return this.#peers.get(peer)?.record.coordinates
+  }
+
   #onHello({ peer, hello, now, unixMs }: DiscoveryEvent & { kind: 'HelloArrived' }): DiscoveryEffect[] {
     const known = this.#peers.get(peer)
     const newest = Math.max(known?.issued ?? 0, this.#goodbyes.get(peer)?.issued ?? 0)
@@ -109,9 +117,9 @@ export class PeerTable {
   }
 
   #recordOf(peer: string, hello: Hello): PeerRecord {
-    const { role, backend, threads, clientOnly, job, addresses } = hello
+    const { role, backend, threads, clientOnly, job, addresses, coordinates } = hello
     const isConnected = this.#connected.has(peer)
-    return { peer, role, backend, threads, clientOnly, job, addresses, isConnected }
+    return { peer, role, backend, threads, clientOnly, job, addresses, coordinates, isConnected }
   }
 
   #onConnection(peer: string, isConnected: boolean, now: number): DiscoveryEffect[] {

@@ -1,7 +1,7 @@
 /**
- * What a peer says about itself: HELLO, gossiped on the topic `/starling/hello/1`.
+ * What a peer says about itself: HELLO, gossiped on the topic `/starling/hello/2`.
  *
- *     { kind: 1, issued, expires, addresses: […], role, backend, threads, clientOnly, job?: {…} }
+ *     { kind: 1, issued, expires, addresses: […], role, backend, threads, clientOnly, job?: {…}, coordinates?: {…} }
  *
  * Who says it is the signer of the gossip message (gossipsub's StrictSign), so the record does not repeat it. `issued`
  * orders the records of one peer: the newest wins. A record that expires when it is issued is a goodbye.
@@ -10,9 +10,10 @@
 import * as z from 'zod'
 import { gossipBytesMax, helloAddressesMax, helloExpiryMs } from '../core/limits.ts'
 import { decodeMessage, encodeMessage } from '../wire/message.ts'
+import { type Coordinates, coordinateMax, errorMin } from './coordinates.ts'
 
 /** The gossip topic. Every limit used here is part of it. */
-export const helloTopic = '/starling/hello/1'
+export const helloTopic = '/starling/hello/2'
 
 export type Role = 'node' | 'tab' | 'coordinator'
 
@@ -49,6 +50,8 @@ export interface Hello extends SelfDescription {
   expires: number
   /** Multiaddrs that end in the peer's id. */
   addresses: string[]
+  /** Where it is on the map of round trips, once it has measured any. */
+  coordinates?: Coordinates | undefined
 }
 
 /** The written tag. */
@@ -68,6 +71,14 @@ const job = z.strictObject({
   weight: z.number().min(0),
 })
 
+const axis = z.number().min(-coordinateMax).max(coordinateMax)
+const coordinates = z.strictObject({
+  x: axis,
+  y: axis,
+  height: z.number().min(0).max(coordinateMax),
+  error: z.number().min(errorMin).max(1),
+})
+
 const schema: z.ZodType<Hello> = z
   .strictObject({
     kind: z.literal(helloKind),
@@ -79,6 +90,7 @@ const schema: z.ZodType<Hello> = z
     threads: z.number().int().min(0).max(4_096),
     clientOnly: z.boolean(),
     job: job.optional(),
+    coordinates: coordinates.optional(),
   })
   .refine(({ issued, expires }) => expires >= issued && expires - issued <= helloExpiryMs, {
     path: ['expires'],

@@ -15,6 +15,7 @@ import { SwarmError } from '../core/errors.ts'
 import { helloAddressesMax, helloExpiryMs, helloIntervalMs, rowPeersMax } from '../core/limits.ts'
 import { type Random, seededRandom, seedFrom } from '../core/random.ts'
 import type { PeerComponents } from '../wire/components.ts'
+import { type Coordinates, Vivaldi } from './coordinates.ts'
 import { type Dial, type DialEvent, Dialer } from './dialer.ts'
 import { type DiscoveryEffect, type DiscoveryEvent, type PeerRecord, PeerTable } from './machine.ts'
 import {
@@ -34,6 +35,12 @@ const greetedPeersMax = 2 * rowPeersMax
 
 /** How often time is looked at. */
 const wakeMs = 250
+
+/** Between two looks at the round trips, which libp2p measures every few seconds on each connection. */
+const measureMs = helloIntervalMs
+
+/** Where a connected peer that said nothing of its place yet is taken to be: as unsure as one can be. */
+const nowhere: Coordinates = { x: 0, y: 0, height: 0.1, error: 1 }
 
 /** A dial and its handshakes: libp2p gives up an address after 6 s. */
 const dialTimeoutMs = 12_000
@@ -62,6 +69,8 @@ export class Discovery {
   readonly #random: Random
   readonly #id: string
   readonly #table = new PeerTable()
+  readonly #vivaldi: Vivaldi
+  #measuredAt = Number.NEGATIVE_INFINITY
   readonly #dialer: Dialer
   readonly #listeners = new Set<(event: DiscoveryEffect) => void>()
   readonly #stopping = new AbortController()
@@ -82,6 +91,7 @@ export class Discovery {
     this.#id = components.peerId.toString()
     this.#random = init.random ?? seededRandom(seedFrom(this.#id, 'discovery'))
     this.#dialer = new Dialer(this.#random)
+    this.#vivaldi = new Vivaldi(seededRandom(seedFrom(this.#id, 'coordinates')))
   }
 
   /** Called by libp2p before it listens. */
@@ -127,6 +137,11 @@ export class Discovery {
     events.removeEventListener('peer:discovery', this.#onFound)
     events.removeEventListener('self:peer:update', this.#onSelfUpdate)
     this.#listeners.clear()
+  }
+
+  /** Where this peer is on the map of round trips, in whole milliseconds of one way; undefined while too few were measured. */
+  get place(): readonly [number, number] | undefined {
+    return this.#vivaldi.place
   }
 
   /** The live peers that were heard of, this one not among them, in order of their ids. */
@@ -249,8 +264,20 @@ export class Discovery {
     const now = this.#clock.now()
     this.#step({ kind: 'Woke', now })
     this.#dial({ kind: 'Woke', now })
+    if (now >= this.#measuredAt + measureMs) this.#measure(now)
     if (now >= this.#sayAt) void this.#say(helloExpiryMs)
     this.#cancelWake = this.#clock.setTimer(wakeMs, () => this.#wake())
+  }
+
+  /** Peers of other programs, which say no HELLO, have no place. */
+  #measure(now: number): void {
+    this.#measuredAt = now
+    const heard = new Set(this.peers().map(({ peer }) => peer))
+    for (const { remotePeer, rtt } of this.#components.connectionManager.getConnections()) {
+      const peer = remotePeer.toString()
+      if (rtt === undefined || !heard.has(peer)) continue
+      this.#vivaldi.observe(rtt, this.#table.coordinatesOf(peer) ?? nowhere)
+    }
   }
 
   /** A HELLO goes out in `delayMs`, or as soon after the last one as is allowed. */
@@ -274,6 +301,7 @@ export class Discovery {
       issued: this.#issued,
       expires: this.#issued + lifeMs,
       addresses: addresses.slice(0, helloAddressesMax),
+      coordinates: this.#vivaldi.coordinates,
     }
     // A HELLO that cannot go out is no failure: the next one follows within the interval.
     await this.#components.pubsub.publish(helloTopic, encodeHello(hello)).catch(() => {})

@@ -37,8 +37,16 @@ test('a full HELLO and a bare one have the bytes they always had', () => {
   expect(decodeHello(encodeHello(bare))).toEqual(bare)
 })
 
+test('a HELLO with coordinates comes back as it was', () => {
+  const placed: Hello = { ...hello, coordinates: { x: -12.5, y: 4_000, height: 7, error: 0.25 } }
+  expect(decodeHello(encodeHello(placed))).toEqual(placed)
+})
+
 test.each<[string, object]>([
   ['an unknown field', { more: 1 }],
+  ['a place beyond the earth', { coordinates: { x: 4_001, y: 0, height: 1, error: 1 } }],
+  ['a place that is no number', { coordinates: { x: 'far', y: 0, height: 1, error: 1 } }],
+  ['coordinates that are too sure', { coordinates: { x: 0, y: 0, height: 1, error: 0 } }],
   ['another kind', { kind: 2 }],
   ['an unknown role', { role: 'king' }],
   ['a negative round', { job: { ...hello.job, round: -1 } }],
