@@ -7,6 +7,7 @@ import { parseArgs } from 'node:util'
 import { type Recomputation, recomputations } from '../engine/recomputation.ts'
 import { type CodecName, codecFor, codecNames } from '../protocols/wire/codecs/index.ts'
 import { benchBuild } from './build.ts'
+import { benchChurn } from './churn.ts'
 import { benchCodecs } from './codecs.ts'
 import type { RecipeOverrides } from './converge/recipe.ts'
 import { benchConverge } from './converge.ts'
@@ -30,6 +31,8 @@ interface Settings {
   rounds: number | undefined
   recomputation: Recomputation | undefined
   seeds: number
+  /** What chance begins with. */
+  seed: number
   tokens: number
   recipe: RecipeOverrides
   results: string
@@ -74,6 +77,12 @@ const measurements: readonly Measurement[] = [
       }),
   },
   {
+    name: 'churn',
+    summary: 'loss and agreement of real processes of which 30 % are killed in every round; many minutes',
+    run: ({ peers, rounds, ...rest }) =>
+      benchChurn({ ...rest, peers: peers?.[0] ?? 10, rounds: rounds ?? 50 }),
+  },
+  {
     name: 'start-up',
     summary: 'nodes from their spawn to their first round, by bare Node and onnxruntime',
     run: benchStartUp,
@@ -89,12 +98,12 @@ const usage = `Usage: npm run bench -- [NAME] [options]
 
 ${measurements.map(({ name, summary }) => `  ${name.padEnd(12)} ${summary}`).join('\n')}
 
-Without a name all of them run, one after another, but converge, which takes hours.
+Without a name all of them run, one after another, but converge and churn, which take long.
 
   --json             one JSON document instead of tables
-  --peers N          reduce: peers, 2 to 8 (default 3); converge: a list (default 1,2,4,8)
+  --peers N          peers, to 32: reduce (default 3), churn (default 10); converge: a list (default 1,2,4,8)
   --parameters N     reduce, codecs: length of the vectors (default 1000000)
-  --rounds N         rounds that are counted: reduce, codecs (default 20), step (default 5, ResNet-18 3)
+  --rounds N         rounds that are counted: reduce, codecs (default 20), step (default 5, ResNet-18 3); of the job: churn (default 50)
   --models LIST      step: ${caseNames.join(',')} (default: all)
   --contenders LIST  step: ${contenderNames.join(',')} (default: all)
   --recompute WHAT   step: activations that ours makes again: ${recomputations.join(', ')} (default: nothing)
@@ -106,6 +115,7 @@ Without a name all of them run, one after another, but converge, which takes hou
   --rate R           converge: the inner learning rate's peak (default: by the number of peers)
   --outer R,M        converge: the outer step's rate and momentum (default: by the codec)
   --averaged N       converge: steps at the start whose gradients are averaged (default 0)
+  --seed N           churn: who is killed, and when (default 1)
   --seeds N          converge: seeds of each (default 3)
   --tokens N         converge: tokens of each run (default 600000), in whole rounds
   --results FILE     converge: results, which are added to and not measured again (default converge.json)
@@ -135,6 +145,11 @@ async function main(): Promise<number> {
   return 0
 }
 
+/** These run only when they are asked for. */
+function isLong(name: string): boolean {
+  return name === 'converge' || name === 'churn'
+}
+
 /** `settings` is undefined, or `chosen` empty, when the words make no sense. */
 function readArguments(): {
   settings: Settings | undefined
@@ -155,6 +170,7 @@ function readArguments(): {
         rate: { type: 'string' },
         outer: { type: 'string' },
         averaged: { type: 'string' },
+        seed: { type: 'string', default: '1' },
         seeds: { type: 'string', default: '3' },
         tokens: { type: 'string', default: '600000' },
         results: { type: 'string', default: 'converge.json' },
@@ -167,14 +183,15 @@ function readArguments(): {
       allowPositionals: true,
     })
     const chosen = measurements.filter(({ name }) =>
-      positionals.length === 0 ? name !== 'converge' : positionals.includes(name),
+      positionals.length === 0 ? !isLong(name) : positionals.includes(name),
     )
     const isKnown = positionals.every((word) => measurements.some(({ name }) => name === word))
     const settings = {
       json: values.json,
-      peers: listOf(values.peers, (text) => wholeNumber(text, 1, 8)),
+      peers: listOf(values.peers, (text) => wholeNumber(text, 1, 32)),
       steps: listOf(values.steps, (text) => wholeNumber(text, 1, 1000)),
       codecs: listOf(values.codecs, (text) => codecFor(text).name),
+      seed: wholeNumber(values.seed, 0, 2 ** 31),
       seeds: wholeNumber(values.seeds, 1, 100),
       tokens: wholeNumber(values.tokens, 1, 1e12),
       recipe: recipeOf(values),

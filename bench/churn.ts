@@ -1,0 +1,201 @@
+/**
+ * What dying peers cost: one job run twice by real processes, once in peace, and once with `killed` of them, drawn by lot, ended
+ * by SIGKILL in every round. Each kill waits for its victim to come to a drawn phase, then a moment longer; whoever was killed is
+ * started again at once with its folder, and catches up.
+ *
+ *     round r begins ──▶ for each victim: phase reached, or the round over ──▶ a moment ──▶ SIGKILL ──▶ started again
+ *
+ * Fails when two nodes come to different roots or weights in a round, when the coordinator sees a fork, or when the run stands
+ * still. The seed draws victims, phases and moments; when a process gets to a phase is the machine's business.
+ */
+
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import { type Random, seededRandom } from '../protocols/core/random.ts'
+import { ChurnSwarm } from './churn-swarm.ts'
+import { drawnText } from './converge.ts'
+import type { Killable, NodePhase } from './killable.ts'
+import { tableText } from './statistics.ts'
+
+export interface ChurnOptions {
+  json: boolean
+  peers: number
+  rounds: number
+  seed: number
+}
+
+/** One run of the job. */
+export interface ChurnRow {
+  run: 'in peace' | 'with kills'
+  peers: number
+  rounds: number
+  /** Held-out loss of the last state, nats a character. */
+  loss: number
+  /** Above the run in peace, as a share of it. */
+  excess: number
+  kills: number
+  /** Kills by the phase that they hit. */
+  kills_by_phase: Partial<Record<NodePhase, number>>
+  /** Commits whose root was compared with that of another node. */
+  commits: number
+  /** Samples behind the averages, by those of the run in peace. */
+  weight_share: number
+  /** Times that a node missed its quorum. */
+  quorum_losses: number
+  seconds: number
+}
+
+/** Of the peers, rounded down, but one at least: half of them would be a quorum lost in every round. */
+const killedShare = 0.3
+
+/** Where a kill may hit. Training is most of a round, and an average too short to be hit by chance. */
+const phases: readonly NodePhase[] = ['training', 'training', 'offered', 'reducing', 'sealing']
+
+/** A kill comes within so much of the phase's first line: averages take some tens of milliseconds, training most of a round. */
+const momentMsMax = { averaging: 40, trainingShare: 0.7 }
+
+const model = fileURLToPath(new URL('../examples/shakespeare/gpt.onnx', import.meta.url))
+
+export async function benchChurn(options: ChurnOptions): Promise<ChurnRow[]> {
+  const folder = await mkdtemp(join(tmpdir(), 'starling-churn-text-'))
+  try {
+    const text = join(folder, 'text.txt')
+    await writeFile(text, await corpus())
+    const job = jobOf(options, text)
+    const peace = await run('in peace', job, options, async () => [])
+    const kills = await run('with kills', job, options, (swarm) => killInEveryRound(swarm, options))
+    const rows = [peace, kills].map((row) => ({
+      ...row,
+      excess: row.loss / peace.loss - 1,
+      weight_share: row.weight_share / peace.weight_share,
+    }))
+    if (!options.json) process.stdout.write(tableText([heading, ...rows.map(cellsOf)]))
+    return rows
+  } finally {
+    await rm(folder, { recursive: true, force: true })
+  }
+}
+
+async function run(
+  name: ChurnRow['run'],
+  job: string,
+  { peers, rounds }: ChurnOptions,
+  disturb: (swarm: ChurnSwarm) => Promise<NodePhase[]>,
+): Promise<ChurnRow> {
+  const startedMs = performance.now()
+  const swarm = await ChurnSwarm.start({ peers, job })
+  try {
+    const hits = await disturb(swarm)
+    await swarm.judged()
+    const loss = swarm.losses.get(rounds)
+    if (loss === undefined) throw new Error(`state ${rounds} was not measured`)
+    const committed = [...swarm.rounds.values()]
+    return {
+      run: name,
+      peers,
+      rounds: swarm.roundCount,
+      loss,
+      excess: 0,
+      kills: hits.length,
+      kills_by_phase: countOf(hits),
+      commits: committed.reduce((sum, { commits }) => sum + commits, 0),
+      weight_share: committed.reduce((sum, { weight }) => sum + weight, 0),
+      quorum_losses: swarm.quorumLosses,
+      seconds: (performance.now() - startedMs) / 1000,
+    }
+  } finally {
+    await swarm.close()
+  }
+}
+
+/** From the second round on, for in the first nobody is a member yet; returns where each kill hit. */
+async function killInEveryRound(
+  swarm: ChurnSwarm,
+  { peers, rounds, seed }: ChurnOptions,
+): Promise<NodePhase[]> {
+  const random = seededRandom(seed)
+  const count = Math.max(1, Math.floor(killedShare * peers))
+  const hits: NodePhase[] = []
+  let roundMs = 0
+  for (let round = 1; round < rounds; round++) {
+    await swarm.begun(round)
+    const startedMs = performance.now()
+    const over = new AbortController()
+    const ended = swarm.begun(round + 1).finally(() => over.abort())
+    const strikes = drawnFrom(swarm.nodes, count, random).map(async (victim) => {
+      hits.push(await strike(victim, { round, roundMs, random, signal: over.signal }))
+      swarm.restart(victim)
+    })
+    await Promise.all([ended, ...strikes])
+    roundMs = performance.now() - startedMs
+  }
+  return hits
+}
+
+async function strike(
+  victim: Killable,
+  { round, roundMs, random, signal }: { round: number; roundMs: number; random: Random; signal: AbortSignal },
+): Promise<NodePhase> {
+  const phase = phases[random.integer(phases.length)]!
+  const momentMs =
+    random.next() * (phase === 'training' ? momentMsMax.trainingShare * roundMs : momentMsMax.averaging)
+  await victim.reaches(() => victim.round >= round && victim.phase === phase, { signal })
+  await delay(momentMs, undefined, { signal }).catch(() => {}) // the round is over: it dies at once
+  return victim.kill()
+}
+
+/** `count` of `items`, each at most once. */
+function drawnFrom<Item>(items: readonly Item[], count: number, random: Random): Item[] {
+  const left = [...items]
+  return Array.from({ length: count }, () => left.splice(random.integer(left.length), 1)[0]!)
+}
+
+function countOf(hits: readonly NodePhase[]): Partial<Record<NodePhase, number>> {
+  const counts: Partial<Record<NodePhase, number>> = {}
+  for (const phase of hits) counts[phase] = (counts[phase] ?? 0) + 1
+  return counts
+}
+
+/** Tiny Shakespeare where STARLING_TEST_DATA names a folder that holds it, else a text drawn here. */
+async function corpus(): Promise<Uint8Array> {
+  const folder = process.env.STARLING_TEST_DATA
+  return folder === undefined ? drawnText() : readFile(join(folder, 'tinyshakespeare.txt'))
+}
+
+/** The GPT of examples/shakespeare, 12 samples a step whatever the number of peers, one of them at least for each. */
+function jobOf({ peers, rounds }: ChurnOptions, text: string): string {
+  return `
+name: churn
+model: { file: ${model}, loss: softmax_cross_entropy }
+data: { kind: text, source: ${text}, context: 64, split: 0.95 }
+train:
+  optimizer: adamw
+  learning_rate: 0.003
+  grad_clip: 1.0
+  batch_size: ${Math.max(1, Math.round(12 / peers))}
+  local_steps: 10
+swarm: { min_peers: ${peers}, codec: int8, outer: { kind: nesterov, learning_rate: 0.7, momentum: 0.5 } }
+convergence:
+  { metric: val_loss, mode: min, target: 0.01, patience: 1000, evaluate_every: ${rounds}, max_rounds: ${rounds}, max_minutes: 600 }
+`
+}
+
+const heading = ['run', 'rounds', 'loss', 'excess', 'kills', 'commits, equal', 'weight', 'quorum lost', 's']
+
+function cellsOf(row: ChurnRow): string[] {
+  const byPhase = Object.entries(row.kills_by_phase).map(([phase, count]) => `${count} ${phase}`)
+  return [
+    `${row.peers} peers ${row.run}`,
+    String(row.rounds),
+    row.loss.toFixed(4),
+    `${(100 * row.excess).toFixed(2)} %`,
+    row.kills === 0 ? '0' : `${row.kills}: ${byPhase.join(', ')}`,
+    String(row.commits),
+    `${(100 * row.weight_share).toFixed(1)} %`,
+    String(row.quorum_losses),
+    row.seconds.toFixed(0),
+  ]
+}
