@@ -13,6 +13,14 @@ const stillMsMax = 300_000
 
 const listen = ['--listen', '/ip4/127.0.0.1/tcp/0']
 
+export interface ChurnSwarmInit {
+  peers: number
+  /** The job file's text; its paths are absolute. */
+  job: string
+  /** File that the job learns from. */
+  data: string
+}
+
 /** What a round came to, the same for all that committed it. */
 interface Round {
   /** Of the state that it made. */
@@ -48,11 +56,11 @@ export class ChurnSwarm {
     this.#folder = folder
   }
 
-  /** Starts a coordinator and `peers` nodes, and hands `job` (YAML) in; resolves when the first round is committed. */
-  static async start({ peers, job }: { peers: number; job: string }): Promise<ChurnSwarm> {
+  /** Starts a coordinator and the nodes, and hands the job in; resolves when the first round is committed. */
+  static async start(init: ChurnSwarmInit): Promise<ChurnSwarm> {
     const swarm = new ChurnSwarm(await mkdtemp(join(tmpdir(), 'starling-churn-')))
     try {
-      await swarm.#open(peers, job)
+      await swarm.#open(init)
       return swarm
     } catch (error) {
       await swarm.close()
@@ -87,7 +95,7 @@ export class ChurnSwarm {
     await rm(this.#folder, { recursive: true, force: true, maxRetries: 3 })
   }
 
-  async #open(peers: number, job: string): Promise<void> {
+  async #open({ peers, job, data }: ChurnSwarmInit): Promise<void> {
     this.#heard()
     let addresses: string[] = []
     const coordinator = this.#program('coordinator', ['coordinator', 'start', ...listen], (line) => {
@@ -105,7 +113,7 @@ export class ChurnSwarm {
     for (const node of this.nodes) this.restart(node)
     const path = join(this.#folder, 'job.yaml')
     await writeFile(path, job)
-    await this.#submit(['launch', path, ...known, '--progress', 'json'])
+    await this.#submit(['launch', path, '--data', data, ...known, '--progress', 'json'])
     await this.begun(1)
   }
 

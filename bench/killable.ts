@@ -72,8 +72,9 @@ export class Killable {
       this.#said = [...this.#said.slice(1 - shownLines), text]
     })
     child.once('exit', (code) => {
-      if (this.#process === child)
-        onFailed(new Error(`${this.name} ended with exit code ${code}: ${this.#said.join('\n')}`))
+      if (this.#process !== child) return
+      this.#process = undefined
+      onFailed(new Error(`${this.name} ended with exit code ${code}: ${this.#said.join('\n')}`))
     })
   }
 
@@ -97,7 +98,8 @@ export class Killable {
    * @throws {Error} when something else ended the process.
    */
   async kill(): Promise<NodePhase> {
-    const child = this.#process!
+    const child = this.#process
+    if (child === undefined) throw new Error(`${this.name} does not run`)
     const { phase } = this
     this.#process = undefined
     const gone = once(child, 'exit')
