@@ -88,11 +88,11 @@ export class ChurnSwarm {
     node.start((error) => this.#fail(error))
   }
 
-  /** Ends all processes and removes their folders. */
+  /** Ends all processes and removes their folders; of a run that failed they are kept, for their logs. */
   async close(): Promise<void> {
     clearTimeout(this.#stillTimer)
     await Promise.all(this.#programs.map((program) => program.close()))
-    await rm(this.#folder, { recursive: true, force: true, maxRetries: 3 })
+    if (this.#failure === undefined) await rm(this.#folder, { recursive: true, force: true, maxRetries: 3 })
   }
 
   async #open({ peers, job, data }: ChurnSwarmInit): Promise<void> {
@@ -173,9 +173,9 @@ export class ChurnSwarm {
     for (const waiter of [...this.#waiters]) if (waiter.isDue()) waiter.resolve()
   }
 
-  #fail(error: Error): void {
-    this.#failure ??= error
-    for (const waiter of [...this.#waiters]) waiter.reject(error)
+  #fail(cause: Error): void {
+    this.#failure ??= new Error(`the run failed, and its logs are in ${this.#folder}`, { cause })
+    for (const waiter of [...this.#waiters]) waiter.reject(this.#failure)
   }
 
   #until(isDue: () => boolean): Promise<void> {

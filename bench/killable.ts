@@ -6,6 +6,8 @@
 
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { createWriteStream, mkdirSync, type WriteStream } from 'node:fs'
+import { dirname } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 
@@ -41,16 +43,19 @@ export class Killable {
   round = -1
   readonly #words: readonly string[]
   readonly #home: string
+  readonly #log: WriteStream
   readonly #onLine: (line: LogLine) => void
   readonly #listeners = new Set<() => void>()
   #process: ChildProcess | undefined
   #said: string[] = []
 
-  /** `words`: the command without `starling`; `onLine` is told all lines of all lives. */
+  /** `words`: the command without `starling`; `onLine` is told all lines of all lives, which are kept in `<home>.log`. */
   constructor(name: string, words: readonly string[], home: string, onLine: (line: LogLine) => void) {
     this.name = name
     this.#words = words
     this.#home = home
+    mkdirSync(dirname(home), { recursive: true })
+    this.#log = createWriteStream(`${home}.log`)
     this.#onLine = onLine
   }
 
@@ -59,18 +64,21 @@ export class Killable {
     this.lives++
     this.#enter('starting', -1)
     this.#said = []
+    const startedMs = performance.now()
+    const hear = (text: string) => {
+      this.#said = [...this.#said.slice(1 - shownLines), text]
+      this.#log.write(`${this.lives} ${Math.round(performance.now() - startedMs)} ${text}\n`)
+    }
     const child = spawn(process.execPath, [cli, ...this.#words, '--json'], {
       env: { ...process.env, STARLING_HOME: this.#home },
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     })
     this.#process = child
     createInterface({ input: child.stdout! }).on('line', (text) => {
-      this.#said = [...this.#said.slice(1 - shownLines), text]
+      hear(text)
       if (text.startsWith('{') && child === this.#process) this.#read(JSON.parse(text) as LogLine)
     })
-    createInterface({ input: child.stderr! }).on('line', (text) => {
-      this.#said = [...this.#said.slice(1 - shownLines), text]
-    })
+    createInterface({ input: child.stderr! }).on('line', hear)
     child.once('exit', (code) => {
       if (this.#process !== child) return
       this.#process = undefined
@@ -113,6 +121,7 @@ export class Killable {
   /** Ends the process, if there is one. */
   async close(): Promise<void> {
     if (this.#process !== undefined) await this.kill()
+    this.#log.end()
   }
 
   #read(line: LogLine): void {

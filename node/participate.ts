@@ -9,6 +9,12 @@ import { type PrepareEvent, prepareJob } from './peer/prepare.ts'
 import { type Ended, listenForEnd } from './peer/run-end.ts'
 import { type PartEvent, takePart } from './peer/take-part.ts'
 
+/**
+ * What a node gave to a round is lost when it has to go sooner. A container that is stopped gets 10 s in all (Docker's
+ * default), of which the rest of the goodbye needs two.
+ */
+const handOverMsMax = 8_000
+
 export interface ParticipationInit {
   node: SwarmPeer
   signed: SignedJob
@@ -38,7 +44,9 @@ export async function participate(
   const compute = openNodeCompute()
   try {
     const prepared = await prepareJob({ peer, signed, compute, ...computing, onEvent }, { signal })
-    return await takePart({ peer, prepared, isClientOnly, onEvent }, { signal })
+    // once the run is over, nobody needs what this peer gave last
+    const handOverMs = () => (end.ended === undefined ? handOverMsMax : 0)
+    return await takePart({ peer, prepared, isClientOnly, handOverMs, onEvent }, { signal })
   } catch (error) {
     if (end.ended !== undefined && !stop.aborted) return end.ended
     throw error

@@ -100,6 +100,7 @@ export class AllreducePeer implements Process<Uint8Array> {
   #cancelTimer: (() => void) | undefined
   readonly #events: Event[] = []
   #isStepping = false
+  #onLeft = () => {}
 
   /** `known`: the peers of the run; without them it is linked with everybody until `know` is called. */
   constructor(
@@ -160,9 +161,10 @@ export class AllreducePeer implements Process<Uint8Array> {
     this.#step({ kind: 'MessageReceived', from, ...this.#run.wire.decode(bytes) })
   }
 
-  /** Says goodbye: the announced form of a crash. */
-  leave(): void {
-    this.#step({ kind: 'LeaveRequested' })
+  /** Goes, once it has handed over what it owes; after `withinMs` at the latest. `onLeft` ends the process. */
+  leave(withinMs: number, onLeft: () => void): void {
+    this.#onLeft = onLeft
+    this.#step({ kind: 'LeaveRequested', withinMs })
   }
 
   #hold(base: RoundBase): void {
@@ -268,6 +270,9 @@ export class AllreducePeer implements Process<Uint8Array> {
         return
       case 'QuorumLost':
         this.seen.quorumLost++
+        return
+      case 'Left':
+        this.#onLeft()
         return
       case 'Progress':
         return

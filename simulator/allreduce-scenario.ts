@@ -172,8 +172,7 @@ function strike(swarm: AllreduceSwarm, fault: string): void {
   } else if (fault === 'crash' && crashForAWhile(swarm, one)) {
     log.note('crash')
   } else if (fault === 'leave' && swarm.canLose([one])) {
-    swarm.peers.get(one)!.leave()
-    swarm.crash(one)
+    swarm.leave(one, random.integer(2) * random.integer(20_000))
     log.note('leave')
   } else if (one !== other && fault === 'reset') {
     network.reset(one, other)

@@ -111,6 +111,14 @@ export class AllreduceSwarm {
     return true
   }
 
+  /** Has a peer go within `withinMs`, as SIGTERM would. It may be killed before. */
+  leave(id: string, withinMs: number): void {
+    const peer = this.peers.get(id)!
+    peer.leave(withinMs, () => {
+      if (this.peers.get(id) === peer) this.network.crash(id)
+    })
+  }
+
   /** True when every electorate that still has something to decide keeps more than half of its voters without `ids`. */
   canLose(ids: readonly string[]): boolean {
     const recent = [...this.#voters].filter(([round]) => round >= this.round - 1)

@@ -10,13 +10,13 @@ import { gossipsub, StrictSign } from '@libp2p/gossipsub'
 import { identify } from '@libp2p/identify'
 import type { Libp2p, PrivateKey } from '@libp2p/interface'
 import { ping } from '@libp2p/ping'
-import { yamux } from '@libp2p/yamux'
 import { type Allreduce, allreduce } from '../../protocols/allreduce/index.ts'
 import { type Clock, systemClock } from '../../protocols/core/clock.ts'
 import { gossipBytesMax } from '../../protocols/core/limits.ts'
 import { type Discovery, discovery, type SelfDescription } from '../../protocols/discovery/index.ts'
 import { type Jobs, jobs, type SignedJob } from '../../protocols/jobs/index.ts'
 import { type BlockStore, type Shards, shards } from '../../protocols/shards/index.ts'
+import { sturdyYamux } from './muxer.ts'
 
 /**
  * Receive window of one stream. 4 MiB fill 300 Mbit/s at 100 ms; libp2p's default of 16 MiB is no faster and lets a paused
@@ -35,7 +35,7 @@ export function sharedOptions() {
   return {
     connectionEncrypters: [noise()],
     streamMuxers: [
-      yamux({
+      sturdyYamux({
         streamOptions: { maxStreamWindowSize: streamWindowBytesMax, maxReadBufferLength: readBufferBytesMax },
       }),
     ],

@@ -29,6 +29,8 @@ export interface PartInit {
   clock?: Clock
   /** Asked before each update: whether bytes are scarce; the peer then gives smaller updates and reduces nothing. */
   savesData?: () => boolean
+  /** For how many milliseconds, once the signal has aborted, what was given to a round may still be handed over. Default 0. */
+  handOverMs?: () => number
   onEvent?: (event: PartEvent) => void
 }
 
@@ -38,7 +40,7 @@ export interface PartInit {
  * @throws {SwarmError} when this machine cannot train the job: OUT_OF_MEMORY, BACKEND_FAILED, DATA_INVALID.
  */
 export async function takePart(
-  { peer, prepared, isClientOnly, clock = systemClock, savesData, onEvent }: PartInit,
+  { peer, prepared, isClientOnly, clock = systemClock, savesData, handOverMs = () => 0, onEvent }: PartInit,
   { signal }: { signal: AbortSignal },
 ): Promise<never> {
   const { signed, opened, compute, dataSet } = prepared
@@ -88,11 +90,11 @@ export async function takePart(
   try {
     return await run.run({ signal })
   } finally {
+    await averaging.leave({ withinMs: handOverMs() })
     stopLinking()
     gossip.close()
     services.discovery.setSelf({ job: undefined })
     forget()
-    await averaging.leave()
   }
 }
 

@@ -22,6 +22,7 @@ import type { Role, Session } from './session.ts'
 import { Succession } from './succession.ts'
 import {
   type Commit,
+  type Deputed,
   type Hold,
   isRelayed,
   type Lacking,
@@ -51,6 +52,8 @@ export class Duties {
   readonly #session: Session
   readonly #roles: readonly Role[]
   readonly #early: Early
+  /** What deputies said of whom this peer has not heard that they are. */
+  #unspoken: { from: string; message: Deputed }[] = []
   /** Words that came before this peer knew the grid along which to pass them on. */
   #unpassed: { origin: string; from: string; message: Relayed }[] = []
 
@@ -76,6 +79,7 @@ export class Duties {
   advance(): void {
     this.#replay()
     this.#passHeld()
+    this.#hearDeputies()
     for (const role of this.round.committed === undefined ? this.#roles : [this.voting]) role.advance()
   }
 
@@ -101,11 +105,16 @@ export class Duties {
   /** Takes a message into the record. Returns why it is refused, if it is. */
   receive(from: string, message: RoundMessage, inspection?: Inspection): string | undefined {
     if (message.kind === 'Relay') return this.#relay(from, message)
+    if (message.kind === 'Deputed') return this.#deputed(from, message)
     if (isRelayed(message.kind)) this.#pass({ origin: from, from, message: message as Relayed })
     return this.#take(from, message, inspection)
   }
 
-  #take(from: string, message: Exclude<RoundMessage, Relay>, inspection?: Inspection): string | undefined {
+  #take(
+    from: string,
+    message: Exclude<RoundMessage, Relay | Deputed>,
+    inspection?: Inspection,
+  ): string | undefined {
     switch (message.kind) {
       case 'Hold':
       case 'Commit':
@@ -271,6 +280,20 @@ export class Duties {
   #passHeld(): void {
     if (this.round.base === undefined) return
     for (const word of this.#unpassed.splice(0)) this.#pass(word)
+  }
+
+  /** A deputy's word is as good as the member's, once the member has said who that is. */
+  #deputed(from: string, word: Deputed): string | undefined {
+    const { member, message } = word
+    if (message.round !== this.round.number) return 'a word about another round'
+    if (this.#session.speakerOf(member, this.round.number) === from) return this.#take(member, message)
+    if (this.#unspoken.length >= heldForPassingMax) return 'no room for words of deputies'
+    this.#unspoken.push({ from, message: word })
+    return undefined
+  }
+
+  #hearDeputies(): void {
+    for (const { from, message } of this.#unspoken.splice(0)) this.#deputed(from, message)
   }
 
   /** This peer's vote; in a grid also the leader's words and the decision, for a peer that hears nobody else. */

@@ -90,8 +90,8 @@ export type Event =
   | { kind: 'JoinAsReceiver'; base: RoundBase }
   /** This peer has no state: it wants the results of every round until one of the events above. */
   | { kind: 'FollowStarted' }
-  /** This peer goes. Nothing is sent after it. */
-  | { kind: 'LeaveRequested' }
+  /** This peer goes: once the round has what it owes, or nobody stays, and after `withinMs` at the latest. */
+  | { kind: 'LeaveRequested'; withinMs: number }
   | { kind: 'LinkUp'; peer: string }
   | { kind: 'LinkDown'; peer: string }
   /** `inspection`: for Part, Sum and Result, and only those. */
@@ -168,3 +168,5 @@ export type Effect =
   /** Too few of the electorate are here; after `expiresInMs` those that are go on alone. */
   | { kind: 'QuorumLost'; round: number; live: readonly string[]; expiresInMs: number }
   | { kind: 'Progress'; round: number; phase: RoundPhase }
+  /** This peer has gone: nothing is sent after it. */
+  | { kind: 'Left' }

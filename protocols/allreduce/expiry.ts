@@ -2,11 +2,12 @@
  * What happens when a quorum is gone for good: after `electorateExpiryMs` without one, the members that are left count as
  * the electorate. A deliberate trade: were the others merely cut off, two branches of the run go on until they meet
  * (`behind.ts` says which continues). When no member is left at all, the others wait for one to return: they hold
- * the state, but gave no update that could carry the run on. A grid of several rows does not expire: nobody there sees who is
+ * the state, but gave no update that could carry the run on. Nor does a first round go on with fewer than the run was to be
+ * founded by: whoever is cut off in it would found a run alone. A grid of several rows does not expire: nobody there sees who is
  * left, and the council of 31 that it drew loses its quorum only when half of the run is gone.
  */
 
-import { canBeCounted, isQuorumHere } from './freeze.ts'
+import { canBeCounted, committers, isQuorumHere } from './freeze.ts'
 import type { Round } from './round.ts'
 import type { Role, Session } from './session.ts'
 
@@ -34,8 +35,7 @@ export class Expiry implements Role {
       this.#session.emit({ kind: 'QuorumLost', round, live, expiresInMs: init.timing.electorateExpiryMs })
     }
     if (nowMs < this.dueMs()) return
-    const members = this.#members()
-    if (live.some((peer) => members.includes(peer))) this.#round.survivors = new Set(live)
+    if (this.#mayGoOn(live)) this.#round.survivors = new Set(live)
     this.#lostSinceMs = this.#isQuorumHere() ? undefined : nowMs
   }
 
@@ -56,6 +56,14 @@ export class Expiry implements Role {
     if (plan === undefined) return true
     const here = this.#members().filter((peer) => canBeCounted(this.#round, this.#session, peer))
     return this.#round.isDecidedBy(plan.plan, new Set(here), this.#session.init.peersMin)
+  }
+
+  /** A run is founded by as many as its owner asked for, however long that takes; after that one member is enough. */
+  #mayGoOn(live: readonly string[]): boolean {
+    if (this.#round.isFounding)
+      return committers(this.#round, this.#session).length >= this.#session.init.peersMin
+    const members = this.#members()
+    return live.some((peer) => members.includes(peer))
   }
 
   #members(): readonly string[] {

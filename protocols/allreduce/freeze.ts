@@ -200,7 +200,7 @@ export function contributorsHere(round: Round, session: Session, plan: Plan): st
 export function isQuorumHere(round: Round, session: Session): boolean {
   const { order, survivors, grid } = round
   if (grid.rowCount > 1 && !order.includes(session.self)) return true
-  const voters = order.filter((peer) => canBeCounted(round, session, peer))
+  const voters = order.filter((peer) => canBeCounted(round, session, session.speakerOf(peer, round.number)))
   return isQuorum(survivors === undefined ? order : order.filter((peer) => survivors.has(peer)), voters)
 }
 
@@ -219,7 +219,7 @@ function awaitedPeers(round: Round, session: Session): string[] {
   return candidates.filter((peer) => {
     const standing = round.standings.get(peer)
     if (!session.isLive(peer) && !session.isExpected(peer)) return false
-    if (session.isFollowing(peer)) return false
+    if (session.isFollowing(peer) || session.isLeaving(peer)) return false
     return standing === undefined || (standing.root === root && standing.commit === undefined)
   })
 }

@@ -217,10 +217,19 @@ export class Leading implements Role {
     this.#session.broadcast(sealMessage(this.#round.number, lead.ballot, { planId, digests, absent }))
   }
 
-  /** The plan's peers that are gone, or came back without a memory, as far as this peer is linked with them. */
+  /** The plan's peers that are gone, go, or came back without a memory, as far as this peer is linked with them. */
   #absent(plan: Plan): string[] {
+    const staying = [...plan.contributors, ...plan.receivers].filter(({ peer }) => {
+      return this.#session.isLive(peer) && !this.#session.isLeaving(peer)
+    })
+    // Should all go, the run can be continued only by one of them that changes its mind.
+    return this.#missing(plan, (peer) => staying.length > 0 && this.#session.isLeaving(peer))
+  }
+
+  #missing(plan: Plan, isGoing: (peer: string) => boolean): string[] {
     const { standings } = this.#round
-    const isHere = (peer: string): boolean => this.#session.isLive(peer) && !this.#session.isFollowing(peer)
+    const isHere = (peer: string): boolean =>
+      this.#session.isLive(peer) && !this.#session.isFollowing(peer) && !isGoing(peer)
     const receiving = plan.receivers.filter(({ peer, incarnation }) => {
       return !isHere(peer) || standings.get(peer)?.incarnation !== incarnation
     })

@@ -15,14 +15,17 @@
 import type { RoundBase } from './base.ts'
 import { Positions } from './behind.ts'
 import { Contacts } from './contacts.ts'
+import { Departure } from './departure.ts'
 import { Duties } from './duties.ts'
 import { compareText } from './electorate.ts'
 import type { Effect, Event, Inspection, MachineInit, Outlook } from './events.ts'
 import { committers } from './freeze.ts'
+import { type Mandate, Mandates } from './mandates.ts'
 import { Neighbours } from './neighbours.ts'
 import { commitIdentity } from './parts.ts'
 import { pendingReason } from './pending.ts'
 import { Presence } from './presence.ts'
+import type { Round } from './round.ts'
 import { Rounds } from './rounds.ts'
 import type { Session } from './session.ts'
 import type { Message, RoundMessage } from './vocabulary.ts'
@@ -40,6 +43,8 @@ export class AllreduceMachine implements Session {
   readonly #contacts: Contacts
   readonly #presence = new Presence(this, this.#rounds)
   readonly #positions = new Positions()
+  readonly #mandates = new Mandates()
+  readonly #departure = new Departure(this, this.#rounds)
   /** The run holds the state of its place, so it is told when it falls behind. */
   #isWaiting = false
   #isFollowing = false
@@ -74,8 +79,11 @@ export class AllreduceMachine implements Session {
       for (const duties of this.#rounds.active()) this.#advance(duties)
     } while (this.#local.length > 0)
     this.#judge()
-    this.#setContacts()
-    this.#setTimer()
+    if (this.#departure.isDue()) this.#go()
+    else {
+      this.#setContacts()
+      this.#setTimer()
+    }
     return this.#effects
   }
 
@@ -109,6 +117,21 @@ export class AllreduceMachine implements Session {
 
   isFollowing(peer: string): boolean {
     return this.#positions.isFollowing(peer)
+  }
+
+  isLeaving(peer: string): boolean {
+    return peer === this.self ? this.#departure.isBegun : this.#neighbours.isLeaving(peer)
+  }
+
+  speakerOf(member: string, round: number): string {
+    return this.#mandates.speakerOf(member, round)
+  }
+
+  mandatesIn({ base, grid, survivors, number }: Round): readonly [string, Mandate][] {
+    if (base === undefined || grid.rowCount > 1 || survivors !== undefined) return []
+    return this.#mandates.of(this.self, number).filter(([member, { incarnation }]) => {
+      return grid.isMember(member) && this.#presence.isVoterIn(base, member, incarnation)
+    })
   }
 
   send(to: string, message: Message): void {
@@ -147,8 +170,7 @@ export class AllreduceMachine implements Session {
         this.broadcast({ kind: 'Follow' })
         return
       case 'LeaveRequested':
-        for (const peer of this.livePeers()) this.send(peer, { kind: 'Leave' })
-        this.#isGone = true
+        this.#departure.begin(event.withinMs)
         return
       case 'LinkUp':
         this.#linkUp(event.peer)
@@ -225,6 +247,7 @@ export class AllreduceMachine implements Session {
   #linkUp(peer: string): void {
     this.#neighbours.linkUp(peer)
     if (this.#isFollowing) this.send(peer, { kind: 'Follow' })
+    if (this.#departure.isBegun) this.send(peer, { kind: 'Leaving' })
     const { place } = this.#rounds
     const standing = place === undefined ? undefined : this.#presence.standing(place, peer)
     if (standing !== undefined) this.send(peer, standing)
@@ -235,6 +258,9 @@ export class AllreduceMachine implements Session {
     if (message.kind === 'Leave') {
       this.#neighbours.leave(from)
       this.#positions.forget(from)
+      if (message.mandate !== undefined) this.#mandates.note(from, message.mandate)
+    } else if (message.kind === 'Leaving') {
+      this.#neighbours.announce(from)
     } else if (message.kind === 'Follow') {
       this.#positions.follow(from)
     } else {
@@ -270,9 +296,17 @@ export class AllreduceMachine implements Session {
     if (!wasCommitted) this.#presence.reconsiderVote(round.number + 1)
     if (round.number !== this.#rounds.place) return
     this.#rounds.place = round.number + 1
+    this.#mandates.forgetBefore(round.number)
     this.#isWaiting = false
     duties.reducing.release()
     duties.finishing.release()
+  }
+
+  #go(): void {
+    const mandate = this.#departure.mandate()
+    for (const peer of this.livePeers()) this.send(peer, { kind: 'Leave', mandate })
+    this.#isGone = true
+    this.emit({ kind: 'Left' })
   }
 
   #judge(): void {
@@ -301,7 +335,7 @@ export class AllreduceMachine implements Session {
   }
 
   #setTimer(): void {
-    let dueMs = this.#neighbours.dueMs(this.#nowMs)
+    let dueMs = Math.min(this.#departure.dueMs(), this.#neighbours.dueMs(this.#nowMs))
     for (const duties of this.#rounds.active()) dueMs = Math.min(dueMs, duties.dueMs())
     const base = this.#waitingBase()
     if (base !== undefined) {

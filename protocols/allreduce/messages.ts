@@ -19,11 +19,20 @@ import {
 import type { Ballot } from './electorate.ts'
 import { Fields, fromHex } from './fields.ts'
 import { rowCountOf } from './grid.ts'
+import type { Mandate } from './mandates.ts'
 import { decodePace, encodePace } from './pace.ts'
 import type { Plan } from './plan.ts'
 import { bandwidthMax, decodeLists, decodePlan, encodeLists, encodePlan, listedMax } from './plan-codec.ts'
 import type { SealContent } from './seal.ts'
-import { type Commit, type Hold, isRelayed, type Message, type Relayed } from './vocabulary.ts'
+import {
+  type Accepted,
+  type Commit,
+  type Hold,
+  isRelayed,
+  type Message,
+  type PromiseMade,
+  type Relayed,
+} from './vocabulary.ts'
 
 /** Bytes of one encoded part: f32, the widest codec, and the byte that names it. */
 const partBytesMax = 1 + 4 * partElements
@@ -63,7 +72,12 @@ const rows: { [Kind in Message['kind']]: Row<Extract<Message, { kind: Kind }>> }
     }),
   },
   Follow: { tag: 3, encode: () => ({}), decode: () => ({}) },
-  Leave: { tag: 4, encode: () => ({}), decode: () => ({}) },
+  Leaving: { tag: 22, encode: () => ({}), decode: () => ({}) },
+  Leave: {
+    tag: 4,
+    encode: ({ mandate }) => (mandate === undefined ? {} : { mandate: encodeMandate(mandate) }),
+    decode: (f) => (f.has('mandate') ? { mandate: decodeMandate(f.nested('mandate')) } : {}),
+  },
   Plan: {
     tag: 5,
     encode: (m) => ({ round: m.round, ballot: encodeBallot(m.ballot), plan: encodePlan(m.plan) }),
@@ -207,6 +221,15 @@ const rows: { [Kind in Message['kind']]: Row<Extract<Message, { kind: Kind }>> }
       message: decodeRelayed(f.nested('message')),
     }),
   },
+  Deputed: {
+    tag: 23,
+    encode: (m) => ({ round: m.round, member: m.member, message: encodeFields(m.message) }),
+    decode: (f) => ({
+      round: decodeRound(f),
+      member: f.id('member'),
+      message: decodeDeputed(f.nested('message')),
+    }),
+  },
   SealValue: {
     tag: 16,
     encode: (m) => ({ round: m.round, ...encodeSealed(m) }),
@@ -273,6 +296,27 @@ function decodeRelayed(f: Fields): Relayed {
   if (kind === undefined || !isRelayed(kind))
     throw new SwarmError('MESSAGE_INVALID', `a ${kind} is not passed on`)
   return decodeFields(f) as Relayed
+}
+
+/** What an acceptor says, and no other kind: a Deputed in a Deputed would nest without end. */
+function decodeDeputed(f: Fields): PromiseMade | Accepted {
+  const kind = kindOfTag.get(f.integer('kind', 255))
+  if (kind !== 'Promise' && kind !== 'Accepted')
+    throw new SwarmError('MESSAGE_INVALID', `a ${kind} is not said for another`)
+  return decodeFields(f) as PromiseMade | Accepted
+}
+
+function encodeMandate({ deputy, round, incarnation, promised }: Mandate): Record<string, unknown> {
+  return { deputy, round, incarnation, ballot: promised ? encodeBallot(promised) : null }
+}
+
+function decodeMandate(f: Fields): Mandate {
+  return {
+    deputy: f.id('deputy'),
+    round: decodeRound(f),
+    incarnation: f.integer('incarnation', 2 ** 32),
+    promised: f.has('ballot') ? decodeBallot(f) : undefined,
+  }
 }
 
 function encodeStanding({ round, root, incarnation, isVoter, bandwidth, place }: Hold | Commit) {

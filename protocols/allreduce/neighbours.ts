@@ -5,7 +5,7 @@
  *                    └──────── linkMs without a link ────────────────────────▶ gone
  *
  * A link that was asked for may be on its way, which a broken one is not: whoever sits at its other end is waited for,
- * and is not passed over yet. With whom to be linked is decided in `contacts.ts`, what peers say of themselves is kept by
+ * and is not passed over yet. A live peer may be *leaving*: here for the rest of the round. With whom to be linked is decided in `contacts.ts`, what peers say of themselves is kept by
  * the rounds.
  */
 
@@ -15,6 +15,7 @@ export class Neighbours {
   readonly #linkMs: number
   readonly #up = new Set<string>()
   readonly #left = new Set<string>()
+  readonly #leaving = new Set<string>()
   #wanted: readonly string[] = []
   /** Wanted peers whose link was not up since, with the moment from which it was wanted. */
   readonly #wantedSinceMs = new Map<string, number>()
@@ -46,6 +47,11 @@ export class Neighbours {
     return this.#up.has(peer) && !this.#left.has(peer)
   }
 
+  /** `peer` is live and goes after this round. */
+  isLeaving(peer: string): boolean {
+    return this.#leaving.has(peer) && this.isLive(peer)
+  }
+
   isExpected(peer: string, nowMs: number): boolean {
     const sinceMs = this.#wantedSinceMs.get(peer)
     return sinceMs !== undefined && nowMs < sinceMs + this.#linkMs
@@ -73,6 +79,7 @@ export class Neighbours {
   linkUp(peer: string): void {
     this.#up.add(peer)
     this.#left.delete(peer)
+    this.#leaving.delete(peer)
     this.#wantedSinceMs.delete(peer)
     this.#live = undefined
   }
@@ -80,6 +87,11 @@ export class Neighbours {
   linkDown(peer: string): void {
     this.#up.delete(peer)
     this.#live = undefined
+  }
+
+  /** `peer` said that it will go. */
+  announce(peer: string): void {
+    this.#leaving.add(peer)
   }
 
   /** `peer` said goodbye. */

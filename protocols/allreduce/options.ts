@@ -6,7 +6,7 @@ import type { RoundPhase, Timing } from './events.ts'
 import type { Pace } from './pace.ts'
 
 /** One for each run: a peer that is not in the run does not speak it. */
-export const allreduceProtocol = (job: string): string => `/starling/allreduce/2/${job}`
+export const allreduceProtocol = (job: string): string => `/starling/allreduce/3/${job}`
 
 export interface AllreduceRunInit {
   /** CID of the job's manifest, as text. */

@@ -9,7 +9,7 @@
  */
 
 import type { RoundBase } from './base.ts'
-import type { Plan, Reach } from './plan.ts'
+import type { Reach } from './plan.ts'
 import type { Round } from './round.ts'
 import type { Rounds } from './rounds.ts'
 import type { Session } from './session.ts'
@@ -31,7 +31,9 @@ export class Presence {
 
   /** This peer holds the state of `base`, which `round` is about: all are told. */
   begin(round: Round, base: RoundBase): void {
-    round.begin(base, this.#session.nowMs, this.#isVoterIn(base) && !round.isDisowned)
+    const { self, init } = this.#session
+    const isVoter = this.isVoterIn(base, self, init.incarnation) && !round.isDisowned
+    round.begin(base, this.#session.nowMs, isVoter)
     this.#session.broadcast({ kind: 'Hold', ...this.#self(round, base.root), ...this.reach })
   }
 
@@ -51,7 +53,8 @@ export class Presence {
   /** This peer fetched the state of round `number`, and learns only now that it was made a member of it in this life. */
   reconsiderVote(number: number): void {
     const round = this.#rounds.get(number)?.round
-    if (round?.base === undefined || round.isVoter || round.isDisowned || !this.#isVoterIn(round.base)) return
+    if (round?.base === undefined || round.isVoter || round.isDisowned) return
+    if (!this.isVoterIn(round.base, this.#session.self, this.#session.init.incarnation)) return
     round.isVoter = true
     for (const peer of [...this.#session.livePeers(), this.#session.self]) {
       const standing = this.standing(number, peer)
@@ -76,6 +79,21 @@ export class Presence {
     return { kind: 'Hold', ...this.#self(round, root), bandwidth, place }
   }
 
+  /** True when the plan of the round before `base`, which must be here, made life `incarnation` of `peer` a member. */
+  isVoterIn({ round, electorate }: RoundBase, peer: string, incarnation: number): boolean {
+    if (electorate.length === 0 || round === this.#session.init.firstRound) return true
+    const before = this.#rounds.get(round - 1)?.round
+    const { committed } = before ?? {}
+    if (committed === undefined || committed.electorate.join() !== electorate.join()) return false
+    const standing = before!.standings.get(peer)
+    const commit = standing?.incarnation === incarnation ? standing.commit?.digest : undefined
+    const { contributors, receivers } = before!.plans.get(committed.planId)!
+    return (
+      contributors.some((contributor) => contributor.peer === peer && contributor.commit === commit) ||
+      receivers.some((receiver) => receiver.peer === peer && receiver.incarnation === incarnation)
+    )
+  }
+
   #self(round: Round, root: string): Pick<Hold, 'round' | 'root' | 'incarnation' | 'isVoter'> {
     return {
       round: round.number,
@@ -83,22 +101,6 @@ export class Presence {
       incarnation: this.#session.init.incarnation,
       isVoter: round.isVoter,
     }
-  }
-
-  #isVoterIn({ round, electorate }: RoundBase): boolean {
-    if (electorate.length === 0 || round === this.#session.init.firstRound) return true
-    const before = this.#rounds.get(round - 1)?.round
-    const { committed } = before ?? {}
-    if (committed === undefined || committed.electorate.join() !== electorate.join()) return false
-    return this.#namesThisLife(before!.plans.get(committed.planId)!, before!.own?.commit)
-  }
-
-  #namesThisLife(plan: Plan, ownCommit: string | undefined): boolean {
-    const { self, init } = this.#session
-    return (
-      plan.contributors.some(({ peer, commit }) => peer === self && commit === ownCommit) ||
-      plan.receivers.some(({ peer, incarnation }) => peer === self && incarnation === init.incarnation)
-    )
   }
 
   /** What this peer gives concerns `peer`: they are of one row, or this one is a guest, whose links are all with one row. */

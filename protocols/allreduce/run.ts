@@ -35,8 +35,8 @@ import { Throughput } from './throughput.ts'
 import { Vectors } from './vectors.ts'
 import type { Message } from './vocabulary.ts'
 
-/** A goodbye that has not gone out by then does not go out. */
-const leaveMsMax = 1_000
+/** A goodbye, and the last of what was given, that has not gone out by then does not go out. */
+const flushMsMax = 1_000
 
 interface Waiter {
   round: number
@@ -57,6 +57,7 @@ export class AllreduceRun {
   #follower: ((outcome: RoundCommitted) => void) | undefined
   readonly #throughput = new Throughput()
   #stopTimer: (() => void) | undefined
+  readonly #left = Promise.withResolvers<void>()
   #hasLeft = false
   /** Events that wait for the one being handled, which is the first. */
   readonly #events: Event[] = []
@@ -167,15 +168,19 @@ export class AllreduceRun {
     }
   }
 
-  /** Says goodbye and drops the links. */
-  async leave(): Promise<void> {
+  /**
+   * Says goodbye and drops the links. What this peer gave to a round that has not ended, and what it sums for others, is
+   * waited for as long as `withinMs`, while anybody stays. Asked again, the shorter time counts.
+   */
+  async leave({ withinMs = 0 }: { withinMs?: number } = {}): Promise<void> {
+    this.#step({ kind: 'LeaveRequested', withinMs })
+    await this.#left.promise
     if (this.#hasLeft) return
     this.#hasLeft = true
-    this.#step({ kind: 'LeaveRequested' })
     this.#stopTimer?.()
     let stopWaiting = () => {}
     const timeout = new Promise<void>((resolve) => {
-      stopWaiting = this.#clock.setTimer(leaveMsMax, resolve)
+      stopWaiting = this.#clock.setTimer(flushMsMax, resolve)
     })
     await Promise.race([this.#outgoing.flushed(), timeout])
     stopWaiting()
@@ -236,6 +241,9 @@ export class AllreduceRun {
         return
       case 'Behind':
         this.#waiter?.resolve({ kind: 'behind', round: effect.round, root: effect.root, peers: effect.peers })
+        return
+      case 'Left':
+        this.#left.resolve()
         return
       case 'Progress':
         this.#init.onEvent?.({ kind: 'phase', round: effect.round, phase: effect.phase })

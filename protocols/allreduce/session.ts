@@ -1,6 +1,8 @@
 /** What the roles of a round may see of the peer around them, and do. The machine is the one implementation. */
 
 import type { Effect, MachineInit } from './events.ts'
+import type { Mandate } from './mandates.ts'
+import type { Round } from './round.ts'
 import type { Message } from './vocabulary.ts'
 
 export interface Session {
@@ -16,6 +18,12 @@ export interface Session {
   livePeers(): readonly string[]
   /** `peer` said that it has no state and wants results. */
   isFollowing(peer: string): boolean
+  /** `peer` goes after this round. */
+  isLeaving(peer: string): boolean
+  /** Whoever votes for `member` in `round`: itself, or since it left its deputy. */
+  speakerOf(member: string, round: number): string
+  /** Members that left, and whose votes in `round` are this peer's. */
+  mandatesIn(round: Round): readonly [string, Mandate][]
   /** To one peer; to this peer itself it is delivered within the same step. */
   send(to: string, message: Message): void
   /** To every live peer and to this one. */

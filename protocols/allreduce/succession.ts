@@ -1,8 +1,8 @@
 /**
  * Whose turn it is to lead a round.
  *
- * Attempt 0 is led by the first of the electorate. A leader that is gone (not one whose link is on its way), that cannot vote, or under which nothing moves for
- * `leaderMs`, is followed by the next voter in order that is here; in a founding round by the first of those that have
+ * Attempt 0 is led by the first of the electorate. A leader that is gone (not one whose link is on its way) or leaves without having come to this
+ * round, that cannot vote, or under which nothing moves for `leaderMs`, is followed by the next voter in order that is here; in a founding round by the first of those that have
  * committed. Peers may see this differently for a while: then two prepare, and the higher ballot wins.
  */
 
@@ -105,6 +105,7 @@ export class Succession {
 
   #isGone(peer: string): boolean {
     if (this.#suspects.has(peer)) return true
+    if (this.#session.isLeaving(peer) && !this.#round.standings.has(peer)) return true // it stays in an earlier round
     return !this.#session.isExpected(peer) && !canBeCounted(this.#round, this.#session, peer)
   }
 }

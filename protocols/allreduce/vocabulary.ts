@@ -1,18 +1,20 @@
 /**
  * What peers of one run say to each other while they average: the words, without their bytes (`messages.ts`).
  *
- *     Hold  Commit  Follow  Leave        where a peer stands (to every linked peer), and what it gives (to its row)
+ *     Hold  Commit  Follow               where a peer stands (to every linked peer), and what it gives (to its row)
+ *     Leaving  Leave                     that it goes, and who votes for it then
  *     Roster  Plan  Reassign             who takes part: what a row tells the leader, what the leader tells everyone
  *     Part  Sum  Result                  the update's parts, their sums over a row, their means over all rows
  *     Prepare  Promise  Seal  Accepted   one Paxos decision on the list of result digests; Outbid tells a leader
  *     Outbid  Votes                      that its ballot is too low; Votes tell it to those outside of the council
  *     Want  Lacking  WantSeal  SealValue pulling what a peer missed, by digest
- *     Relay                              another peer's words, passed on along a row or a column
+ *     Relay  Deputed                     another peer's words: passed on along a row or a column, or said by its deputy
  *
  * Digests are lower-case hex of SHA-256.
  */
 
 import type { Ballot } from './electorate.ts'
+import type { Mandate } from './mandates.ts'
 import type { Pace } from './pace.ts'
 import type { Plan, PlanLists, Reach } from './plan.ts'
 import type { SealContent } from './seal.ts'
@@ -48,9 +50,15 @@ export interface Follow {
   kind: 'Follow'
 }
 
-/** "I am going": the same as a broken link, without waiting for it. */
+/** "I am going after this round: what I gave to it counts, but do not wait for me in the next." */
+export interface Leaving {
+  kind: 'Leaving'
+}
+
+/** "I am gone": the same as a broken link, without waiting for it; and whose my vote is now. */
 export interface Leave {
   kind: 'Leave'
+  mandate?: Mandate | undefined
 }
 
 /** What a row gives to the round, as its reporter saw it when the row was ready: to the leader, who sits in another row. */
@@ -223,10 +231,19 @@ export function isRelayed(kind: Message['kind']): kind is Relayed['kind'] {
   return relayedKinds.has(kind)
 }
 
+/** What `member`, which left, would say: from its deputy. */
+export interface Deputed {
+  kind: 'Deputed'
+  round: number
+  member: string
+  message: PromiseMade | Accepted
+}
+
 export type Message =
   | Hold
   | Commit
   | Follow
+  | Leaving
   | Leave
   | Roster
   | PlanFrozen
@@ -245,6 +262,7 @@ export type Message =
   | WantSeal
   | SealValue
   | Relay
+  | Deputed
 
 /** A message about one round. */
 export type RoundMessage = Extract<Message, { round: number }>

@@ -6,20 +6,21 @@
  *                  bytes of v are here                    → accept (b, v), tell everyone
  *     Accepted     a quorum for one (b, v)                → v is decided; with its bytes it is committed
  *
- * A peer accepts only what it could serve, so a decided seal never lacks its bytes. A member that restarted has forgotten
+ * A member that left votes through its deputy (`mandates.ts`). A peer accepts only what it could serve, so a decided seal never lacks its bytes. A member that restarted has forgotten
  * its promises, so it does not vote until a plan names its new life.
  */
 
 import { type Ballot, compareBallots, compareText, isLegalBallot, leaderOrder } from './electorate.ts'
 import type { CommittedPart, CommittedRound } from './events.ts'
 import { isOfMajority } from './freeze.ts'
+import { jointPromise } from './mandates.ts'
 import { hasBit, newBitmap, setBit } from './parts.ts'
 import { type Plan, partCountOf } from './plan.ts'
 import type { Round, SealedValue } from './round.ts'
 import { type SealContent, sealFault, sealIdentity } from './seal.ts'
 import { nextElectorate } from './seating.ts'
 import type { Role, Session } from './session.ts'
-import type { Accepted, Outbid, Prepare, PromiseMade, Seal, Votes } from './vocabulary.ts'
+import type { Accepted, Message, Outbid, Prepare, PromiseMade, Seal, Votes } from './vocabulary.ts'
 
 /** Different seals that votes may name in one round. Every attempt adds at most one; the rest is a flood. */
 const sealsMax = 64
@@ -38,6 +39,10 @@ export class Voting implements Role {
   readonly #session: Session
   /** The highest Prepare that came before this peer could vote: before it held the state, or, in a founding round, its update. */
   #unanswered: Prepare | undefined
+  /** The Prepare that was promised last. */
+  #answered: Prepare | undefined
+  /** Members that left, for whom this peer votes too. */
+  readonly #members = new Set<string>()
 
   constructor(round: Round, session: Session) {
     this.#round = round
@@ -50,6 +55,7 @@ export class Voting implements Role {
       this.#unanswered = undefined
       this.prepare(message.ballot.leader, message)
     }
+    this.#takeOn()
     this.#accept()
     this.#learn()
   }
@@ -70,7 +76,10 @@ export class Voting implements Role {
     if (this.isOutbid(ballot)) return undefined
     round.promised = ballot
     round.progressAtMs = this.#session.nowMs
-    if (this.canVote()) this.#session.send(from, this.#promise(message))
+    if (this.canVote()) {
+      this.#answered = message
+      for (const speak of this.#voices()) this.#session.send(from, speak(this.#promise(message)))
+    }
     return undefined
   }
 
@@ -166,10 +175,9 @@ export class Voting implements Role {
 
   /** After a broken link, or to a peer that is late: this peer's vote. */
   repeatTo(peer: string): void {
-    const { accepted, number: round } = this.#round
+    const accepted = this.#accepted()
     if (accepted === undefined) return
-    const { ballot, sealDigest } = accepted
-    this.#session.send(peer, { kind: 'Accepted', round, ballot, sealDigest })
+    for (const speak of this.#voices()) this.#session.send(peer, speak(accepted))
   }
 
   /** Seals that somebody accepted and this peer does not know the content of, with who accepted them. */
@@ -214,10 +222,40 @@ export class Voting implements Role {
     const plan = round.planOf(seal)!
     if (!round.isOfBase(plan) || !isOfMajority(plan) || !this.#isPlannedLife(plan)) return
     round.accepted = seal
-    const { ballot, sealDigest } = seal
-    const message: Accepted = { kind: 'Accepted', round: round.number, ballot, sealDigest }
-    if (round.grid.rowCount === 1) this.#session.broadcast(message)
-    else for (const councillor of round.order) this.#session.send(councillor, message)
+    const message = this.#accepted()!
+    if (round.grid.rowCount > 1) for (const councillor of round.order) this.#session.send(councillor, message)
+    else for (const speak of this.#voices()) this.#session.broadcast(speak(message))
+  }
+
+  /** Members that left since: bound by what they promised, this peer's word is theirs from now on. */
+  #takeOn(): void {
+    if (!this.canVote()) return
+    const round = this.#round
+    const joined = this.#session.mandatesIn(round).filter(([member]) => !this.#members.has(member))
+    if (joined.length === 0) return
+    const mandates = joined.map(([, mandate]) => mandate)
+    round.promised = jointPromise(round.promised, mandates, round.number)
+    const accepted = this.#accepted()
+    const isHeld = (said: { ballot: Ballot }): boolean => compareBallots(said.ballot, round.promised) === 0
+    for (const [member] of joined) {
+      this.#members.add(member)
+      const speak = voiceOf(member)
+      if (accepted !== undefined && isHeld(accepted)) this.#session.broadcast(speak(accepted))
+      if (this.#answered !== undefined && isHeld(this.#answered))
+        this.#session.send(this.#answered.ballot.leader, speak(this.#promise(this.#answered)))
+    }
+  }
+
+  /** How this peer says what an acceptor says: for itself, and for each member that left it its vote. */
+  #voices(): ((message: Accepted | PromiseMade) => Message)[] {
+    return [(message) => message, ...[...this.#members].map(voiceOf)]
+  }
+
+  #accepted(): Accepted | undefined {
+    const { accepted, number: round } = this.#round
+    if (accepted === undefined) return undefined
+    const { ballot, sealDigest } = accepted
+    return { kind: 'Accepted', round, ballot, sealDigest }
   }
 
   /** In a founding round the contributors vote, each for the life of it that contributed. */
@@ -257,6 +295,10 @@ export class Voting implements Role {
     const here = order.filter((peer) => this.#session.isLive(peer))
     if (here.slice(0, announcers).includes(this.#session.self)) this.#session.broadcast(this.decision()!)
   }
+}
+
+function voiceOf(member: string): (message: Accepted | PromiseMade) => Message {
+  return (message) => ({ kind: 'Deputed', round: message.round, member, message })
 }
 
 /** What a decided seal means: a pure function of the seal and the results it names. */

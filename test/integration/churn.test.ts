@@ -1,4 +1,7 @@
-/** Runs of real processes that lose one of them the hard way: SIGKILL says no goodbye and flushes nothing. */
+/**
+ * Runs of real processes that lose one of them: SIGTERM, which leaves time for what is owed to the round, and the hard way:
+ * SIGKILL says no goodbye and flushes nothing.
+ */
 
 import { copyFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -16,12 +19,19 @@ const localSteps = 4
 /** A round that most of the survivors' updates are in: one update's weight. */
 const updateWeight = batch * localSteps
 
-const jobYaml = ({ model, codec, target }: { model: string; codec: string; target: number }) => `
+interface JobChoice {
+  model: string
+  peers: number
+  codec: string
+  target: number
+}
+
+const jobYaml = ({ model, peers, codec, target }: JobChoice) => `
 name: churn
 model: { file: ${model}, loss: softmax_cross_entropy }
 data: { kind: glyphs, seed: 1, train: 4000, validation: 500 }
 train: { optimizer: adamw, learning_rate: 0.001, batch_size: ${batch}, local_steps: ${localSteps} }
-swarm: { min_peers: 3, codec: ${codec}, outer: { kind: nesterov, learning_rate: 0.7, momentum: 0.6 } }
+swarm: { min_peers: ${peers}, codec: ${codec}, outer: { kind: nesterov, learning_rate: 0.7, momentum: 0.6 } }
 convergence:
   { metric: val_accuracy, mode: max, target: ${target}, patience: 100, max_rounds: 500, max_minutes: 5 }
 `
@@ -44,14 +54,23 @@ const lastRound = (node: Program): number => (node.all('committed').at(-1)?.roun
 const isPhase = (phase: string, roundMin: number) => (line: Line) =>
   line.event === 'averaging' && line.phase === phase && (line.round as number) >= roundMin
 
-test('a peer killed in the middle of a reduce costs its round nothing but its update', async () => {
-  const swarm = await startSwarm(3)
+test('in the middle of a reduce, a peer that is stopped costs its round nothing, and one that is killed nothing but its update', async () => {
+  const swarm = await startSwarm(4)
   await writeFile(join(swarm.folder, 'wide.onnx'), wideModel(width))
-  await submit(swarm, jobYaml({ model: 'wide.onnx', codec: 'f32', target: 0.75 }))
-  const [victim, ...survivors] = swarm.nodes as [Program, Program, Program]
-  const [dead, ...alive] = swarm.peers
+  await submit(swarm, jobYaml({ model: 'wide.onnx', peers: 4, codec: 'f32', target: 0.75 }))
+  const [leaver, victim, ...survivors] = swarm.nodes as [Program, Program, Program, Program]
+  const [, dead, ...alive] = swarm.peers
 
-  const { round } = (await victim.line('a reduce', isPhase('reducing', 1))) as unknown as { round: number }
+  const stopped = (await leaver.line('a reduce', isPhase('reducing', 1))) as unknown as { round: number }
+  leaver.kill('SIGTERM')
+  expect(await leaver.ended).toEqual({ exitCode: 143, signal: null })
+  for (const node of [victim, ...survivors]) {
+    expect((await node.committed(stopped.round)).total_weight).toBe(4 * updateWeight)
+    expect((await node.committed(stopped.round + 1)).electorate).toEqual([dead, ...alive].sort())
+  }
+
+  const next = isPhase('reducing', stopped.round + 2)
+  const { round } = (await victim.line('a reduce', next)) as unknown as { round: number }
   victim.kill('SIGKILL')
   expect(await victim.ended).toEqual({ exitCode: null, signal: 'SIGKILL' })
 
@@ -77,7 +96,7 @@ test('a run whose coordinator is killed goes on, takes in a newcomer, and is jud
   const swarm = await startSwarm(3)
   const { folder, nodes, coordinator } = swarm
   await copyFile(join(root, 'examples/glyphs/cnn.onnx'), join(folder, 'cnn.onnx'))
-  await submit(swarm, jobYaml({ model: 'cnn.onnx', codec: 'int8', target: 0.9 }))
+  await submit(swarm, jobYaml({ model: 'cnn.onnx', peers: 3, codec: 'int8', target: 0.9 }))
   const before = await coordinator.line(
     'a measurement of a trained state',
     (line) => line.event === 'evaluated' && (line.round as number) > 0,

@@ -9,11 +9,12 @@ import type { CommittedRound } from '../../protocols/allreduce/events.ts'
 import { decodeMessage } from '../../protocols/allreduce/messages.ts'
 import { hasBit, partLength, setBit } from '../../protocols/allreduce/parts.ts'
 import { type ReductionInput, sumRow } from '../../protocols/allreduce/reduction.ts'
-import type { Part } from '../../protocols/allreduce/vocabulary.ts'
+import type { Message, Part } from '../../protocols/allreduce/vocabulary.ts'
 import { seededRandom, seedFrom } from '../../protocols/core/random.ts'
 import { codecFor } from '../../protocols/wire/codecs/index.ts'
 import { deadlyMoments, drawOptions, runSeed, strikeAt } from '../../simulator/allreduce-scenario.ts'
 import { AllreduceSwarm, type SwarmOptions } from '../../simulator/allreduce-swarm.ts'
+import { shuffled } from '../../simulator/faults.ts'
 import { violationOf } from './violation.ts'
 
 /** Five peers on a quick network, so that a test is about its one fault. */
@@ -57,6 +58,41 @@ test.each(Object.keys(deadlyMoments))(
   },
 )
 
+test('of two peers one leaves at any moment of a round, and the other goes on within its next', () => {
+  for (let seed = 0; seed < 30; seed++) {
+    const swarm = calmSwarm(seed, { peers: 2, peersMin: 2 })
+    swarm.found()
+    swarm.runFor(swarm.random.integer(3_000))
+    const [leaver, other] = shuffled(swarm.live(), swarm.random)
+    swarm.leave(leaver!.id, swarm.random.integer(2) * 8_000)
+    const { round } = other!.base!
+    swarm.runUntil(() => other!.base!.round >= round + 3, `seed ${seed}`, 20_000)
+    expect(swarm.network.isRunning(leaver!.id)).toBe(false)
+    expect(other!.base!.electorate).toEqual([other!.id])
+  }
+})
+
+test('peers leave one after the other, each with its update counted, until one is left', () => {
+  for (let seed = 0; seed < 6; seed++) {
+    const swarm = calmSwarm(seed)
+    swarm.found()
+    for (const { id } of shuffled(swarm.live(), swarm.random).slice(1)) {
+      let leftIn = -1
+      swarm.onMessage((from, _to, message: Message) => {
+        if (message.kind !== 'Part' || from !== id || leftIn >= 0) return 'pass'
+        leftIn = message.round
+        swarm.leave(id, 8_000)
+        return 'pass'
+      })
+      swarm.runUntil(() => leftIn >= 0 && swarm.round > leftIn + 1, `seed ${seed}, ${id}`, 30_000)
+      const outcome = swarm.outcomes.find(({ round }) => round === leftIn)!
+      expect(outcome.complete.map(({ peer }) => peer)).toContain(id)
+      expect(outcome.electorate).not.toContain(id)
+    }
+    expect(swarm.live()).toHaveLength(1)
+  }
+})
+
 test('a majority goes on during a partition, and the minority catches up when it heals', () => {
   const swarm = calmSwarm(1)
   swarm.found()
@@ -91,6 +127,23 @@ test('when the majority is gone for good, the rest goes on after the electorate 
   swarm.runFor(60_000)
   expect(swarm.round).toBeGreaterThan(before + 10)
   for (const peer of swarm.live()) expect(peer.seen.quorumLost).toBeGreaterThan(0)
+})
+
+test('a founder that is cut off does not found a run alone, however long it waits', () => {
+  const swarm = calmSwarm(4, { peers: 3, peersMin: 3, timing: { electorateExpiryMs: 60_000 } })
+  let isCut = false
+  swarm.onMessage((from, _to, { kind }) => {
+    if (kind !== 'Part' || isCut) return 'pass'
+    isCut = true
+    swarm.network.partition([[from], swarm.founders.filter((peer) => peer !== from)])
+    return 'pass'
+  })
+  for (const id of swarm.founders) swarm.start(id, { round: 0, root: 'genesis', electorate: [] })
+  swarm.runFor(300_000)
+  expect(isCut).toBe(true)
+  expect(swarm.round).toBe(0)
+  for (const peer of swarm.live()) expect(peer.seen.quorumLost).toBe(1)
+  swarm.recover(2)
 })
 
 test('a late joiner is a member after its first round and gives updates from the second on', () => {

@@ -85,6 +85,25 @@ test.each([
   expect(outcome.parts.filter(({ weight }) => weight === weightOf(outcome)).length).toBeGreaterThan(0)
 })
 
+test('a row reducer that leaves as it hands in its sums costs no part anything', () => {
+  const swarm = grid(2)
+  nextRound(swarm)
+  let leaver: string | undefined
+  swarm.onMessage((from, _to, message: Message) => {
+    if (message.kind !== 'Sum' || leaver !== undefined) return 'pass'
+    leaver = from
+    swarm.leave(from, 8_000)
+    return 'pass'
+  })
+  swarm.runUntil(() => leaver !== undefined, 'the departure', 60_000)
+  const outcome = nextRound(swarm)
+  expect(outcome.complete).toHaveLength(36)
+  expect(outcome.parts.map(({ weight }) => weight)).toEqual(Array(6).fill(weightOf(outcome)))
+  nextRound(swarm)
+  expect(swarm.network.isRunning(leaver!)).toBe(false)
+  expect(swarm.outcomes.at(-1)!.electorate).not.toContain(leaver)
+})
+
 test.each(Object.keys(deadlyGridMoments))(
   'a %s dies, and the others end the round and the next ones',
   (moment) => {

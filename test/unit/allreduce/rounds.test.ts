@@ -162,7 +162,7 @@ test('results of the last two rounds are served, older ones are not', () => {
 test('a peer that left is not waited for', () => {
   const { table, base } = founded()
   for (const peer of ['a', 'b']) table.update(peer, base, 1)
-  table.step('c', { kind: 'LeaveRequested' })
+  table.step('c', { kind: 'LeaveRequested', withinMs: 0 })
   table.deal()
   expect(table.committed('a', 1)).toEqual(Array(6).fill(1))
   expect(table.effects('Committed', 'a').at(-1)!.outcome.electorate).toEqual(['a', 'b'])
