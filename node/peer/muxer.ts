@@ -4,7 +4,7 @@
  * the frame is dropped. (@libp2p/yamux 8.0.3; what @libp2p/utils did when it drained was mended the same way, js-libp2p #3512.)
  */
 
-import type { StreamMuxerFactory } from '@libp2p/interface'
+import { type StreamMuxerFactory, StreamStateError } from '@libp2p/interface'
 import { type YamuxMuxerInit, yamux } from '@libp2p/yamux'
 
 /** A factory for `streamMuxers` of `createLibp2p`. */
@@ -24,7 +24,7 @@ export function sturdyYamux(init: YamuxMuxerInit): () => StreamMuxerFactory {
             try {
               sendWindowUpdate()
             } catch (error) {
-              if (connection.writeStatus !== 'closing' && connection.writeStatus !== 'closed') throw error
+              if (!(error instanceof StreamStateError)) throw error
             }
           }
           return stream

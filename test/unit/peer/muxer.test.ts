@@ -16,5 +16,5 @@ test('a connection that closes as a stream is opened ends nothing but the stream
   await opening.catch(() => {})
   await new Promise((resolve) => setImmediate(resolve))
   expect(uncaught).toEqual([])
-  expect(connection.writeStatus).not.toBe('writable')
+  expect(connection.status).not.toBe('open')
 })
