@@ -61,9 +61,25 @@ const recoveryRounds = 3
 /** One seed in so many is a grid of rows and columns: it costs as much as fifty single rows. */
 const gridEvery = 125
 
+/** Clocks of home computers: some minutes off, and gaining or losing up to a hundredth, a hundred times what quartz does. */
+const skewMax = { offsetMs: 5 * 60_000, drift: 0.01 }
+
 /** A swarm drawn from `seed`: a row of 3 to 12 peers, mostly small ones, or a grid of 36 to 80. */
 export function drawOptions(seed: number, overrides: Partial<SwarmOptions> = {}): SwarmOptions {
-  return seed % gridEvery === 0 ? { ...drawGrid(seed), ...overrides } : { ...drawRow(seed), ...overrides }
+  const drawn = seed % gridEvery === 0 ? drawGrid(seed) : drawRow(seed)
+  return { ...drawn, skewOf: drawSkew(seed), ...overrides }
+}
+
+/** Three of ten swarms have clocks that are off, each peer its own. */
+function drawSkew(seed: number): SwarmOptions['skewOf'] {
+  if (seededRandom(seedFrom(seed, 'skew')).next() >= 0.3) return undefined
+  return (id) => {
+    const random = seededRandom(seedFrom(seed, 'skew', id))
+    return {
+      offsetMs: skewMax.offsetMs * random.next(),
+      rate: 1 + skewMax.drift * (2 * random.next() - 1),
+    }
+  }
 }
 
 /** A swarm of a few rows, with vectors of a few parts: what matters is who is linked with whom. */
@@ -118,6 +134,7 @@ function drawRow(seed: number): SwarmOptions {
 export function runSeed(seed: number, overrides: Partial<SwarmOptions> = {}): SeedReport {
   const swarm = new AllreduceSwarm(drawOptions(seed, overrides))
   if (swarm.options.slow?.size) swarm.log.note('slow peer')
+  if (swarm.options.skewOf !== undefined) swarm.log.note('clock skew')
   swarm.found()
   letLoose(swarm)
   swarm.runFor(faultsMs)

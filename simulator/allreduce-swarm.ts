@@ -22,7 +22,7 @@ import { AllreduceChecker } from './allreduce-checker.ts'
 import { AllreducePeer, baseAfter, type SimulatedRun } from './allreduce-peer.ts'
 import { VirtualClock } from './clock.ts'
 import { FaultLog, interceptWith, type MessageFault } from './faults.ts'
-import { type Conditions, Network } from './network.ts'
+import { type Conditions, Network, type Skew } from './network.ts'
 import { SharedWire } from './shared-wire.ts'
 
 export interface SwarmOptions {
@@ -37,6 +37,8 @@ export interface SwarmOptions {
   trainingMs: number
   /** Peers that train this many times slower. */
   slow?: ReadonlyMap<string, number>
+  /** Clocks that are off; default: none. */
+  skewOf?: ((id: string) => Skew) | undefined
   /** Forks are no violation: for scenarios whose electorates expire. */
   mayFork?: boolean
   sum?: typeof sumRow
@@ -74,8 +76,8 @@ export class AllreduceSwarm {
     this.options = options
     this.random = seededRandom(seedFrom(options.seed, 'scenario'))
     const random = seededRandom(seedFrom(options.seed, 'network'))
-    this.network = new Network({ clock: this.clock, random, conditions: options.conditions })
-    const { partition, mayFork } = options
+    const { partition, mayFork, conditions, skewOf } = options
+    this.network = new Network({ clock: this.clock, random, conditions, skewOf })
     this.checker = new AllreduceChecker({ codec: codecFor(options.codec), partition, mayFork })
     this.#wire = new SharedWire({ codec: codecFor(options.codec), partition })
     this.#intercept()

@@ -80,11 +80,21 @@ interface Node<Message> {
   wanted: ReadonlySet<string> | undefined
 }
 
+/** How a peer's clock differs from the simulation's: it shows `offsetMs + rate · now`. */
+export interface Skew {
+  offsetMs: number
+  /** 1: right; 1.01 gains a hundredth. */
+  rate: number
+}
+
+const rightClock: Skew = { offsetMs: 0, rate: 1 }
+
 export class Network<Message> {
   readonly clock: VirtualClock
   readonly #random: Random
   readonly #conditions: Conditions
   readonly #shared: Carry | undefined
+  readonly #skewOf: (id: string) => Skew
   readonly #nodes = new Map<string, Node<Message>>()
   readonly #links = new Map<string, Link>()
   /** Ids of the peers that run, sorted; made anew after a start or a crash, for scenarios ask at every event. */
@@ -93,9 +103,17 @@ export class Network<Message> {
   /** Sees every message as it is sent, before it is under way, and decides its fate. */
   intercept: (from: string, to: string, message: Message) => Verdict = () => 'pass'
 
-  /** `carry`: instead of each link's own delay and rate. */
-  constructor(init: { clock: VirtualClock; random: Random; conditions: Conditions; carry?: Carry }) {
+  constructor(init: {
+    clock: VirtualClock
+    random: Random
+    conditions: Conditions
+    /** Instead of each link's own delay and rate. */
+    carry?: Carry
+    /** Default: all clocks are right. */
+    skewOf?: ((id: string) => Skew) | undefined
+  }) {
     this.clock = init.clock
+    this.#skewOf = init.skewOf ?? (() => rightClock)
     this.#random = init.random
     this.#conditions = init.conditions
     this.#shared = init.carry
@@ -181,10 +199,11 @@ export class Network<Message> {
 
   #host(id: string, node: Node<Message>): Host<Message> {
     const { life } = node
+    const { offsetMs, rate } = this.#skewOf(id)
     const clock: Clock = {
-      now: () => this.clock.now(),
+      now: () => offsetMs + rate * this.clock.now(),
       setTimer: (delayMs, callback) =>
-        this.clock.setTimer(delayMs, () => {
+        this.clock.setTimer(delayMs / rate, () => {
           if (node.life === life) callback()
         }),
     }

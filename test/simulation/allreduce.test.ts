@@ -129,6 +129,21 @@ test('when the majority is gone for good, the rest goes on after the electorate 
   for (const peer of swarm.live()) expect(peer.seen.quorumLost).toBeGreaterThan(0)
 })
 
+test('clocks that are minutes off and drift by a hundredth change neither what a round comes to nor who is in it', () => {
+  const rates = new Map([
+    ['peer-1', 1.01],
+    ['peer-3', 0.99],
+  ])
+  const swarm = calmSwarm(12, {
+    skewOf: (id) => ({ offsetMs: 60_000 * Number(id.slice(-1)), rate: rates.get(id) ?? 1 }),
+  })
+  swarm.found()
+  swarm.runFor(60_000)
+  expect(swarm.round).toBeGreaterThan(25)
+  for (const { complete } of swarm.outcomes) expect(complete).toHaveLength(5)
+  expect(swarm.live().map(({ seen }) => seen.behind)).toEqual([0, 0, 0, 0, 0])
+})
+
 test('a founder that is cut off does not found a run alone, however long it waits', () => {
   const swarm = calmSwarm(4, { peers: 3, peersMin: 3, timing: { electorateExpiryMs: 60_000 } })
   let isCut = false
