@@ -89,7 +89,8 @@ const measurements: readonly Measurement[] = [
   },
   {
     name: 'tab',
-    summary: 'a tab in Chromium: steps by TensorFlow.js, links by bare channels, its throttle',
+    summary:
+      'a tab in Chromium: its first step, steps by TensorFlow.js, links by bare channels, its throttle',
     run: benchTab,
   },
 ]

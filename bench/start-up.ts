@@ -7,13 +7,13 @@
  * onnxruntime-node and compiles the job's model.
  */
 
-import { type ChildProcess, spawn } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
+import { type LogLine, Program } from './program.ts'
 import { type Spread, spreadOf, spreadText, tableText } from './statistics.ts'
 
 /** One line of the result: a moment in a node's start, counted from the spawn of its process. */
@@ -32,10 +32,6 @@ const nodes = 3
 
 const repetitions = 3
 
-/** A moment that has not come by then will not. */
-const waitMsMax = 60_000
-
-const cli = fileURLToPath(new URL('./cli.js', import.meta.url))
 const examples = fileURLToPath(new URL('../examples/', import.meta.url))
 const model = join(examples, 'glyphs/cnn.onnx')
 
@@ -44,12 +40,6 @@ const moments: Readonly<Record<StartUpRow['moment'], (line: LogLine) => boolean>
   ready: ({ event }) => event === 'ready',
   'first step': ({ event, phase }) => event === 'averaging' && phase === 'offered',
   'first round': ({ event }) => event === 'committed',
-}
-
-interface LogLine {
-  event: string
-  phase?: string
-  addresses?: string[]
 }
 
 /** Milliseconds of one repetition. */
@@ -134,53 +124,6 @@ async function processMs(args: readonly string[]): Promise<number> {
   )
   if (code !== 0) throw new Error(`node ${args.join(' ')} ended with exit code ${code}`)
   return performance.now() - startedMs
-}
-
-/** One command of the command line as a process, and the moments at which its lines came. */
-class Program {
-  readonly #process: ChildProcess
-  readonly #lines: { line: LogLine; ms: number }[] = []
-  readonly #said: string[] = []
-  #look = () => {}
-
-  constructor(args: readonly string[], home: string) {
-    const startedMs = performance.now()
-    this.#process = spawn(process.execPath, [cli, ...args], {
-      env: { ...process.env, STARLING_HOME: home },
-      stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
-    })
-    createInterface({ input: this.#process.stdout! }).on('line', (text) => {
-      this.#said.push(text)
-      if (text.startsWith('{'))
-        this.#lines.push({ line: JSON.parse(text) as LogLine, ms: performance.now() - startedMs })
-      this.#look()
-    })
-    createInterface({ input: this.#process.stderr! }).on('line', (text) => this.#said.push(text))
-  }
-
-  /** The first line for which `isIt` holds, and the milliseconds from the spawn to its coming. */
-  async line(isIt: (line: LogLine) => boolean): Promise<{ line: LogLine; ms: number }> {
-    return new Promise((resolve, reject) => {
-      const fail = () => reject(new Error(`a process did not come so far; it said: ${this.#said.join('\n')}`))
-      const timer = setTimeout(fail, waitMsMax)
-      const before = this.#look
-      this.#look = () => {
-        before()
-        const found = this.#lines.find(({ line }) => isIt(line))
-        if (found === undefined) return
-        clearTimeout(timer)
-        resolve(found)
-      }
-      this.#process.once('exit', fail)
-      this.#look()
-    })
-  }
-
-  async close(): Promise<void> {
-    if (this.#process.exitCode !== null || this.#process.signalCode !== null) return
-    this.#process.kill('SIGKILL')
-    await once(this.#process, 'exit')
-  }
 }
 
 function rowOf(moment: StartUpRow['moment'], seen: readonly Repetition[]): StartUpRow {

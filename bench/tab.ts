@@ -1,6 +1,7 @@
 /**
- * What a tab can do, in one run of one browser: training steps beside TensorFlow.js, bytes to another tab and to a node beside
- * the bare channels under them, and how well a throttled worker keeps to its share.
+ * What a tab can do: how long a donor waits from the click to the first step, and then, in one run of one browser, training steps
+ * beside TensorFlow.js, bytes to another tab and to a node beside the bare channels under them, and how well a throttled worker
+ * keeps to its share.
  *
  * Everything that is compared is measured in turns, round by round, and a ratio is taken within each round; so a machine that
  * slows down slows both. Without a graphics card WebGPU is a software adapter: its rows say how two programs compare on it,
@@ -15,20 +16,12 @@ import { type Browser, chromium, type Page } from 'playwright-core'
 import { findChromium } from '../node/build/chromium.mjs'
 import { startPageServer } from '../node/page-server.ts'
 import { openSwarmNode, passingHome } from '../node/swarm-node.ts'
-import { type Spread, spreadOf, spreadText, tableText } from './statistics.ts'
+import { type Spread, spreadText, tableText } from './statistics.ts'
+import { firstStepRows } from './tab/first-step.ts'
 import type { BenchPage } from './tab/page.ts'
 import { rawWebSocketSink } from './tab/raw-websocket.ts'
+import { rowOf, type TabRow } from './tab/row.ts'
 import { sink, sinkProtocol } from './tab/sink.ts'
-
-/** One line of the result. `ours` and `theirs` in `unit`; `ratio`: ours by theirs, of one round each. */
-export interface TabRow {
-  measure: string
-  unit: string
-  ours: Spread
-  against: string
-  theirs: Spread | undefined
-  ratio: Spread | undefined
-}
 
 /** The page, where node/bin/bench.mjs has built it: beside this code's bundle. */
 const folder = fileURLToPath(new URL('./bench-tab/', import.meta.url))
@@ -57,7 +50,7 @@ const flags = [
   '--enable-unsafe-swiftshader',
 ]
 
-/** Measures all, one to three minutes; prints a table unless `json`. */
+/** Measures all, two to four minutes; prints a table unless `json`. */
 export async function benchTab({ json }: { json: boolean }): Promise<TabRow[]> {
   const executablePath = findChromium()
   if (executablePath === undefined)
@@ -68,6 +61,7 @@ export async function benchTab({ json }: { json: boolean }): Promise<TabRow[]> {
   try {
     const open = () => openPage(browser, server.url)
     const rows = [
+      ...(await firstStepRows(executablePath)),
       ...(await stepRows(await open())),
       ...(await throttleRows(await open())),
       ...(await linkRows(open)),
@@ -219,20 +213,6 @@ async function inTurns(
     rates[1].push(pair[1])
   }
   return rates
-}
-
-function rowOf(
-  about: Pick<TabRow, 'measure' | 'unit' | 'against'>,
-  ours: number[],
-  theirs: number[],
-): TabRow {
-  const hasOther = theirs.length > 0
-  return {
-    ...about,
-    ours: spreadOf(ours),
-    theirs: hasOther ? spreadOf(theirs) : undefined,
-    ratio: hasOther ? spreadOf(ours.map((value, round) => value / theirs[round]!)) : undefined,
-  }
 }
 
 const heading = ['', 'unit', 'Starling', 'against', '', 'ratio']

@@ -143,7 +143,11 @@ export class DonatedCompute {
   #tell(model: OpenedModel, death?: SwarmError): void {
     this.#threads = { asked: this.#limits.threads, got: model.threads }
     const isRemembered = this.#limits.mayUseGpu && this.#choice?.backend === model.backend
-    const notes = isRemembered ? [...model.notes, 'it was the fastest at this job before'] : model.notes
+    const notes = [
+      ...model.notes,
+      ...(isRemembered ? ['it was the fastest at this job before'] : []),
+      ...(death === undefined ? [] : [`a batch is computed ${model.microBatch} samples at a time`]),
+    ]
     this.#init.onChosen({ ...model, notes }, this.#threads, death)
   }
 

@@ -1,7 +1,7 @@
 /**
  * A `Compute` that outlives its worker. When the worker dies in the middle of a task (it ran out of memory, a graphics device
- * took the runtime with it), another one opens the same model and does the task again, and the round goes on. From the second
- * death on the new worker computes on WebAssembly.
+ * took the runtime with it), another one opens the same model and does the task again, and the round goes on. After a death on
+ * WebAssembly, which is one of memory, it works in smaller pieces; from the second death on it computes on WebAssembly.
  *
  * In the same way a worker is replaced when other threads or another backend are wanted: onnxruntime fixes both with a realm's
  * first model. The optimizer's slots then start from zero, as after any lost device.
@@ -17,6 +17,9 @@ import { SwarmError } from '../../protocols/core/errors.ts'
 
 /** A model that kills its worker three times does not fit this device. */
 const deathsMax = 3
+
+/** The pieces after a death of memory, as a share of those before: two deaths must bring a model down to what fits, or it does not. */
+const shrinkBy = 4
 
 /** A `Compute` that can be ended from outside, and tells when it has died by itself. */
 export interface MortalCompute extends Compute {
@@ -50,6 +53,8 @@ export function revivingCompute<Worker extends MortalCompute>({
 }: RevivingInit<Worker>): RevivingCompute<Worker> {
   let worker = start()
   let wanted: Wanted | undefined
+  /** What the model was opened as last. */
+  let opened: OpenedModel | undefined
   /** The model is open in `worker`. */
   let isReady = false
   /** `worker` lives, and is to be replaced. */
@@ -65,7 +70,7 @@ export function revivingCompute<Worker extends MortalCompute>({
       worker = start()
       await old.close()
     }
-    const opened = await worker.open(model, spec, options, { signal })
+    opened = await worker.open(model, spec, options, { signal })
     isReady = !isOutdated
     return opened
   }
@@ -77,7 +82,10 @@ export function revivingCompute<Worker extends MortalCompute>({
   /** @throws {SwarmError} `error` when no other worker would fare better. */
   const replaceDead = (error: SwarmError) => {
     if (wanted === undefined || isClosed || ++deaths >= deathsMax) throw error
-    if (deaths > 1) wanted = { ...wanted, options: { ...wanted.options, backend: 'wasm' } }
+    const options = { ...wanted.options }
+    if (deaths > 1) options.backend = 'wasm'
+    if (opened?.backend === 'wasm') options.microBatch = Math.max(1, Math.floor(opened.microBatch / shrinkBy))
+    wanted = { ...wanted, options }
     worker = start()
     isReady = false
     isOutdated = false

@@ -3,7 +3,8 @@
  *
  * Cancellation: a call's `AbortController` is found by its id. The thread is blocked while a graph runs, so the loop gives
  * the port a turn between steps; a cancelled call answers `cancelled` there. A `SwarmError` is an answer like any other;
- * anything else is a bug, is reported as `crashed`, and ends the worker.
+ * anything else is a bug, is reported as `crashed`, and ends the worker. So does a trap of WebAssembly, which most often ran out
+ * of memory: what it leaves behind is broken, and every later call would trap too (onnxruntime-web 1.30).
  */
 import { assert, unreachable } from '../../protocols/core/assert.ts'
 import { SwarmError } from '../../protocols/core/errors.ts'
@@ -61,7 +62,7 @@ class Server {
       this.#port.post({ kind: 'done', id, result }, buffersOf(result))
     } catch (error) {
       if (signal.aborted && error === signal.reason) this.#port.post({ kind: 'cancelled', id }, [])
-      else if (error instanceof SwarmError)
+      else if (error instanceof SwarmError && !isTrap(error))
         this.#port.post({ kind: 'failed', id, failure: failureOf(error) }, [])
       else this.#crash(error)
     } finally {
@@ -203,10 +204,19 @@ class Server {
   }
 
   #crash(error: unknown): void {
-    const message = error instanceof Error ? (error.stack ?? error.message) : String(error)
+    const isBug = error instanceof Error && !(error instanceof SwarmError)
+    const message = isBug ? (error.stack ?? error.message) : errorText(error)
     this.#port.post({ kind: 'crashed', message }, [])
     this.#port.close()
   }
+}
+
+function isTrap({ cause }: SwarmError): boolean {
+  return cause instanceof WebAssembly.RuntimeError
+}
+
+function errorText(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
 }
 
 /** Types of the samples and labels of `batch` samples, whatever the micro-batch is. */

@@ -177,13 +177,19 @@ async function finishes({ tab, page, node, nodeIds, self, observer }: Day): Prom
   expect(counted.at(-1)!.round).toBeGreaterThanOrEqual(round)
 }
 
-/** Nobody waits for a tab that was closed: the next round is without it. */
-async function closesTheTab({ tab, page, node, nodeIds, self }: Day): Promise<void> {
+/** A tab that is closed is gone at once: of the rounds after its last update it is a member of no more than the next. */
+async function closesTheTab({ tab, page, node, nodeIds, self, observer }: Day): Promise<void> {
   await donateAgain(tab)
-  const { round } = await roundBy(node, self)
+  await roundBy(node, self)
   await page.close({ runBeforeUnload: true })
   const without = await roundOf(node, nodeIds)
-  expect((without.round as number) - (round as number)).toBeLessThan(60)
+  const counted = node.all('committed').filter((line) => weightOf(line, self) > 0)
+  expect((without.round as number) - (counted.at(-1)!.round as number)).toBeLessThanOrEqual(2)
+  await observer.until(
+    'a departure',
+    () => observer.departures.filter(({ peer }) => peer === self).length > 1,
+  )
+  process.stdout.write(`closing the page: ${observer.departures.at(-1)!.reason}\n`)
   await node.committed((without.round as number) + 3)
 }
 

@@ -10,7 +10,7 @@ const task = { start: Float32Array.of(1), batches: [] } as unknown as TrainTask
 const options: OpenOptions = { backend: 'auto', threads: 2 }
 
 /** Workers of which the first `deaths` die of their first task; what each was opened with, and what it did. */
-function workers(deaths: number) {
+function workers(deaths: number, backend: 'webgpu' | 'wasm' = 'webgpu') {
   let started = 0
   const opened: OpenOptions[] = []
   const closed: number[] = []
@@ -24,7 +24,7 @@ function workers(deaths: number) {
       },
       open: async (_model, _spec, asked) => {
         opened.push(asked)
-        return { backend: 'webgpu', notes: [] } as unknown as OpenedModel
+        return { backend, microBatch: asked.microBatch ?? 32, notes: [] } as unknown as OpenedModel
       },
       train: async () => {
         trained.push(number)
@@ -129,4 +129,11 @@ test('a change before the model is opened is a change of the worker that opens i
   await open(swarm)
   expect(swarm.closed).toEqual([0])
   expect(await swarm.compute.train(task)).toMatchObject({ loss: 1 })
+})
+
+test('after each death on WebAssembly the next worker computes a quarter of the samples at a time', async () => {
+  const swarm = workers(2, 'wasm')
+  await open(swarm)
+  expect(await swarm.compute.train(task)).toMatchObject({ loss: 2 })
+  expect(swarm.opened.map(({ microBatch }) => microBatch)).toEqual([undefined, 8, 2])
 })
