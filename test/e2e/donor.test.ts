@@ -127,10 +127,10 @@ async function changesThreads({ page, node, self }: Day): Promise<void> {
   await roundBy(node, self)
 }
 
-/** With a fifth of the time the tab is given fewer samples of a round, so that nobody waits for it. */
+/** With a twentieth of the time the tab is given fewer samples of a round, so that nobody waits for it. */
 async function givesLess({ page, node, self }: Day): Promise<void> {
   const before = weightOf(await roundBy(node, self), self)
-  await page.getByRole('slider', { name: 'Share of the time' }).fill('0.2')
+  await page.getByRole('slider', { name: 'Share of the time' }).fill('0.05')
   const isLess = (line: Line) => {
     const weight = line.event === 'committed' ? weightOf(line, self) : 0
     return weight > 0 && 2 * weight <= before
@@ -177,7 +177,7 @@ async function finishes({ tab, page, node, nodeIds, self, observer }: Day): Prom
   expect(counted.at(-1)!.round).toBeGreaterThanOrEqual(round)
 }
 
-/** A tab that is closed is gone at once: of the rounds after its last update it is a member of no more than the next. */
+/** A tab that is closed says goodbye too: of the rounds after its last update it is a member of no more than the next. */
 async function closesTheTab({ tab, page, node, nodeIds, self, observer }: Day): Promise<void> {
   await donateAgain(tab)
   await roundBy(node, self)
@@ -189,7 +189,7 @@ async function closesTheTab({ tab, page, node, nodeIds, self, observer }: Day): 
     'a departure',
     () => observer.departures.filter(({ peer }) => peer === self).length > 1,
   )
-  process.stdout.write(`closing the page: ${observer.departures.at(-1)!.reason}\n`)
+  expect(observer.departures.at(-1)).toMatchObject({ peer: self, reason: 'left' })
   await node.committed((without.round as number) + 3)
 }
 
