@@ -6,7 +6,8 @@
  *     part ──▶ its reducers, and those of them that may finish it
  */
 
-import { columnOfSeat, rowCountOf, rowOfSeat } from './grid.ts'
+import { linksMax } from '../core/limits.ts'
+import { columnCountOf, columnOfSeat, rowCountOf, rowOfSeat } from './grid.ts'
 import type { Contributor, Plan, Share } from './plan.ts'
 
 /** A contributor, and its bit in the results' bitmaps. */
@@ -26,6 +27,8 @@ export interface PlanDirectory {
   reducers: readonly (readonly string[])[]
   /** Part → the reducers that may make its mean, in the order of their rows. */
   finishers: readonly (readonly string[])[]
+  /** Part → the one that does. */
+  finisher: readonly (string | undefined)[]
 }
 
 const directories = new WeakMap<Plan, PlanDirectory>()
@@ -60,19 +63,35 @@ function compile(plan: Plan): PlanDirectory {
   const columnOf = (peer: string): number | undefined => columnOfSeat(seats.get(peer)!, plan.seats)
   const perPart = (list: (share: Share) => readonly string[]): (readonly string[])[] =>
     plan.shares.flatMap((share) => Array<readonly string[]>(share.partCount).fill(list(share)))
+  const finishers = perPart(({ reducers }) =>
+    finishersAmong(
+      reducers.filter((peer) => peer !== ''),
+      columnOf,
+    ),
+  )
+  const turns = turnsMax(plan.seats)
   return {
     rows,
     contributors,
     contributorsOf,
     audiences,
     reducers: perPart(({ reducers }) => reducers),
-    finishers: perPart(({ reducers }) =>
-      finishersAmong(
-        reducers.filter((peer) => peer !== ''),
-        columnOf,
-      ),
+    finishers,
+    finisher: plan.shares.flatMap(({ firstPart, partCount }) =>
+      Array.from({ length: partCount }, (_, offset) => {
+        const able = finishers[firstPart]!
+        return able[(firstPart + (offset % turns)) % able.length]
+      }),
     ),
   }
+}
+
+/**
+ * Among how many rows the parts of a share take turns to be finished: one that stands in needs a link to each finisher, beside
+ * those of its own row and column.
+ */
+function turnsMax(seats: number): number {
+  return Math.max(2, linksMax - (rowCountOf(seats) + columnCountOf(seats) - 2))
 }
 
 /**

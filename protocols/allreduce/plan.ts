@@ -92,8 +92,7 @@ export function finishersOf(plan: Plan, part: number): readonly string[] {
 
 /** The one that does. The rows take turns, so that every reducer finishes some parts. */
 export function finisherOf(plan: Plan, part: number): string | undefined {
-  const finishers = finishersOf(plan, part)
-  return finishers[part % finishers.length]
+  return directoryOf(plan).finisher[part]
 }
 
 /** Parts of the plan's vector. */

@@ -40,6 +40,9 @@ export const coordinateMax = 4_000
 /** Round trips from which a place is said: with fewer it is chance. */
 const samplesMin = 8
 
+/** Error up to which it is said: on a loaded machine, or on loopback, round trips are noise, and places of noise order nothing. */
+const placeErrorMax = 0.5
+
 export class Vivaldi {
   readonly #random: Random
   #own: Coordinates = { x: 0, y: 0, height: heightMin, error: 1 }
@@ -57,7 +60,9 @@ export class Vivaldi {
 
   /** Where this peer is, in whole milliseconds of one way; undefined while that is chance. */
   get place(): readonly [number, number] | undefined {
-    return this.#samples < samplesMin ? undefined : [Math.round(this.#own.x / 2), Math.round(this.#own.y / 2)]
+    const { x, y, error } = this.#own
+    if (this.#samples < samplesMin || error > placeErrorMax) return undefined
+    return [Math.round(x / 2) + 0, Math.round(y / 2) + 0] // never minus zero, of which a copy is another number
   }
 
   /** Takes a round trip of `rttMs` >= 0 with a peer that is at `theirs`. */
