@@ -49,6 +49,13 @@ export class Positions {
     this.#following.delete(peer)
   }
 
+  /** Nobody here is without a state, and all `peers` said that they hold one after `round`. */
+  areAllBeyond(round: number, peers: Iterable<string>): boolean {
+    if (this.#following.size > 0) return false
+    for (const peer of peers) if (!((this.#positions.get(peer)?.round ?? 0) > round)) return false
+    return true
+  }
+
   /** What to fetch, if this peer, waiting in `base` where something last moved at `progressAtMs`, is behind. */
   judge(base: RoundBase, progressAtMs: number, nowMs: number, behindMs: number): Ahead | undefined {
     if (!this.#isAnyoneElsewhere(base)) {

@@ -91,7 +91,7 @@ export class Duties {
 
   /** After a broken link: says to `peer` what this peer says in this round. */
   repeatTo(peer: string): void {
-    if (this.round.base === undefined) return
+    if (this.round.base === undefined || this.round.isReleased) return
     this.gathering.repeatTo(peer)
     this.leading.repeatTo(peer)
     this.reducing.repeatTo(peer)
@@ -104,6 +104,7 @@ export class Duties {
 
   /** Takes a message into the record. Returns why it is refused, if it is. */
   receive(from: string, message: RoundMessage, inspection?: Inspection): string | undefined {
+    if (this.round.isReleased) return undefined // as of a round that is not kept any more
     if (message.kind === 'Relay') return this.#relay(from, message)
     if (message.kind === 'Deputed') return this.#deputed(from, message)
     if (isRelayed(message.kind)) this.#pass({ origin: from, from, message: message as Relayed })

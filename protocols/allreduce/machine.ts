@@ -18,7 +18,7 @@ import { Contacts } from './contacts.ts'
 import { Departure } from './departure.ts'
 import { Duties } from './duties.ts'
 import { compareText } from './electorate.ts'
-import type { Effect, Event, Inspection, MachineInit, Outlook } from './events.ts'
+import type { CommittedRound, Effect, Event, Inspection, MachineInit, Outlook } from './events.ts'
 import { committers } from './freeze.ts'
 import { type Mandate, Mandates } from './mandates.ts'
 import { Neighbours } from './neighbours.ts'
@@ -212,16 +212,17 @@ export class AllreduceMachine implements Session {
     this.#rounds.place = base.round
     const duties = this.#rounds.openFor(base, this.self)
     if (duties.round.base === undefined) this.#presence.begin(duties.round, base)
+    this.#releaseResults()
     if (duties.round.committed === undefined) return duties
-    this.emit({ kind: 'Committed', outcome: duties.round.committed })
+    this.#answerLate(base)
     return undefined
   }
 
   /** The run asks for a round that this machine has left behind: it may still know the outcome. */
   #answerLate(base: RoundBase): void {
-    const committed = this.#rounds.get(base.round)?.round.committed
-    if (committed !== undefined && committed.root === base.root) {
-      this.emit({ kind: 'Committed', outcome: committed })
+    const round = this.#rounds.get(base.round)?.round
+    if (round?.committed?.root === base.root && !round.isReleased) {
+      this.emit({ kind: 'Committed', outcome: round.committed })
       return
     }
     const ahead = this.#positions.judge(base, this.#nowMs, this.#nowMs, 0)
@@ -277,6 +278,17 @@ export class AllreduceMachine implements Session {
       return
     }
     this.#positions.note(from, message.round, message.root)
+    this.#releaseResults()
+  }
+
+  /** Once all that a committed round concerned hold a later state, its bytes are asked for by nobody. In a grid nobody knows. */
+  #releaseResults(): void {
+    const current = this.#rounds.current?.round
+    if (current?.base === undefined || current.grid.rowCount > 1) return
+    for (const { round } of this.#rounds.active()) {
+      if (round.committed === undefined || round.isReleased) continue
+      if (this.#positions.areAllBeyond(round.number, othersIn(round.committed, this.self))) round.release()
+    }
   }
 
   /** In a grid a decision can pass a peer by: a mate that is in a later round knows it, and tells whoever says where it stands. */
@@ -353,4 +365,15 @@ export class AllreduceMachine implements Session {
     const digest = this.#rounds.get(message.round)?.round.own?.digests[message.part]
     return digest === undefined ? undefined : { digest, isDecodable: true }
   }
+}
+
+/** The peers that a round gave something to do or to have, without `self`. */
+function othersIn({ plan, electorate }: CommittedRound, self: string): Set<string> {
+  const { contributors, receivers, followers } = plan
+  const others = new Set([
+    ...electorate,
+    ...[...contributors, ...receivers, ...followers].map(({ peer }) => peer),
+  ])
+  others.delete(self)
+  return others
 }

@@ -15,9 +15,11 @@ const versionsMax = 4
 
 export class Results {
   readonly #plans = new Map<string, Map<number, HeldResult[]>>()
+  #isReleased = false
 
-  /** Keeps `message`; false when it is here already or the part has all its versions. */
+  /** Keeps `message`; false when it is here already, the part has all its versions, or all were released. */
   add(message: Result, digest: string): boolean {
+    if (this.#isReleased) return false
     const { planId, part } = message
     const parts = this.#plans.get(planId) ?? new Map<number, HeldResult[]>()
     this.#plans.set(planId, parts)
@@ -41,6 +43,12 @@ export class Results {
   /** Parts of the plan that have at least one result here. */
   count(planId: string): number {
     return this.#plans.get(planId)?.size ?? 0
+  }
+
+  /** Drops everything, and keeps nothing any more. */
+  release(): void {
+    this.#plans.clear()
+    this.#isReleased = true
   }
 
   /** Drops the results of every plan that is not in `planIds`. */

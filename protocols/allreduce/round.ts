@@ -98,6 +98,8 @@ export class Round {
   /** Set once a quorum accepted it. */
   decided: SealedValue | undefined
   committed: CommittedRound | undefined
+  /** Nobody can need the results any more: their bytes are gone, and those of `committed` with them. */
+  isReleased = false
 
   constructor(number: number) {
     this.number = number
@@ -236,6 +238,13 @@ export class Round {
   isComplete(value: SealedValue): boolean {
     if (!this.plans.has(value.planId) || this.results.count(value.planId) < value.digests.length) return false
     return value.digests.every((digest, part) => this.results.get(value.planId, part, digest) !== undefined)
+  }
+
+  /** Lets the results go. */
+  release(): void {
+    this.isReleased = true
+    this.results.release()
+    if (this.committed !== undefined) this.committed = { ...this.committed, parts: [] }
   }
 
   /** Old attempts' plans go, with their results, unless a seal that may yet be decided needs them. */

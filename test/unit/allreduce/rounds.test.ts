@@ -138,25 +138,47 @@ test('a peer that gave an update and asks again only to receive keeps its update
   expect(table.effects('Refused')).toEqual([])
 })
 
-test('results of the last two rounds are served, older ones are not', () => {
-  const { table, base } = founded()
-  let next = base
-  for (const root of ['second', 'third', 'fourth']) {
-    for (const peer of ['a', 'b', 'c']) table.update(peer, next, 1)
-    table.deal()
-    next = { round: next.round + 1, root, electorate: ['a', 'b', 'c'] }
-    for (const peer of ['a', 'b', 'c']) table.step(peer, { kind: 'StateReady', base: next })
+/** Round 1 and those after it up to the state `last`, by `peers`; returns what `asker` gets for part 0 of a round from 'a'. */
+function roundsUpTo(last: number, { table, base }: ReturnType<typeof founded>, peers: readonly string[]) {
+  for (let round = base.round; round < last; round++) {
+    const { electorate } = table.effects('Committed', 'a').at(-1)!.outcome
+    const current = { round, root: round === 1 ? base.root : `state ${round}`, electorate: [...electorate] }
+    if (round > 1) for (const peer of peers) table.step(peer, { kind: 'StateReady', base: current })
+    for (const peer of peers) table.update(peer, current, 1)
     table.deal()
   }
-  const planOf = (round: number) =>
-    table.effects('Committed', 'a').find(({ outcome }) => outcome.round === round)!.outcome.planId
-  const answers = [1, 2, 3].map((round) => {
-    table.hand('b', 'a', { kind: 'Want', round, planId: planOf(round), part: 0, digest: undefined })
+  return (asker: string, round: number) => {
+    const { planId } = table.effects('Committed', 'a').find(({ outcome }) => outcome.round === round)!.outcome
+    table.hand(asker, 'a', { kind: 'Want', round, planId, part: 0, digest: undefined })
     return table.cards.splice(0).map(({ message }) => message.kind)
-  })
-  expect(answers).toEqual([[], ['Result'], ['Result']])
-  table.hand('b', 'a', { kind: 'Want', round: 3, planId: hash(new Uint8Array()), part: 0, digest: undefined })
-  expect(table.cards.map(({ message }) => message.kind)).toEqual(['Lacking'])
+  }
+}
+
+test('results are served until all that the round concerned hold a later state, and then let go', () => {
+  const { table, base } = founded()
+  const ask = roundsUpTo(3, { table, base }, ['a', 'b', 'c'])
+  const state = { round: 3, root: 'state 3', electorate: ['a', 'b', 'c'] }
+  for (const peer of ['a', 'b']) table.step(peer, { kind: 'StateReady', base: state })
+  table.deal()
+  expect(ask('c', 1)).toEqual([])
+  expect(ask('c', 2)).toEqual(['Result'])
+  table.hand('c', 'a', { kind: 'Want', round: 2, planId: hash(new Uint8Array()), part: 0, digest: undefined })
+  expect(table.cards.splice(0).map(({ message }) => message.kind)).toEqual(['Lacking'])
+  table.step('c', { kind: 'StateReady', base: state })
+  table.deal()
+  expect(ask('c', 2)).toEqual([])
+})
+
+test('a peer that falls back to a state whose round it has let go is told to fetch a later one', () => {
+  const { table, base } = founded()
+  roundsUpTo(3, { table, base }, ['a', 'b', 'c'])
+  const state = { round: 3, root: 'state 3', electorate: ['a', 'b', 'c'] }
+  for (const peer of ['a', 'b', 'c']) table.step(peer, { kind: 'StateReady', base: state })
+  table.deal()
+  table.step('a', { kind: 'StateReady', base: { round: 2, root: 'state 2', electorate: ['a', 'b', 'c'] } })
+  expect(table.effects('Behind', 'a').map(({ round, root }) => ({ round, root }))).toEqual([
+    { round: 3, root: 'state 3' },
+  ])
 })
 
 test('a peer that left is not waited for', () => {
