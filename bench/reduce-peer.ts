@@ -4,7 +4,7 @@ import { createHash } from 'node:crypto'
 import { multiaddr } from '@multiformats/multiaddr'
 import { openSwarmNode, passingHome, type SwarmNode } from '../node/swarm-node.ts'
 import type { AllreduceRun } from '../protocols/allreduce/index.ts'
-import { seededRandom } from '../protocols/core/random.ts'
+import { type Random, seededRandom } from '../protocols/core/random.ts'
 import type { CodecName } from '../protocols/wire/codecs/index.ts'
 import { answer, sharedNowMs } from './child.ts'
 
@@ -39,6 +39,8 @@ export interface PeerRound {
 
 let node: SwarmNode
 let run: AllreduceRun
+let random: Random
+/** What this peer gives, and then the average, as in a run. */
 let update: Float32Array
 let idleBytes = 0
 let marks: Partial<Record<string, number>> = {}
@@ -61,9 +63,9 @@ answer<ReducePeerCalls>({
         if (event.kind === 'refused') throw new Error(`a message was refused: ${event.reason}`)
       },
     })
+    random = seededRandom(index)
     idleBytes = process.memoryUsage.rss()
-    const random = seededRandom(index)
-    update = Float32Array.from({ length: parameters }, () => random.next() - 0.5)
+    update = new Float32Array(parameters)
     return { peer: node.self, addresses: node.addresses() }
   },
 
@@ -75,13 +77,14 @@ answer<ReducePeerCalls>({
   },
 
   round: async ({ round, electorate }) => {
+    for (let i = 0; i < update.length; i++) update[i] = random.next() - 0.5
     marks = {}
     const cpu = process.cpuUsage()
     const uploaded = run.traffic.uploadedBytes
     const startedMs = sharedNowMs()
     const base = { round, root: `round-${round}`, electorate }
     const outcome = await run.average(
-      { ...base, update, weight: 1 },
+      { ...base, update, weight: 1, averageInto: update },
       { signal: AbortSignal.timeout(110_000) },
     )
     const endedMs = sharedNowMs()

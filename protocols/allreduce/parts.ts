@@ -120,7 +120,10 @@ export function hasBit(bitmap: Uint8Array, index: number): boolean {
   return ((bitmap[index >> 3] ?? 0) & (1 << (index & 7))) !== 0
 }
 
-/** What the digest of one part's result covers. */
+/** What `resultIdentity` returned last: it is hashed at once, and as long as the part itself. */
+let identityBuffer = new Uint8Array(0)
+
+/** What the digest of one part's result covers: valid until the next call. */
 export function resultIdentity(result: {
   planId: string
   part: number
@@ -129,7 +132,9 @@ export function resultIdentity(result: {
   bytes: Uint8Array
 }): Uint8Array {
   const { planId, part, weight, bitmap, bytes } = result
-  const identity = new Uint8Array(32 + 4 + 8 + 2 + bitmap.length + bytes.length)
+  const length = 32 + 4 + 8 + 2 + bitmap.length + bytes.length
+  if (identityBuffer.length < length) identityBuffer = new Uint8Array(length)
+  const identity = identityBuffer.subarray(0, length)
   const view = new DataView(identity.buffer)
   identity.set(fromHex(planId))
   view.setUint32(32, part, true)

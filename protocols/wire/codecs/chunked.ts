@@ -38,10 +38,10 @@ export function chunked({ name, keptOf, chunkBytes, places, encodeChunk, decodeC
   return {
     name,
     encodedBytes,
-    encode(values) {
-      const bytes = new Uint8Array(encodedBytes(values.length))
+    encode(values, headBytes = 0) {
+      const bytes = new Uint8Array(headBytes + encodedBytes(values.length))
       const bits = new Uint32Array(values.buffer, values.byteOffset, values.length)
-      let offset = 0
+      let offset = headBytes
       for (let start = 0; start < values.length; start += chunkElements) {
         const end = Math.min(start + chunkElements, values.length)
         const count = selectLargest({ values, bits }, start, end, keptOf(end - start), places)

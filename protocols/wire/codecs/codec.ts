@@ -22,10 +22,10 @@ export interface Coding {
   /** Most bytes that an encoding of `length` elements takes; exactly so many unless the coding is a sparse one. */
   encodedBytes(length: number): number
   /**
-   * A new buffer with the encoding of `values` (borrowed).
+   * A new buffer with the encoding of `values` (borrowed) behind `headBytes`, default 0, that are the caller's to fill.
    * @throws {SwarmError} PART_INVALID when a value is not finite.
    */
-  encode(values: Float32Array): Uint8Array
+  encode(values: Float32Array, headBytes?: number): Uint8Array
   /**
    * Fills `into` with the values in `bytes`; all of them finite.
    * @throws {SwarmError} PART_INVALID when `bytes` is no encoding of `into.length` elements; `into` is then undefined.

@@ -27,11 +27,12 @@ export const f16: Coding = {
   name: 'f16',
   encodedBytes,
 
-  encode(values) {
+  encode(values, headBytes = 0) {
     const blocks = Math.ceil(values.length / blockElements)
-    const bytes = new Uint8Array(encodedBytes(values.length))
-    const view = new DataView(bytes.buffer)
-    const halves = new Uint16Array(bytes.buffer, 4 * blocks, values.length)
+    const padding = headBytes % 2 // halves are written as such, so they stand at an even place
+    const bytes = new Uint8Array(padding + headBytes + encodedBytes(values.length)).subarray(padding)
+    const view = new DataView(bytes.buffer, padding + headBytes)
+    const halves = new Uint16Array(bytes.buffer, padding + headBytes + 4 * blocks, values.length)
     for (let block = 0; block < blocks; block++) {
       const start = block * blockElements
       const end = Math.min(start + blockElements, values.length)

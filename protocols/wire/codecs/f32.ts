@@ -12,9 +12,11 @@ export const f32: Coding = {
   name: 'f32',
   encodedBytes: (length) => 4 * length,
 
-  encode(values) {
+  encode(values, headBytes = 0) {
     requireFinite(values)
-    return asBytes(values).slice()
+    const bytes = new Uint8Array(headBytes + values.byteLength)
+    bytes.set(asBytes(values), headBytes)
+    return bytes
   },
 
   decode(bytes, into) {

@@ -66,9 +66,7 @@ function codecOf(name: CodecName, update: Coding, mean: Coding, updates: readonl
 }
 
 function withId(coding: Coding, values: Float32Array): Uint8Array {
-  const coded = coding.encode(values)
-  const bytes = new Uint8Array(1 + coded.length)
+  const bytes = coding.encode(values, 1)
   bytes[0] = codingIds[coding.name]
-  bytes.set(coded, 1)
   return bytes
 }

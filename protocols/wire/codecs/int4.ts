@@ -28,10 +28,11 @@ export const int4: Coding = {
   name: 'int4',
   encodedBytes,
 
-  encode(values) {
+  encode(values, headBytes = 0) {
     const blocks = Math.ceil(values.length / blockElements)
-    const bytes = new Uint8Array(encodedBytes(values.length))
-    const view = new DataView(bytes.buffer)
+    const bytes = new Uint8Array(headBytes + encodedBytes(values.length))
+    const view = new DataView(bytes.buffer, headBytes)
+    const quanta = bytes.subarray(headBytes + 2 * blocks)
     for (let block = 0; block < blocks; block++) {
       const start = block * blockElements
       const end = Math.min(start + blockElements, values.length)
@@ -40,7 +41,7 @@ export const int4: Coding = {
       if (!isScale(scale, nibbleMax))
         throw new SwarmError('PART_INVALID', `a value of block ${block} is too large for int4`)
       view.setUint16(2 * block, bits, true)
-      encodeBlock(values, start, end, scale === 0 ? 0 : 1 / scale, bytes, 2 * blocks + start / 2)
+      encodeBlock(values, start, end, scale === 0 ? 0 : 1 / scale, quanta, start / 2)
     }
     return bytes
   },

@@ -24,11 +24,11 @@ export const int8: Coding = {
   name: 'int8',
   encodedBytes: (length) => 4 * Math.ceil(length / blockElements) + length,
 
-  encode(values) {
+  encode(values, headBytes = 0) {
     const blocks = Math.ceil(values.length / blockElements)
-    const bytes = new Uint8Array(4 * blocks + values.length)
-    const view = new DataView(bytes.buffer)
-    const quanta = new Int8Array(bytes.buffer, 4 * blocks)
+    const bytes = new Uint8Array(headBytes + 4 * blocks + values.length)
+    const view = new DataView(bytes.buffer, headBytes)
+    const quanta = new Int8Array(bytes.buffer, headBytes + 4 * blocks)
     for (let block = 0; block < blocks; block++) {
       const start = block * blockElements
       const end = Math.min(start + blockElements, values.length)
