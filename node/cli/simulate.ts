@@ -115,7 +115,7 @@ function machines({ peers, rounds, churn, seed, json }: SimulateOptions, io: Cli
 }
 
 const machinesNote =
-  'Every message is encoded, sent and decoded, every commit checked. ROUND: from the last update to a peer. Sketches stand for\n' +
+  'Every message is encoded, sent and decoded, every commit checked; ROUND is from the last update to a commit. Sketches stand for\n' +
   'the vectors; no packet loss, no slow start, no faults but deaths.\n'
 
 function seconds(ms: number): string {

@@ -27,7 +27,10 @@ export function addSimulate(program: Command, perform: Perform): void {
       probability,
       0.2,
     )
-    .option('--machines', 'instead: the protocol machines on home links, 33 peers or more; a minute for 300')
+    .option(
+      '--machines',
+      'instead: the protocol machines on home links, 33 peers or more (half a minute for 256)',
+    )
     .option('--svg <folder>', 'also draw the errors by round, as errors.svg in this folder')
     .option('--draws <count>', 'swarms that are drawn', wholeNumber(1, 1000), 10)
     .option('--seed <number>', 'of everything that is drawn', wholeNumber(0, 2 ** 32 - 1), 1)
