@@ -60,9 +60,10 @@ const args = ['--no-sandbox', '--no-first-run', '--disable-background-networking
 async function visit(page: Page): Promise<number> {
   await page.getByRole('button', { name: /^(Start|Resume) donating$/ }).click()
   const tile = page.locator('.tiles div').filter({ hasText: 'from your click to the first step' })
-  const time = tile.getByText(/^[\d.]+\ss$/)
+  const time = tile.getByText(/^[\d.]+\s(s|min)$/)
   await time.waitFor({ timeout: waitMsMax })
-  const seconds = Number.parseFloat((await time.textContent())!)
+  const text = (await time.textContent())!
+  const seconds = Number.parseFloat(text) * (text.endsWith('min') ? 60 : 1)
   await page.getByRole('button', { name: 'Stop', exact: true }).click()
   await page.getByText('Thank you.').first().waitFor()
   return seconds
