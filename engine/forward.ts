@@ -14,8 +14,8 @@ import { normaliseByBatch } from './batch-statistics.ts'
 import { blockedNode } from './blocked-convolution.ts'
 import { spellingOf, type Use } from './gradients/rule.ts'
 import { ruleOf } from './gradients/rules.ts'
-import { type Formulas, positiveAxis } from './onnx/formulas.ts'
-import { intOf } from './onnx/graph.ts'
+import { type Formulas, isCutByColumns, positiveAxis } from './onnx/formulas.ts'
+import { floatOf, intOf } from './onnx/graph.ts'
 import type { TypedNode, Value } from './onnx/graph-builder.ts'
 import type { ImportedModel } from './onnx/import-model.ts'
 import { type Constant, elementTypes, sizeOf } from './onnx/types.ts'
@@ -122,6 +122,8 @@ function formOf(site: Site, node: TypedNode, inputs: readonly (Value | null)[]):
       const blocked = blockedNode(f, applied)
       return blocked === null ? { outputs: plain(f, applied) } : { outputs: [blocked], isSpelledOut: true }
     }
+    case 'Gemm':
+      return turnedGemm(f, applied) ?? { outputs: plain(f, applied) }
     case 'LayerNormalization':
       return { outputs: layerNormalization(f, applied) }
     case 'BatchNormalization':
@@ -166,6 +168,21 @@ function product(site: Site, original: TypedNode, node: TypedNode): Value {
   const rows = f.reshape(a, [sizeOf(a.shape.slice(0, -1)), a.shape.at(-1)!])
   const result = source === null ? f.gemm(rows, b) : f.gemm(rows, source, { transB: true })
   return f.reshape(result, node.outputs[0]!.shape)
+}
+
+/** A Gemm whose product is written the other way round, with what is added to it apart. */
+function turnedGemm(f: Formulas, { inputs, attributes, outputs }: TypedNode): Form | null {
+  const [rows, columns] = outputs[0]!.shape as [number, number]
+  if (!f.builder.target.isSameByThreads || !isCutByColumns(rows, columns)) return null
+  const [a, b, added] = inputs as [Value, Value, (Value | null)?]
+  const product = f.gemm(a, b, {
+    transA: intOf(attributes, 'transA', 0) === 1,
+    transB: intOf(attributes, 'transB', 0) === 1,
+    alpha: floatOf(attributes, 'alpha', 1),
+  })
+  if (!added) return { outputs: [product], isSpelledOut: true }
+  const beta = floatOf(attributes, 'beta', 1)
+  return { outputs: [f.add(product, beta === 1 ? added : f.mul(added, beta))], isSpelledOut: true }
 }
 
 /** The matrix whose plain transpose the model's value `input` is, when it is one. */

@@ -13,7 +13,7 @@ import { gradientFlows } from './gradients/rules.ts'
 import { type LabelWeights, labelWeightsInModel } from './label-weights.ts'
 import { type LossKind, type LossOptions, labelType } from './loss.ts'
 import { type StepMemory, stepBytes } from './memory.ts'
-import type { Value } from './onnx/graph-builder.ts'
+import type { Target, Value } from './onnx/graph-builder.ts'
 import { type ImportedModel, importModel, prepare } from './onnx/import-model.ts'
 import { readModel } from './onnx/read.ts'
 import type { ShapeInference } from './onnx/resolve.ts'
@@ -149,7 +149,11 @@ export async function compileProgram(
   refuse(unsupportedNodes(prepared))
   const imported = await importModel(prepared, spec, inference)
   const { channelBlock } = inference
-  const target = { device: inference.name === 'webgpu' ? 'gpu' : 'cpu', channelBlock } as const
+  const target: Target = {
+    device: inference.name === 'webgpu' ? 'gpu' : 'cpu',
+    channelBlock,
+    isSameByThreads: inference.name === 'wasm',
+  }
   const labels = labelsOf(imported, spec)
   const labelWeights = labelWeightsOf(imported, spec, labels)
   const plans = new Plans({ model: imported, spec, labels, labelWeights, target, recomputed: new Map() })

@@ -3,9 +3,10 @@
  * which backend stands behind it is chosen where a program is composed.
  *
  * Promises every backend keeps: runs of one backend never overlap; the same graph and the same inputs give the same bits on
- * the same backend with the same number of threads, for wasm in every process and browser; failures are `SwarmError`s that name the node when the runtime does.
- * Another number of threads may change last bits: onnxruntime's matrix product cuts its inner dimension into blocks whose
- * length depends on the columns that a thread gets, when those are fewer than 128. Who compares bits uses one thread.
+ * the same backend with the same number of threads, for wasm in every process and browser; failures are `SwarmError`s that name the
+ * node when the runtime does. Another number of threads may change last bits: onnxruntime cuts the sum of an element into pieces
+ * whose length depends on the columns of a product that a thread gets, when those are 64 or fewer. For wasm, programs are written so
+ * that up to four threads give the bits of one, when a batch has as many samples as there are threads (docs/decisions/0009).
  * What a backend does not do: validate models, know about training, or move work to a worker. A run on a CPU backend
  * blocks its thread, therefore backends live inside the compute worker (engine/compute).
  *

@@ -1,6 +1,6 @@
 /**
- * onnxruntime's WebAssembly build as a backend: runs everywhere, and with the same number of threads gives the same bits in
- * every process and browser (measured with 1.30 in Node and Chromium), which makes training checkable by repetition.
+ * onnxruntime's WebAssembly build as a backend: runs everywhere, and gives the same bits in every process and browser (measured
+ * with 1.30 in Node and Chromium), which makes training checkable by repetition.
  *
  * The module is an argument, because the build differs by platform: in a browser `onnxruntime-web/wasm`, or the build that
  * the WebGPU backend uses, which has the same kernels; in Node `onnxruntime-web`, which resolves to the file-system build.

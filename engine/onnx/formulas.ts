@@ -77,6 +77,15 @@ export class Formulas {
     const rows = a.shape[transA ? 1 : 0]!
     const columns = b.shape[transB ? 0 : 1]!
     assert(a.shape[transA ? 0 : 1] === b.shape[transB ? 1 : 0], `gemm of [${a.shape}] and [${b.shape}]`)
+    if (this.builder.target.isSameByThreads && isCutByColumns(rows, columns)) {
+      // as a plain transposition of two axes, onnxruntime would put it back into the product
+      const turned = this.reshape(this.gemm(b, a, { transA: !transB, transB: !transA, alpha }), [
+        columns,
+        rows,
+        1,
+      ])
+      return this.reshape(this.transpose(turned, [1, 0, 2]), [rows, columns])
+    }
     const attributes = { transA: int(Number(transA)), transB: int(Number(transB)), alpha: float(alpha) }
     return this.builder.emit('Gemm', [a, b], attributes, { dtype: a.dtype, shape: [rows, columns] })
   }
@@ -204,6 +213,14 @@ export class Formulas {
   private operand(operand: Operand): Value {
     return typeof operand === 'number' ? this.builder.scalar(operand) : operand
   }
+}
+
+/**
+ * Whether threads share a product of this size by its columns, so few to each that onnxruntime (1.30) cuts the sum of an element into
+ * other pieces than one thread would: up to 64 columns for each thread, and threads are four at most in what is compared.
+ */
+export function isCutByColumns(rows: number, columns: number): boolean {
+  return rows < columns && columns <= 64 * 4
 }
 
 /** The shape that `a` and `b` have after numpy's broadcasting. */

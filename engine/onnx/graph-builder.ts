@@ -30,6 +30,8 @@ export interface Target {
   readonly device: 'cpu' | 'gpu'
   /** Channels of a block, where convolutions of blocked images have a kernel. */
   readonly channelBlock?: number | undefined
+  /** Whether results shall not depend on how many threads share a matrix product. */
+  readonly isSameByThreads?: boolean
 }
 
 export class GraphBuilder {
