@@ -19,12 +19,14 @@ import { pad } from './pad.ts'
 import { pooling } from './pooling.ts'
 import { recurrent } from './recurrent.ts'
 import { reductions } from './reduction.ts'
+import { regions } from './regions.ts'
 import { resize } from './resize.ts'
 import { formulaOf, missing, type Rule } from './rule.ts'
 import { sampling } from './sampling.ts'
 import { scatter } from './scatter.ts'
 import { shape } from './shape.ts'
 import { softmax } from './softmax.ts'
+import { spectra } from './spectra.ts'
 import { taps } from './taps.ts'
 import { trigonometry } from './trigonometry.ts'
 import { withoutGradient } from './without-gradient.ts'
@@ -37,9 +39,11 @@ export const rules: { readonly [Op in OpType]: Rule } = {
   ...einsum,
   ...norms,
   ...recurrent,
+  ...regions,
   ...resize,
   ...sampling,
   ...scatter,
+  ...spectra,
   ...taps,
   ...convolution,
   ...elementwise,

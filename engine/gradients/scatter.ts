@@ -28,6 +28,8 @@ export const scatter = {
     const axis = positiveAxis(intOf(attributes, 'axis', -1), dy.shape.length)
     return put(f, f.full(x[0]!.shape), y[1]!, dy, axis, 'none')
   }, null),
+  /** A cache with updates put from a place of its own for each of the batch; `circular` goes on at the start. */
+  TensorScatter: spelled(writtenCache, [2]),
   /** Elements of x go to flat places of y: dx = dy from there */
   MaxUnpool: gradient(
     (application) => {
@@ -121,6 +123,23 @@ function extremeShare({ f, x, y, dy }: Application, axis: number): Value {
   const own = f.cast(f.equal(data, y[0]!), 'float32')
   const reaching = f.cast(f.equal(updates, pick(f, y[0]!, indices, axis)), 'float32')
   return f.div(dy, put(f, own, indices, reaching, axis, 'add'))
+}
+
+function writtenCache(use: Use): Value {
+  const { f, x, has, attributes } = use
+  const [cache, update] = x as [Value, Value]
+  const axis = positiveAxis(intOf(attributes, 'axis', -2), cache.shape.length)
+  const count = update.shape[axis]!
+  const along = f.reshape(
+    f.builder.integers(Array.from({ length: count }, (_, place) => place)),
+    update.shape.map((size, place) => (place === axis ? size : 1)),
+  )
+  const start = update.shape.map((size, place) => (place === 0 ? size : 1))
+  const places = has(2) ? f.add(f.reshape(x[2]!, start), along) : along
+  const size = f.builder.integers([cache.shape[axis]!])
+  const isCircular = textOf(attributes, 'mode', 'linear') === 'circular'
+  const wrapped = isCircular ? f.where(f.greaterOrEqual(places, size), f.sub(places, size), places) : places
+  return put(f, cache, f.expand(wrapped, update.shape), update, axis, 'none')
 }
 
 function gatherRows(use: Use): Value {

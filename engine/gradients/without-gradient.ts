@@ -13,10 +13,6 @@ const sequence = missing(
   'it makes a sequence of tensors',
   'Write the model with tensors: torch.split with fixed sizes is understood.',
 )
-const control = missing(
-  'it runs a subgraph',
-  'Export with fixed shapes so that loops unroll and branches disappear.',
-)
 const tooNew = missing(
   'it is newer than the operator sets that the runtime loads',
   'Export at operator set 26 or older: opset_version=26.',
@@ -34,10 +30,6 @@ const text = missing('it works on text or files', 'Do it before training, when t
 const unwritten = missing(
   'its gradient is not written',
   'Replace it in the module by arithmetic, matrix products and reductions, and export again.',
-)
-const spectral = missing(
-  'gradients of spectral operators are not written',
-  'Compute spectra when the data set is made.',
 )
 
 /** The same row for several operators. */
@@ -68,11 +60,10 @@ export const withoutGradient = {
   ...rows(index, 'OneHot'),
   ...rows(generated, 'Constant', 'ConstantOfShape', 'EyeLike', 'Range'),
   ...rows(generated, 'BlackmanWindow', 'HammingWindow', 'HannWindow', 'MelWeightMatrix'),
-  ...rows(imported, 'CastLike', 'MeanVarianceNormalization', 'If', 'Loop'),
+  ...rows(imported, 'CastLike', 'MeanVarianceNormalization', 'If', 'Loop', 'Scan', 'Compress'),
   ...rows(imported, 'SplitToSequence', 'SequenceAt', 'SequenceConstruct', 'SequenceEmpty', 'SequenceErase'),
   ...rows(imported, 'SequenceInsert', 'SequenceLength', 'ConcatFromSequence'),
   ...rows(sequence, 'SequenceMap', 'Optional', 'OptionalGetElement', 'OptionalHasElement'),
-  Scan: control,
   ...rows(quantised, 'ConvInteger', 'MatMulInteger', 'QLinearConv', 'QLinearMatMul', 'QuantizeLinear'),
   ...rows(quantised, 'DequantizeLinear', 'DynamicQuantizeLinear'),
   ...rows(
@@ -93,9 +84,8 @@ export const withoutGradient = {
     'TfIdfVectorizer',
     'ImageDecoder',
   ),
-  ...rows(spectral, 'DFT', 'STFT'),
   Dropout: missing('its mask is read by another node', 'Export in evaluation mode, model.eval().'),
   ...rows(dropped, 'Scatter', 'Upsample'),
   ...rows(tooNew, 'SwiGLU', 'LinearAttention', 'CausalConvWithState'),
-  ...rows(unwritten, 'Compress', 'DeformConv', 'MaxRoiPool', 'RoiAlign', 'TensorScatter'),
+  ...rows(unwritten, 'DeformConv', 'MaxRoiPool'),
 } as const

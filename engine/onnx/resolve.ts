@@ -210,7 +210,7 @@ function readBy<Item>(nodes: readonly Node[], items: ReadonlyMap<string, Item>):
 }
 
 function stuck({ opType, name, outputs }: Node): SwarmError {
-  if (opType === 'If' || opType === 'Loop') {
+  if (['If', 'Loop', 'Scan'].includes(opType)) {
     return new SwarmError('MODEL_UNSUPPORTED', `${opType} (node '${name}') depends on data`, {
       hint: 'Export with fixed shapes so that loops unroll and branches disappear.',
     })

@@ -1,13 +1,22 @@
 /**
  * What takes a node's place once enough is known of its inputs: Shape and Size of a typed value become constants, CastLike a Cast,
- * sequences are unfolded (sequences.ts), branches and loops with a known course are inlined (control.ts).
+ * sequences are unfolded (sequences.ts), branches and loops with a known course are inlined (control.ts), a Scan becomes a Loop
+ * (scan.ts), a Compress a Gather.
  *
  * resolve.ts says when; what can only be computed is folded there.
  */
 import { inlineBranch, inlineTurn } from './control.ts'
 import { int, intOf, type Node } from './graph.ts'
+import { scanAsLoop, scannedInput } from './scan.ts'
 import { sequenceOperators, unfold } from './sequences.ts'
-import { type Constant, elementTypes, int64Constant, sizeOf, type TensorType } from './types.ts'
+import {
+  type Constant,
+  elementTypes,
+  int64Constant,
+  numbersOf,
+  sizeOf,
+  type TensorType,
+} from './types.ts'
 
 /** What is known of a graph's values, by name. Grows. */
 export interface Knowledge {
@@ -25,8 +34,10 @@ export const needsTypes: ReadonlySet<string> = new Set([
   'Shape',
   'Size',
   'CastLike',
+  'Compress',
   'If',
   'Loop',
+  'Scan',
   ...sequenceOperators,
 ])
 
@@ -58,6 +69,8 @@ export function rewrite(state: Knowledge, original: Node): readonly Node[] {
   }
   if (sequenceOperators.has(node.opType)) return withoutSequence(state, node)
   if (node.opType === 'If' || node.opType === 'Loop') return withoutControl(state, node)
+  if (node.opType === 'Scan') return withoutScan(state, node)
+  if (node.opType === 'Compress') return withoutCompress(state, node)
   return [node]
 }
 
@@ -93,4 +106,33 @@ function withoutControl(state: Knowledge, node: Node): readonly Node[] {
   for (const [name, constant] of inlined.constants) state.constants.set(name, constant)
   for (const [name, other] of inlined.aliases) state.aliases.set(name, other)
   return inlined.nodes
+}
+
+/** A Loop in the place of a Scan, when the size of what it scans is known by now. */
+function withoutScan(state: Knowledge, node: Node): readonly Node[] {
+  const { name, axis } = scannedInput(node)
+  const size = (state.types.get(name) ?? state.constants.get(name))?.shape.at(axis)
+  if (size === undefined) return [node]
+  const { nodes, constants } = scanAsLoop(node, size)
+  for (const [constant, value] of constants) state.constants.set(constant, value)
+  return nodes
+}
+
+/** Rows picked by number instead of by truth values, when those are constants by now. */
+function withoutCompress(state: Knowledge, node: Node): readonly Node[] {
+  const [input = '', condition = ''] = node.inputs
+  const output = node.outputs[0]!
+  const flags = state.constants.get(condition)
+  if (flags === undefined) return [node]
+  const kept = int64Constant(numbersOf(flags).flatMap((flag, index) => (flag === 0 ? [] : [index])))
+  state.constants.set(`${output}/kept`, kept)
+  const { axis } = node.attributes
+  const pick = { ...node, opType: 'Gather', inputs: [input, `${output}/kept`] }
+  if (axis !== undefined) return [pick]
+  state.constants.set(`${output}/all`, int64Constant([-1]))
+  const flat = `${output}/flat`
+  return [
+    { ...node, opType: 'Reshape', name: flat, inputs: [input, `${output}/all`], outputs: [flat] },
+    { ...pick, inputs: [flat, `${output}/kept`] },
+  ]
 }

@@ -6,8 +6,8 @@
  * A failure prints its seed. Seeds that failed once are in random-graph-seeds.json, and are run before all others.
  */
 import { readFileSync } from 'node:fs'
-import { beforeAll, describe, expect, test } from 'vitest'
-import type { Backend } from '../../engine/backends/backend.ts'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import type { Backend, Executable } from '../../engine/backends/backend.ts'
 import { opsetTarget, opsetWritten } from '../../engine/onnx/normalise.ts'
 import {
   derivativeError,
@@ -17,6 +17,7 @@ import {
 } from '../unit/engine/fuzz/graph-model.ts'
 import { type Proposal, type RandomGraph, randomGraph } from '../unit/engine/fuzz/random-graph.ts'
 import { backends } from './backends.ts'
+import { model } from './graphs.ts'
 
 /** Graphs in one model. */
 const groupSize = 20
@@ -28,8 +29,8 @@ const opsets = [opsetTarget, opsetWritten]
  * What each backend is compared on: `graphs` whose nodes it has kernels for, forward and backward. `tolerance`: of an element, as
  * a share of the largest in its tensor; both sides are float32 in another order.
  *
- * WebGPU: windows over three spatial axes have no kernel. SwiftShader compiles a shader for each form of each node, half a
- * second a graph, so only the first graphs are run; STARLING_TEST_GRAPHS sets another number.
+ * WebGPU: windows over three spatial axes have no kernel. SwiftShader compiles a shader for each form of each node, a tenth of
+ * a second a graph at first, so only the first graphs are run; STARLING_TEST_GRAPHS sets another number.
  */
 const rows: readonly Row[] = [
   { title: 'native', graphs: 1000, tolerance: 1e-4, hasKernels: () => true },
@@ -47,6 +48,9 @@ interface Row {
   tolerance: number
   hasKernels(proposal: Proposal): boolean
 }
+
+/** Ten times what the slowest backend took on a quiet machine, for one that is not. */
+const timeoutMs = (graphs: number) => Math.max(120_000, 2_000 * graphs)
 
 /** Of a derivative along a direction, as a share of the sum of its terms' magnitudes. */
 const derivativeTolerance = 1e-3
@@ -77,8 +81,22 @@ async function resultsOf(backend: Backend, seeds: readonly number[], hasKernels:
 }
 
 const opened = new Map<string, Backend>()
+/** One session of each backend stays open: WebGPU keeps its compiled shaders as long as any does, a third of the time in the end. */
+const kept: Executable[] = []
+const negation = model({
+  inputs: { x: { dtype: 'float32', shape: [1] } },
+  outputs: ['y'],
+  nodes: [{ op: 'Neg', inputs: ['x'], outputs: ['y'] }],
+})
 beforeAll(async () => {
-  for (const { title, open } of backends) opened.set(title, await open())
+  for (const { title, open } of backends) {
+    const backend = await open()
+    opened.set(title, backend)
+    kept.push(await backend.compile(negation))
+  }
+}, 60_000)
+afterAll(async () => {
+  for (const executable of kept) await executable.release()
 })
 
 const describeGraph = ({ seed, nodes }: RandomGraph) => `seed ${seed}: ${nodes.map(({ op }) => op).join(' ')}`
@@ -87,9 +105,9 @@ describe.each(rows)('on $graphs random graphs', ({ title, graphs, hasKernels, to
   let wasm: Awaited<ReturnType<typeof resultsOf>>
   beforeAll(async () => {
     wasm = await resultsOf(opened.get('wasm')!, seedsOf(graphs), hasKernels)
-  }, 120_000)
+  }, timeoutMs(graphs))
 
-  test(`${title} agrees with wasm in values and gradients`, { timeout: 120_000 }, async () => {
+  test(`${title} agrees with wasm in values and gradients`, { timeout: timeoutMs(graphs) }, async () => {
     const others = await resultsOf(opened.get(title)!, seedsOf(graphs), hasKernels)
     const failures = wasm.flatMap(({ placed, values }, group) =>
       placed.flatMap(({ graph, output, gradients }) =>

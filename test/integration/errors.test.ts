@@ -93,7 +93,7 @@ async function jobFile(folder: string, change: Partial<typeof sections> = {}): P
   return path
 }
 
-/** A sum of two choices from x·w, pooled by regions: operators whose gradients nobody wrote. */
+/** A sum of two deformed convolutions of x·w, pooled by regions: operators whose gradients nobody wrote. */
 function modelWithoutGradients(): Uint8Array {
   const node = (opType: string, name: string, inputs: string[], outputs: string[]): Node => {
     return { opType, domain: '', name, inputs, outputs, attributes: {} }
@@ -102,16 +102,16 @@ function modelWithoutGradients(): Uint8Array {
     opset: 18,
     nodes: [
       node('Mul', 'scale', ['x', 'w'], ['scaled']),
-      node('Compress', 'choice', ['scaled', 'which'], ['a']),
-      node('Compress', 'again', ['scaled', 'which'], ['b']),
+      node('DeformConv', 'first', ['scaled', 'kernel', 'shifts'], ['a']),
+      node('DeformConv', 'again', ['scaled', 'kernel', 'shifts'], ['b']),
       node('Add', 'sum', ['a', 'b'], ['c']),
-      node('RoiAlign', 'regions', ['c', 'corners', 'owners'], ['y']),
+      node('MaxRoiPool', 'regions', ['c', 'corners'], ['y']),
     ],
     constants: new Map([
       ['w', float32Constant(new Float32Array(28 * 28).fill(1), [28, 28])],
-      ['which', { dtype: 'bool', shape: [1], data: Uint8Array.of(1) }],
-      ['corners', float32Constant(new Float32Array(4), [1, 4])],
-      ['owners', { dtype: 'int64', shape: [1], data: BigInt64Array.of(0n) }],
+      ['kernel', float32Constant(new Float32Array(1), [1, 1, 1, 1])],
+      ['shifts', float32Constant(new Float32Array(2), [1, 2, 1, 1])],
+      ['corners', float32Constant(new Float32Array(5), [1, 5])],
     ]),
     inputs: new Map([['x', { dtype: 'float32', shape: [16, 28, 28] }]]),
     outputs: new Map([['y', { dtype: 'float32', shape: [16, 10] }]]),
@@ -195,7 +195,7 @@ const mistakes: Record<string, Mistake> = {
     exitCode: 2,
     code: 'MODEL_UNSUPPORTED',
     message:
-      /odd\.onnx: .* 2 operators .*:\nCompress \(nodes 'choice', 'again'\): .*\nRoiAlign \(node 'regions'\): .*$/,
+      /odd\.onnx: .* 2 operators .*:\nDeformConv \(nodes 'first', 'again'\): .*\nMaxRoiPool \(node 'regions'\): .*$/,
     hint: /Replace it/,
   },
   'a port in use': {
@@ -259,9 +259,9 @@ test('validate lists every node that cannot be trained, for programs', async () 
   expect(await command.ended).toBe(2)
   const { unsupported } = JSON.parse(command.stdout)
   expect(unsupported.map(({ node, operator }: Record<string, string>) => [node, operator])).toEqual([
-    ['choice', 'Compress'],
-    ['again', 'Compress'],
-    ['regions', 'RoiAlign'],
+    ['first', 'DeformConv'],
+    ['again', 'DeformConv'],
+    ['regions', 'MaxRoiPool'],
   ])
 })
 

@@ -1,5 +1,5 @@
 /** Rows for operators that pick and put elements by index, running sums and products, and Einsum. */
-import { type GradientCase, ids, integers, p, places, reading, row } from './gradient-case.ts'
+import { flags, type GradientCase, ids, integers, p, places, reading, row } from './gradient-case.ts'
 
 const scatters: readonly GradientCase[] = [
   ...['none', 'add', 'mul', 'max', 'min'].map((reduction) =>
@@ -49,6 +49,29 @@ const picks: readonly GradientCase[] = [
   row('batch first', 'ReverseSequence', [p([2, 4]), integers(2, 4)], { time_axis: 1, batch_axis: 0 }),
 ]
 
+const caches: readonly GradientCase[] = [
+  row(
+    'a place for each of the batch',
+    'TensorScatter',
+    [p([2, 5, 3]), p([2, 2, 3]), places([2], 1, 3)],
+    { axis: 1 },
+    24,
+  ),
+  row(
+    'around the end',
+    'TensorScatter',
+    [p([2, 2, 4, 2]), p([2, 2, 3, 2]), places([2], 2, 0)],
+    { mode: 'circular' },
+    24,
+  ),
+  row('from the start', 'TensorScatter', [p([1, 3, 2]), p([1, 2, 2])], {}, 24),
+]
+
+const chosen: readonly GradientCase[] = [
+  row('columns', 'Compress', [p([2, 4]), flags([3], 1, 0, 1)], { axis: 1 }),
+  row('of all elements', 'Compress', [p([2, 3]), flags([6], 0, 1, 1, 0, 0, 1)]),
+]
+
 const scalarAxis = (axis: number) => places([], axis)
 
 const running: readonly GradientCase[] = [
@@ -88,4 +111,12 @@ const others: readonly GradientCase[] = [
   row('four rows', 'Det', [p([4, 4])], {}, 22),
 ]
 
-export const indexCases: readonly GradientCase[] = [...scatters, ...picks, ...running, ...einsums, ...others]
+export const indexCases: readonly GradientCase[] = [
+  ...scatters,
+  ...picks,
+  ...caches,
+  ...chosen,
+  ...running,
+  ...einsums,
+  ...others,
+]

@@ -1,5 +1,5 @@
 /** Rows for resizing, sampling at computed places, norms, and windows that are spelled out. */
-import { floats, type GradientCase, integers, none, p, row } from './gradient-case.ts'
+import { floats, type GradientCase, integers, none, p, places, row } from './gradient-case.ts'
 
 const scales = (...values: number[]) => [none, floats(...values)]
 const sizes = (...values: number[]) => [none, none, integers(...values)]
@@ -93,4 +93,52 @@ const windows = [
   }),
 ]
 
-export const windowCases: readonly GradientCase[] = [...resizes, ...samples, ...norms, ...windows]
+const one = (value: number) => places([], value)
+
+const spectra = [
+  row('a real signal', 'DFT', [p([2, 5, 1])], { axis: 1 }, 17),
+  row('one side, filled up with zeros', 'DFT', [p([2, 5, 1]), one(8)], { axis: 1, onesided: 1 }, 17),
+  row('a complex signal, cut, along an inner axis', 'DFT', [p([2, 6, 3, 2]), one(4), one(1)], {}, 20),
+  row('back', 'DFT', [p([2, 4, 2])], { inverse: 1 }, 20),
+  row('frames that overlap, with a window', 'STFT', [p([2, 11, 1]), one(3), p([4])], {}, 17),
+  row('both sides, without a window', 'STFT', [p([1, 9]), one(2), none, one(3)], { onesided: 0 }, 17),
+]
+
+const regions = [
+  row(
+    'in the image and over its edge',
+    'RoiAlign',
+    [
+      p([2, 2, 5, 6]),
+      { kind: 'constant', dtype: 'float32', shape: [3, 4], data: [1, 1, 9, 8, 0, 2, 5, 4, -3, -4, 14, 13] },
+      places([3], 1, 0, 1),
+    ],
+    { output_height: 2, output_width: 3, sampling_ratio: 2, spatial_scale: 0.5 },
+    16,
+  ),
+  row(
+    'smaller than an element, as older models have them',
+    'RoiAlign',
+    [
+      p([1, 1, 4, 4]),
+      { kind: 'constant', dtype: 'float32', shape: [1, 4], data: [1.2, 2.1, 1.5, 2.2] },
+      places([1], 0),
+    ],
+    {
+      output_height: 2,
+      output_width: 2,
+      sampling_ratio: 1,
+      coordinate_transformation_mode: 'output_half_pixel',
+    },
+    16,
+  ),
+]
+
+export const windowCases: readonly GradientCase[] = [
+  ...resizes,
+  ...samples,
+  ...norms,
+  ...windows,
+  ...spectra,
+  ...regions,
+]

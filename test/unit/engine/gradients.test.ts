@@ -7,14 +7,13 @@ import { beforeAll, expect, test } from 'vitest'
 import type { Backend } from '../../../engine/backends/backend.ts'
 import { openNativeBackend } from '../../../engine/backends/native.ts'
 import { rules } from '../../../engine/gradients/rules.ts'
-import { type Constant, elementTypes } from '../../../engine/onnx/types.ts'
 import { writeModel } from '../../../engine/onnx/write.ts'
 import { compileProgram } from '../../../engine/program.ts'
 import type { Tensor } from '../../../protocols/core/tensor.ts'
+import { caseNode } from './case-node.ts'
 import { drawn } from './drawn-case.ts'
-import type { GradientCase, Input } from './gradient-case.ts'
+import type { GradientCase } from './gradient-case.ts'
 import { gradientCases } from './gradient-cases.ts'
-import { onnxAttributes } from './onnx-attributes.ts'
 import { relativeError } from './pytorch-models.ts'
 import { differences } from './reference.ts'
 import type { Nd } from './reference-array.ts'
@@ -83,40 +82,14 @@ test('every rule of the table has a case', () => {
 })
 
 /** h + x, where h is what the case says. `shape`: of the result. */
-function modelOf(
-  { op, inputs, attributes, opset, outputs, read }: GradientCase,
-  values: readonly (Nd | undefined)[],
-  shape: readonly number[],
-) {
-  const names = inputs.map(({ kind }, index) => (kind === 'none' ? '' : `p${index}`))
-  const parts = Array.from({ length: outputs }, (_, index) => `h${index}`)
-  const none = { domain: '', attributes: {} }
+function modelOf(given: GradientCase, values: readonly (Nd | undefined)[], shape: readonly number[]) {
+  const { node, constants, read } = caseNode(given, values)
+  const sum = { domain: '', attributes: {}, opType: 'Add', name: 'sum', inputs: [read, 'x'], outputs: ['y'] }
   return writeModel({
-    opset,
-    nodes: [
-      {
-        opType: op,
-        domain: '',
-        name: op,
-        inputs: names,
-        outputs: parts,
-        attributes: onnxAttributes(attributes),
-      },
-      { ...none, opType: 'Add', name: 'sum', inputs: [`h${read}`, 'x'], outputs: ['y'] },
-    ],
-    constants: new Map(
-      names.flatMap((name, index) => {
-        const [input, value] = [inputs[index]!, values[index]]
-        return input.kind === 'none' || value === undefined ? [] : [[name, constantOf(input, value)]]
-      }),
-    ),
+    opset: given.opset,
+    nodes: [node, sum],
+    constants,
     inputs: new Map([['x', { dtype: 'float32', shape }]]),
     outputs: new Map([['y', null]]),
   })
-}
-
-function constantOf(input: Exclude<Input, { kind: 'none' }>, { shape, data }: Nd): Constant {
-  const dtype = input.kind === 'parameter' ? 'float32' : input.dtype
-  const elements = dtype === 'int64' ? BigInt64Array.from(data, BigInt) : elementTypes[dtype].array.from(data)
-  return { dtype, shape, data: elements as Constant['data'] }
 }

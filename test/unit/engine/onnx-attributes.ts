@@ -3,7 +3,18 @@ import type { Attribute } from '../../../engine/onnx/graph.ts'
 import type { Plain } from './reference-array.ts'
 
 const floatAttributes = new Set([
-  ...['alpha', 'beta', 'gamma', 'epsilon', 'bias', 'lambd', 'scale', 'softcap', 'cubic_coeff_a'],
+  ...[
+    'alpha',
+    'beta',
+    'gamma',
+    'epsilon',
+    'bias',
+    'lambd',
+    'scale',
+    'softcap',
+    'cubic_coeff_a',
+    'spatial_scale',
+  ],
 ])
 /** What only the reference reads. */
 const pseudoAttributes = new Set(['positions', 'boolean'])

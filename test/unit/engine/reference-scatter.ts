@@ -1,5 +1,5 @@
 /** Operators that pick and put elements by index, running sums, Einsum: the reference interpreter's, by their definitions. */
-import { at, axisOf, build, indicesOf, type Nd, type Plain } from './reference-array.ts'
+import { at, axisOf, build, indicesOf, type Nd, offsetOf, type Plain } from './reference-array.ts'
 import type { Operator } from './reference-elementwise.ts'
 
 const number = (attributes: Plain, name: string, otherwise: number) => Number(attributes[name] ?? otherwise)
@@ -144,6 +144,22 @@ export const scatters: Readonly<Record<string, Operator>> = {
     return changed(zero, (data) => {
       for (const [flat, place] of indices!.data.entries()) data[place] = x!.data[flat]!
     })
+  },
+  TensorScatter: ([cache, update, starts], attributes) => {
+    const axis = axisOf(number(attributes, 'axis', -2), cache!.shape.length)
+    return changed(cache!, (data) => {
+      for (const [flat, index] of [...indicesOf(update!.shape)].entries()) {
+        const place = index[axis]! + (starts?.data[index[0]!] ?? 0)
+        const wrapped = attributes.mode === 'circular' ? place % cache!.shape[axis]! : place
+        data[offsetOf(cache!.shape, index.with(axis, wrapped))] = update!.data[flat]!
+      }
+    })
+  },
+  Compress: ([x, flags], attributes) => {
+    const kept = [...flags!.data].flatMap((flag, index) => (flag === 0 ? [] : [index]))
+    if (attributes.axis === undefined) return build([kept.length], ([place]) => x!.data[kept[place!]!]!)
+    const axis = axisOf(Number(attributes.axis), x!.shape.length)
+    return build(x!.shape.with(axis, kept.length), (index) => at(x!, index.with(axis, kept[index[axis]!]!)))
   },
   ReverseSequence: ([x, lengths], attributes) => {
     const [time, batch] = [number(attributes, 'time_axis', 0), number(attributes, 'batch_axis', 1)]

@@ -9,6 +9,7 @@ import { samplings } from './reference-sampling.ts'
 import { scatters } from './reference-scatter.ts'
 import { sequences } from './reference-sequence.ts'
 import { shapes } from './reference-shape.ts'
+import { spectra } from './reference-spectra.ts'
 import { windows } from './reference-windows.ts'
 
 const operators = {
@@ -19,6 +20,7 @@ const operators = {
   ...scatters,
   ...sequences,
   ...losses,
+  ...spectra,
 }
 
 /** Inputs of a node; undefined is one that was left out. */
