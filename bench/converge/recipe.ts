@@ -41,27 +41,18 @@ export type RecipeOverrides = { [Key in keyof Recipe]?: Recipe[Key] | undefined 
 /** One peer that takes its own steps whole: the plain optimizer, whatever the number. Ten give ten times fewer copies. */
 export const oneMachineSteps = 10
 
-const machineOuter: OuterSettings = { kind: 'plain', learningRate: 1 }
+/** Of the one machine, and of runs whose gradients are averaged: nothing steps between rounds. */
+const noOuter: OuterSettings = { kind: 'plain', learningRate: 1 }
 
 export function recipeOf({ peers, steps, codec }: Run, overrides: RecipeOverrides): Recipe {
-  const isMachine = peers === 1
-  const outer = isMachine ? machineOuter : (overrides.outer ?? outerOf(codec))
+  const hasLocalSteps = peers > 1 && steps > 1
   return {
     optimizer: overrides.optimizer ?? 'adamw',
     windows: overrides.windows ?? 32,
     learningRate: overrides.learningRate ?? 0.003,
-    outer,
-    averagedSteps: isMachine || steps === 1 ? 0 : (overrides.averagedSteps ?? 0),
+    outer: hasLocalSteps ? (overrides.outer ?? outerDefault({ codec })) : noOuter,
+    averagedSteps: hasLocalSteps ? (overrides.averagedSteps ?? 0) : 0,
   }
-}
-
-/**
- * Runs have tens of rounds, in which momentum 0.9 is still accelerating: after ten rounds with 8 peers, 0.7 and 0.9 gave a loss
- * of 2.456, 0.9 and 0.8 2.447, 0.7 and 0.5 2.441, 1 and 0.5 2.433.
- */
-function outerOf(codec: CodecName): OuterSettings {
-  const outer = outerDefault({ codec })
-  return outer.kind === 'nesterov' ? { kind: 'nesterov', learningRate: 1, momentum: 0.5 } : outer
 }
 
 /** Inner steps of the whole swarm for at least `tokens`: whole rounds of 1, 10, 30 and 100 of them. */

@@ -4,6 +4,10 @@
  * Δ = mean of (start - end), so it points against the descent, like a gradient.
  *   plain     φ ← φ - η·Δ                       FedAvg when η = 1 (McMahan et al. 2017)
  *   nesterov  m ← μ·m + Δ ;  φ ← φ - η·(Δ + μ·m)   DiLoCo (Douillard et al. 2023, Alg. 1); torch.optim.SGD(nesterov=True)
+ *
+ * In round n, from 1, μ is (n - 1)/(n + 2) until that passes the job's momentum: Nesterov's own sequence (1983; as a schedule for
+ * networks: Sutskever et al. 2013). 0.9 remembers ten rounds, and the first ones lead elsewhere than the later ones: fixed, it
+ * harms runs of tens of rounds, while runs of a hundred need it (docs/decisions/0014).
  */
 import type { FlatOptimizer } from './flat.ts'
 
@@ -20,12 +24,12 @@ export function plain(): FlatOptimizer {
   }
 }
 
-/** Nesterov momentum. `momentum` in [0, 1); published choices: 0.9 for dense updates, 0.5 for few or noisy peers. */
+/** Nesterov momentum. `momentum` in [0, 1): what it rises to. */
 export function nesterov({ momentum }: { momentum: number }): FlatOptimizer {
-  const mu = Math.fround(momentum)
   return {
     stateLength: (parameterCount) => parameterCount,
-    step(parameters, state, average, { learningRate }) {
+    step(parameters, state, average, { learningRate, stepNumber }) {
+      const mu = Math.fround(Math.min(momentum, (stepNumber - 1) / (stepNumber + 2)))
       const rate = Math.fround(learningRate)
       for (let i = 0; i < parameters.length; i++) {
         const delta = average[i]!

@@ -153,8 +153,9 @@ const innerOnly: ReadonlySet<TrainSpec['optimizer']> = new Set(['adafactor', 'mu
 const outerSchema = z.discriminatedUnion('kind', [
   z.strictObject({
     kind: z.literal('nesterov'),
-    // 0.7 and 0.9 are DiLoCo's (Douillard et al. 2023, section 3)
-    learningRate: z.number().gt(0).max(10).default(0.7),
+    // DiLoCo has 0.7, and 0.9 from the first round on (Douillard et al. 2023, section 3); why not: docs/decisions/0014
+    learningRate: z.number().gt(0).max(10).default(1),
+    /** What it rises to: round n, from 1, has (n - 1)/(n + 2) at most. */
     momentum: decayRate().default(0.9),
   }),
   z.strictObject({
@@ -220,13 +221,13 @@ export interface TrainingPlan {
 const sparseShareMax = 0.02
 
 /**
- * The outer optimizer of a job with several local steps that names none: DiLoCo's for dense updates, the plain mean for sparse
- * ones (SparseLoCo).
+ * The outer optimizer of a job with several local steps that names none: Nesterov's for dense updates (docs/decisions/0014), the
+ * plain mean for sparse ones (SparseLoCo).
  */
 export function outerDefault(swarm: Pick<SwarmSpec, 'codec'>): OuterSpec {
   return swarm.codec === 'topk'
     ? { kind: 'plain', learningRate: 1 }
-    : { kind: 'nesterov', learningRate: 0.7, momentum: 0.9 }
+    : { kind: 'nesterov', learningRate: 1, momentum: 0.9 }
 }
 
 /** The rules that join two keys. Empty when all hold. */

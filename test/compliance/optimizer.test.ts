@@ -52,7 +52,7 @@ const specs: Record<string, OptimizerSpec> = {
   muon: { kind: 'muon', momentum: 0.95, ...adam },
   muon_clipped: { kind: 'muon', momentum: 0.95, ...adam, gradClip: 1.5 },
 }
-const flatOnly: Record<string, FlatOptimizer> = { plain: plain(), nesterov: nesterov({ momentum: 0.9 }) }
+const flatOnly: Record<string, FlatOptimizer> = { plain: plain(), nesterov: nesterov({ momentum: 0.6 }) }
 const graphOnly = new Set(['adafactor', 'muon'])
 
 /** The largest error of an element after any of the eight steps; parameters are of size 1. Measured: 2.4e-7, Lion none. */

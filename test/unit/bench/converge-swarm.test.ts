@@ -73,15 +73,16 @@ test('one local step in f32 is the step of one machine on the whole batch', asyn
 })
 
 test('several local steps are averaged and stepped on by the outer optimizer', async () => {
-  const { parameters } = await swarm(2, { batch: 1, localSteps: 2, outer: nesterov({ momentum: 0.5 }) })
+  const { parameters } = await swarm(2, { batch: 1, localSteps: 2, outer: nesterov({ momentum: 0.9 }) })
   let [value, velocity] = [0, 0]
   for (let round = 0; round < 4; round++) {
     const ends = [0, 2].map((first) =>
       [0, 1].reduce((at, step) => at + 0.5 * (4 * round + first + step - at), value),
     )
     const update = value - (ends[0]! + ends[1]!) / 2
-    velocity = 0.5 * velocity + update
-    value -= 0.5 * (update + 0.5 * velocity)
+    const momentum = [0, 1 / 4, 2 / 5, 1 / 2][round]!
+    velocity = momentum * velocity + update
+    value -= 0.5 * (update + momentum * velocity)
   }
   expect(parameters[0]).toBeCloseTo(value, 5)
 })

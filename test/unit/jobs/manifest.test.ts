@@ -52,8 +52,8 @@ describe('a manifest', () => {
     )
   })
 
-  test('gets DiLoCo’s outer optimizer for several local steps, and none for one', () => {
-    expect(manifest.swarm.outer).toEqual({ kind: 'nesterov', learningRate: 0.7, momentum: 0.9 })
+  test('gets Nesterov’s outer optimizer for several local steps, and none for one', () => {
+    expect(manifest.swarm.outer).toEqual({ kind: 'nesterov', learningRate: 1, momentum: 0.9 })
     const init = manifestInit()
     expect(createManifest({ ...init, train: { ...init.train, localSteps: 1 } }).swarm).toEqual({
       minPeers: 3,
