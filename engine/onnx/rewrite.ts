@@ -9,14 +9,7 @@ import { inlineBranch, inlineTurn } from './control.ts'
 import { int, intOf, type Node } from './graph.ts'
 import { scanAsLoop, scannedInput } from './scan.ts'
 import { sequenceOperators, unfold } from './sequences.ts'
-import {
-  type Constant,
-  elementTypes,
-  int64Constant,
-  numbersOf,
-  sizeOf,
-  type TensorType,
-} from './types.ts'
+import { type Constant, elementTypes, int64Constant, numbersOf, sizeOf, type TensorType } from './types.ts'
 
 /** What is known of a graph's values, by name. Grows. */
 export interface Knowledge {

@@ -1,10 +1,8 @@
 /** Steps of the larger operators: products, convolutions, poolings, normalisations, attention, recurrent layers. */
 import type { Plain } from '../reference-array.ts'
 import type { Known, Site, Step } from './random-graph.ts'
+import { among, below, flip } from './site-words.ts'
 
-const below = (site: Site, bound: number) => site.random.integer(bound)
-const flip = (site: Site) => below(site, 2) === 1
-const among = <Item>(site: Site, items: readonly Item[]) => items[below(site, items.length)]!
 const spatial = ({ shape }: Known) => shape.length > 2 && shape.length < 6
 const each = (site: Site, x: Known, bound: number, from = 0) =>
   x.shape.slice(2).map(() => from + below(site, bound))

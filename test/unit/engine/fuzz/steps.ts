@@ -7,11 +7,9 @@ import {
 } from '../operators.ts'
 import { indicesOf, sizeOf } from '../reference-array.ts'
 import type { Known, Site, Step } from './random-graph.ts'
+import { among, below, flip } from './site-words.ts'
 import { layerSteps } from './steps-layer.ts'
 
-const below = (site: Site, bound: number) => site.random.integer(bound)
-const flip = (site: Site) => below(site, 2) === 1
-const among = <Item>(site: Site, items: readonly Item[]) => items[below(site, items.length)]!
 const range = (length: number) => Array.from({ length }, (_, index) => index)
 const least = ({ data }: Known) => data.reduce((a, b) => Math.min(a, b), Number.POSITIVE_INFINITY)
 const largest = ({ data }: Known) => data.reduce((a, b) => Math.max(a, Math.abs(b)), 0)
