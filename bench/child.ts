@@ -31,10 +31,11 @@ export class Child<Calls extends CallsOf<Calls>> {
     })
   }
 
-  /** @throws {Error} with the child's own message when it fails; when it ends or hangs. */
+  /** @throws {Error} with the child's own message when it fails; when it ends, or has said nothing for `waitMs`. */
   async ask<Name extends keyof Calls & string>(
     name: Name,
     asked: Calls[Name]['asks'],
+    waitMs = answerMsMax,
   ): Promise<Calls[Name]['answers']> {
     const settled = new AbortController()
     const { signal } = settled
@@ -49,9 +50,7 @@ export class Child<Calls extends CallsOf<Calls>> {
           return answered
         }),
         once(this.#process, 'exit', { signal }).then(([code]) => fail(`ended with exit code ${code}`)),
-        delay(answerMsMax, undefined, { signal }).then(() =>
-          fail(`said nothing for ${answerMsMax / 1000} s`),
-        ),
+        delay(waitMs, undefined, { signal }).then(() => fail(`said nothing for ${waitMs / 1000} s`)),
       ])
     } finally {
       settled.abort()

@@ -14,7 +14,7 @@ export interface ReducePeerCalls {
     answers: { peer: string; addresses: string[] }
   }
   link: { asks: { peer: string; addresses: string[] }[]; answers: undefined }
-  round: { asks: { round: number; electorate: readonly string[] }; answers: PeerRound }
+  round: { asks: { round: number; electorate: readonly string[]; waitMs: number }; answers: PeerRound }
 }
 
 /** What one peer saw of one round; times by the shared clock, in milliseconds. */
@@ -76,7 +76,7 @@ answer<ReducePeerCalls>({
     return undefined
   },
 
-  round: async ({ round, electorate }) => {
+  round: async ({ round, electorate, waitMs }) => {
     for (let i = 0; i < update.length; i++) update[i] = random.next() - 0.5
     marks = {}
     const cpu = process.cpuUsage()
@@ -85,7 +85,7 @@ answer<ReducePeerCalls>({
     const base = { round, root: `round-${round}`, electorate }
     const outcome = await run.average(
       { ...base, update, weight: 1, averageInto: update },
-      { signal: AbortSignal.timeout(110_000) },
+      { signal: AbortSignal.timeout(waitMs) },
     )
     const endedMs = sharedNowMs()
     const { user, system } = process.cpuUsage(cpu)

@@ -66,6 +66,9 @@ const tinyParameters = 1_000
 
 const warmUpRounds = 3
 
+/** A round that has not ended by then never will: eight peers of 10 M parameters take minutes on two busy cores. */
+const roundMsMax = 300_000
+
 /** Measures each codec on the vector asked for, and f32 on a tiny one. Prints a table unless `json`. */
 export async function benchReduce(options: ReduceOptions & { json: boolean }): Promise<ReduceRow[]> {
   const cases: Case[] = [
@@ -97,7 +100,8 @@ async function measure(
     let electorate: readonly string[] = []
     for (let round = 0; round < warmUpRounds + rounds; round++) {
       const tcpMs = await tcp.transferMs(bytesUp)
-      const seen = await Promise.all(children.map((child) => child.ask('round', { round, electorate })))
+      const asked = { round, electorate, waitMs: roundMsMax }
+      const seen = await Promise.all(children.map((child) => child.ask('round', asked, 2 * roundMsMax)))
       if (new Set(seen.map(({ digest }) => digest)).size > 1)
         throw new Error(`the peers' averages of round ${round} differ`)
       electorate = seen[0]!.electorate
