@@ -21,17 +21,17 @@ export interface Ahead {
 }
 
 export class Positions {
-  readonly #positions = new Map<string, { round: number; root: string }>()
+  readonly #positions = new Map<string, { round: number; root: string; isVoter: boolean }>()
   readonly #following = new Set<string>()
   #laggingSinceMs: number | undefined
   #strayingSinceMs: number | undefined
   #askedAtMs = Number.NEGATIVE_INFINITY
   #asked = 0
 
-  /** `peer` said that it holds state `round` named `root`. */
-  note(peer: string, round: number, root: string): void {
+  /** `peer` said that it holds state `round` named `root`, and whether it may vote there. */
+  note(peer: string, { round, root, isVoter }: { round: number; root: string; isVoter: boolean }): void {
     this.#following.delete(peer)
-    this.#positions.set(peer, { round, root })
+    this.#positions.set(peer, { round, root, isVoter })
   }
 
   /** `peer` said that it has no state and wants results. */
@@ -49,10 +49,16 @@ export class Positions {
     this.#following.delete(peer)
   }
 
-  /** Nobody here is without a state, and all `peers` said that they hold one after `round`. */
+  /**
+   * Nobody here is without a state, and all `peers` said that they hold one after `round` and vote there: one that fetched its
+   * state may still have to learn from `round` that it is a member.
+   */
   areAllBeyond(round: number, peers: Iterable<string>): boolean {
     if (this.#following.size > 0) return false
-    for (const peer of peers) if (!((this.#positions.get(peer)?.round ?? 0) > round)) return false
+    for (const peer of peers) {
+      const position = this.#positions.get(peer)
+      if (position === undefined || position.round <= round || !position.isVoter) return false
+    }
     return true
   }
 

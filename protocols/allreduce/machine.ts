@@ -277,14 +277,14 @@ export class AllreduceMachine implements Session {
       this.#positions.forget(from) // it holds a state, so it follows no more
       return
     }
-    this.#positions.note(from, message.round, message.root)
+    this.#positions.note(from, message)
     this.#releaseResults()
   }
 
-  /** Once all that a committed round concerned hold a later state, its bytes are asked for by nobody. In a grid nobody knows. */
+  /** Once all that a committed round concerned vote on a later one, nobody asks for its bytes. In a grid nobody knows. */
   #releaseResults(): void {
     const current = this.#rounds.current?.round
-    if (current?.base === undefined || current.grid.rowCount > 1) return
+    if (current?.base === undefined || !current.isVoter || current.grid.rowCount > 1) return
     for (const { round } of this.#rounds.active()) {
       if (round.committed === undefined || round.isReleased) continue
       if (this.#positions.areAllBeyond(round.number, othersIn(round.committed, this.self))) round.release()
