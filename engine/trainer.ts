@@ -14,6 +14,7 @@
 import { SwarmError } from '../protocols/core/errors.ts'
 import type { Batch, Tensor } from '../protocols/core/tensor.ts'
 import type { Backend, Executable } from './backends/backend.ts'
+import { requireTypes } from './batch-types.ts'
 import { type GraphKind, Graphs } from './graphs.ts'
 import { type MicroBatch, microBatches } from './micro-batches.ts'
 import { ModelState } from './model-state.ts'
@@ -130,7 +131,7 @@ export class Trainer {
     learningRates: readonly number[],
     { signal, onStep }: StepOptions = {},
   ): Promise<{ losses: number[] }> {
-    for (const batch of batches) this.#checkTypes(batch)
+    for (const batch of batches) requireTypes(batch, this.program)
     const losses: number[] = []
     for (const [index, batch] of batches.entries()) {
       const scalars = { learning_rate: scalar(learningRates[index]!), step: scalar(this.#stepCount + 1) }
@@ -189,7 +190,7 @@ export class Trainer {
     batch: Batch,
     task: (pieces: readonly MicroBatch[]) => Promise<Result>,
   ): Promise<Result> {
-    this.#checkTypes(batch)
+    requireTypes(batch, this.program)
     for (;;) {
       try {
         const pieces = microBatches(batch, this.microBatch, this.program.labelWeights)
@@ -270,34 +271,6 @@ export class Trainer {
     const samples = inputs.map(({ name }) => [name, batch.inputs[name]!] as const)
     return { ...Object.fromEntries(samples), [labels.name]: batch.labels }
   }
-
-  #checkTypes(batch: Batch): void {
-    const { inputs, labels } = this.program
-    for (const input of inputs) {
-      const samples = batch.inputs[input.name]
-      if (samples === undefined) {
-        throw new SwarmError('DATA_INVALID', `batch has no input '${input.name}'`, {
-          hint: `Name the data set's field for the model's input '${input.name}' in the job's model.inputs.`,
-        })
-      }
-      requireType(`input '${input.name}'`, samples, input)
-    }
-    requireType('labels', batch.labels, labels)
-  }
-}
-
-type Type = Readonly<{ dtype: string; shape: readonly number[] }>
-
-/** The number of samples, which comes first, is free. */
-function requireType(what: string, actual: Type, expected: Type): void {
-  const describe = ({ dtype, shape }: Type, count: string) =>
-    `${dtype} [${[count, ...shape.slice(1)].join(', ')}]`
-  if (describe(actual, 'n') === describe(expected, 'n')) return
-  throw new SwarmError(
-    'DATA_INVALID',
-    `${what} of the batch is ${describe(actual, `${actual.shape[0]}`)}, the model takes ${describe(expected, 'n')}`,
-    { hint: 'Check the sample shape of the data set against the model.' },
-  )
 }
 
 function leftOver(size: number, microBatch: number): SwarmError {

@@ -5,7 +5,7 @@
 import type { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-common'
 import type { Backend } from '../../engine/backends/backend.ts'
 import { loadNativeRuntime, openNativeBackend } from '../../engine/backends/native.ts'
-import type { OrtRuntime } from '../../engine/backends/session.ts'
+import type { OrtRuntime } from '../../engine/backends/runtime.ts'
 import { openWasmBackend } from '../../engine/backends/wasm.ts'
 import { openWebGpuBackend } from '../../engine/backends/webgpu.ts'
 import { stepBytes } from '../../engine/memory.ts'

@@ -6,7 +6,8 @@ import type { InferenceSession } from 'onnxruntime-common'
 import { SwarmError } from '../../protocols/core/errors.ts'
 import { reorderingModel } from '../blocked-convolution.ts'
 import type { Backend } from './backend.ts'
-import { type OrtRuntime, ortBackend } from './session.ts'
+import type { OrtRuntime } from './runtime.ts'
+import { ortBackend } from './session.ts'
 
 /**
  * A backend with `threads` threads, 1 or more, for each graph.

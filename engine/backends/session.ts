@@ -1,16 +1,12 @@
 /**
  * A `Backend` over any onnxruntime build. Builds share one API (onnxruntime-common) and differ in what {@link OrtTraits} says;
- * `wasm.ts`, `native.ts` and `webgpu.ts` fill it in. Where state lives between runs is carried.ts.
- *
- * All calls into one build wait for each other, also from different backends: overlapping runs, and a session that is made
- * while another runs, hang onnxruntime's WebGPU provider for good.
+ * `wasm.ts`, `native.ts` and `webgpu.ts` fill it in. The build and its lock are runtime.ts's, what outlives a run is state.ts's.
  */
-import type { Env, InferenceSession, Tensor as OrtTensor, TensorConstructor } from 'onnxruntime-common'
+import type { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-common'
 import { assert } from '../../protocols/core/assert.ts'
 import type { Tensor } from '../../protocols/core/tensor.ts'
 import type {
   Backend,
-  BackendName,
   CarriedState,
   CompileOptions,
   ConstantValue,
@@ -18,39 +14,9 @@ import type {
   InferredType,
   RunOptions,
 } from './backend.ts'
-import { type CarriedTensors, deviceTensors, filledTensors, returnedTensors, toOrt } from './carried.ts'
-import { backendFailure } from './failure.ts'
-import { identityModel } from './identity-model.ts'
-import { Mutex } from './mutex.ts'
-
-type SessionOptions = InferenceSession.SessionOptions
-
-/** The part of an onnxruntime module that backends use. All npm packages have it. */
-export interface OrtRuntime {
-  readonly InferenceSession: {
-    create(model: Uint8Array, options?: SessionOptions): Promise<InferenceSession>
-  }
-  readonly Tensor: TensorConstructor
-  readonly env: Env
-}
-
-export interface OrtTraits {
-  readonly name: BackendName
-  /** As {@link Backend}'s. */
-  readonly channelBlock?: number | undefined
-  /** As {@link Backend.threads}. */
-  threads(): number
-  /** Of sessions that compute. */
-  readonly sessionOptions: SessionOptions
-  /** Of sessions that only look at graphs: shapes and constants have dtypes that no device computes with. */
-  readonly inspectionOptions: SessionOptions
-  /**
-   * What becomes of an output: `filled`, written into the tensor that `run` is given; `returned`, a new array of main
-   * memory (onnxruntime-web 1.30 leaves given tensors untouched, without an error); `device`, as `returned`, and carried
-   * ones stay on the device.
-   */
-  readonly outputs: 'filled' | 'returned' | 'device'
-}
+import { toOrt } from './carried.ts'
+import { Build, type OrtRuntime, type OrtTraits, type SessionOptions } from './runtime.ts'
+import { OrtState } from './state.ts'
 
 /** A backend over `runtime`. Opens nothing until the first model. */
 export function ortBackend(runtime: OrtRuntime, traits: OrtTraits): Backend {
@@ -84,109 +50,6 @@ export function ortBackend(runtime: OrtRuntime, traits: OrtTraits): Backend {
         await build.close(session)
       }
     },
-  }
-}
-
-/** One lock for all backends over one build. */
-const locks = new WeakMap<OrtRuntime, Mutex>()
-
-/** An onnxruntime build with its lock; failures leave it as coded errors. */
-class Build {
-  readonly runtime: OrtRuntime
-  readonly traits: OrtTraits
-  readonly #lock: Mutex
-
-  constructor(runtime: OrtRuntime, traits: OrtTraits) {
-    this.runtime = runtime
-    this.traits = traits
-    this.#lock = locks.get(runtime) ?? new Mutex()
-    locks.set(runtime, this.#lock)
-  }
-
-  /** Calls `task` while nothing else uses the build. */
-  exclusively<Result>(task: () => Promise<Result>): Promise<Result> {
-    return this.#lock.run(task)
-  }
-
-  call<Result>(doing: string, task: () => Promise<Result>): Promise<Result> {
-    return this.exclusively(() => this.attempt(doing, task))
-  }
-
-  async attempt<Result>(doing: string, task: () => Promise<Result>): Promise<Result> {
-    try {
-      return await task()
-    } catch (error) {
-      throw backendFailure(this.traits.name, doing, error)
-    }
-  }
-
-  /** A new session. The caller holds the lock. */
-  create(model: Uint8Array, options: SessionOptions): Promise<InferenceSession> {
-    return this.runtime.InferenceSession.create(model, { ...options, logSeverityLevel: 4 })
-  }
-
-  inspect(model: Uint8Array): Promise<InferenceSession> {
-    // 'basic' folds shape arithmetic, without which PyTorch's Reshape targets stay unknown; higher levels fuse
-    // nodes away whose types are asked for.
-    const options = { ...this.traits.inspectionOptions, graphOptimizationLevel: 'basic' } as const
-    return this.call('loading the model', () => this.create(model, options))
-  }
-
-  /** Releases `session`. What fails then (a device that is lost already) can hurt nobody. */
-  close(session: InferenceSession): Promise<void> {
-    return this.exclusively(() => session.release().catch(() => undefined))
-  }
-}
-
-class OrtState implements CarriedState {
-  readonly tensors: CarriedTensors
-  readonly #build: Build
-  /** Sessions of a state on a device, for its copies: one leaves its result there, one in main memory. */
-  readonly #copiers = new Map<'gpu-buffer' | 'cpu', InferenceSession>()
-
-  constructor(build: Build) {
-    this.#build = build
-    const { Tensor } = build.runtime
-    switch (build.traits.outputs) {
-      case 'filled':
-        this.tensors = filledTensors(Tensor)
-        break
-      case 'returned':
-        this.tensors = returnedTensors(Tensor)
-        break
-      case 'device':
-        this.tensors = deviceTensors(Tensor, {
-          copyTo: (tensor) => this.#copy(tensor, 'gpu-buffer'),
-          // not `getData`, which ends a Node process for a tensor on the device (onnxruntime 1.30)
-          copyFrom: async (tensor) => (await this.#copy(tensor, 'cpu')).data as Float32Array,
-        })
-    }
-  }
-
-  write(name: string, tensor: Tensor): Promise<void> {
-    return this.#build.call('writing the state', () => this.tensors.write(name, tensor))
-  }
-
-  read(name: string, into: Float32Array): Promise<void> {
-    return this.#build.call('reading the state', () => this.tensors.read(name, into))
-  }
-
-  async release(): Promise<void> {
-    await this.#build.exclusively(async () => this.tensors.clear())
-    const copiers = [...this.#copiers.values()]
-    this.#copiers.clear()
-    for (const copier of copiers) await this.#build.close(copier)
-  }
-
-  async #copy(tensor: OrtTensor, to: 'gpu-buffer' | 'cpu'): Promise<OrtTensor> {
-    let copier = this.#copiers.get(to)
-    if (copier === undefined) {
-      const { sessionOptions } = this.#build.traits
-      copier = await this.#build.create(identityModel, { ...sessionOptions, preferredOutputLocation: to })
-      this.#copiers.set(to, copier)
-    }
-    const { y } = await copier.run({ x: tensor })
-    return y!
   }
 }
 

@@ -6,7 +6,8 @@
  * the WebGPU backend uses, which has the same kernels; in Node `onnxruntime-web`, which resolves to the file-system build.
  */
 import type { Backend } from './backend.ts'
-import { type OrtRuntime, ortBackend } from './session.ts'
+import type { OrtRuntime } from './runtime.ts'
+import { ortBackend } from './session.ts'
 
 /**
  * A backend over `runtime` with `threads` threads, 1 or more. A browser page that is not cross-origin isolated gets one,

@@ -11,7 +11,8 @@
 import { SwarmError } from '../../protocols/core/errors.ts'
 import type { Backend } from './backend.ts'
 import { identityModel } from './identity-model.ts'
-import { type OrtRuntime, ortBackend } from './session.ts'
+import type { OrtRuntime } from './runtime.ts'
+import { ortBackend } from './session.ts'
 import { wasmThreads } from './wasm.ts'
 
 /**

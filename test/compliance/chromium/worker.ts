@@ -1,6 +1,6 @@
 /** The backends in a worker of a page, at the service of `browser.ts`. */
 import type { Backend, CarriedState, Executable } from '../../../engine/backends/backend.ts'
-import type { OrtRuntime } from '../../../engine/backends/session.ts'
+import type { OrtRuntime } from '../../../engine/backends/runtime.ts'
 import { openWasmBackend } from '../../../engine/backends/wasm.ts'
 import { openWebGpuBackend } from '../../../engine/backends/webgpu.ts'
 import { failureOf } from '../../../engine/compute/messages.ts'
