@@ -1,6 +1,6 @@
 /**
- * What dying peers cost: one job run twice by real processes, once in peace, and once with `killed` of them, drawn by lot, ended
- * by SIGKILL in every round. Each kill waits for its victim to come to a drawn phase, then a moment longer; whoever was killed is
+ * What dying peers cost: one job run twice by real processes, once in peace, and once with three of ten that take part, drawn by
+ * lot, ended by SIGKILL in every round. Each kill waits for its victim to come to a drawn phase, then a moment longer; whoever was killed is
  * started again at once with its folder, and catches up.
  *
  *     round r begins ──▶ for each victim: phase reached, or the round over ──▶ a moment ──▶ SIGKILL ──▶ started again
@@ -48,11 +48,14 @@ export interface ChurnRow {
   seconds: number
 }
 
-/** Of the peers, rounded, but one at least. */
+/** Of the peers that take part when a round begins, rounded, but one at least. */
 const killedShare = 0.3
 
 /** Where a kill may hit. Training is most of a round, and an average too short to be hit by chance. */
 const phases: readonly NodePhase[] = ['training', 'training', 'offered', 'reducing', 'sealing']
+
+/** Phases of a node that is not back yet: killing it again would spare the others. */
+const absentPhases: readonly NodePhase[] = ['starting', 'waiting', 'syncing']
 
 /** A kill comes within so much of the phase's first line: averages take some tens of milliseconds, training most of a round. */
 const momentMsMax = { averaging: 40, trainingShare: 0.7 }
@@ -116,10 +119,9 @@ async function run(
 /** From the second round on, for in the first nobody is a member yet; returns where each kill hit. */
 async function killInEveryRound(
   swarm: ChurnSwarm,
-  { json, peers, rounds, seed }: ChurnOptions,
+  { json, rounds, seed }: ChurnOptions,
 ): Promise<NodePhase[]> {
   const random = seededRandom(seed)
-  const count = Math.max(1, Math.round(killedShare * peers))
   const hits: NodePhase[] = []
   let roundMs = 0
   for (let round = 1; round < rounds; round++) {
@@ -127,7 +129,9 @@ async function killInEveryRound(
     const startedMs = performance.now()
     const over = new AbortController()
     const ended = swarm.begun(round + 1).finally(() => over.abort())
-    const strikes = drawnFrom(swarm.nodes, count, random).map(async (victim) => {
+    const here = swarm.nodes.filter(({ phase }) => !absentPhases.includes(phase))
+    const count = Math.max(1, Math.round(killedShare * here.length))
+    const strikes = drawnFrom(here.length > 0 ? here : swarm.nodes, count, random).map(async (victim) => {
       hits.push(await strike(victim, { round, roundMs, random, signal: over.signal }))
       swarm.restart(victim)
     })

@@ -143,10 +143,11 @@ test('nobody votes for a member that did not leave, or that named another', () =
   const { table, base, order } = promisedElsewhere()
   const [first, second, third, fourth] = order
   const seal = sentIn(table, 1, 'Seal')
-  table.hand(first, fourth, seal)
+  const listener = fourth === 'a' ? 'b' : 'a'
+  for (const peer of [fourth, listener]) table.hand(first, peer, seal)
   const accepted = onTable(table, 'Accepted').find(({ from }) => from === fourth)!.message
   for (const member of [first, second, third])
-    table.hand(fourth, fourth === 'a' ? 'b' : 'a', { kind: 'Deputed', round: 1, member, message: accepted })
+    table.hand(fourth, listener, { kind: 'Deputed', round: 1, member, message: accepted })
   table.cards.length = 0
   table.wait(1)
   for (const peer of base.electorate) expect(table.committed(peer, 1)).toBeUndefined()
