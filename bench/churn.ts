@@ -1,7 +1,7 @@
 /**
- * What dying peers cost: one job run twice by real processes, once in peace, and once with three of ten that take part, drawn by
- * lot, ended by SIGKILL in every round. Each kill waits for its victim to come to a drawn phase, then a moment longer; whoever was killed is
- * started again at once with its folder, and catches up.
+ * What dying peers cost: one job run twice by real processes, once in peace, and once with three of ten that take part,
+ * drawn by lot, ended by SIGKILL in every round. Each kill waits for its victim to come to a drawn phase, then a moment longer;
+ * whoever was killed is started again at once with its folder, and catches up.
  *
  *     round r begins ──▶ for each victim: phase reached, or the round over ──▶ a moment ──▶ SIGKILL ──▶ started again
  *
@@ -48,7 +48,7 @@ export interface ChurnRow {
   seconds: number
 }
 
-/** Of the peers that take part when a round begins, rounded, but one at least. */
+/** Of the peers that take part when a round begins, rounded: the last of them lives, for the run's state lives in its peers. */
 const killedShare = 0.3
 
 /** Where a kill may hit. Training is most of a round, and an average too short to be hit by chance. */
@@ -130,8 +130,8 @@ async function killInEveryRound(
     const over = new AbortController()
     const ended = swarm.begun(round + 1).finally(() => over.abort())
     const here = swarm.nodes.filter(({ phase }) => !absentPhases.includes(phase))
-    const count = Math.max(1, Math.round(killedShare * here.length))
-    const strikes = drawnFrom(here.length > 0 ? here : swarm.nodes, count, random).map(async (victim) => {
+    const count = Math.round(killedShare * here.length)
+    const strikes = drawnFrom(here, count, random).map(async (victim) => {
       hits.push(await strike(victim, { round, roundMs, random, signal: over.signal }))
       swarm.restart(victim)
     })
@@ -139,7 +139,7 @@ async function killInEveryRound(
     roundMs = performance.now() - startedMs
     if (!json)
       process.stdout.write(
-        `round ${round}: ${(roundMs / 1000).toFixed(1)} s, killed ${hits.slice(-count).join(', ')}\n`,
+        `round ${round}: ${(roundMs / 1000).toFixed(1)} s, killed ${hits.slice(hits.length - count).join(', ') || 'nobody'}\n`,
       )
   }
   return hits
