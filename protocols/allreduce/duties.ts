@@ -16,6 +16,7 @@ import { commitIdentity, partCount, partLength } from './parts.ts'
 import { passOnTo } from './passing.ts'
 import { planFault, rowOfPeer, weightOf } from './plan.ts'
 import { planIdOf } from './plan-codec.ts'
+import { Pulling } from './pulling.ts'
 import { Reducing } from './reducing.ts'
 import { Round } from './round.ts'
 import type { Role, Session } from './session.ts'
@@ -48,6 +49,7 @@ export class Duties {
   readonly reducing: Reducing
   readonly finishing: Finishing
   readonly fetching: Fetching
+  readonly pulling: Pulling
   readonly expiry: Expiry
   readonly #session: Session
   readonly #roles: readonly Role[]
@@ -68,8 +70,9 @@ export class Duties {
     this.gathering = new Gathering(this.round, session, () => this.succession.current()?.leader)
     this.leading = new Leading(this.round, session, this.succession, this.voting, this.gathering)
     this.fetching = new Fetching(this.round, session, this.voting)
-    const { expiry, reducing, finishing, gathering, leading, voting, fetching } = this
-    this.#roles = [expiry, reducing, finishing, gathering, leading, voting, fetching]
+    this.pulling = new Pulling(this.round, session)
+    const { expiry, reducing, finishing, gathering, leading, pulling, voting, fetching } = this
+    this.#roles = [expiry, reducing, finishing, gathering, leading, pulling, voting, fetching]
     const { partition, encodedBytes } = session.init
     const vectorBytes = encodedBytes(partition.partElements) * partCount(partition)
     this.#early = new Early(2 * vectorBytes + earlyBytesSpare)

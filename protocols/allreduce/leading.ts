@@ -10,7 +10,6 @@
  * of, for that may be decided already. A reducer that is gone, or delivers nothing for `reduceMs`, loses its unfinished parts.
  */
 
-import { wantsInFlightMax } from '../core/limits.ts'
 import { type Ballot, compareBallots, compareText, isQuorum } from './electorate.ts'
 import { committers, contributorsHere, isOfMajority } from './freeze.ts'
 import type { Gathering } from './gathering.ts'
@@ -43,10 +42,6 @@ export class Leading implements Role {
   #resultCount = 0
   #resultAtMs = 0
   #freezeMs = Number.POSITIVE_INFINITY
-  #pulls = 0
-  #pulledAtMs = Number.NEGATIVE_INFINITY
-  /** When the next mate is asked for means that nobody pushes. */
-  #pullDueMs = Number.POSITIVE_INFINITY
 
   constructor(round: Round, session: Session, succession: Succession, voting: Voting, gathering: Gathering) {
     this.#round = round
@@ -71,13 +66,7 @@ export class Leading implements Role {
   dueMs(): number {
     const { base, committed } = this.#round
     if (base === undefined || committed !== undefined) return Number.POSITIVE_INFINITY
-    const pullDueMs = this.#lead?.phase === 'reducing' ? this.#pullDueMs : Number.POSITIVE_INFINITY
-    return Math.min(
-      this.#succession.dueMs(this.#freezeMs),
-      this.#freezeDueMs(),
-      this.#reduceDueMs(),
-      pullDueMs,
-    )
+    return Math.min(this.#succession.dueMs(this.#freezeMs), this.#freezeDueMs(), this.#reduceDueMs())
   }
 
   /** Phase 1 answer. Returns why it is refused, if it is. */
@@ -267,38 +256,9 @@ export class Leading implements Role {
     this.#resultCount = count
     const isOverdue = this.#session.nowMs >= this.#reduceDueMs()
     const missing = parts.filter((part) => !results.has(current.planId, part))
-    this.#pullUnpushed(current, missing)
     const here = new Set(contributorsHere(this.#round, this.#session, current.plan))
     const orphans = missing.filter((part) => isOverdue || this.#isOrphan(part, here))
     if (orphans.length > 0) this.#reassign(lead, current, orphans, here)
-  }
-
-  /**
-   * In a grid a mean is pushed here by this row's reducer of it. Of those whose reducer is gone a mate of the column is asked,
-   * another each time, until one has them.
-   */
-  #pullUnpushed({ planId }: BallotPlan, missing: readonly number[]): void {
-    const { grid, number: round } = this.#round
-    const row = grid.rowOf(this.#session.self)
-    this.#pullDueMs = Number.POSITIVE_INFINITY
-    if (grid.rowCount === 1 || row === undefined) return
-    const { nowMs, self, init } = this.#session
-    const unpushed = missing.filter((part) => {
-      const reducer = this.#round.reducer(part, row)
-      return reducer === undefined || !this.#session.isLive(reducer)
-    })
-    if (unpushed.length === 0) return
-    this.#pullDueMs = this.#pulledAtMs + init.timing.wantMs
-    if (nowMs < this.#pullDueMs) return
-    this.#pulledAtMs = nowMs
-    this.#pullDueMs = nowMs + init.timing.wantMs
-    const mates = this.#session.livePeers().filter((peer) => peer !== self && grid.areColumnMates(self, peer))
-    const mate = mates[this.#pulls++ % mates.length]
-    if (mate === undefined) return
-    for (const part of unpushed.slice(0, wantsInFlightMax)) {
-      this.#round.asked.add(part)
-      this.#session.send(mate, { kind: 'Want', round, planId, part, digest: undefined })
-    }
   }
 
   #isOrphan(part: number, here: ReadonlySet<string>): boolean {

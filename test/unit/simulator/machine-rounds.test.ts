@@ -58,14 +58,14 @@ test('two messages for one peer share its downlink', () => {
 })
 
 test('rounds of a grid end for all that live while others die, the same twice from one seed', () => {
-  const setting = { peers: 40, churn: 0.9, seed: 3 }
-  const result = machineRounds(setting, 2)
+  const setting = { peers: 36, churn: 0.95, seed: 1 }
+  const result = machineRounds(setting, 1)
   expect(result.deaths).toBeGreaterThan(0)
   expect(result.committedWeight).toBeGreaterThan(0.8)
   expect(result.committedWeight).toBeLessThanOrEqual(1)
   // Two vectors and the sums of six rows: 4 bytes for each of int8's one.
   expect(result.vectorsSent).toBeGreaterThan(2)
   expect(result.vectorsSent).toBeLessThan(3.5)
-  expect(result.links.max).toBeLessThan(39)
-  expect(machineRounds(setting, 2)).toEqual(result)
+  expect(result.links.max).toBeLessThan(35)
+  expect(machineRounds(setting, 1)).toEqual(result)
 })
