@@ -7,7 +7,7 @@
  *   device    as `returned`, on a device. A tensor there belongs to the session that made it: it must be disposed of, or
  *             moved to another session, before that one is released; later is an access to freed memory (onnxruntime 1.30).
  *
- * Runs and these calls must not overlap; session.ts holds the lock.
+ * Runs and these calls must not overlap; runtime.ts holds the lock.
  */
 import type { Tensor as OrtTensor, TensorConstructor } from 'onnxruntime-common'
 import { assert } from '../../protocols/core/assert.ts'
