@@ -7,7 +7,8 @@
  *
  * The *reporter* of a row is whoever sits in the leader's column, so the two are linked anyway; should it be gone, the next
  * column's peer reports to the leader's row mate in that column, who passes it on (`passing.ts`). Every peer can tell from
- * what it sees whether it is the reporter; two that think so do no harm. With one row there is nobody to report to.
+ * what it sees whether it is the reporter; two that think so do no harm. The mate may be gone as well, which only its column sees:
+ * so while there is no plan the next column reports too, every two seconds (`wantMs`) another. With one row there is nobody to report to.
  */
 
 import { makePlan, readyMs, rosterOf, Waiting } from './freeze.ts'
@@ -27,6 +28,9 @@ export class Gathering implements Role {
   readonly #rosters = new Map<number, PlanLists>()
   #readyMs = Number.POSITIVE_INFINITY
   #told: Roster | undefined
+  /** Since when this row is ready for the leader there is, and when it is this peer's turn to say so. */
+  #waited: { leader: string; sinceMs: number } | undefined
+  #turnMs = Number.POSITIVE_INFINITY
 
   constructor(round: Round, session: Session, leader: () => string | undefined) {
     this.#round = round
@@ -36,12 +40,13 @@ export class Gathering implements Role {
 
   advance(): void {
     this.look()
+    this.#turnMs = Number.POSITIVE_INFINITY
     if (this.#session.nowMs >= this.#readyMs) this.#report()
   }
 
   /** Only while time alone can make the row ready: otherwise a commit will. */
   dueMs(): number {
-    return this.#readyMs > this.#session.nowMs ? this.#readyMs : Number.POSITIVE_INFINITY
+    return this.#readyMs > this.#session.nowMs ? this.#readyMs : this.#turnMs
   }
 
   /** The moment from which this peer, as leader, may freeze the plan; Infinity while others must be waited for. */
@@ -105,6 +110,13 @@ export class Gathering implements Role {
     if (grid.rowCount === 1 || leader === undefined || row === undefined || row === grid.rowOf(leader)) return
     const office = this.#office(leader)
     if (this.#told?.leader === leader || office === undefined || !grid.isMember(self)) return
+    const { nowMs, init } = this.#session
+    if (this.#waited?.leader !== leader) this.#waited = { leader, sinceMs: nowMs }
+    const turnMs = this.#waited.sinceMs + this.#columnsBefore(leader) * init.timing.wantMs
+    if (nowMs < turnMs) {
+      this.#turnMs = turnMs
+      return
+    }
     this.#told = {
       kind: 'Roster',
       round,
@@ -116,17 +128,22 @@ export class Gathering implements Role {
     this.#session.send(office, this.#told)
   }
 
-  /** Where this peer hands in its roster; undefined when it is not its row's reporter. */
+  /** Where this peer would hand in its roster; undefined when it sits in no column. */
   #office(leader: string): string | undefined {
     const { grid } = this.#round
+    const own = grid.columnOf(this.#session.self)
+    return own === undefined ? undefined : grid.at(grid.rowOf(leader)!, own)
+  }
+
+  /** How many of this row's peers that are here come before this one, counted from the leader's column. */
+  #columnsBefore(leader: string): number {
+    const { grid } = this.#round
     const { self } = this.#session
-    const own = grid.columnOf(self)
-    const leaders = grid.columnOf(leader)
-    const row = grid.rowOf(self)
-    if (own === undefined || leaders === undefined || row === undefined) return undefined
-    const { columnCount } = grid
-    for (let column = leaders; column !== own; column = (column + 1) % columnCount)
-      if (this.#session.isLive(grid.at(row, column))) return undefined
-    return grid.at(grid.rowOf(leader)!, own)
+    const row = grid.rowOf(self)!
+    const own = grid.columnOf(self)!
+    let before = 0
+    for (let column = grid.columnOf(leader) ?? own; column !== own; column = (column + 1) % grid.columnCount)
+      if (this.#session.isLive(grid.at(row, column))) before++
+    return before
   }
 }

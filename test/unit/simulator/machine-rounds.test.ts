@@ -58,10 +58,12 @@ test('two messages for one peer share its downlink', () => {
 })
 
 test('rounds of a grid end for all that live while others die, the same twice from one seed', () => {
-  const setting = { peers: 36, churn: 0.95, seed: 1 }
+  // Half of the leader's row dies before the plan, and with it the mates that would pass on other rows' rosters.
+  const setting = { peers: 36, churn: 0.95, seed: 2 }
   const result = machineRounds(setting, 1)
   expect(result.deaths).toBeGreaterThan(0)
-  expect(result.committedWeight).toBeGreaterThan(0.8)
+  expect(result.committedWeight).toBeGreaterThan(0.7)
+  expect(result.roundMs.p95).toBeLessThan(120_000)
   expect(result.committedWeight).toBeLessThanOrEqual(1)
   // Two vectors and the sums of six rows: 4 bytes for each of int8's one.
   expect(result.vectorsSent).toBeGreaterThan(2)
