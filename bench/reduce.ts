@@ -1,7 +1,8 @@
 /**
  * What one average costs: whole peers in processes of their own average random vectors, on loopback or over shaped links
- * (shaped-network.ts); a raw TCP stream moves as many bytes over loopback as one of them sends, before each round. Encryption, framing, hashing, agreement and arithmetic are all in
- * the difference, and the peers share this machine's cores, where the stream has them for itself.
+ * (shaped-network.ts); a raw TCP stream moves as many bytes over loopback as one of them sends, before each round. Encryption,
+ * framing, hashing, agreement and arithmetic are all in the difference, and the peers share this machine's cores, where the
+ * stream has them for itself.
  *
  * A round's time is from the first peer's call to the last peer's average. The first rounds warm up and are not counted.
  */
