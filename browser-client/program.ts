@@ -49,6 +49,22 @@ export async function fetchProgram({ signal }: { signal: AbortSignal }): Promise
 }
 
 /**
+ * A page that was opened before its server was renewed must not begin with the newer peer: the two speak by the build they are of.
+ * `pageBuild`: what the page says of itself.
+ * @throws {SwarmError} VERSION_MISMATCH.
+ */
+export function requireSameBuild({ build }: Pick<Program, 'build'>, pageBuild: string): void {
+  if (build === pageBuild) return
+  throw new SwarmError(
+    'VERSION_MISMATCH',
+    `this page is build ${pageBuild}, its server has build ${build} by now`,
+    {
+      hint: 'Reload the page to get its newest version.',
+    },
+  )
+}
+
+/**
  * Brings `files` into the browser's cache, from which imports and workers then take them.
  * @throws {SwarmError} DOWNLOAD_FAILED naming the file.
  */

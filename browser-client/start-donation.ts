@@ -4,13 +4,14 @@
  */
 
 import type { Donation, DonationInit, StartDonation } from './donation.ts'
+import { pageBuild } from './page-build.ts'
 import type { StartPeer } from './peer/start.ts'
-import { downloadFiles, fetchProgram, totalBytes } from './program.ts'
+import { downloadFiles, fetchProgram, requireSameBuild, totalBytes } from './program.ts'
 import { firstSnapshot } from './snapshot.ts'
 
 /**
  * Starts to donate, after the donor's click.
- * @throws {SwarmError} DOWNLOAD_FAILED, and what {@link StartPeer} throws.
+ * @throws {SwarmError} DOWNLOAD_FAILED, VERSION_MISMATCH, and what {@link StartPeer} throws.
  * @throws {unknown} `init.signal.reason` when it aborts first.
  */
 export const startDonation: StartDonation = async (init: DonationInit): Promise<Donation> => {
@@ -18,6 +19,7 @@ export const startDonation: StartDonation = async (init: DonationInit): Promise<
   init.onSnapshot(firstSnapshot)
   const { signal } = init
   const program = await fetchProgram({ signal })
+  requireSameBuild(program, pageBuild())
   const bytesTotal = totalBytes(program.files)
   await downloadFiles(program.files, {
     signal,

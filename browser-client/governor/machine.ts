@@ -72,7 +72,7 @@ export type Calendar = (nowMs: number) => LocalTime
 export const snoozeMs = 3_600_000
 
 /**
- * From this share of the day's cap on data is saved. A round then costs about half (test/e2e/faults.test.ts), so that the rest
+ * From this share of the day's cap on data is saved. A round then costs about half (test/e2e/donor.test.ts), so that the rest
  * of the day's data lasts twice as long.
  */
 const savingShare = 0.7

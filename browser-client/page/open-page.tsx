@@ -9,6 +9,7 @@ import type { StartDonation } from '../donation.ts'
 import { localCalendar } from '../governor/calendar.ts'
 import { sensorsOf, watchDevice } from '../governor/sensors.ts'
 import { ScreenAwake } from '../governor/wake-lock.ts'
+import { pageBuild } from '../page-build.ts'
 import { App } from './app.tsx'
 import { fetchCard } from './card-request.ts'
 import { DonorPage } from './donor-page.ts'
@@ -49,7 +50,7 @@ export function openPage({ loadPeer }: OpenPageInit): void {
   effect(() => showTab(page))
   const place = document.getElementById('page')!
   place.replaceChildren()
-  render(<App page={page} look={look} sensors={sensorsOf(window)} build={buildName()} />, place)
+  render(<App page={page} look={look} sensors={sensorsOf(window)} build={pageBuild()} />, place)
   void page.open(location.hash)
 }
 
@@ -67,9 +68,4 @@ function showTab(page: DonorPage): void {
   const face = faceOf(stage, page.allowance.value.pause !== null)
   const job = 'card' in stage ? stage.card.name : null
   showFace(document, face, titleOf(face, job, page.snapshot.value?.round ?? null))
-}
-
-/** The hash over the files of this build, which the bundler writes into the document. */
-function buildName(): string {
-  return document.querySelector<HTMLMetaElement>('meta[name="build"]')?.content ?? 'unnamed'
 }
