@@ -127,15 +127,14 @@ async function changesThreads({ page, node, self }: Day): Promise<void> {
   await roundBy(node, self)
 }
 
-/** With a twentieth of the time the tab is given fewer samples of a round, so that nobody waits for it. */
-async function givesLess({ page, node, self }: Day): Promise<void> {
-  const before = weightOf(await roundBy(node, self), self)
+/** With a twentieth of the time the tab is given a small part of what a node is given, so that nobody waits for it. */
+async function givesLess({ page, node, nodeIds, self }: Day): Promise<void> {
   await page.getByRole('slider', { name: 'Share of the time' }).fill('0.05')
   const isLess = (line: Line) => {
-    const weight = line.event === 'committed' ? weightOf(line, self) : 0
-    return weight > 0 && 2 * weight <= before
+    const own = line.event === 'committed' ? weightOf(line, self) : 0
+    return own > 0 && 4 * own <= Math.max(...nodeIds.map((id) => weightOf(line, id)))
   }
-  await node.line('a round with half the samples of the tab', isLess, { from: node.lines.length })
+  await node.line('a round with few samples of the tab', isLess, { from: node.lines.length })
   await page.getByRole('slider', { name: 'Share of the time' }).fill('1')
 }
 
