@@ -5,7 +5,7 @@
  * Values are normal: that is what updates come near to, and a codec's time depends on them where it sorts.
  */
 
-import { partitionOf } from '../protocols/allreduce/parts.ts'
+import { partitionOf } from '../protocols/allreduce/plan/parts.ts'
 import { seededRandom } from '../protocols/core/random.ts'
 import { type Codec, type CodecName, codecFor } from '../protocols/wire/codecs/index.ts'
 import { type Spread, spreadOf, spreadText, tableText } from './statistics.ts'

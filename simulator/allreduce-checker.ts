@@ -11,11 +11,11 @@
  */
 
 import { sha256 } from '@noble/hashes/sha2.js'
-import type { RoundBase } from '../protocols/allreduce/base.ts'
-import type { CommittedRound } from '../protocols/allreduce/events.ts'
-import { toHex } from '../protocols/allreduce/fields.ts'
-import { type Partition, partLength } from '../protocols/allreduce/parts.ts'
-import { rowIn } from '../protocols/allreduce/plan.ts'
+import type { RoundBase } from '../protocols/allreduce/plan/base.ts'
+import { type Partition, partLength } from '../protocols/allreduce/plan/parts.ts'
+import { rowIn } from '../protocols/allreduce/plan/plan.ts'
+import type { CommittedRound } from '../protocols/allreduce/round/events.ts'
+import { toHex } from '../protocols/core/fields.ts'
 import type { Codec } from '../protocols/wire/codecs/codec.ts'
 
 /** An update as its peer gave it. */

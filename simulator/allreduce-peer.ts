@@ -9,26 +9,26 @@
  */
 
 import { sha256 } from '@noble/hashes/sha2.js'
-import type { RoundBase } from '../protocols/allreduce/base.ts'
-import {
-  type CommittedRound,
-  defaultTiming,
-  type Effect,
-  type Event,
-  type Timing,
-} from '../protocols/allreduce/events.ts'
-import { toHex } from '../protocols/allreduce/fields.ts'
 import { AllreduceMachine } from '../protocols/allreduce/machine.ts'
+import type { RoundBase } from '../protocols/allreduce/plan/base.ts'
 import {
   commitIdentity,
   encodeParts,
   type Partition,
   partLength,
   resultIdentity,
-} from '../protocols/allreduce/parts.ts'
-import type { Reach } from '../protocols/allreduce/plan.ts'
-import { finishPart, sumRow } from '../protocols/allreduce/reduction.ts'
-import type { Message } from '../protocols/allreduce/vocabulary.ts'
+} from '../protocols/allreduce/plan/parts.ts'
+import type { Reach } from '../protocols/allreduce/plan/plan.ts'
+import {
+  type CommittedRound,
+  defaultTiming,
+  type Effect,
+  type Event,
+  type Timing,
+} from '../protocols/allreduce/round/events.ts'
+import { finishPart, sumRow } from '../protocols/allreduce/round/reduction.ts'
+import type { Message } from '../protocols/allreduce/round/vocabulary.ts'
+import { toHex } from '../protocols/core/fields.ts'
 import { type Random, seededRandom, seedFrom } from '../protocols/core/random.ts'
 import type { Codec } from '../protocols/wire/codecs/codec.ts'
 import type { AllreduceChecker, GivenUpdate } from './allreduce-checker.ts'

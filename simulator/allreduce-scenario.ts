@@ -3,7 +3,7 @@
  * the list of faults that the suite must see fire at least once.
  */
 
-import type { Message } from '../protocols/allreduce/vocabulary.ts'
+import type { Message } from '../protocols/allreduce/round/vocabulary.ts'
 import { rowPeersMax } from '../protocols/core/limits.ts'
 import { type Random, seededRandom, seedFrom } from '../protocols/core/random.ts'
 import { AllreduceSwarm, type SwarmOptions } from './allreduce-swarm.ts'

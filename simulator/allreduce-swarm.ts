@@ -8,13 +8,13 @@
  * Crashes never take a quorum away, unless the scenario says so: without a quorum nothing may move, by design.
  */
 
-import type { RoundBase } from '../protocols/allreduce/base.ts'
-import { isQuorum, leaderOrder } from '../protocols/allreduce/electorate.ts'
-import type { CommittedRound, Timing } from '../protocols/allreduce/events.ts'
-import { Grid } from '../protocols/allreduce/grid.ts'
-import type { Partition } from '../protocols/allreduce/parts.ts'
-import type { finishPart, sumRow } from '../protocols/allreduce/reduction.ts'
-import type { Message } from '../protocols/allreduce/vocabulary.ts'
+import type { RoundBase } from '../protocols/allreduce/plan/base.ts'
+import { isQuorum, leaderOrder } from '../protocols/allreduce/plan/electorate.ts'
+import { Grid } from '../protocols/allreduce/plan/grid.ts'
+import type { Partition } from '../protocols/allreduce/plan/parts.ts'
+import type { CommittedRound, Timing } from '../protocols/allreduce/round/events.ts'
+import type { finishPart, sumRow } from '../protocols/allreduce/round/reduction.ts'
+import type { Message } from '../protocols/allreduce/round/vocabulary.ts'
 import { type Random, seededRandom, seedFrom } from '../protocols/core/random.ts'
 import type { CodecName } from '../protocols/wire/codecs/codec.ts'
 import { codecFor } from '../protocols/wire/codecs/index.ts'

@@ -4,12 +4,12 @@
  */
 
 import { sha256 } from '@noble/hashes/sha2.js'
-import type { Inspection } from '../protocols/allreduce/events.ts'
-import { toHex } from '../protocols/allreduce/fields.ts'
 import { inspect } from '../protocols/allreduce/inspection.ts'
 import { decodeMessage, encodeMessage } from '../protocols/allreduce/messages.ts'
-import type { Partition } from '../protocols/allreduce/parts.ts'
-import type { Message, Relay } from '../protocols/allreduce/vocabulary.ts'
+import type { Partition } from '../protocols/allreduce/plan/parts.ts'
+import type { Inspection } from '../protocols/allreduce/round/events.ts'
+import type { Message, Relay } from '../protocols/allreduce/round/vocabulary.ts'
+import { toHex } from '../protocols/core/fields.ts'
 import type { Codec } from '../protocols/wire/codecs/codec.ts'
 
 export interface Decoded {

@@ -29,6 +29,9 @@ const mayImport: readonly [RegExp, RegExp][] = [
   [/^protocols\/wire\//, /^protocols\/core\//],
   [/^protocols\/\w+\/messages\.ts$/, /^protocols\/(core|wire)\//],
   [/^protocols\/\w+\/machine\.ts$/, /^protocols\/(core|wire\/codecs)\//],
+  // What is to be done, then who does it in one round, then the rounds of a run.
+  [/^protocols\/allreduce\/plan\//, /^protocols\/(core|wire\/codecs)\//],
+  [/^protocols\/allreduce\/round\//, /^protocols\/(core|wire\/codecs|allreduce\/plan)\//],
   [/^protocols\//, /^protocols\//],
   [/^engine\//, /^protocols\/core\//],
   [/^data\//, /^protocols\/core\//],
@@ -60,7 +63,7 @@ test('a machine, and all that it reaches, imports only its own folder, the groun
         .filter(
           (to) =>
             /\/(service|index)\.ts$/.test(to) ||
-            (!(dirname(to) === folder || /^protocols\/(core|wire\/codecs)\//.test(to)) &&
+            (!(to.startsWith(`${folder}/`) || /^protocols\/(core|wire\/codecs)\//.test(to)) &&
               !(isMessages && /^protocols\/wire\//.test(to))),
         )
         .map((to) => `${file} -> ${to}`)
@@ -113,7 +116,7 @@ function sameRoom(from: string, to: string): boolean {
 function reachable(file: string, folder: string): string[] {
   const found = new Set([file])
   for (const one of found)
-    for (const to of valueImports.get(one) ?? []) if (dirname(to) === folder) found.add(to)
+    for (const to of valueImports.get(one) ?? []) if (to.startsWith(`${folder}/`)) found.add(to)
   return [...found]
 }
 

@@ -12,8 +12,8 @@ import {
   partLength,
   partOf,
   subtractSent,
-} from '../../protocols/allreduce/parts.ts'
-import { type ReductionInput, reducePart } from '../../protocols/allreduce/reduction.ts'
+} from '../../protocols/allreduce/plan/parts.ts'
+import { type ReductionInput, reducePart } from '../../protocols/allreduce/round/reduction.ts'
 import { systemClock } from '../../protocols/core/clock.ts'
 import { advance, firstState, leaseUnit } from '../../protocols/run/advance.ts'
 import { leaseFor } from '../../protocols/run/leases.ts'

@@ -10,8 +10,8 @@
  */
 
 import { roundsKept } from '../core/limits.ts'
-import type { RoundBase } from './base.ts'
-import { compareText } from './electorate.ts'
+import type { RoundBase } from './plan/base.ts'
+import { compareText } from './plan/electorate.ts'
 
 /** The state that this peer should fetch, and who has it. */
 export interface Ahead {

@@ -14,11 +14,11 @@
 
 import { linksMax, rowPeersMax } from '../core/limits.ts'
 import { seedFrom } from '../core/random.ts'
-import { compareText, leaderOrder, lotOf } from './electorate.ts'
-import { Grid } from './grid.ts'
 import type { Neighbours } from './neighbours.ts'
-import { finisherOf, type Plan, partCountOf, reducersOf, rowOfPeer } from './plan.ts'
-import type { Round } from './round.ts'
+import { compareText, leaderOrder, lotOf } from './plan/electorate.ts'
+import { Grid } from './plan/grid.ts'
+import { finisherOf, type Plan, partCountOf, reducersOf, rowOfPeer } from './plan/plan.ts'
+import type { Round } from './round/round.ts'
 import type { Rounds } from './rounds.ts'
 
 /** A run of which no more peers are known is a full mesh: one row and as many newcomers. */

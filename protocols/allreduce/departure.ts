@@ -9,13 +9,13 @@
  * hands its vote to one that stays (`mandates.ts`).
  */
 
-import type { Duties } from './duties.ts'
-import { canBeCounted } from './freeze.ts'
-import { Grid } from './grid.ts'
-import type { Mandate } from './mandates.ts'
-import type { Round } from './round.ts'
+import { Grid } from './plan/grid.ts'
+import type { Duties } from './round/duties.ts'
+import { canBeCounted } from './round/freeze.ts'
+import type { Mandate } from './round/mandates.ts'
+import type { Round } from './round/round.ts'
+import type { Session } from './round/session.ts'
 import type { Rounds } from './rounds.ts'
-import type { Session } from './session.ts'
 
 export class Departure {
   readonly #session: Session

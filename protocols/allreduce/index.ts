@@ -10,8 +10,6 @@ import type { Clock } from '../core/clock.ts'
 import type { PeerComponents } from '../wire/components.ts'
 import { Allreduce } from './service.ts'
 
-export type { RoundBase } from './base.ts'
-export type { RoundPhase, Timing } from './events.ts'
 export {
   type AllreduceEvent,
   type AllreduceRunInit,
@@ -19,6 +17,8 @@ export {
   type RoundCommitted,
   type RoundOutcome,
 } from './options.ts'
+export type { RoundBase } from './plan/base.ts'
+export type { RoundPhase, Timing } from './round/events.ts'
 export type { AllreduceRun } from './run.ts'
 export type { Allreduce } from './service.ts'
 

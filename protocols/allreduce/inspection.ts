@@ -2,10 +2,10 @@
 
 import { partElements } from '../core/limits.ts'
 import type { Codec } from '../wire/codecs/codec.ts'
-import type { Inspection } from './events.ts'
-import { type Partition, partCount, partLength, resultIdentity } from './parts.ts'
-import { decodePart, decodeSum } from './reduction.ts'
-import type { Message, Part, Result, Sum } from './vocabulary.ts'
+import { type Partition, partCount, partLength, resultIdentity } from './plan/parts.ts'
+import type { Inspection } from './round/events.ts'
+import { decodePart, decodeSum } from './round/reduction.ts'
+import type { Message, Part, Result, Sum } from './round/vocabulary.ts'
 
 export interface InspectionInit<Digest> {
   partition: Partition

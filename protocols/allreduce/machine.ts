@@ -12,23 +12,23 @@
  * peers that missed their end, the current one, and the next), the links, and the clock of the waits.
  */
 
-import type { RoundBase } from './base.ts'
 import { Positions } from './behind.ts'
 import { Contacts } from './contacts.ts'
 import { Departure } from './departure.ts'
-import { Duties } from './duties.ts'
-import { compareText } from './electorate.ts'
-import type { CommittedRound, Effect, Event, Inspection, MachineInit, Outlook } from './events.ts'
-import { committers } from './freeze.ts'
-import { type Mandate, Mandates } from './mandates.ts'
 import { Neighbours } from './neighbours.ts'
-import { commitIdentity } from './parts.ts'
-import { pendingReason } from './pending.ts'
+import type { RoundBase } from './plan/base.ts'
+import { compareText } from './plan/electorate.ts'
+import { commitIdentity } from './plan/parts.ts'
 import { Presence } from './presence.ts'
-import type { Round } from './round.ts'
+import { Duties } from './round/duties.ts'
+import type { CommittedRound, Effect, Event, Inspection, MachineInit, Outlook } from './round/events.ts'
+import { committers } from './round/freeze.ts'
+import { type Mandate, Mandates } from './round/mandates.ts'
+import { pendingReason } from './round/pending.ts'
+import type { Round } from './round/round.ts'
+import type { Session } from './round/session.ts'
+import type { Message, RoundMessage } from './round/vocabulary.ts'
 import { Rounds } from './rounds.ts'
-import type { Session } from './session.ts'
-import type { Message, RoundMessage } from './vocabulary.ts'
 
 interface LocalMessage {
   message: Message

@@ -6,6 +6,7 @@
 
 import { decode as decodeCbor, encode as encodeCbor } from '@ipld/dag-cbor'
 import { SwarmError } from '../core/errors.ts'
+import { Fields, fromHex } from '../core/fields.ts'
 import {
   attemptsMax,
   frameBytesMax,
@@ -16,14 +17,20 @@ import {
   roundWeightMax,
   runPeersMax,
 } from '../core/limits.ts'
-import type { Ballot } from './electorate.ts'
-import { Fields, fromHex } from './fields.ts'
-import { rowCountOf } from './grid.ts'
-import type { Mandate } from './mandates.ts'
-import { decodePace, encodePace } from './pace.ts'
-import type { Plan } from './plan.ts'
-import { bandwidthMax, decodeLists, decodePlan, encodeLists, encodePlan, listedMax } from './plan-codec.ts'
-import type { SealContent } from './seal.ts'
+import type { Ballot } from './plan/electorate.ts'
+import { rowCountOf } from './plan/grid.ts'
+import { decodePace, encodePace } from './plan/pace.ts'
+import type { Plan } from './plan/plan.ts'
+import {
+  bandwidthMax,
+  decodeLists,
+  decodePlan,
+  encodeLists,
+  encodePlan,
+  listedMax,
+} from './plan/plan-codec.ts'
+import type { SealContent } from './plan/seal.ts'
+import type { Mandate } from './round/mandates.ts'
 import {
   type Accepted,
   type Commit,
@@ -32,7 +39,7 @@ import {
   type Message,
   type PromiseMade,
   type Relayed,
-} from './vocabulary.ts'
+} from './round/vocabulary.ts'
 
 /** Bytes of one encoded part: f32, the widest codec, and the byte that names it. */
 const partBytesMax = 1 + 4 * partElements

@@ -9,7 +9,7 @@
  * the rounds.
  */
 
-import { compareText } from './electorate.ts'
+import { compareText } from './plan/electorate.ts'
 
 export class Neighbours {
   readonly #linkMs: number

@@ -1,9 +1,9 @@
 /** What a run of the allreduce is opened with, what it tells, and what its rounds come to. */
 
 import type { CodecName } from '../wire/codecs/codec.ts'
-import type { RoundBase } from './base.ts'
-import type { RoundPhase, Timing } from './events.ts'
-import type { Pace } from './pace.ts'
+import type { RoundBase } from './plan/base.ts'
+import type { Pace } from './plan/pace.ts'
+import type { RoundPhase, Timing } from './round/events.ts'
 
 /** One for each run: a peer that is not in the run does not speak it. */
 export const allreduceProtocol = (job: string): string => `/starling/allreduce/3/${job}`

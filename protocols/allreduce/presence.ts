@@ -8,12 +8,12 @@
  * late, because it fetched the state, says it then.
  */
 
-import type { RoundBase } from './base.ts'
-import type { Reach } from './plan.ts'
-import type { Round } from './round.ts'
+import type { RoundBase } from './plan/base.ts'
+import type { Reach } from './plan/plan.ts'
+import type { Round } from './round/round.ts'
+import type { Session } from './round/session.ts'
+import type { Commit, Hold } from './round/vocabulary.ts'
 import type { Rounds } from './rounds.ts'
-import type { Session } from './session.ts'
-import type { Commit, Hold } from './vocabulary.ts'
 
 /** What a peer gives to a round; weight 0 and no digests: nothing. */
 export type Gift = Pick<Commit, 'weight' | 'pace' | 'digests'>

@@ -9,7 +9,7 @@
 import { SwarmError } from '../core/errors.ts'
 import { partsMax } from '../core/limits.ts'
 import { encodeMessage } from './messages.ts'
-import type { Message } from './vocabulary.ts'
+import type { Message } from './round/vocabulary.ts'
 
 /**
  * Messages waiting for one peer: a round sends it every part and every result once, and a few words. A peer that lets more

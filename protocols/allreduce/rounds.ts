@@ -5,8 +5,8 @@
  */
 
 import { roundsKept } from '../core/limits.ts'
-import type { RoundBase } from './base.ts'
-import type { Duties } from './duties.ts'
+import type { RoundBase } from './plan/base.ts'
+import type { Duties } from './round/duties.ts'
 
 /** Rounds that a peer without a state keeps: the ones that can still be committed while it looks. */
 const roundsFollowed = roundsKept + 2

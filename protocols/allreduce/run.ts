@@ -17,8 +17,6 @@ import { SwarmError } from '../core/errors.ts'
 import { codecFor } from '../wire/codecs/index.ts'
 import type { PeerComponents } from '../wire/components.ts'
 import { Links } from '../wire/link.ts'
-import type { RoundBase } from './base.ts'
-import { type CommittedRound, defaultTiming, type Effect, type Event, type Outlook } from './events.ts'
 import { isData } from './inspection.ts'
 import { AllreduceMachine } from './machine.ts'
 import { decodeMessage } from './messages.ts'
@@ -29,11 +27,13 @@ import {
   type RoundCommitted,
   type RoundOutcome,
 } from './options.ts'
-import { partitionOf } from './parts.ts'
+import type { RoundBase } from './plan/base.ts'
+import { partitionOf } from './plan/parts.ts'
 import { Outgoing } from './queue.ts'
+import { type CommittedRound, defaultTiming, type Effect, type Event, type Outlook } from './round/events.ts'
+import type { Message } from './round/vocabulary.ts'
 import { Throughput } from './throughput.ts'
 import { Vectors } from './vectors.ts'
-import type { Message } from './vocabulary.ts'
 
 /** A goodbye, and the last of what was given, that has not gone out by then does not go out. */
 const flushMsMax = 1_000

@@ -4,10 +4,10 @@
  * written a second time here. What is left out is how peers come to hold one plan: messages, commits and votes.
  */
 
-import { compareText } from '../../protocols/allreduce/electorate.ts'
-import { Grid } from '../../protocols/allreduce/grid.ts'
-import type { Contributor, Plan, Reach, Receiver } from '../../protocols/allreduce/plan.ts'
-import { shareOut } from '../../protocols/allreduce/share-out.ts'
+import { compareText } from '../../protocols/allreduce/plan/electorate.ts'
+import { Grid } from '../../protocols/allreduce/plan/grid.ts'
+import type { Contributor, Plan, Reach, Receiver } from '../../protocols/allreduce/plan/plan.ts'
+import { shareOut } from '../../protocols/allreduce/plan/share-out.ts'
 
 /** Every seat as a sum's weight: simulated peers train at one speed. */
 const weight = 1

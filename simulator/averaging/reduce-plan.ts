@@ -10,7 +10,7 @@
  * column; where there is one row, a dead reducer's part is given to another peer, and all that are alive send it again.
  */
 
-import { rowCountOf } from '../../protocols/allreduce/grid.ts'
+import { rowCountOf } from '../../protocols/allreduce/plan/grid.ts'
 import {
   finisherOf,
   type Plan,
@@ -18,7 +18,7 @@ import {
   rowIn,
   type Share,
   sendingOrder,
-} from '../../protocols/allreduce/plan.ts'
+} from '../../protocols/allreduce/plan/plan.ts'
 
 /** By seat: when a peer dies, as a fraction of the round; Infinity when it lives. */
 export type Moments = Float64Array

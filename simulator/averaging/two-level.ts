@@ -8,7 +8,7 @@
  * refuses: it is here to compare by the letter of the paper's setting.
  */
 
-import { partCount, partitionOf } from '../../protocols/allreduce/parts.ts'
+import { partCount, partitionOf } from '../../protocols/allreduce/plan/parts.ts'
 import type { Random } from '../../protocols/core/random.ts'
 import { type Averaging, type Method, meanOf, type Setting, varianceOf } from './method.ts'
 import { peerNames, planRound } from './planned-round.ts'

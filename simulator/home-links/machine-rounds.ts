@@ -1,6 +1,6 @@
 /** What rounds of the real machines on home links came to, in the words of `rounds.ts`, which models them. */
 
-import type { CommittedRound } from '../../protocols/allreduce/events.ts'
+import type { CommittedRound } from '../../protocols/allreduce/round/events.ts'
 import { quantile } from '../../protocols/core/quantile.ts'
 import { codecFor } from '../../protocols/wire/codecs/index.ts'
 import { type MachineSetting, MachineSwarm, machineWorkload } from './machine-swarm.ts'

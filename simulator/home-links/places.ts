@@ -3,7 +3,7 @@
  * themselves (protocols/discovery/coordinates.ts), or known.
  */
 
-import { Grid } from '../../protocols/allreduce/grid.ts'
+import { Grid } from '../../protocols/allreduce/plan/grid.ts'
 import { seededRandom, seedFrom } from '../../protocols/core/random.ts'
 import { type Coordinates, Vivaldi } from '../../protocols/discovery/coordinates.ts'
 import { peerNames } from '../averaging/planned-round.ts'

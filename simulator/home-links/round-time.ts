@@ -10,7 +10,7 @@
  * model says how long links are busy and what waits for what.
  */
 
-import { finisherOf, type Plan, rowIn } from '../../protocols/allreduce/plan.ts'
+import { finisherOf, type Plan, rowIn } from '../../protocols/allreduce/plan/plan.ts'
 import { delayMs, type Home } from './world.ts'
 
 /** What travels. */

@@ -5,9 +5,9 @@
  */
 
 import { contactsOf } from '../../protocols/allreduce/contacts.ts'
-import { Grid } from '../../protocols/allreduce/grid.ts'
-import { partCount, partitionOf } from '../../protocols/allreduce/parts.ts'
-import type { Plan } from '../../protocols/allreduce/plan.ts'
+import { Grid } from '../../protocols/allreduce/plan/grid.ts'
+import { partCount, partitionOf } from '../../protocols/allreduce/plan/parts.ts'
+import type { Plan } from '../../protocols/allreduce/plan/plan.ts'
 import { quantile } from '../../protocols/core/quantile.ts'
 import { seededRandom, seedFrom } from '../../protocols/core/random.ts'
 import { codecFor } from '../../protocols/wire/codecs/index.ts'

@@ -5,11 +5,11 @@
  */
 
 import { expect, test } from 'vitest'
-import type { CommittedRound } from '../../protocols/allreduce/events.ts'
 import { decodeMessage } from '../../protocols/allreduce/messages.ts'
-import { hasBit, partLength, setBit } from '../../protocols/allreduce/parts.ts'
-import { type ReductionInput, sumRow } from '../../protocols/allreduce/reduction.ts'
-import type { Message, Part } from '../../protocols/allreduce/vocabulary.ts'
+import { hasBit, partLength, setBit } from '../../protocols/allreduce/plan/parts.ts'
+import type { CommittedRound } from '../../protocols/allreduce/round/events.ts'
+import { type ReductionInput, sumRow } from '../../protocols/allreduce/round/reduction.ts'
+import type { Message, Part } from '../../protocols/allreduce/round/vocabulary.ts'
 import { seededRandom, seedFrom } from '../../protocols/core/random.ts'
 import { codecFor } from '../../protocols/wire/codecs/index.ts'
 import { deadlyMoments, drawOptions, runSeed, strikeAt } from '../../simulator/allreduce-scenario.ts'

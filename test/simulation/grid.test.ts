@@ -4,10 +4,10 @@
  */
 
 import { expect, test } from 'vitest'
-import type { CommittedRound } from '../../protocols/allreduce/events.ts'
-import { Grid } from '../../protocols/allreduce/grid.ts'
-import { finishPart, type ReductionInput, sumRow } from '../../protocols/allreduce/reduction.ts'
-import type { Message } from '../../protocols/allreduce/vocabulary.ts'
+import { Grid } from '../../protocols/allreduce/plan/grid.ts'
+import type { CommittedRound } from '../../protocols/allreduce/round/events.ts'
+import { finishPart, type ReductionInput, sumRow } from '../../protocols/allreduce/round/reduction.ts'
+import type { Message } from '../../protocols/allreduce/round/vocabulary.ts'
 import { deadlyGridMoments, drawGrid, strikeAt } from '../../simulator/allreduce-scenario.ts'
 import { AllreduceSwarm, type SwarmOptions } from '../../simulator/allreduce-swarm.ts'
 import { violationOf } from './violation.ts'

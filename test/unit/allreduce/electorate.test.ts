@@ -5,7 +5,7 @@ import {
   isLegalBallot,
   isQuorum,
   leaderOrder,
-} from '../../../protocols/allreduce/electorate.ts'
+} from '../../../protocols/allreduce/plan/electorate.ts'
 
 /** All subsets of `items`. */
 function subsets<T>(items: readonly T[]): T[][] {

@@ -2,12 +2,12 @@
 
 import { createHash } from 'node:crypto'
 import { expect, test } from 'vitest'
-import { defaultTiming, type Effect, type Event } from '../../../protocols/allreduce/events.ts'
 import { AllreduceMachine } from '../../../protocols/allreduce/machine.ts'
-import { resultIdentity } from '../../../protocols/allreduce/parts.ts'
-import type { Plan } from '../../../protocols/allreduce/plan.ts'
-import { planIdentity } from '../../../protocols/allreduce/plan-codec.ts'
-import { sealIdentity } from '../../../protocols/allreduce/seal.ts'
+import { resultIdentity } from '../../../protocols/allreduce/plan/parts.ts'
+import type { Plan } from '../../../protocols/allreduce/plan/plan.ts'
+import { planIdentity } from '../../../protocols/allreduce/plan/plan-codec.ts'
+import { sealIdentity } from '../../../protocols/allreduce/plan/seal.ts'
+import { defaultTiming, type Effect, type Event } from '../../../protocols/allreduce/round/events.ts'
 import { codecFor } from '../../../protocols/wire/codecs/index.ts'
 
 const f32 = codecFor('f32')

@@ -1,7 +1,7 @@
 /** Leaving well: what a peer gave counts, and those that stay need not wait until they may go on without its vote. */
 
 import { expect, test } from 'vitest'
-import { leaderOrder } from '../../../protocols/allreduce/electorate.ts'
+import { leaderOrder } from '../../../protocols/allreduce/plan/electorate.ts'
 import { founded, isKind, onTable, sentIn, type Table } from './table.ts'
 
 const patient = { kind: 'LeaveRequested', withinMs: 8_000 } as const

@@ -1,8 +1,8 @@
 /** The machine, card by card: what a liar gets, and that nothing anybody says does harm. */
 
 import { describe, expect, test } from 'vitest'
-import { leaderOrder } from '../../../protocols/allreduce/electorate.ts'
-import type { Message } from '../../../protocols/allreduce/vocabulary.ts'
+import { leaderOrder } from '../../../protocols/allreduce/plan/electorate.ts'
+import type { Message } from '../../../protocols/allreduce/round/vocabulary.ts'
 import { codecFor } from '../../../protocols/wire/codecs/index.ts'
 import { founded, isKind, onTable, Table } from './table.ts'
 

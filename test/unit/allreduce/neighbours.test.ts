@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { contactsOf } from '../../../protocols/allreduce/contacts.ts'
-import { Grid } from '../../../protocols/allreduce/grid.ts'
 import { Neighbours } from '../../../protocols/allreduce/neighbours.ts'
+import { Grid } from '../../../protocols/allreduce/plan/grid.ts'
 
 test('a link that was asked for is expected for a while, a broken one is not', () => {
   const neighbours = new Neighbours(3_000)

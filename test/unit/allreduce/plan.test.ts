@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { Grid, seatAt } from '../../../protocols/allreduce/grid.ts'
+import { Grid, seatAt } from '../../../protocols/allreduce/plan/grid.ts'
 import {
   type Contributor,
   finisherOf,
@@ -9,10 +9,10 @@ import {
   planFault,
   reducersOf,
   sendingOrder,
-} from '../../../protocols/allreduce/plan.ts'
-import { planIdentity } from '../../../protocols/allreduce/plan-codec.ts'
-import { sealFault } from '../../../protocols/allreduce/seal.ts'
-import { shareOut } from '../../../protocols/allreduce/share-out.ts'
+} from '../../../protocols/allreduce/plan/plan.ts'
+import { planIdentity } from '../../../protocols/allreduce/plan/plan-codec.ts'
+import { sealFault } from '../../../protocols/allreduce/plan/seal.ts'
+import { shareOut } from '../../../protocols/allreduce/plan/share-out.ts'
 
 const commit = 'ab'.repeat(32)
 

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { decodeMessage } from '../../../protocols/allreduce/messages.ts'
 import { Outgoing } from '../../../protocols/allreduce/queue.ts'
-import type { Message } from '../../../protocols/allreduce/vocabulary.ts'
+import type { Message } from '../../../protocols/allreduce/round/vocabulary.ts'
 import { SwarmError } from '../../../protocols/core/errors.ts'
 
 /** A link whose sends end when the test says so. */

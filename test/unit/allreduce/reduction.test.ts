@@ -6,7 +6,7 @@ import {
   partLength,
   partOf,
   partsOfUpdate,
-} from '../../../protocols/allreduce/parts.ts'
+} from '../../../protocols/allreduce/plan/parts.ts'
 import {
   decodePart,
   decodeSum,
@@ -14,7 +14,7 @@ import {
   finishPart,
   type ReductionInput,
   sumRow,
-} from '../../../protocols/allreduce/reduction.ts'
+} from '../../../protocols/allreduce/round/reduction.ts'
 import { codecFor } from '../../../protocols/wire/codecs/index.ts'
 
 const f32 = codecFor('f32')

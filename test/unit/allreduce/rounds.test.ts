@@ -1,7 +1,7 @@
 /** The machine, card by card: what a round comes to, and for whom, whoever is slow, late or gone. */
 
 import { expect, test } from 'vitest'
-import { leaderOrder } from '../../../protocols/allreduce/electorate.ts'
+import { leaderOrder } from '../../../protocols/allreduce/plan/electorate.ts'
 import { type Card, founded, genesis, hash, isKind, onTable, sentIn, Table } from './table.ts'
 
 test('a round ends with the weighted mean, the same on every peer, and all of them decide on the next', () => {

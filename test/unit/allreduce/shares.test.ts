@@ -1,7 +1,7 @@
 /** Shares against hivemind's test vectors: a split is right when the slowest link is no longer busy than in theirs. */
 
 import { expect, test } from 'vitest'
-import { balanceShares } from '../../../protocols/allreduce/shares.ts'
+import { balanceShares } from '../../../protocols/allreduce/plan/shares.ts'
 
 /** [total, bandwidths, hivemind's split], from tests/test_averaging.py::test_load_balancing. */
 const vectors: [number, number[], number[]][] = [

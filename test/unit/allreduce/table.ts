@@ -4,13 +4,13 @@
  */
 
 import { sha256 } from '@noble/hashes/sha2.js'
-import { defaultTiming, type Effect, type Event } from '../../../protocols/allreduce/events.ts'
-import { toHex } from '../../../protocols/allreduce/fields.ts'
 import { inspect } from '../../../protocols/allreduce/inspection.ts'
 import { AllreduceMachine } from '../../../protocols/allreduce/machine.ts'
-import { encodeParts, partLength, resultIdentity } from '../../../protocols/allreduce/parts.ts'
-import { finishPart, sumRow } from '../../../protocols/allreduce/reduction.ts'
-import type { Message } from '../../../protocols/allreduce/vocabulary.ts'
+import { encodeParts, partLength, resultIdentity } from '../../../protocols/allreduce/plan/parts.ts'
+import { defaultTiming, type Effect, type Event } from '../../../protocols/allreduce/round/events.ts'
+import { finishPart, sumRow } from '../../../protocols/allreduce/round/reduction.ts'
+import type { Message } from '../../../protocols/allreduce/round/vocabulary.ts'
+import { toHex } from '../../../protocols/core/fields.ts'
 import { codecFor } from '../../../protocols/wire/codecs/index.ts'
 
 const f32 = codecFor('f32')

@@ -1,7 +1,7 @@
 /** The machine, card by card: what a vote means, and who may give one. */
 
 import { expect, test } from 'vitest'
-import { leaderOrder } from '../../../protocols/allreduce/electorate.ts'
+import { leaderOrder } from '../../../protocols/allreduce/plan/electorate.ts'
 import { founded, isKind, onTable, sentIn } from './table.ts'
 
 test('nobody commits before a quorum has accepted', () => {

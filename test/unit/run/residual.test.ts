@@ -1,7 +1,7 @@
 /** Error feedback against its arithmetic: what is not applied is kept, by exactly those who sent it. */
 
 import { expect, test } from 'vitest'
-import { reducePart } from '../../../protocols/allreduce/reduction.ts'
+import { reducePart } from '../../../protocols/allreduce/round/reduction.ts'
 import { seededRandom } from '../../../protocols/core/random.ts'
 import { Residual, residualDecay } from '../../../protocols/run/residual.ts'
 import { codecFor } from '../../../protocols/wire/codecs/index.ts'

@@ -1,7 +1,7 @@
 /** A planned round worked out by hand: what the mean is, whose weight is behind it, and who sent how much. */
 
 import { expect, test } from 'vitest'
-import { planFault } from '../../../protocols/allreduce/plan.ts'
+import { planFault } from '../../../protocols/allreduce/plan/plan.ts'
 import { peerNames, planRound } from '../../../simulator/averaging/planned-round.ts'
 import { reducePlan } from '../../../simulator/averaging/reduce-plan.ts'
 

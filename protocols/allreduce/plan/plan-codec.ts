@@ -4,7 +4,8 @@
  */
 
 import { encode as encodeCbor } from '@ipld/dag-cbor'
-import { SwarmError } from '../core/errors.ts'
+import { SwarmError } from '../../core/errors.ts'
+import { type Fields, fromHex } from '../../core/fields.ts'
 import {
   partsMax,
   planPeersMax,
@@ -12,8 +13,7 @@ import {
   roundWeightMax,
   rowPeersMax,
   runPeersMax,
-} from '../core/limits.ts'
-import { type Fields, fromHex } from './fields.ts'
+} from '../../core/limits.ts'
 import { rowCountOf } from './grid.ts'
 import { decodePace, encodePace } from './pace.ts'
 import type { Plan, PlanLists, Reach, Seated } from './plan.ts'

@@ -7,7 +7,7 @@
  * problem with a linear program (load_balancing.py); its test vectors are ours. Knows no peers, only their bandwidths.
  */
 
-import { SwarmError } from '../core/errors.ts'
+import { SwarmError } from '../../core/errors.ts'
 
 /** Halvings of the water level: beyond 60 the f64 interval is empty. */
 const bisections = 60

@@ -1,8 +1,8 @@
 /** What a peer waits for in a round, in words: for people, and for the simulator's liveness check. */
 
+import { partCountOf } from '../plan/plan.ts'
 import type { Duties } from './duties.ts'
 import { committers } from './freeze.ts'
-import { partCountOf } from './plan.ts'
 import type { Session } from './session.ts'
 
 /** One clause, with the peers and counts that matter. */

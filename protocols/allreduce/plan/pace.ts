@@ -4,7 +4,7 @@
  * its update counts for what it did.
  */
 
-import type { Fields } from './fields.ts'
+import type { Fields } from '../../core/fields.ts'
 
 export interface Pace {
   /** Training, over the last rounds; > 0. */

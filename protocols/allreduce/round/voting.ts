@@ -10,15 +10,15 @@
  * its promises, so it does not vote until a plan names its new life.
  */
 
-import { type Ballot, compareBallots, compareText, isLegalBallot, leaderOrder } from './electorate.ts'
+import { type Ballot, compareBallots, compareText, isLegalBallot, leaderOrder } from '../plan/electorate.ts'
+import { hasBit, newBitmap, setBit } from '../plan/parts.ts'
+import { type Plan, partCountOf } from '../plan/plan.ts'
+import { type SealContent, sealFault, sealIdentity } from '../plan/seal.ts'
+import { nextElectorate } from '../plan/seating.ts'
 import type { CommittedPart, CommittedRound } from './events.ts'
 import { isOfMajority } from './freeze.ts'
 import { jointPromise } from './mandates.ts'
-import { hasBit, newBitmap, setBit } from './parts.ts'
-import { type Plan, partCountOf } from './plan.ts'
 import type { Round, SealedValue } from './round.ts'
-import { type SealContent, sealFault, sealIdentity } from './seal.ts'
-import { nextElectorate } from './seating.ts'
 import type { Role, Session } from './session.ts'
 import type { Accepted, Message, Outbid, Prepare, PromiseMade, Seal, Votes } from './vocabulary.ts'
 

@@ -8,8 +8,8 @@
  * so that a column is made of peers of about one speed and its share suits all of them.
  */
 
-import { rowPeersMax } from '../core/limits.ts'
-import { seedFrom } from '../core/random.ts'
+import { rowPeersMax } from '../../core/limits.ts'
+import { seedFrom } from '../../core/random.ts'
 import { compareText } from './electorate.ts'
 import { rowCountOf } from './grid.ts'
 import type { Plan } from './plan.ts'

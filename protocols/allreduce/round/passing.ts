@@ -12,7 +12,7 @@
  * passed on.
  */
 
-import type { Grid } from './grid.ts'
+import type { Grid } from '../plan/grid.ts'
 import type { Session } from './session.ts'
 import type { Relayed } from './vocabulary.ts'
 

@@ -3,10 +3,10 @@
  * timers and finished work into events, and carries the effects out in the order given.
  */
 
-import type { RoundBase } from './base.ts'
-import type { Pace } from './pace.ts'
-import type { Partition, Parts } from './parts.ts'
-import type { Contributor, Plan, Reach } from './plan.ts'
+import type { RoundBase } from '../plan/base.ts'
+import type { Pace } from '../plan/pace.ts'
+import type { Partition, Parts } from '../plan/parts.ts'
+import type { Contributor, Plan, Reach } from '../plan/plan.ts'
 import type { ReductionInput, RowReduction } from './reduction.ts'
 import type { Message } from './vocabulary.ts'
 

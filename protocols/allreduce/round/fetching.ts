@@ -5,12 +5,12 @@
  * once. Asked is one peer for each part, `wantsInFlightMax` parts at a time; who lacks it or stays silent is passed over.
  */
 
-import { wantsInFlightMax } from '../core/limits.ts'
-import { partCount } from './parts.ts'
-import { planFault, rowOfPeer } from './plan.ts'
-import { planIdOf } from './plan-codec.ts'
+import { wantsInFlightMax } from '../../core/limits.ts'
+import { partCount } from '../plan/parts.ts'
+import { planFault, rowOfPeer } from '../plan/plan.ts'
+import { planIdOf } from '../plan/plan-codec.ts'
+import { type SealContent, sealFault, sealIdentity } from '../plan/seal.ts'
 import type { Round, SealedValue } from './round.ts'
-import { type SealContent, sealFault, sealIdentity } from './seal.ts'
 import type { Role, Session } from './session.ts'
 import type { Lacking, SealValue, Want, WantSeal } from './vocabulary.ts'
 import type { Voting } from './voting.ts'

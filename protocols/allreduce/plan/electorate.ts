@@ -6,7 +6,7 @@
  * of one attempt are ordered by leader. Pure arithmetic: who is alive is the machine's business.
  */
 
-import { seedFrom } from '../core/random.ts'
+import { seedFrom } from '../../core/random.ts'
 
 /** A Paxos ballot number. */
 export interface Ballot {

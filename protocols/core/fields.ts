@@ -3,8 +3,8 @@
  * reader names the field and the value it refuses.
  */
 
-import { SwarmError } from '../core/errors.ts'
-import { idCharactersMax } from '../core/limits.ts'
+import { SwarmError } from './errors.ts'
+import { idCharactersMax } from './limits.ts'
 
 /** Bytes of a SHA-256 digest. */
 const digestBytes = 32

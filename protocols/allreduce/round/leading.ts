@@ -10,14 +10,14 @@
  * of, for that may be decided already. A reducer that is gone, or delivers nothing for `reduceMs`, loses its unfinished parts.
  */
 
-import { type Ballot, compareBallots, compareText, isQuorum } from './electorate.ts'
+import { type Ballot, compareBallots, compareText, isQuorum } from '../plan/electorate.ts'
+import { hasBit } from '../plan/parts.ts'
+import { finishersOf, type Plan, partCountOf, reducersOf } from '../plan/plan.ts'
+import { planIdOf } from '../plan/plan-codec.ts'
+import type { SealContent } from '../plan/seal.ts'
 import { committers, contributorsHere, isOfMajority } from './freeze.ts'
 import type { Gathering } from './gathering.ts'
-import { hasBit } from './parts.ts'
-import { finishersOf, type Plan, partCountOf, reducersOf } from './plan.ts'
-import { planIdOf } from './plan-codec.ts'
 import type { BallotPlan, Round } from './round.ts'
-import type { SealContent } from './seal.ts'
 import type { Role, Session } from './session.ts'
 import type { Succession } from './succession.ts'
 import { partTimeoutMs } from './timeouts.ts'

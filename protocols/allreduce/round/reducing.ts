@@ -8,10 +8,10 @@
  * are summed in the plan's order, whatever the order in which they came, and never after the sum was begun.
  */
 
+import { newBitmap, partCount, partLength, setBit } from '../plan/parts.ts'
+import { type Contributor, type Plan, rowIn, rowOfPeer, sendingOrder } from '../plan/plan.ts'
 import type { Event, Inspection } from './events.ts'
 import type { Finishing } from './finishing.ts'
-import { newBitmap, partCount, partLength, setBit } from './parts.ts'
-import { type Contributor, type Plan, rowIn, rowOfPeer, sendingOrder } from './plan.ts'
 import type { BallotPlan, OwnUpdate, Round } from './round.ts'
 import type { Role, Session } from './session.ts'
 import { partTimeoutMs } from './timeouts.ts'

@@ -4,8 +4,8 @@
  * and pull what it names (`fetching.ts`).
  */
 
-import { wantsInFlightMax } from '../core/limits.ts'
-import { partCountOf } from './plan.ts'
+import { wantsInFlightMax } from '../../core/limits.ts'
+import { partCountOf } from '../plan/plan.ts'
 import type { BallotPlan, Round } from './round.ts'
 import type { Role, Session } from './session.ts'
 

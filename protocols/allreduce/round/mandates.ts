@@ -10,7 +10,7 @@
  * other; it hands nobody's vote on when it goes itself. Where several rows are, nobody needs it: a council outlives its leavers.
  */
 
-import { type Ballot, compareBallots } from './electorate.ts'
+import { type Ballot, compareBallots } from '../plan/electorate.ts'
 
 /** What a member that goes hands over. */
 export interface Mandate {

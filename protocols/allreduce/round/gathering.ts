@@ -11,8 +11,8 @@
  * so while there is no plan the next column reports too, every two seconds (`wantMs`) another. With one row there is nobody to report to.
  */
 
+import type { Plan, PlanLists } from '../plan/plan.ts'
 import { makePlan, readyMs, rosterOf, Waiting } from './freeze.ts'
-import type { Plan, PlanLists } from './plan.ts'
 import type { Round } from './round.ts'
 import type { Role, Session } from './session.ts'
 import type { Roster } from './vocabulary.ts'

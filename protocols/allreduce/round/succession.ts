@@ -6,8 +6,8 @@
  * committed. Peers may see this differently for a while: then two prepare, and the higher ballot wins.
  */
 
-import { attemptsMax } from '../core/limits.ts'
-import { type Ballot, leaderOrder } from './electorate.ts'
+import { attemptsMax } from '../../core/limits.ts'
+import { type Ballot, leaderOrder } from '../plan/electorate.ts'
 import { canBeCounted, committers, isQuorumHere } from './freeze.ts'
 import type { Round } from './round.ts'
 import type { Session } from './session.ts'

@@ -9,9 +9,9 @@
  * names another of them, and hand that one their sums. With one row, reducer and finisher are the same peer.
  */
 
+import { hasBit, newBitmap, partCount, partLength } from '../plan/parts.ts'
+import { audienceOf, type Plan, reducersOf, rowIn, rowOfPeer, weightOf } from '../plan/plan.ts'
 import type { Event, Inspection } from './events.ts'
-import { hasBit, newBitmap, partCount, partLength } from './parts.ts'
-import { audienceOf, type Plan, reducersOf, rowIn, rowOfPeer, weightOf } from './plan.ts'
 import { decodeSum, encodeSum } from './reduction.ts'
 import type { BallotPlan, Round } from './round.ts'
 import type { Role, Session } from './session.ts'

@@ -13,11 +13,11 @@
  * Digests are lower-case hex of SHA-256.
  */
 
-import type { Ballot } from './electorate.ts'
+import type { Ballot } from '../plan/electorate.ts'
+import type { Pace } from '../plan/pace.ts'
+import type { Plan, PlanLists, Reach } from '../plan/plan.ts'
+import type { SealContent } from '../plan/seal.ts'
 import type { Mandate } from './mandates.ts'
-import type { Pace } from './pace.ts'
-import type { Plan, PlanLists, Reach } from './plan.ts'
-import type { SealContent } from './seal.ts'
 
 /** "I hold this state; an update may follow." */
 export interface Hold extends Reach {

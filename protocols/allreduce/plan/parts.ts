@@ -6,10 +6,10 @@
  *     commit digest = SHA-256( incarnation f64 ‖ weight f64 ‖ part digests 32 each )        (numbers little-endian)
  */
 
-import { SwarmError } from '../core/errors.ts'
-import { partElements, rowPeersMax, updateMagnitudeMax } from '../core/limits.ts'
-import type { Codec } from '../wire/codecs/codec.ts'
-import { fromHex } from './fields.ts'
+import { SwarmError } from '../../core/errors.ts'
+import { fromHex } from '../../core/fields.ts'
+import { partElements, rowPeersMax, updateMagnitudeMax } from '../../core/limits.ts'
+import type { Codec } from '../../wire/codecs/codec.ts'
 
 /** How a vector of `elements` is cut. Every part but the last has `partElements`. */
 export interface Partition {

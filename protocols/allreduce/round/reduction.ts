@@ -5,9 +5,9 @@
  * each addition.
  */
 
-import { SwarmError } from '../core/errors.ts'
-import { partElements, roundWeightMax, runPeersMax, updateMagnitudeMax } from '../core/limits.ts'
-import type { Codec } from '../wire/codecs/codec.ts'
+import { SwarmError } from '../../core/errors.ts'
+import { partElements, roundWeightMax, runPeersMax, updateMagnitudeMax } from '../../core/limits.ts'
+import type { Codec } from '../../wire/codecs/codec.ts'
 
 export interface ReductionInput {
   /** One contributor's encoded part. */

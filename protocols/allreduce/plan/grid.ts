@@ -14,8 +14,8 @@
  * drawn by a hash of the root. Who sits where in the next round is `seating.ts`; who is alive is the machine's business.
  */
 
-import { councilPeers, rowPeersMax } from '../core/limits.ts'
-import { seedFrom } from '../core/random.ts'
+import { councilPeers, rowPeersMax } from '../../core/limits.ts'
+import { seedFrom } from '../../core/random.ts'
 import { leaderOrder } from './electorate.ts'
 
 /** Rows of a grid with `seats` members. */

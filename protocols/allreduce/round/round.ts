@@ -6,7 +6,7 @@
  * the peer neither contributes, leads nor votes.
  */
 
-import type { RoundBase } from './base.ts'
+import type { RoundBase } from '../plan/base.ts'
 import {
   type Ballot,
   ballotKey,
@@ -14,13 +14,13 @@ import {
   isFoundingQuorum,
   isQuorum,
   leaderOrder,
-} from './electorate.ts'
+} from '../plan/electorate.ts'
+import { Grid } from '../plan/grid.ts'
+import type { Parts } from '../plan/parts.ts'
+import { type Contributor, finisherOf, type Plan, type Reach, reducersOf, rowOfPeer } from '../plan/plan.ts'
+import type { SealContent } from '../plan/seal.ts'
 import type { CommittedRound } from './events.ts'
-import { Grid } from './grid.ts'
-import type { Parts } from './parts.ts'
-import { type Contributor, finisherOf, type Plan, type Reach, reducersOf, rowOfPeer } from './plan.ts'
 import { Results } from './results.ts'
-import type { SealContent } from './seal.ts'
 import type { Commit, Hold } from './vocabulary.ts'
 
 /** A peer that said it holds the round's state. */

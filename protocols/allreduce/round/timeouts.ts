@@ -1,7 +1,7 @@
 /** How long a reducer waits for those that send to it; leaders, who wait for reducers, add to it. */
 
-import { partLength } from './parts.ts'
-import type { Plan } from './plan.ts'
+import { partLength } from '../plan/parts.ts'
+import type { Plan } from '../plan/plan.ts'
 import type { Session } from './session.ts'
 
 /**

@@ -6,7 +6,7 @@
  *     part ──▶ its reducers, and those of them that may finish it
  */
 
-import { linksMax } from '../core/limits.ts'
+import { linksMax } from '../../core/limits.ts'
 import { columnCountOf, columnOfSeat, rowCountOf, rowOfSeat } from './grid.ts'
 import type { Contributor, Plan, Share } from './plan.ts'
 

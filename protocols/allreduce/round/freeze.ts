@@ -10,15 +10,15 @@
  * member of a row that is too slow.
  */
 
-import { planPeersMax, rowPeersMax } from '../core/limits.ts'
-import { compareText, isQuorum } from './electorate.ts'
+import { planPeersMax, rowPeersMax } from '../../core/limits.ts'
+import { compareText, isQuorum } from '../plan/electorate.ts'
+import { rowCountOf } from '../plan/grid.ts'
+import { partCount } from '../plan/parts.ts'
+import type { Plan, PlanLists, Receiver } from '../plan/plan.ts'
+import { shareOut } from '../plan/share-out.ts'
 import type { Timing } from './events.ts'
-import { rowCountOf } from './grid.ts'
-import { partCount } from './parts.ts'
-import type { Plan, PlanLists, Receiver } from './plan.ts'
 import type { Round } from './round.ts'
 import type { Session } from './session.ts'
-import { shareOut } from './share-out.ts'
 
 /** When something that is waited for began to come in, as this peer saw it. */
 export class Waiting {

@@ -6,8 +6,8 @@
  */
 
 import { encode as encodeCbor } from '@ipld/dag-cbor'
+import { fromHex } from '../../core/fields.ts'
 import { compareText } from './electorate.ts'
-import { fromHex } from './fields.ts'
 import { type Plan, partCountOf } from './plan.ts'
 
 export interface SealContent {
