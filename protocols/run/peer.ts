@@ -18,12 +18,10 @@ import { assert } from '../core/assert.ts'
 import { type Clock, sleep } from '../core/clock.ts'
 import { SwarmError } from '../core/errors.ts'
 import type { CodecName } from '../wire/codecs/codec.ts'
-import { advance, firstState, leaseUnit } from './advance.ts'
+import { advance, firstState } from './advance.ts'
 import type { StateArchive } from './archive.ts'
 import { catchUp } from './catch-up.ts'
-import { type Lease, type Leases, leaseFor, overflowFor } from './leases.ts'
-import { LocalWork } from './local-work.ts'
-import { PaceMeter } from './pace-meter.ts'
+import type { LocalWork } from './local-work.ts'
 import type { RunPlan } from './plan.ts'
 import type {
   Averaging,
@@ -39,6 +37,7 @@ import type {
 } from './ports.ts'
 import { Residual } from './residual.ts'
 import { encodeState, type State } from './state.ts'
+import { Training } from './training.ts'
 
 export interface RunInit {
   self: string
@@ -86,13 +85,12 @@ export class RunPeer {
   #isLossNotFinite = false
   #samplesTrained = 0
   #hasSlowLink = false
-  readonly #pace = new PaceMeter()
-  /** Begun while the parts of the round before travelled. */
-  #work: LocalWork | undefined
+  readonly #training: Training
 
   constructor(init: RunInit) {
     this.#init = init
     const { plan, initial, outerOptimizer } = init
+    this.#training = new Training(init)
     this.#residual = plan.isSparse ? new Residual(initial.length) : undefined
     this.#state = firstState(plan, initial, outerOptimizer)
   }
@@ -147,7 +145,7 @@ export class RunPeer {
   async #sync(signal: AbortSignal): Promise<void> {
     this.#enter('syncing')
     const { averaging, gossip, blocks, plan, clock, outerOptimizer } = this.#init
-    this.#work = undefined
+    this.#training.goOnWith(undefined)
     this.#residual?.reset()
     const state = await catchUp({
       averaging,
@@ -184,6 +182,16 @@ export class RunPeer {
     }
   }
 
+  /** This round's steps; undefined when there is nothing of them to give. */
+  async #train(signal: AbortSignal): Promise<LocalWork | undefined> {
+    const work = await this.#finite(this.#training.train(this.#state, { signal }), signal)
+    if (work === undefined) return undefined
+    this.#loss = work.loss
+    this.#isLossNotFinite = false
+    this.#samplesTrained += work.samples
+    return work
+  }
+
   /** Gives `update`, what `work` gained, to the round; its outcome. */
   async #average(
     base: RoundBase,
@@ -192,14 +200,14 @@ export class RunPeer {
     signal: AbortSignal,
   ): Promise<RoundOutcome> {
     const { averaging, clock } = this.#init
-    const next = this.#beginAhead(update)
+    const next = this.#training.beginAhead(this.#state, update)
     this.#residual?.addTo(update)
     const savesData = this.#init.savesData?.() ?? false
     const offer: Offer = {
       ...base,
       update,
       weight: work.samples,
-      pace: this.#pace.value,
+      pace: this.#training.pace.value,
       codec: this.#codecFor(work, savesData),
       reducesNothing: savesData,
       residual: this.#residual?.values,
@@ -209,14 +217,14 @@ export class RunPeer {
     const startedMs = clock.now()
     const average = averaging.average(offer, { signal })
     const ended = average.then((outcome) => {
-      this.#pace.averaged(clock.now() - startedMs)
+      this.#training.pace.averaged(clock.now() - startedMs)
       return outcome
     })
-    const isUseful = next !== undefined && (await this.#trainAhead(next, ended, signal))
+    const ahead = next && (await this.#finite(this.#training.trainAhead(next, ended, { signal }), signal))
     const outcome = await ended
     if (outcome.kind === 'committed') {
       this.#residual?.settle(update, outcome.average, outcome.omitted)
-      this.#work = isUseful ? next : undefined
+      this.#training.goOnWith(ahead)
     }
     return outcome
   }
@@ -234,110 +242,21 @@ export class RunPeer {
    * more coarsely it goes on until they take under a quarter, since int4 alone halves them.
    */
   #isLinkSlow(work: LocalWork): boolean {
-    const { averagingMs } = this.#pace.value ?? { averagingMs: 0 }
+    const { averagingMs } = this.#training.pace.value ?? { averagingMs: 0 }
     const trainingMs = (1000 * work.samples) / work.rate
     this.#hasSlowLink = averagingMs > (this.#hasSlowLink ? 0.25 : 1) * trainingMs
     return this.#hasSlowLink
   }
 
-  /** The work of the next round, from where this round's `update` leads; undefined when the job does not overlap. */
-  #beginAhead(update: Float32Array): LocalWork | undefined {
-    const { ahead, parameters } = this.#state
-    const index = ahead?.holders.indexOf(this.#init.self) ?? -1
-    if (ahead === null || index < 0) return undefined
-    const origin = parameters.slice()
-    for (let i = 0; i < origin.length; i++) origin[i]! -= update[i]!
-    return this.#begin(origin, ahead, index)
-  }
-
-  /** Trains `work` until `ended` has settled, or nothing is left of it. False when it is of no use any more. */
-  async #trainAhead(work: LocalWork, ended: Promise<unknown>, signal: AbortSignal): Promise<boolean> {
-    let isOver = false
-    const stop = () => {
-      isOver = true
-    }
-    ended.then(stop, stop)
-    while (!isOver && work.stepsLeft > 0) {
-      if (!(await this.#trainPiece(work, signal))) return false
-    }
-    return true
-  }
-
-  /**
-   * This round's steps: what the lease names, what others who died leave to this peer, or less when the round closes before.
-   * Undefined when this peer has no lease, or its loss is no number.
-   */
-  async #train(signal: AbortSignal): Promise<LocalWork | undefined> {
-    const leases = this.#leases()
-    const index = leases.holders.indexOf(this.#init.self)
-    const work = this.#work ?? (index < 0 ? undefined : this.#begin(this.#state.parameters, leases, index))
-    this.#work = undefined
-    if (work === undefined) return undefined
-    let hasTakenOver = false
-    while (true) {
-      if (work.stepsLeft === 0) {
-        if (hasTakenOver) break
-        hasTakenOver = true
-        work.extend(this.#overflow(leases, index))
-      } else if (work.stepsDone > 0 && this.#isClosing(leases)) break
-      else if (!(await this.#trainPiece(work, signal))) return undefined
-    }
-    this.#loss = work.loss
-    this.#isLossNotFinite = false
-    this.#samplesTrained += work.samples
-    this.#pace.trained(work.rate)
-    return work
-  }
-
-  #begin(origin: Float32Array, leases: Leases, index: number): LocalWork {
-    const { plan, trainer, samples, clock } = this.#init
-    const unit = leaseUnit(plan)
-    return new LocalWork({
-      trainer,
-      samples,
-      clock,
-      isGradient: unit.isGradient,
-      learningRate: (step) => plan.localLearningRate(step),
-      origin,
-      lease: leaseFor(leases, index, unit),
-      rate: this.#pace.value?.samplesPerSecond ?? 0,
-    })
-  }
-
-  /** False when the loss is no number any more: `work` is then of no use. */
-  async #trainPiece(work: LocalWork, signal: AbortSignal): Promise<boolean> {
+  /** What training comes to; undefined when its loss is no number any more, which is said. */
+  async #finite<T>(training: Promise<T>, signal: AbortSignal): Promise<T | undefined> {
     try {
-      await work.trainPiece({ signal })
-      return true
+      return await training
     } catch (error) {
       if (!(error instanceof SwarmError) || error.code !== 'LOSS_NOT_FINITE') throw error
       await this.#sayDiverged(error, signal)
-      return false
+      return undefined
     }
-  }
-
-  /** Before the first round nobody has agreed on anything yet: then the peers that are here share the samples. */
-  #leases(): Leases {
-    const { leases } = this.#state
-    if (this.#state.round > 0) return leases
-    const holders = [this.#init.self, ...this.#init.gossip.standings().keys()].sort()
-    return { ...leases, holders, rates: holders.map(() => 0) }
-  }
-
-  /** What this peer does for those that died. Nothing in overlapped jobs, where it has the next round's steps to do instead. */
-  #overflow(leases: Leases, index: number): Lease {
-    const { plan, averaging } = this.#init
-    const live = new Set(averaging.outlook.live)
-    const isEveryoneKnown = this.#state.round > 0 && !plan.isOverlapped && index >= 0
-    const dead = leases.holders.flatMap((peer, place) => (live.has(peer) ? [] : [place]))
-    if (!isEveryoneKnown || dead.length === 0) return { positions: [], schedule: [] }
-    return overflowFor(leases, index, new Set(dead), leaseUnit(plan))
-  }
-
-  /** Two thirds have given their updates: the plan will not wait much longer, and less than the lease is better than nothing. */
-  #isClosing({ holders }: Leases): boolean {
-    const { committed } = this.#init.averaging.outlook
-    return 3 * holders.filter((peer) => committed.includes(peer)).length >= 2 * holders.length
   }
 
   async #sayDiverged(error: SwarmError, signal: AbortSignal): Promise<void> {
@@ -352,7 +271,7 @@ export class RunPeer {
     assert(outcome.round === this.#state.round, 'allreduce answers the round that was asked')
     const { plan, outerOptimizer } = this.#init
     await this.#hold(advance(this.#state, outcome, plan, outerOptimizer))
-    this.#rebaseWork()
+    this.#training.rebase(this.#state)
     const { totalWeight, contributors, electorate, round } = outcome
     this.#init.onEvent?.({
       kind: 'committed',
@@ -363,18 +282,6 @@ export class RunPeer {
       contributors: contributors.map(({ peer, weight }) => ({ peer, weight })),
       electorate,
     })
-  }
-
-  /**
-   * What was trained while the round's parts travelled goes on from the new state: θ ← φ + α·(θ − θ at commit). It began at
-   * parameters that are old by now; if that was for more than half a round, half of it is kept (Streaming DiLoCo's α,
-   * Douillard et al. 2025).
-   */
-  #rebaseWork(): void {
-    const work = this.#work
-    if (work === undefined) return
-    const isLate = 2 * work.stepsDone > work.stepsDone + work.stepsLeft
-    work.rebase(this.#state.parameters, isLate ? 0.5 : 1)
   }
 
   async #hold(state: State): Promise<void> {
@@ -401,7 +308,7 @@ export class RunPeer {
       loss: this.#loss,
       isLossNotFinite: this.#isLossNotFinite,
       samplesTrained: this.#samplesTrained,
-      samplesPerSecond: this.#pace.value?.samplesPerSecond ?? 0,
+      samplesPerSecond: this.#training.pace.value?.samplesPerSecond ?? 0,
     })
   }
 }
