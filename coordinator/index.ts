@@ -28,6 +28,7 @@ export interface CoordinatorInit {
     publishStatement(statement: Statement): Promise<void>
   }
   blocks: BlockFetch
+  onPeerGone: WatchInit['onPeerGone']
   /** Fetches the job's model and data, and compiles what measures it. */
   open(record: JobRecord, options: { signal: AbortSignal }): Promise<OpenJob>
   clock: Clock
@@ -125,7 +126,7 @@ export class Coordinator {
   /** `signal` aborts also when the job ends before its watch has begun; the watch itself sees that. */
   async #watchOnce(record: JobRecord, signal: AbortSignal): Promise<void> {
     const { job, manifest } = record
-    const { jobs, blocks, clock, epochMs, onEvent } = this.#init
+    const { jobs, blocks, onPeerGone, clock, epochMs, onEvent } = this.#init
     const opened = await this.#opening.take(async () => {
       signal.throwIfAborted()
       const startedMs = clock.now()
@@ -143,6 +144,7 @@ export class Coordinator {
         ...opened,
         jobs,
         blocks,
+        onPeerGone,
         clock,
         epochMs,
         createdMs: manifest.created,

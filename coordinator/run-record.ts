@@ -88,7 +88,7 @@ export class RunRecord {
     this.#reporters.set(report.peer, { newest: report, heardMs: now, milestones })
   }
 
-  /** Drops a peer that said goodbye. */
+  /** Drops a peer that said goodbye or was lost; should it report again, it counts again. */
   forget(peer: string): void {
     this.#reporters.delete(peer)
   }

@@ -49,6 +49,8 @@ export interface WatchInit {
   expected: ExpectedState
   jobs: JobsFace
   blocks: BlockFetch
+  /** Calls `listener` with each peer that has said goodbye or was lost; the returned function ends it. */
+  onPeerGone(listener: (peer: string) => void): () => void
   /** Measures `parameters` (f32, borrowed) on the whole validation split. */
   measure(parameters: Float32Array, options: { signal: AbortSignal }): Promise<Measurement>
   /** Keeps `state` for good, in place of the one kept before. */
@@ -89,6 +91,7 @@ export class RunWatch {
    */
   async run({ signal }: { signal: AbortSignal }): Promise<Verdict | 'stopped'> {
     const unfollow = this.#init.jobs.follow(this.#init.job, (notice) => this.#take(notice))
+    const stopMissing = this.#init.onPeerGone((peer) => this.#record.forget(peer))
     try {
       while (this.#ended === undefined) {
         await this.#look(signal)
@@ -97,6 +100,7 @@ export class RunWatch {
       return this.#ended
     } finally {
       unfollow()
+      stopMissing()
       await this.#cancelEvaluation()
     }
   }

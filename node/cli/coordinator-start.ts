@@ -71,11 +71,15 @@ export async function runCoordinatorStart(options: CoordinatorStartOptions, io: 
         throw new SwarmError('REFUSED', `this coordinator takes no jobs of owner ${manifest.owner}`)
     },
   })
-  const { jobs, shards } = node.services
+  const { jobs, shards, discovery } = node.services
   const coordinator = new Coordinator({
     self: node.self,
     jobs,
     blocks: stateBlocks(shards),
+    onPeerGone: (listener) =>
+      discovery.on((event) => {
+        if (event.kind === 'PeerGone') listener(event.peer)
+      }),
     open: (record, { signal }) => openJob(node, record, signal),
     clock: systemClock,
     epochMs: () => Date.now(),

@@ -27,6 +27,7 @@ function coordinating(open: CoordinatorInit['open']) {
     self: coordinatorId,
     jobs,
     blocks: { fetchBlocks: async () => [] },
+    onPeerGone: () => () => {},
     open,
     clock: time.clock,
     epochMs,

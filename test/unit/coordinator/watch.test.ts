@@ -20,10 +20,10 @@ const state = (round: number): State => ({
 })
 const [second, fourth] = [await encodeState(state(2)), await encodeState(state(4))]
 
-const progress = (round: number, root: string): JobNotice => ({
+const progress = (round: number, root: string, peer = 'a'): JobNotice => ({
   kind: 'progress',
   job,
-  peer: 'a',
+  peer,
   progress: {
     round,
     root,
@@ -44,6 +44,7 @@ function watched(time: VirtualTime, measure: (round: number) => Promise<Measurem
   const said: Statement[] = []
   const kept: string[] = []
   let hear: (notice: JobNotice) => void = () => {}
+  let miss: (peer: string) => void = () => {}
   const init: WatchInit = {
     job,
     rules: {
@@ -69,6 +70,10 @@ function watched(time: VirtualTime, measure: (round: number) => Promise<Measurem
     blocks: {
       fetchBlocks: async (cids) => cids.map((cid) => (second.blocks.get(cid) ?? fourth.blocks.get(cid))!),
     },
+    onPeerGone: (listener) => {
+      miss = listener
+      return () => {}
+    },
     measure: (parameters) => measure(parameters[0]!),
     keep: async (root) => {
       kept.push(root)
@@ -78,7 +83,13 @@ function watched(time: VirtualTime, measure: (round: number) => Promise<Measurem
     createdMs: 0,
   }
   const ended = new RunWatch(init).run({ signal: new AbortController().signal })
-  return { said, kept, ended, hear: (notice: JobNotice) => hear(notice) }
+  return {
+    said,
+    kept,
+    ended,
+    hear: (notice: JobNotice) => hear(notice),
+    miss: (peer: string) => miss(peer),
+  }
 }
 
 test('a measurement that is under way when the time is up does not replace the state that the verdict names', async () => {
@@ -103,4 +114,21 @@ test('a measurement that is under way when the time is up does not replace the s
   const verdict = await run.ended
   expect(verdict).toMatchObject({ verdict: 'out-of-budget', state: { root: run.kept.at(-1) } })
   expect(run.said.at(-1)).toBe(verdict)
+})
+
+test('of four peers two are gone: what the other two hold is measured at once, not when the gone have been silent long', async () => {
+  const time = new VirtualTime()
+  const measured: number[] = []
+  const run = watched(time, async (round) => {
+    measured.push(round)
+    return { loss: 1, accuracy: 0.5 }
+  })
+  for (const peer of ['a', 'b', 'c', 'd']) run.hear(progress(2, second.root.toString(), peer))
+  await time.until(() => run.kept.length === 1)
+  for (const peer of ['a', 'b']) run.hear(progress(4, fourth.root.toString(), peer))
+  await time.pass(2_000)
+  expect(measured).toEqual([2]) // half of those who report is no majority
+  for (const peer of ['c', 'd']) run.miss(peer)
+  await time.pass(2_000)
+  expect(measured).toEqual([2, 4])
 })
