@@ -50,15 +50,13 @@ export class Positions {
   }
 
   /**
-   * Nobody here is without a state, and all `peers` said that they hold one after `round` and vote there: one that fetched its
-   * state may still have to learn from `round` that it is a member.
+   * Everybody here holds a state after `round`, newcomers too, who catch up by the results of rounds that they are not in; and all
+   * `peers` said that they vote there: one that fetched its state may still have to learn from `round` that it is a member.
    */
   areAllBeyond(round: number, peers: Iterable<string>): boolean {
     if (this.#following.size > 0) return false
-    for (const peer of peers) {
-      const position = this.#positions.get(peer)
-      if (position === undefined || position.round <= round || !position.isVoter) return false
-    }
+    for (const position of this.#positions.values()) if (position.round <= round) return false
+    for (const peer of peers) if (!this.#positions.get(peer)?.isVoter) return false
     return true
   }
 
