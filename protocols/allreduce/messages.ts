@@ -39,6 +39,7 @@ import {
   type Message,
   type PromiseMade,
   type Relayed,
+  type Result,
 } from './round/vocabulary.ts'
 
 /** Bytes of one encoded part: f32, the widest codec, and the byte that names it. */
@@ -345,15 +346,8 @@ function decodePartName(f: Fields): { round: number; planId: string; part: numbe
   return { round: decodeRound(f), planId: f.digest('plan'), part: f.integer('part', partsMax - 1) }
 }
 
-/** What a part adds up to, of a group or of one row. `bitmap`: whose updates are in it; `weight`: the samples behind them. */
-interface Summed {
-  round: number
-  planId: string
-  part: number
-  bitmap: Uint8Array
-  weight: number
-  bytes: Uint8Array
-}
+/** What a part adds up to, of a group or of one row. */
+type Summed = Omit<Result, 'kind'>
 
 function encodeSummed({ round, planId, part, bitmap, weight, bytes }: Summed): Record<string, unknown> {
   return { round, plan: fromHex(planId), part, bitmap, weight, bytes }

@@ -10,13 +10,13 @@ import { type Line, type Program, root } from './peers/program.ts'
 import { anyPort, startCoordinator, startNode, startSwarm, submit } from './peers/swarm.ts'
 import { wideModel } from './peers/wide-model.ts'
 
-/** 1.6 million parameters, 6.5 MB in f32: three processes need some tenths of a second to average them. */
+/** 1.6 million parameters, 6.5 MB in f32: the processes need some tenths of a second to average them. */
 const width = 2048
 
 const batch = 32
 const localSteps = 4
 
-/** A round that most of the survivors' updates are in: one update's weight. */
+/** Samples behind one peer's update when nobody is slower than the others. */
 const updateWeight = batch * localSteps
 
 interface JobChoice {
