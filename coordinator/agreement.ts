@@ -21,8 +21,12 @@ export function agreedStates(record: RunRecord): StateName[] {
     .sort((a, b) => b.round - a.round)
 }
 
-/** The newest agreed milestone, unless it or a later one has been evaluated. */
+/**
+ * What the run starts from, before anything else: who has not measured that cannot tell that a run blew up in its first
+ * rounds. Then the newest agreed milestone, unless it or a later one has been evaluated.
+ */
 export function nextEvaluation(record: RunRecord): StateName | undefined {
+  if (record.evaluations.length === 0) return record.first
   const newest = agreedStates(record).find(({ round }) => record.isMilestone(round))
   const evaluatedRound = record.evaluations.at(-1)?.round ?? -1
   return newest !== undefined && newest.round > evaluatedRound ? newest : undefined

@@ -18,7 +18,7 @@ import { type JobsFace, RunWatch, type WatchEvent, type WatchInit } from './watc
 export type { Measurement, WatchEvent } from './watch.ts'
 
 /** What one job needs to be measured. */
-export type OpenJob = Pick<WatchInit, 'expected' | 'measure' | 'keep'> & { close(): Promise<void> }
+export type OpenJob = Pick<WatchInit, 'expected' | 'first' | 'measure' | 'keep'> & { close(): Promise<void> }
 
 export interface CoordinatorInit {
   /** This peer's id: jobs that do not name it are left alone. */

@@ -51,13 +51,16 @@ export class RunRecord {
   readonly startedMs: number
   /** Answers there are to choose from: a guess is right once in so many times. */
   readonly classes: number
+  /** What the run starts from; known before any peer is there. */
+  readonly first: StateName
   readonly #reporters = new Map<string, Reporter>()
   readonly #evaluations: Evaluation[] = []
 
-  constructor(rules: ConvergenceSpec, startedMs: number, classes: number) {
+  constructor(rules: ConvergenceSpec, startedMs: number, classes: number, first: StateName) {
     this.rules = rules
     this.startedMs = startedMs
     this.classes = classes
+    this.first = first
   }
 
   /** The newest report of each live peer. */

@@ -47,6 +47,8 @@ export interface WatchInit {
   /** Of the job's data set. */
   classes: number
   expected: ExpectedState
+  /** What the run starts from: its root, and itself, made anew. */
+  first: { root: string; state(): State }
   jobs: JobsFace
   blocks: BlockFetch
   /** Calls `listener` with each peer that has said goodbye or was lost; the returned function ends it. */
@@ -82,7 +84,7 @@ export class RunWatch {
   constructor(init: WatchInit) {
     this.#init = init
     const startedMs = init.clock.now() - (init.epochMs() - init.createdMs)
-    this.#record = new RunRecord(init.rules, startedMs, init.classes)
+    this.#record = new RunRecord(init.rules, startedMs, init.classes, { round: 0, root: init.first.root })
   }
 
   /**
@@ -199,7 +201,8 @@ export class RunWatch {
   }
 
   async #fetch({ root }: StateName, signal: AbortSignal): Promise<State> {
-    const { blocks, clock, expected } = this.#init
+    const { blocks, clock, expected, first } = this.#init
+    if (root === first.root) return first.state()
     const deadline = new AbortController()
     const stopTimer = clock.setTimer(fetchMsMax, () =>
       deadline.abort(

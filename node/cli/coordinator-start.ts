@@ -8,7 +8,9 @@ import { systemClock } from '../../protocols/core/clock.ts'
 import { SwarmError } from '../../protocols/core/errors.ts'
 import { jobCard } from '../../protocols/jobs/card.ts'
 import type { JobRecord, Jobs } from '../../protocols/jobs/index.ts'
+import { firstState } from '../../protocols/run/advance.ts'
 import { stateBlocks } from '../../protocols/run/blocks.ts'
+import { encodeState } from '../../protocols/run/state.ts'
 import { openNodeCompute } from '../compute.ts'
 import { publishAddresses } from '../coordinator-address.ts'
 import { dirsFor } from '../dirs.ts'
@@ -18,6 +20,7 @@ import { keepOne } from '../kept-state.ts'
 import { evaluationBatch, measureOn } from '../measure.ts'
 import { type PageServer, startPageServer, tabFolder } from '../page-server.ts'
 import { fetchMaterial } from '../peer/job-material.ts'
+import { runPlan } from '../peer/run-plan.ts'
 import { type LogLine, processLog } from '../process-log.ts'
 import { type StunServer, startStunServer } from '../stun-server.ts'
 import { openHome, openSwarmNode, type SwarmNode } from '../swarm-node.ts'
@@ -172,8 +175,12 @@ async function openJob(node: SwarmNode, record: JobRecord, signal: AbortSignal):
     const parameters = opened.parameterCount
     const expected = { job, parameters, outer: optimizer.stateLength(parameters) }
     const evaluated = evaluations.map(({ statement }) => statement.root)
+    const plan = runPlan(record, optimizer.learningRate)
+    const first = () => firstState(plan, opened.initial, optimizer)
+    const { root } = await encodeState(first())
     return {
       expected,
+      first: { root: root.toString(), state: first },
       measure: measureOn(compute, opened, dataSet.validation, manifest.model.inputs),
       keep: await keepOne(node.store, expected, evaluated),
       close: () => compute.close(),

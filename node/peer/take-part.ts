@@ -6,18 +6,17 @@
 import { type BatchSpec, batch } from '../../data/batch.ts'
 import type { Split } from '../../data/data-set.ts'
 import { sampleAt } from '../../data/sampler.ts'
-import { learningRate, outerOptimizer } from '../../engine/job-settings.ts'
+import { outerOptimizer } from '../../engine/job-settings.ts'
 import type { AllreduceEvent } from '../../protocols/allreduce/index.ts'
 import { type Clock, systemClock } from '../../protocols/core/clock.ts'
-import type { Manifest } from '../../protocols/jobs/index.ts'
 import { StateArchive } from '../../protocols/run/archive.ts'
 import { stateBlocks } from '../../protocols/run/blocks.ts'
 import { runGossip } from '../../protocols/run/gossip.ts'
 import { RunPeer, type RunPeerEvent } from '../../protocols/run/peer.ts'
-import { smallCodecOf } from '../../protocols/run/plan.ts'
 import type { Samples } from '../../protocols/run/ports.ts'
 import type { SwarmPeer } from './network.ts'
 import type { PreparedJob } from './prepare.ts'
+import { runPlan } from './run-plan.ts'
 
 export type PartEvent = RunPeerEvent | { kind: 'averaging'; event: AllreduceEvent }
 
@@ -74,7 +73,7 @@ export async function takePart(
   linkWithPeers()
   const run = new RunPeer({
     self,
-    plan: runPlan(job, manifest, optimizer.learningRate),
+    plan: runPlan(signed, optimizer.learningRate),
     initial: opened.initial,
     trainer: compute,
     samples: samplesOf(dataSet.train, manifest.train.seed, { ...opened, fields: manifest.model.inputs }),
@@ -95,25 +94,6 @@ export async function takePart(
     gossip.close()
     services.discovery.setSelf({ job: undefined })
     forget()
-  }
-}
-
-function runPlan(job: string, { train, swarm, convergence }: Manifest, outerRate: (round: number) => number) {
-  // the reference that other settings are compared with: to the bit what one machine does, slice by slice
-  const isReference = train.localSteps === 1 && swarm.codec === 'f32'
-  return {
-    job,
-    batch: train.batchSize,
-    localSteps: train.localSteps,
-    isSparse: swarm.codec === 'topk',
-    isOverlapped: swarm.overlap === true,
-    slowCodec: swarm.slowCodec,
-    smallCodec: smallCodecOf(swarm, isReference),
-    hasEvenLeases: isReference,
-    peersMin: swarm.minPeers,
-    roundsMax: convergence.maxRounds,
-    localLearningRate: (step: number) => learningRate(train, step),
-    outerLearningRate: outerRate,
   }
 }
 

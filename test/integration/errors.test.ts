@@ -14,9 +14,6 @@ import { writeModel } from '../../engine/onnx/write.ts'
 const root = join(import.meta.dirname, '../..')
 const glyphsModel = join(root, 'examples/glyphs/cnn.onnx')
 
-/** A run that diverges is over by then; its job would allow a minute. */
-const divergedMsMax = 30_000
-
 class Command {
   stdout = ''
   stderr = ''
@@ -284,14 +281,13 @@ test.each([
 ])('a learning rate that is far too large ends in the verdict that the run diverged: %s', async (_, more) => {
   const folder = await freshFolder()
   const train = `{ optimizer: sgd, learning_rate: 100, batch_size: 16, ${more} }`
-  const startedMs = performance.now()
   const command = new Command(folder, [
     ...launchLocally(await jobFile(folder, { train })),
     '--progress',
     'plain',
   ])
+  // one that is not seen to diverge uses up its minute, and ends with another code
   expect(await command.ended).toBe(105)
-  expect(performance.now() - startedMs).toBeLessThan(divergedMsMax)
   expect(command.stdout).toMatch(/warning: The run has ended, since the (training|held-out) loss .*\.\n/)
   expect(command.stdout).toContain('The run diverged after')
   expect(command.stdout).toContain('Try a smaller learning_rate, or set grad_clip.')

@@ -4,20 +4,33 @@ import { expect, onTestFinished, test } from 'vitest'
 import { Coordinator, type CoordinatorInit, type OpenJob } from '../../../coordinator/index.ts'
 import { SwarmError } from '../../../protocols/core/errors.ts'
 import { createManifest, sealManifest, sealStatement, statementKind } from '../../../protocols/jobs/index.ts'
+import type { State } from '../../../protocols/run/state.ts'
 import { coordinatorId, created, manifestInit, ownerKey } from '../jobs/example.ts'
 import { loneService } from '../jobs/lone-service.ts'
 import { VirtualTime } from './virtual-time.ts'
 
 const sealed = (name: string) => sealManifest(createManifest(manifestInit({ name })), ownerKey)
 
+const firstState: State = {
+  job: '',
+  round: 0,
+  weight: 0,
+  electorate: [],
+  leases: { cursor: 0, firstStep: 0, steps: 1, holders: [], rates: [] },
+  ahead: null,
+  parameters: new Float32Array(1),
+  outer: new Float32Array(0),
+}
+
 const opened: OpenJob = {
   expected: { job: '', parameters: 1, outer: 0 },
+  first: { root: 'first', state: () => firstState },
   measure: async () => ({ loss: 1, accuracy: 0 }),
   keep: async () => {},
   close: async () => {},
 }
 
-/** A coordinator alone on virtual time, which opens jobs with `open`; `events` are the kinds of its log lines. */
+/** A coordinator alone on virtual time, which opens jobs with `open`; `events` are the kinds of its log lines before a watch. */
 function coordinating(open: CoordinatorInit['open']) {
   const time = new VirtualTime()
   const epochMs = () => created + 1000 + time.clock.now()
@@ -31,7 +44,9 @@ function coordinating(open: CoordinatorInit['open']) {
     open,
     clock: time.clock,
     epochMs,
-    onEvent: ({ kind }) => events.push(kind),
+    onEvent: ({ kind }) => {
+      if (kind !== 'run') events.push(kind)
+    },
   })
   onTestFinished(() => coordinator.close())
   const said = (job: string) => {

@@ -20,6 +20,7 @@ const accuracyRules: ConvergenceSpec = {
 const lossRules: ConvergenceSpec = { ...accuracyRules, metric: 'val_loss', mode: 'min', target: 0.1 }
 
 const classes = 10
+const first = { round: 0, root: 'root-0' }
 
 /** A record with one evaluation each 2 rounds; `accuracies` and `losses` in order. */
 function measured(
@@ -27,7 +28,7 @@ function measured(
   rules: Partial<ConvergenceSpec> = {},
 ): RunRecord {
   const base = values.losses === undefined ? accuracyRules : lossRules
-  const record = new RunRecord({ ...base, ...rules }, 0, classes)
+  const record = new RunRecord({ ...base, ...rules }, 0, classes, first)
   const count = (values.losses ?? values.accuracies ?? []).length
   for (let index = 0; index < count; index++) {
     const round = index * 2
@@ -41,8 +42,9 @@ function report(peer: string, round: number, more: Partial<PeerReport> = {}): Pe
   return { peer, round, root: `root-${round}`, loss: 1, isLossNotFinite: false, ...more }
 }
 
+/** A record of which no more is measured than what the run started from, which no rule ends. */
 function reported(reports: PeerReport[], rules: ConvergenceSpec = accuracyRules): RunRecord {
-  const record = new RunRecord(rules, 0, classes)
+  const record = measured({ accuracies: [0.1] }, rules)
   for (const item of reports) record.observe(item, 0)
   return record
 }
@@ -162,13 +164,23 @@ describe('out of budget', () => {
   })
 
   test('a run without any measurement keeps the newest agreed state', () => {
-    const record = reported([report('a', 3), report('b', 3), report('c', 4)])
+    const record = new RunRecord(accuracyRules, 0, classes, first)
+    for (const item of [report('a', 3), report('b', 3), report('c', 4)]) record.observe(item, 0)
     const { verdict } = tick(record, 10 * 60_000)
     expect(verdict).toMatchObject({ verdict: 'out-of-budget', state: { round: 3 }, value: null, rounds: 3 })
   })
 })
 
 describe('what is measured next', () => {
+  test('what the run starts from comes first, before any peer is there and however far they are', () => {
+    const record = new RunRecord(accuracyRules, 0, classes, first)
+    expect(tick(record, 0).evaluate).toEqual(first)
+    for (const peer of ['a', 'b']) record.observe(report(peer, 8), 0)
+    expect(tick(record, 0).evaluate).toEqual(first)
+    record.evaluated({ ...first, loss: 2.3, accuracy: 0.1 })
+    expect(tick(record, 0).evaluate).toEqual({ round: 8, root: 'root-8' })
+  })
+
   test('the newest milestone that more than half of the reporting peers have named', () => {
     const record = reported([report('a', 4), report('b', 2), report('c', 2), report('d', 2)])
     expect(tick(record, 0).evaluate).toEqual({ round: 2, root: 'root-2' })
@@ -227,7 +239,7 @@ test('peers with different roots of one round are reported, the larger branch fi
 })
 
 test('the record is bounded in peers and in milestones of each', () => {
-  const record = new RunRecord(accuracyRules, 0, classes)
+  const record = new RunRecord(accuracyRules, 0, classes, first)
   for (let round = 0; round <= 2 * milestonesPerPeerMax; round += 2) record.observe(report('a', round), 0)
   expect(record.supporters().size).toBe(milestonesPerPeerMax)
   for (let index = 0; index <= peerReportsMax; index++) record.observe(report(`peer-${index}`, 1), 0)
@@ -265,7 +277,7 @@ test('whatever happens, a final verdict is never taken back, and only agreed new
   const seen = new Set<string>()
   fc.assert(
     fc.property(fc.array(happenings, { maxLength: 80, size: 'max' }), (list) => {
-      const record = new RunRecord(quickRules, 0, classes)
+      const record = new RunRecord(quickRules, 0, classes, first)
       let now = 0
       let last: Verdict | undefined
       for (const happening of list) {

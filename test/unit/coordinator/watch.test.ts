@@ -18,6 +18,7 @@ const state = (round: number): State => ({
   parameters: Float32Array.of(round),
   outer: new Float32Array(0),
 })
+const first = state(0)
 const [second, fourth] = [await encodeState(state(2)), await encodeState(state(4))]
 
 const progress = (round: number, root: string, peer = 'a'): JobNotice => ({
@@ -58,6 +59,7 @@ function watched(time: VirtualTime, measure: (round: number) => Promise<Measurem
     },
     classes: 10,
     expected: { job, parameters: 1, outer: 0 },
+    first: { root: 'first', state: () => first },
     jobs: {
       follow: (_, listener) => {
         hear = listener
@@ -101,12 +103,12 @@ test('a measurement that is under way when the time is up does not replace the s
   let begun = 0
   const run = watched(time, (round) => {
     begun++
-    return round === 2 ? Promise.resolve({ loss: 1, accuracy: 0.5 }) : better
+    return round < 4 ? Promise.resolve({ loss: 1, accuracy: round / 4 }) : better
   })
   run.hear(progress(2, second.root.toString()))
-  await time.until(() => run.kept.length === 1)
+  await time.until(() => run.kept.length === 2)
   run.hear(progress(4, fourth.root.toString()))
-  await time.until(() => begun === 2)
+  await time.until(() => begun === 3)
   await time.pass(59_000)
   await time.pass(1_000)
   finish({ loss: 0.5, accuracy: 0.9 })
@@ -121,14 +123,16 @@ test('of four peers two are gone: what the other two hold is measured at once, n
   const measured: number[] = []
   const run = watched(time, async (round) => {
     measured.push(round)
-    return { loss: 1, accuracy: 0.5 }
+    return { loss: 1, accuracy: round / 4 }
   })
-  for (const peer of ['a', 'b', 'c', 'd']) run.hear(progress(2, second.root.toString(), peer))
   await time.until(() => run.kept.length === 1)
+  expect(measured).toEqual([0]) // what the run starts from, before anybody is there
+  for (const peer of ['a', 'b', 'c', 'd']) run.hear(progress(2, second.root.toString(), peer))
+  await time.until(() => run.kept.length === 2)
   for (const peer of ['a', 'b']) run.hear(progress(4, fourth.root.toString(), peer))
   await time.pass(2_000)
-  expect(measured).toEqual([2]) // half of those who report is no majority
+  expect(measured).toEqual([0, 2]) // half of those who report is no majority
   for (const peer of ['c', 'd']) run.miss(peer)
   await time.pass(2_000)
-  expect(measured).toEqual([2, 4])
+  expect(measured).toEqual([0, 2, 4])
 })
