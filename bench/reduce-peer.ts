@@ -29,10 +29,13 @@ export interface PeerRound {
   /** The average is in the caller's hands. */
   endedMs: number
   cpuMs: number
+  /** Since the round before ended here: what a peer still sends others when it has the average belongs to the next. */
   uploadedBytes: number
   /** Most memory since the start, beyond what the idle peer used, in bytes. */
   peakBytes: number
   electorate: readonly string[]
+  /** Updates that are in the average whole. */
+  contributors: number
   /** SHA-256 of the average: the same on every peer. */
   digest: string
 }
@@ -43,6 +46,7 @@ let random: Random
 /** What this peer gives, and then the average, as in a run. */
 let update: Float32Array
 let idleBytes = 0
+let uploadedBytes = 0
 let marks: Partial<Record<string, number>> = {}
 
 answer<ReducePeerCalls>({
@@ -80,7 +84,7 @@ answer<ReducePeerCalls>({
     for (let i = 0; i < update.length; i++) update[i] = random.next() - 0.5
     marks = {}
     const cpu = process.cpuUsage()
-    const uploaded = run.traffic.uploadedBytes
+    const uploadedBefore = uploadedBytes
     const startedMs = sharedNowMs()
     const base = { round, root: `round-${round}`, electorate }
     const outcome = await run.average(
@@ -89,6 +93,7 @@ answer<ReducePeerCalls>({
     )
     const endedMs = sharedNowMs()
     const { user, system } = process.cpuUsage(cpu)
+    uploadedBytes = run.traffic.uploadedBytes
     if (outcome.kind !== 'committed') throw new Error(`round ${round} ended ${outcome.kind}`)
     return {
       startedMs,
@@ -97,9 +102,10 @@ answer<ReducePeerCalls>({
       sealingMs: marks.sealing!,
       endedMs,
       cpuMs: (user + system) / 1000,
-      uploadedBytes: run.traffic.uploadedBytes - uploaded,
+      uploadedBytes: uploadedBytes - uploadedBefore,
       peakBytes: process.resourceUsage().maxRSS * 1024 - idleBytes,
       electorate: outcome.electorate,
+      contributors: outcome.contributors.length,
       digest: createHash('sha256').update(outcome.average).digest('hex'),
     }
   },

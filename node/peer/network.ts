@@ -12,7 +12,7 @@ import type { Libp2p, PrivateKey } from '@libp2p/interface'
 import { ping } from '@libp2p/ping'
 import { type Allreduce, allreduce } from '../../protocols/allreduce/index.ts'
 import { type Clock, systemClock } from '../../protocols/core/clock.ts'
-import { gossipBytesMax } from '../../protocols/core/limits.ts'
+import { gossipBytesMax, linkStallMs } from '../../protocols/core/limits.ts'
 import { type Discovery, discovery, type SelfDescription } from '../../protocols/discovery/index.ts'
 import { type Jobs, jobs, type SignedJob } from '../../protocols/jobs/index.ts'
 import { type BlockStore, type Shards, shards } from '../../protocols/shards/index.ts'
@@ -27,6 +27,23 @@ const streamWindowBytesMax = 4 << 20
 /** A paused stream receives at most one window more; twice that is never reached, and less would abort the stream. */
 const readBufferBytesMax = 2 * streamWindowBytesMax
 
+/** How often each connection is pinged: the round trips that network coordinates are made from. */
+const pingIntervalMs = 10_000
+
+/**
+ * Least time that a ping may take before its connection is given up, and most, where pings have been slow. A ping waits behind what
+ * the buffers of all connections hold: seven windows of 4 MiB take 12 s at 20 Mbit/s and a minute at 4, and such a peer is slow,
+ * not dead. A process that ends closes its connections, so only a broken network takes as long to be noticed.
+ */
+const pingMsMin = 30_000
+const pingMsMax = linkStallMs
+
+/**
+ * Pings that are sent before the first of them is given up, and one that its answer crosses. libp2p's limit is one on its way, and
+ * the second is an error that breaks the connection: it would have to be answered within the interval.
+ */
+const pingsMax = pingMsMax / pingIntervalMs + 1
+
 /** Topics that a peer joins at once, twice over, and as many again to spare: offences are forgotten within two seconds. */
 const offencesFree = 12
 
@@ -39,9 +56,10 @@ export function sharedOptions() {
         streamOptions: { maxStreamWindowSize: streamWindowBytesMax, maxReadBufferLength: readBufferBytesMax },
       }),
     ],
-    // A ping waits behind what is in the buffers: 4 MiB at 1 Mbit/s take half a minute, and such a peer is slow, not dead. A
-    // process that ends closes its connections, so only a broken network takes as long to be noticed.
-    connectionMonitor: { pingInterval: 5_000, pingTimeout: { minTimeout: 10_000, maxTimeout: 30_000 } },
+    connectionMonitor: {
+      pingInterval: pingIntervalMs,
+      pingTimeout: { minTimeout: pingMsMin, maxTimeout: pingMsMax },
+    },
   }
 }
 
@@ -56,7 +74,8 @@ export type BaseServices = {
 export function baseServices() {
   return {
     identify: identify(),
-    ping: ping(),
+    // twice as many may come in, since a stream is closed here later than there
+    ping: ping({ timeout: pingMsMax, maxOutboundStreams: pingsMax, maxInboundStreams: 2 * pingsMax }),
     pubsub: gossipsub({
       globalSignaturePolicy: StrictSign,
       // The first peer of a swarm announces itself to nobody, and that is no error.

@@ -3,9 +3,11 @@
 import { generateKeyPair } from '@libp2p/crypto/keys'
 import type { PrivateKey } from '@libp2p/interface'
 import { peerIdFromString } from '@libp2p/peer-id'
+import { byteStream } from '@libp2p/utils'
 import { multiaddr } from '@multiformats/multiaddr'
 import { afterEach, expect, test } from 'vitest'
 import { createNode } from '../../node/libp2p.ts'
+import { sharedOptions } from '../../node/peer/network.ts'
 import type { SwarmError } from '../../protocols/core/errors.ts'
 import { frameBytesMax, linkQueueBytesMax } from '../../protocols/core/limits.ts'
 import type { PeerComponents } from '../../protocols/wire/components.ts'
@@ -246,4 +248,16 @@ test('a stream that cannot be closed in time is a peer that went, not something 
   frames.close()
   const next = frames.frames[Symbol.asyncIterator]().next()
   await expect(next).rejects.toMatchObject({ code: 'PEER_GONE', peer: accepter.id })
+})
+
+test('pings that a busy peer has not answered yet break no connection', async () => {
+  const { opener, accepter } = await startPair({}, {})
+  const connection = await opener.node.dial(accepter.node.getMultiaddrs())
+  const { pingInterval, pingTimeout } = sharedOptions().connectionMonitor
+  for (let sentMs = 0; sentMs <= pingTimeout.maxTimeout; sentMs += pingInterval) {
+    const ping = byteStream(await connection.newStream('/ipfs/ping/1.0.0'))
+    await ping.write(new Uint8Array(32).fill(sentMs / pingInterval))
+    expect((await ping.read({ bytes: 32 })).get(31)).toBe(sentMs / pingInterval)
+  }
+  expect(connection.status).toBe('open')
 })
