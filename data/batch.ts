@@ -89,7 +89,9 @@ function checkFits(field: Field, length: number, wanted: BatchSpec['labels'], na
     throw new SwarmError(
       'DATA_INVALID',
       `the model's ${name} takes ${wanted.dtype}, the data has ${isReal ? 'real numbers' : 'ids'}`,
-      { hint: 'Images need a float32 input; tokens and classes need an integer one.' },
+      {
+        hint: 'Images need a float32 input; tokens and classes need an integer one. Of .npy files, save the array as the type that the model takes, or name bytes that are pixels as data.pixels.',
+      },
     )
   }
 }

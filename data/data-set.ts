@@ -1,8 +1,8 @@
 /**
- * The form every data set has in memory, whatever file it came from: two splits of samples, each sample an input `x` and
- * its labels `y`. A field is one flat array; sample `i` starts at `i * stride`. With a stride shorter than a sample the
- * samples overlap: that is how a text gives one window of tokens for every position, and its labels are the same tokens
- * one further on, without a copy.
+ * The form every data set has in memory, whatever file it came from: two splits of samples, each sample an input `x`, or several
+ * under names of their own, and its labels `y`. A field is one flat array; sample `i` starts at `i * stride`. With a stride shorter
+ * than a sample the samples overlap: that is how a text gives one window of tokens for every position, and its labels are the same
+ * tokens one further on, without a copy.
  */
 
 import type { Dtype } from '../protocols/core/tensor.ts'
@@ -31,20 +31,41 @@ export interface Split {
   /** Samples, >= 1. */
   count: number
   /** `x` is the input of a model that has one, `y` the labels. */
+  fields: { y: Field; [name: string]: Field }
+}
+
+/** What a model with one input learns from. */
+export interface SingleInputSplit extends Split {
   fields: { x: Field; y: Field; [name: string]: Field }
 }
 
-/** `images`: pixels with one class each. `text`: windows of token ids, labelled with the token that follows each. */
-export type DataKind = 'images' | 'text'
+/**
+ * `images`: pixels with one class each. `text`: windows of token ids, labelled with the token that follows each. `arrays`: numbers of
+ * any shape, one field for each input.
+ */
+export type DataKind = 'images' | 'text' | 'arrays'
 
 export interface DataSet {
   kind: DataKind
-  /** Labels are 0 … classes − 1; in text the size of the vocabulary. */
+  /** Labels are 0 … classes − 1; in text the size of the vocabulary; 1 where labels are values. */
   classes: number
   /** Text only: the character of each token id. */
   vocabulary?: readonly string[]
   train: Split
   validation: Split
+}
+
+/** A data set of images or text. */
+export interface SingleInputDataSet extends DataSet {
+  kind: 'images' | 'text'
+  train: SingleInputSplit
+  validation: SingleInputSplit
+}
+
+/** Shape of one sample's input `x`; undefined for arrays, where each field has its own. */
+export function inputShape({ kind, train }: DataSet): number[] | undefined {
+  const { x } = train.fields
+  return kind === 'arrays' || x === undefined ? undefined : [...x.sampleShape]
 }
 
 /** Numbers in one sample. */
@@ -61,7 +82,7 @@ export function imageSplit(
   labels: Uint8Array,
   sampleShape: readonly number[],
   normal?: Normal,
-): Split {
+): SingleInputSplit {
   const stride = sampleLength({ sampleShape })
   return {
     count: labels.length,
@@ -76,7 +97,11 @@ export function imageSplit(
  * A split of text: windows of `context` tokens, one every `stride` tokens, as many as fit with the token that follows each.
  * `tokens` is kept, not copied; it holds more than `context` ids.
  */
-export function textSplit(tokens: Uint8Array | Int32Array, context: number, stride: number): Split {
+export function textSplit(
+  tokens: Uint8Array | Int32Array,
+  context: number,
+  stride: number,
+): SingleInputSplit {
   const field = (data: Uint8Array | Int32Array): Field => ({
     dtype: data instanceof Uint8Array ? 'uint8' : 'int32',
     sampleShape: [context],
@@ -95,7 +120,7 @@ export function textSplit(tokens: Uint8Array | Int32Array, context: number, stri
 export function textSplits(
   tokens: { train: Uint8Array | Int32Array; validation: Uint8Array | Int32Array },
   context: number,
-): { train: Split; validation: Split } {
+): { train: SingleInputSplit; validation: SingleInputSplit } {
   return {
     train: textSplit(tokens.train, context, 1),
     validation: textSplit(tokens.validation, context, context),

@@ -10,7 +10,7 @@
  */
 
 import { type Random, seededRandom, seedFrom } from '../protocols/core/random.ts'
-import { type DataSet, imageSplit, type Split } from './data-set.ts'
+import { imageSplit, type SingleInputDataSet, type SingleInputSplit } from './data-set.ts'
 import { glyphShapes, type Point, type Stroke } from './glyph-shapes.ts'
 
 export interface GlyphOptions {
@@ -51,7 +51,7 @@ const style = {
 const linesPerCurve = 6
 
 /** The data set of `seed`. Classes are drawn evenly at random. */
-export function glyphs({ seed, train, validation }: GlyphOptions): DataSet {
+export function glyphs({ seed, train, validation }: GlyphOptions): SingleInputDataSet {
   return {
     kind: 'images',
     classes: glyphShapes.length,
@@ -60,7 +60,7 @@ export function glyphs({ seed, train, validation }: GlyphOptions): DataSet {
   }
 }
 
-function glyphSplit(seed: number, name: string, count: number): Split {
+function glyphSplit(seed: number, name: string, count: number): SingleInputSplit {
   const pixels = new Uint8Array(count * edge * edge)
   const labels = new Uint8Array(count)
   for (let i = 0; i < count; i++) {

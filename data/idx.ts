@@ -8,7 +8,7 @@
 
 import { SwarmError } from '../protocols/core/errors.ts'
 import { jobBytesMax } from '../protocols/core/limits.ts'
-import { type DataSet, imageSplit, type Split } from './data-set.ts'
+import { imageSplit, type SingleInputDataSet, type SingleInputSplit } from './data-set.ts'
 import { gunzip, isGzip } from './gzip.ts'
 
 /** The array of one IDX file. */
@@ -62,7 +62,7 @@ export async function readIdx(bytes: Uint8Array): Promise<IdxArray> {
  * in both splits; the number of classes is the largest label plus one.
  * @throws {SwarmError} DATA_INVALID naming the files that do not fit together.
  */
-export async function idxDataSet(files: IdxFiles): Promise<DataSet> {
+export async function idxDataSet(files: IdxFiles): Promise<SingleInputDataSet> {
   const [trainImages, trainLabels, testImages, testLabels] = await Promise.all([
     named('train images', files.trainImages),
     named('train labels', files.trainLabels),
@@ -90,7 +90,7 @@ async function named(name: string, bytes: Uint8Array): Promise<IdxArray> {
   }
 }
 
-function pair(name: string, images: IdxArray, labels: IdxArray): Split {
+function pair(name: string, images: IdxArray, labels: IdxArray): SingleInputSplit {
   const [count = 0, ...sampleShape] = images.shape
   if (sampleShape.length === 0 || labels.shape.length !== 1) {
     throw new SwarmError(

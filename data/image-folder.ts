@@ -8,13 +8,14 @@
 import { decode } from 'jpeg-js'
 import { SwarmError } from '../protocols/core/errors.ts'
 import { seededRandom, seedFrom } from '../protocols/core/random.ts'
-import { type DataSet, imageSplit, type Normal, type Split, sampleLength } from './data-set.ts'
-
-/** A file of the folder. `path`: from the folder on, with slashes. */
-export interface ImageFile {
-  path: string
-  bytes: Uint8Array
-}
+import {
+  imageSplit,
+  type Normal,
+  type SingleInputDataSet,
+  type SingleInputSplit,
+  sampleLength,
+} from './data-set.ts'
+import { type FolderFile, trainName, validationNames } from './folder.ts'
 
 export interface ImageFolderOptions {
   /** Share of each class that validates where the folder has no splits; above 0 and below 1. */
@@ -31,9 +32,7 @@ const classesMax = 256
 /** Of one image, decoded; jpeg-js allocates no more. A sample has to fit a block of 1 MiB anyway. */
 const decodedMegabytesMax = 64
 
-const validationNames = ['test', 'val', 'validation']
-
-interface Sample extends ImageFile {
+interface Sample extends FolderFile {
   label: string
 }
 
@@ -41,16 +40,16 @@ interface Sample extends ImageFile {
  * The data set of `files`; others than JPEGs are passed over.
  * @throws {SwarmError} DATA_INVALID naming the file that is no JPEG or has another size, or when a split has no images.
  */
-export function imageFolder(files: readonly ImageFile[], options: ImageFolderOptions): DataSet {
+export function imageFolder(files: readonly FolderFile[], options: ImageFolderOptions): SingleInputDataSet {
   const images = files.filter(({ path }) => /\.jpe?g$/i.test(path)).sort((a, b) => (a.path < b.path ? -1 : 1))
   const parts = images.map((file) => ({ file, folders: file.path.split('/').slice(0, -1) }))
-  const hasSplits = parts.some(({ folders }) => folders.length > 1 && folders[0] === 'train')
+  const hasSplits = parts.some(({ folders }) => folders.length > 1 && folders[0] === trainName)
   const inSplit = (names: readonly string[]): Sample[] =>
     parts.flatMap(({ file, folders: [split, label] }) =>
       split !== undefined && label !== undefined && names.includes(split) ? [{ ...file, label }] : [],
     )
   const { train, validation } = hasSplits
-    ? { train: inSplit(['train']), validation: inSplit(validationNames) }
+    ? { train: inSplit([trainName]), validation: inSplit(validationNames) }
     : divided(
         parts.flatMap(({ file, folders: [label] }) => (label === undefined ? [] : [{ ...file, label }])),
         options,
@@ -92,7 +91,7 @@ function decoded(
   classes: readonly string[],
   shape: readonly number[],
   normal: Normal | undefined,
-): Split {
+): SingleInputSplit {
   const length = sampleLength({ sampleShape: shape })
   const pixels = new Uint8Array(samples.length * length)
   const numbers = new Map(classes.map((label, index) => [label, index]))
@@ -114,7 +113,7 @@ function decoded(
 }
 
 /** u8[3, height, width]. @throws {SwarmError} DATA_INVALID */
-function pixelsOf({ path, bytes }: ImageFile): { shape: number[]; data: Uint8Array } {
+function pixelsOf({ path, bytes }: FolderFile): { shape: number[]; data: Uint8Array } {
   try {
     const { width, height, data } = decode(bytes, {
       useTArray: true,

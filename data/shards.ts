@@ -1,26 +1,41 @@
 /**
- * A data set as content-addressed blocks, so that peers can fetch it from one another and check every byte.
+ * Data sets as blocks, so that peers can fetch them from one another and check every byte.
  *
- *     index block (dag-cbor)                                   raw blocks, at most blockBytesMax each
- *     { v, kind, classes, normal?, context?, vocabulary?,      ┌───────────────┬───────────────┬────┐
- *       train:      { count, x: array, y?: array },     ┌────▶ │ whole samples │ whole samples │ …  │
- *       validation: { count, x: array, y?: array } }    │      └───────────────┴───────────────┴────┘
- *     array = { dtype, sampleShape, chunks: [CID, …] } ─┘      i32 little-endian, or u8
+ *     index block (data-index.ts)                              raw blocks, at most blockBytesMax each
+ *     { …, chunks: [CID, …], … } ───────────────────────────▶ ┌───────────────┬───────────────┬────┐
+ *                                                              │ whole samples │ whole samples │ …  │
+ *                                                              └───────────────┴───────────────┴────┘
+ *                                                              f32 or i32 little-endian, or u8
  *
- * The CID of the index names the data set; equal data has an equal CID. A text stores its tokens, `count` of them, and
- * `context` says how to cut windows from them: so jobs with different contexts share the raw blocks.
- * Hashes are checked where blocks arrive (protocols/shards); here, everything else is.
+ * The CID of the index names the data set; equal data has an equal CID. A text stores its tokens without their windows: so jobs with
+ * different contexts share the raw blocks. Hashes are checked where blocks arrive (protocols/shards); here, everything else is.
  */
 
 import * as dagCbor from '@ipld/dag-cbor'
 import { CID } from 'multiformats/cid'
 import * as raw from 'multiformats/codecs/raw'
 import { sha256 } from 'multiformats/hashes/sha2'
-import * as z from 'zod'
 import { assert } from '../protocols/core/assert.ts'
 import { SwarmError } from '../protocols/core/errors.ts'
-import { blockBytesMax, jobBytesMax, vocabularyMax } from '../protocols/core/limits.ts'
-import { type DataSet, imageSplit, type Split, sampleLength, textSplits } from './data-set.ts'
+import { blockBytesMax, jobBytesMax } from '../protocols/core/limits.ts'
+import {
+  type ArrayIndex,
+  chunkBytes,
+  type DataIndex,
+  type FieldsIndex,
+  type SingleInputIndex,
+  type SingleInputSplitIndex,
+} from './data-index.ts'
+import {
+  type DataSet,
+  type Field,
+  imageSplit,
+  type SingleInputDataSet,
+  type SingleInputSplit,
+  type Split,
+  sampleLength,
+  textSplits,
+} from './data-set.ts'
 
 export interface Block {
   cid: CID
@@ -36,52 +51,9 @@ export interface EncodedDataSet {
   blocks: Block[]
 }
 
-const size = (max: number) => z.int().min(1).max(max)
-
-const arraySchema = z.strictObject({
-  dtype: z.enum(['uint8', 'int32']),
-  sampleShape: z.array(size(2 ** 20)).max(4),
-  chunks: z.array(z.custom<CID>((value) => CID.asCID(value) !== null)).min(1),
-})
-/** `count`: images, or tokens. */
-const splitSchema = z.strictObject({ count: size(2 ** 32 - 1), x: arraySchema, y: arraySchema.optional() })
-const commonShape = {
-  v: z.literal(1),
-  classes: size(2 ** 24),
-  train: splitSchema,
-  validation: splitSchema,
-}
-/** One number for each channel of an image. */
-const channels = (number: z.ZodNumber) => z.array(number).min(1).max(16)
-
-const indexSchema = z.discriminatedUnion('kind', [
-  z.strictObject({
-    kind: z.literal('images'),
-    ...commonShape,
-    normal: z
-      .strictObject({ mean: channels(z.number()), deviation: channels(z.number().gt(0)) })
-      .refine(({ mean, deviation }) => mean.length === deviation.length)
-      .optional(),
-  }),
-  z.strictObject({
-    kind: z.literal('text'),
-    ...commonShape,
-    context: size(2 ** 16),
-    vocabulary: z.array(z.string().max(2)).max(vocabularyMax),
-  }),
-])
-
-/** The content of an index block. */
-export type DataIndex = z.infer<typeof indexSchema>
-type ArrayIndex = z.infer<typeof arraySchema>
-type SplitIndex = z.infer<typeof splitSchema>
-
-/** A stored array of `count` samples of `sampleShape`. */
-interface StoredArray {
-  dtype: 'uint8' | 'int32'
-  sampleShape: readonly number[]
-  data: Uint8Array | Int32Array
-}
+/** A stored array: samples of `sampleShape`, one after the other. */
+type StoredArray = Pick<Field, 'dtype' | 'sampleShape' | 'data'>
+type StoreArray = (array: StoredArray) => Promise<ArrayIndex>
 
 /**
  * Encodes `dataSet`.
@@ -89,26 +61,14 @@ interface StoredArray {
  */
 export async function encodeDataSet(dataSet: DataSet): Promise<EncodedDataSet> {
   const chunks: Block[] = []
-  const store = async (array: StoredArray): Promise<ArrayIndex> => {
-    const blocks = await cut(array)
+  const store: StoreArray = async ({ dtype, sampleShape, data }) => {
+    const blocks = await cut({ sampleShape, data })
     chunks.push(...blocks)
-    return { dtype: array.dtype, sampleShape: [...array.sampleShape], chunks: blocks.map(({ cid }) => cid) }
+    return { dtype, sampleShape: [...sampleShape], chunks: blocks.map(({ cid }) => cid) }
   }
-  const common = {
-    v: 1,
-    classes: dataSet.classes,
-    train: await encodeSplit(dataSet, dataSet.train, store),
-    validation: await encodeSplit(dataSet, dataSet.validation, store),
-  } as const
-  const index: DataIndex =
-    dataSet.kind === 'images'
-      ? { kind: 'images', ...common, ...normalOf(dataSet.train) }
-      : {
-          kind: 'text',
-          ...common,
-          context: sampleLength(dataSet.train.fields.x),
-          vocabulary: [...(dataSet.vocabulary ?? [])],
-        }
+  const index = isSingleInput(dataSet)
+    ? await singleInputIndex(dataSet, store)
+    : await arraysIndex(dataSet, store)
   const indexBytes = dagCbor.encode(index)
   const bytes = chunks.reduce((sum, block) => sum + block.bytes.length, indexBytes.length)
   if (bytes > jobBytesMax || indexBytes.length > blockBytesMax) {
@@ -120,28 +80,57 @@ export async function encodeDataSet(dataSet: DataSet): Promise<EncodedDataSet> {
   return { root, bytes, blocks: [{ cid: root, bytes: indexBytes }, ...chunks] }
 }
 
-/** What is done with an image's channels, as the index says it: dag-cbor has no `undefined`. */
-function normalOf({ fields }: Split): Pick<Extract<DataIndex, { kind: 'images' }>, 'normal'> {
-  const { normal } = fields.x
-  return normal === undefined ? {} : { normal: { mean: [...normal.mean], deviation: [...normal.deviation] } }
+function isSingleInput(dataSet: DataSet): dataSet is SingleInputDataSet {
+  return dataSet.kind !== 'arrays'
+}
+
+async function singleInputIndex(dataSet: SingleInputDataSet, store: StoreArray): Promise<SingleInputIndex> {
+  const { kind, classes, vocabulary = [], train, validation } = dataSet
+  const common = {
+    v: 1,
+    classes,
+    train: await encodeSplit(kind, train, store),
+    validation: await encodeSplit(kind, validation, store),
+  } as const
+  if (kind === 'text')
+    return { kind, ...common, context: sampleLength(train.fields.x), vocabulary: [...vocabulary] }
+  const { normal } = train.fields.x
+  // dag-cbor has no `undefined`
+  return normal === undefined
+    ? { kind, ...common }
+    : { kind, ...common, normal: { mean: [...normal.mean], deviation: [...normal.deviation] } }
 }
 
 async function encodeSplit(
-  { kind }: DataSet,
-  { count, fields: { x, y } }: Split,
-  store: (array: StoredArray) => Promise<ArrayIndex>,
-): Promise<SplitIndex> {
-  assert(x.dtype !== 'float32' && y.dtype !== 'float32', 'every reader gives integers')
-  const asStored = ({ dtype, sampleShape, data }: typeof x): StoredArray => {
-    assert(dtype !== 'float32' && !(data instanceof Float32Array), 'checked above')
-    return { dtype, sampleShape, data }
+  kind: SingleInputDataSet['kind'],
+  { count, fields: { x, y } }: SingleInputSplit,
+  store: StoreArray,
+): Promise<SingleInputSplitIndex> {
+  const storeIds = async (array: StoredArray) => {
+    const { dtype, ...stored } = await store(array)
+    assert(dtype !== 'float32', 'pixels, classes and tokens are integers')
+    return { dtype, ...stored }
   }
-  if (kind === 'text') return { count: x.data.length, x: await store({ ...asStored(x), sampleShape: [] }) }
-  return { count, x: await store(asStored(x)), y: await store(asStored(y)) }
+  if (kind === 'text') return { count: x.data.length, x: await storeIds({ ...x, sampleShape: [] }) }
+  return { count, x: await storeIds(x), y: await storeIds(y) }
+}
+
+async function arraysIndex({ classes, train, validation }: DataSet, store: StoreArray): Promise<DataIndex> {
+  const encode = async ({ count, fields }: Split): Promise<FieldsIndex> => {
+    const stored: FieldsIndex['fields'] = []
+    // in the order of their names, so that equal data has an equal name
+    for (const name of Object.keys(fields).sort()) {
+      const field = fields[name]!
+      const isPixels = field.divisor === 255 ? ({ isPixels: true } as const) : {}
+      stored.push({ name, ...isPixels, ...(await store(field)) })
+    }
+    return { count, fields: stored }
+  }
+  return { kind: 'arrays', v: 1, classes, train: await encode(train), validation: await encode(validation) }
 }
 
 /** Blocks of whole samples, as many in each as fit. */
-async function cut({ data, sampleShape }: StoredArray): Promise<Block[]> {
+async function cut({ data, sampleShape }: Omit<StoredArray, 'dtype'>): Promise<Block[]> {
   const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
   const step = chunkBytes(sampleLength({ sampleShape }) * data.BYTES_PER_ELEMENT)
   const blocks: Block[] = []
@@ -152,66 +141,27 @@ async function cut({ data, sampleShape }: StoredArray): Promise<Block[]> {
   return blocks
 }
 
-/** @throws {SwarmError} LIMIT_EXCEEDED */
-function chunkBytes(sampleBytes: number): number {
-  if (sampleBytes > blockBytesMax) {
-    throw new SwarmError(
-      'LIMIT_EXCEEDED',
-      `one sample has ${sampleBytes} bytes, a block holds ${blockBytesMax}`,
-    )
-  }
-  return Math.floor(blockBytesMax / sampleBytes) * sampleBytes
-}
+/** Gives the verified bytes of a chunk; they are copied. */
+type BlockOf = (cid: CID) => Uint8Array | undefined
 
 /**
- * Reads an index block, whose hash the caller has checked.
- * @throws {SwarmError} MESSAGE_TOO_LARGE; DATA_INVALID when it is not an index of a data set within the limits.
- */
-export function readDataIndex(bytes: Uint8Array): DataIndex {
-  if (bytes.length > blockBytesMax) {
-    throw new SwarmError('MESSAGE_TOO_LARGE', `an index of ${bytes.length} bytes is over ${blockBytesMax}`)
-  }
-  let value: unknown
-  try {
-    value = dagCbor.decode(bytes)
-  } catch (cause) {
-    throw new SwarmError('DATA_INVALID', 'the index of the data set is not dag-cbor', { cause })
-  }
-  const parsed = indexSchema.safeParse(value)
-  if (!parsed.success) {
-    const where = parsed.error.issues.map(({ path }) => path.join('.') || 'keys').join(', ')
-    throw new SwarmError('DATA_INVALID', `the index of the data set is malformed at ${where}`)
-  }
-  const index = parsed.data
-  for (const { array, count } of arraysOf(index)) checkArray(array, count)
-  const bytesTotal = chunkBytesOf(index)
-  if (bytesTotal > jobBytesMax) {
-    throw new SwarmError(
-      'DATA_INVALID',
-      `the data set has ${bytesTotal} bytes, a job may have ${jobBytesMax}`,
-    )
-  }
-  return index
-}
-
-/** Bytes of the raw blocks that `index` names; the index block is not among them. */
-export function chunkBytesOf(index: DataIndex): number {
-  return arraysOf(index).reduce((sum, { array, count }) => sum + count * sampleBytesOf(array), 0)
-}
-
-/** The raw blocks that `index` names, in the order in which they are read. */
-export function chunksOf(index: DataIndex): CID[] {
-  return arraysOf(index).flatMap(({ array }) => array.chunks)
-}
-
-/**
- * Puts a data set together. `blockOf` gives the verified bytes of a chunk; they are copied.
+ * Puts a data set together.
  * @throws {SwarmError} BLOCK_NOT_FOUND naming the missing chunk; DATA_INVALID when a chunk has another length than the index
  * says, or a label or token is not below `classes`.
  */
-export function decodeDataSet(index: DataIndex, blockOf: (cid: CID) => Uint8Array | undefined): DataSet {
+export function decodeDataSet(index: DataIndex, blockOf: BlockOf): DataSet {
+  if (index.kind === 'arrays') {
+    const { kind, classes, train, validation } = index
+    return {
+      kind,
+      classes,
+      train: decodeFields(train, classes, blockOf),
+      validation: decodeFields(validation, classes, blockOf),
+    }
+  }
   const read = (array: ArrayIndex, count: number, isId: boolean) => {
     const data = join(array, count, blockOf)
+    assert(!(data instanceof Float32Array), 'the schema has integers only')
     if (isId) checkIds(data, index.classes)
     return data
   }
@@ -223,7 +173,7 @@ export function decodeDataSet(index: DataIndex, blockOf: (cid: CID) => Uint8Arra
     }
     return { kind, classes, vocabulary, ...textSplits(tokens, context) }
   }
-  const split = ({ count, x, y }: SplitIndex): Split => {
+  const split = ({ count, x, y }: SingleInputSplitIndex): SingleInputSplit => {
     assert(y !== undefined, 'readDataIndex() has checked it')
     const [pixels, labels] = [read(x, count, false), read(y, count, true)]
     assert(pixels instanceof Uint8Array && labels instanceof Uint8Array, 'readDataIndex() has checked it')
@@ -237,54 +187,25 @@ export function decodeDataSet(index: DataIndex, blockOf: (cid: CID) => Uint8Arra
   }
 }
 
-/** Every array of `index` with its number of samples; checks that the kind has the arrays it needs. */
-function arraysOf(index: DataIndex): { array: ArrayIndex; count: number }[] {
-  return [index.train, index.validation].flatMap(({ count, x, y }) => {
-    if (index.kind === 'text') {
-      const isText =
-        y === undefined && x.sampleShape.length === 0 && index.vocabulary.length === index.classes
-      if (!isText) throw new SwarmError('DATA_INVALID', 'the index of the text names arrays that no text has')
-      if (count <= index.context)
-        throw new SwarmError('DATA_INVALID', `the text has ${count} tokens for windows of ${index.context}`)
-      return [{ array: x, count }]
-    }
-    const isImages =
-      y !== undefined && x.dtype === 'uint8' && y.dtype === 'uint8' && y.sampleShape.length === 0
-    const channelCount = index.normal?.mean.length ?? x.sampleShape[0]
-    if (x.sampleShape[0] !== channelCount)
-      throw new SwarmError('DATA_INVALID', `the index of the images normalises ${channelCount} channels`)
-    if (!isImages)
-      throw new SwarmError('DATA_INVALID', 'the index of the images lacks u8 pixels or u8 labels')
-    return [
-      { array: x, count },
-      { array: y, count },
-    ]
+function decodeFields({ count, fields }: FieldsIndex, classes: number, blockOf: BlockOf): Split {
+  const decoded = fields.map((array): [string, Field] => {
+    const { name, isPixels, dtype, sampleShape } = array
+    const data = join(array, count, blockOf)
+    const divisor = isPixels === true ? 255 : 1
+    const isClass = name === 'y' && divisor === 1 && !(data instanceof Float32Array)
+    if (isClass) checkIds(data, classes)
+    return [name, { dtype, sampleShape, stride: sampleLength(array), divisor, data }]
   })
+  const byName: Record<string, Field> = Object.fromEntries(decoded)
+  const { y } = byName
+  assert(y !== undefined, 'readDataIndex() has checked it')
+  return { count, fields: { ...byName, y } }
 }
 
-function sampleBytesOf(array: ArrayIndex): number {
-  return sampleLength(array) * (array.dtype === 'uint8' ? 1 : 4)
-}
+const arrayTypes = { uint8: Uint8Array, int32: Int32Array, float32: Float32Array } as const
 
-/** @throws {SwarmError} DATA_INVALID, LIMIT_EXCEEDED */
-function checkArray(array: ArrayIndex, count: number): void {
-  const sampleBytes = sampleBytesOf(array)
-  const chunkCount = Math.ceil((count * sampleBytes) / chunkBytes(sampleBytes))
-  if (array.chunks.length !== chunkCount) {
-    throw new SwarmError(
-      'DATA_INVALID',
-      `the index of the data set lists ${array.chunks.length} chunks for ${count} samples instead of ${chunkCount}`,
-    )
-  }
-}
-
-function join(
-  array: ArrayIndex,
-  count: number,
-  blockOf: (cid: CID) => Uint8Array | undefined,
-): Uint8Array | Int32Array {
-  const length = count * sampleLength(array)
-  const data = array.dtype === 'uint8' ? new Uint8Array(length) : new Int32Array(length)
+function join(array: ArrayIndex, count: number, blockOf: BlockOf): Uint8Array | Int32Array | Float32Array {
+  const data = new arrayTypes[array.dtype](count * sampleLength(array))
   const bytes = new Uint8Array(data.buffer)
   const step = chunkBytes(sampleLength(array) * data.BYTES_PER_ELEMENT)
   for (const [i, cid] of array.chunks.entries()) {

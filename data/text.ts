@@ -5,7 +5,7 @@
 
 import { SwarmError } from '../protocols/core/errors.ts'
 import { vocabularyMax } from '../protocols/core/limits.ts'
-import { type DataSet, textSplits } from './data-set.ts'
+import { type SingleInputDataSet, textSplits } from './data-set.ts'
 
 export interface TextOptions {
   /** Tokens of one sample, >= 1. */
@@ -19,7 +19,7 @@ export interface TextOptions {
  * @throws {SwarmError} DATA_INVALID when it is not UTF-8, has too many distinct characters or is too short for one sample
  * in each split.
  */
-export function textDataSet(bytes: Uint8Array, { context, split }: TextOptions): DataSet {
+export function textDataSet(bytes: Uint8Array, { context, split }: TextOptions): SingleInputDataSet {
   const characters = Array.from(decodeUtf8(bytes))
   const vocabulary = [...new Set(characters)].sort((a, b) => a.codePointAt(0)! - b.codePointAt(0)!)
   if (vocabulary.length > vocabularyMax) {

@@ -5,6 +5,7 @@
 
 import { readFile, stat } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
+import { arrayFolder } from '../data/array-folder.ts'
 import type { DataSet } from '../data/data-set.ts'
 import { glyphs } from '../data/glyphs.ts'
 import { idxDataSet } from '../data/idx.ts'
@@ -14,13 +15,13 @@ import { SwarmError } from '../protocols/core/errors.ts'
 import { jobBytesMax } from '../protocols/core/limits.ts'
 import { snakeCase } from '../protocols/jobs/problems.ts'
 import { type DownloadProgress, download } from './download.ts'
-import { readImageFolder } from './image-files.ts'
+import { readFolder } from './folder-files.ts'
 import type { DataSpec, Source } from './job-spec.ts'
 
 export interface DataOptions {
   /** The folder that the job file's paths start from. */
   directory: string
-  /** What `--data` names: a folder with IDX files or with images, or a text. */
+  /** What `--data` names: a folder with IDX files, images or arrays, or a text. */
   dataPath?: string
   /** Where downloads are kept. */
   cacheDirectory: string
@@ -65,13 +66,13 @@ export async function openJobData(spec: DataSpec, options: DataOptions): Promise
       return idxDataSet({ trainImages, trainLabels, testImages, testLabels })
     }
     case 'image_folder': {
-      const folder = options.dataPath ?? spec.folder
-      if (folder === undefined) throw unnamed('data.folder')
       const { mean = [0, 0, 0], std = [1, 1, 1] } = spec
       const normal = spec.mean || spec.std ? { mean, deviation: std } : undefined
-      const files = await readImageFolder(resolve(options.directory, folder), options)
+      const files = await readFolder(folderOf(spec, options), /\.jpe?g$/i, options)
       return imageFolder(files, { ...spec, ...(normal && { normal }) })
     }
+    case 'npy':
+      return arrayFolder(await readFolder(folderOf(spec, options), /\.npy$/, options), spec)
     case 'text': {
       const local = options.dataPath
       const bytes =
@@ -83,6 +84,13 @@ export async function openJobData(spec: DataSpec, options: DataOptions): Promise
   }
 }
 
+/** @throws {SwarmError} USAGE */
+function folderOf({ folder }: { folder?: string | undefined }, { directory, dataPath }: DataOptions): string {
+  const named = dataPath ?? folder
+  if (named === undefined) throw unnamed('data.folder')
+  return resolve(directory, named)
+}
+
 /**
  * Whether {@link openJobData} would find everything on this machine, or say what is missing, without a download. False also
  * for a job whose data is named only when it is launched.
@@ -92,7 +100,7 @@ export async function isDataHere(
   { directory, dataPath, cacheDirectory }: Omit<DataOptions, 'signal' | 'onProgress'>,
 ): Promise<boolean> {
   if (spec.kind === 'glyphs' || dataPath !== undefined) return true
-  if (spec.kind === 'image_folder') return spec.folder !== undefined
+  if (spec.kind === 'image_folder' || spec.kind === 'npy') return spec.folder !== undefined
   const sources = spec.kind === 'text' ? [spec.source] : Object.values(spec.sources ?? { none: undefined })
   const here = sources.map(async (source) => {
     if (source?.url === undefined) return source !== undefined

@@ -4,6 +4,8 @@
  */
 
 import * as z from 'zod'
+import { fieldName } from '../data/data-index.ts'
+import { dataFieldsMax } from '../protocols/core/limits.ts'
 import {
   convergenceSchema,
   descriptionSchema,
@@ -65,6 +67,17 @@ const dataSpecSchema = z.discriminatedUnion('kind', [
     /** Of each channel, of values in 0 to 1. */
     mean: z.array(z.number()).length(3).optional(),
     std: z.array(z.number().gt(0)).length(3).optional(),
+  }),
+  z.strictObject({
+    kind: z.literal('npy'),
+    /** A path, from the job file's folder: an array for each input, and `y.npy` with the labels. */
+    folder: z.string().min(1).optional(),
+    /** Arrays of bytes that are pixels: 0 to 255 become 0 to 1. */
+    pixels: z.array(fieldName()).min(1).max(dataFieldsMax).optional(),
+    /** Share that validates where the folder has no splits of its own. */
+    validation: z.number().gt(0).lt(1).default(0.1),
+    /** Decides which samples validate. */
+    seed: integer(0, 2 ** 32 - 1).default(1),
   }),
   z.strictObject({
     kind: z.literal('text'),

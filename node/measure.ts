@@ -21,8 +21,8 @@ export function evaluationBatch(model: Uint8Array, outputName?: string): number 
  * The samples of a validation split that are measured. Windows of a text overlap; every token is predicted once, so only
  * windows that do not overlap are taken.
  */
-function validationIndices({ count, fields: { x } }: Split): number[] {
-  const step = Math.max(1, sampleLength(x) / x.stride)
+function validationIndices({ count, fields: { y } }: Split): number[] {
+  const step = Math.max(1, sampleLength(y) / y.stride)
   return Array.from({ length: Math.ceil(count / step) }, (_, i) => i * step)
 }
 

@@ -10,6 +10,13 @@ import { accuracy, bytes, day, duration, percent, plural } from './format.ts'
 import type { PartProps } from './part-props.ts'
 import { PeerName } from './peer-name.tsx'
 
+/** What a job learns from, in a donor's words. */
+const samples: Readonly<Record<JobCard['dataKind'], string>> = {
+  images: 'images',
+  text: 'text',
+  arrays: 'tables of numbers',
+}
+
 export function Offer({ page }: PartProps) {
   const stage = page.stage.value
   if (stage.kind !== 'offered') return null
@@ -18,7 +25,7 @@ export function Offer({ page }: PartProps) {
     <section class="card offer" aria-label="What you are asked for">
       <p class="lead">
         {card.description ??
-          `Many computers train one neural network on ${card.dataKind} together, by averaging what each of them has learned. Yours can be one of them.`}
+          `Many computers train one neural network on ${samples[card.dataKind]} together, by averaging what each of them has learned. Yours can be one of them.`}
       </p>
       <div class="columns">
         <Facts card={card} />
@@ -58,7 +65,7 @@ function Facts({ card }: { card: JobCard }) {
       <dl>
         <dt>Computes</dt>
         <dd>
-          One neural network ({bytes(card.modelBytes)}), learning from {card.dataKind}
+          One neural network ({bytes(card.modelBytes)}), learning from {samples[card.dataKind]}
         </dd>
         <dt>For</dt>
         <dd>

@@ -11,7 +11,7 @@ import { availableParallelism } from 'node:os'
 import { join, resolve } from 'node:path'
 import type { PrivateKey } from '@libp2p/interface'
 import { peerIdFromPrivateKey } from '@libp2p/peer-id'
-import type { DataSet } from '../../data/data-set.ts'
+import { type DataSet, inputShape } from '../../data/data-set.ts'
 import { type EncodedDataSet, encodeDataSet } from '../../data/shards.ts'
 import type { OpenedModel } from '../../engine/compute/compute.ts'
 import { trainingSpec } from '../../engine/job-settings.ts'
@@ -242,7 +242,7 @@ async function seal(
       cid: data.root.toString(),
       bytes: data.bytes,
       kind: dataSet.kind,
-      sampleShape: [...dataSet.train.fields.x.sampleShape],
+      sampleShape: inputShape(dataSet),
       classes: opened.classes ?? dataSet.classes,
       trainCount: dataSet.train.count,
       validationCount: dataSet.validation.count,

@@ -4,8 +4,9 @@
  */
 
 import { CID } from 'multiformats/cid'
-import type { DataSet } from '../../data/data-set.ts'
-import { chunkBytesOf, chunksOf, decodeDataSet, readDataIndex } from '../../data/shards.ts'
+import { chunkBytesOf, chunksOf, readDataIndex } from '../../data/data-index.ts'
+import { type DataSet, inputShape } from '../../data/data-set.ts'
+import { decodeDataSet } from '../../data/shards.ts'
 import { SwarmError } from '../../protocols/core/errors.ts'
 import type { Manifest } from '../../protocols/jobs/index.ts'
 import { decodeFileIndex, type FetchProgress, type Shards } from '../../protocols/shards/index.ts'
@@ -63,7 +64,10 @@ function requireWithin(what: 'model' | 'data', bytes: number, bytesMax: number):
 }
 
 /** A model may have outputs for more classes than the data has, so the manifest's classes are a bound. */
-function requireAsPromised({ kind, classes, train, validation }: DataSet, promised: Manifest['data']): void {
+function requireAsPromised(dataSet: DataSet, promised: Manifest['data']): void {
+  const { kind, classes, train, validation } = dataSet
+  const shapeText = (shape: readonly number[] | undefined) => shape?.join('x') ?? 'of its own in each array'
+  const [shape, wantedShape] = [inputShape(dataSet), promised.sampleShape].map(shapeText)
   const differing = [
     ['kind', kind, promised.kind, kind === promised.kind],
     ['classes', classes, promised.classes, classes <= promised.classes],
@@ -74,10 +78,7 @@ function requireAsPromised({ kind, classes, train, validation }: DataSet, promis
       promised.validationCount,
       validation.count === promised.validationCount,
     ],
-    ...[train, validation].map(({ fields: { x } }) => {
-      const [shape, wanted] = [x.sampleShape.join('x'), promised.sampleShape.join('x')]
-      return ['shape of a sample', shape, wanted, shape === wanted] as const
-    }),
+    ['shape of a sample', shape, wantedShape, shape === wantedShape],
   ] as const
   for (const [what, found, wanted, isRight] of differing) {
     if (!isRight)

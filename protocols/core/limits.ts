@@ -75,6 +75,12 @@ export const linkStallMs = 60_000
 /** Links opened by peers that nobody here asked for yet, kept unread. Two rows' worth; the oldest goes first. */
 export const parkedLinksMax = 2 * rowPeersMax
 
+/**
+ * Fields of one sample, the labels among them: recommenders have the most inputs, and the 26 features of Criteo's with the dense ones
+ * and the labels are 28.
+ */
+export const dataFieldsMax = 32
+
 /** Distinct characters of a text data set: all of Unicode's first plane, and its index still fits one block. */
 export const vocabularyMax = 1 << 16
 

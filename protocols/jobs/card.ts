@@ -7,6 +7,7 @@
  */
 
 import { SwarmError } from '../core/errors.ts'
+import type { Manifest } from './manifest.ts'
 import type { SignedJob } from './signed.ts'
 
 /** A job in a donor's words. Times are milliseconds since 1970, UTC; sizes are bytes. */
@@ -24,7 +25,7 @@ export interface JobCard {
   modelBytes: number
   dataBytes: number
   /** What a sample is. */
-  dataKind: 'images' | 'text'
+  dataKind: Manifest['data']['kind']
   /** Peers that must be there before the run starts. */
   peersMin: number
   roundsMax: number
@@ -83,7 +84,8 @@ export function decodeJobCard(value: unknown): JobCard {
     throw invalid(name, 'a number from 0 up')
   }
   const dataKind = text('dataKind')
-  if (dataKind !== 'images' && dataKind !== 'text') throw invalid('dataKind', 'images or text')
+  if (dataKind !== 'images' && dataKind !== 'text' && dataKind !== 'arrays')
+    throw invalid('dataKind', 'images, text or arrays')
   return {
     job: text('job'),
     name: text('name'),

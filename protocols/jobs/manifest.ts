@@ -44,17 +44,21 @@ const manifestSchema = z.strictObject({
     ...modelShape,
   }),
   data: z.strictObject({
-    /** Names the data set's index block (data/shards.ts). */
+    /** Names the data set's index block (data/data-index.ts). */
     cid: cidSchema,
     /** Of all blocks. */
     bytes: integer(1, jobBytesMax),
-    /** `images`: u8 pixels scaled to [0, 1]; `text`: windows of token ids, labelled with the next token. */
-    kind: z.enum(['images', 'text']),
-    /** Shape of one sample: `[28, 28]`, or `[context]` for text. */
+    /**
+     * `images`: u8 pixels scaled to [0, 1]; `text`: windows of token ids, labelled with the next token; `arrays`: numbers, an array for
+     * each input and one of labels.
+     */
+    kind: z.enum(['images', 'text', 'arrays']),
+    /** Shape of one sample: `[28, 28]`, or `[context]` for text; absent for arrays, each of which has its own in the index. */
     sampleShape: z
       .array(integer(1, 1 << 16))
       .min(1)
-      .max(4),
+      .max(4)
+      .optional(),
     /** Labels are 0 … classes − 1; for text the size of the vocabulary. */
     classes: integer(1, 1 << 24),
     /** Samples of the training split. */
@@ -159,6 +163,8 @@ function manifestChecks(manifest: Manifest): Problem[] {
   const add = (path: string, message: string) => problems.push({ path: path.split('.'), message })
   if (model.bytes + data.bytes > limits.downloadBytes)
     add('limits.downloadBytes', `${limits.downloadBytes} is less than model and data together`)
+  if ((data.kind === 'arrays') !== (data.sampleShape === undefined))
+    add('data.sampleShape', data.kind === 'arrays' ? 'has no use with arrays' : 'is missing')
   if (train.localSteps !== 1 && swarm.outer === undefined) add('swarm.outer', 'is missing')
   if (expires <= created) add('expires', 'is not after created')
   if (expires - created > jobLifetimeMsMax)

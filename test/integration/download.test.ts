@@ -169,7 +169,7 @@ describe('the data of a job', () => {
     await writeFile(join(folder, fourth![0]), fourth![1])
     const dataSet = await openJobData({ kind: 'idx' }, options)
     expect(dataSet.classes).toBe(3)
-    expect([...dataSet.train.fields.x.data]).toEqual([1, 2, 3, 4, 5, 6, 7, 8])
+    expect([...dataSet.train.fields.x!.data]).toEqual([1, 2, 3, 4, 5, 6, 7, 8])
   })
 
   test('is read beside the job file when it is there, and downloaded when it is not', async () => {

@@ -4,7 +4,7 @@
  */
 
 import { onTestFinished } from 'vitest'
-import type { DataSet } from '../../../data/data-set.ts'
+import { type DataSet, inputShape } from '../../../data/data-set.ts'
 import { encodeDataSet } from '../../../data/shards.ts'
 import { participate } from '../../../node/participate.ts'
 import { openSwarmNode, passingHome, type SwarmNode } from '../../../node/swarm-node.ts'
@@ -56,7 +56,7 @@ export async function announce(
       cid: data.root.toString(),
       bytes: data.bytes,
       kind: dataSet.kind,
-      sampleShape: [...dataSet.train.fields.x.sampleShape],
+      sampleShape: inputShape(dataSet),
       classes: dataSet.classes,
       trainCount: dataSet.train.count,
       validationCount: dataSet.validation.count,

@@ -2,11 +2,13 @@
 import { encode } from 'jpeg-js'
 import { describe, expect, test } from 'vitest'
 import { batch } from '../../../data/batch.ts'
-import { type ImageFile, imageFolder } from '../../../data/image-folder.ts'
-import { decodeDataSet, encodeDataSet, readDataIndex } from '../../../data/shards.ts'
+import { readDataIndex } from '../../../data/data-index.ts'
+import type { FolderFile } from '../../../data/folder.ts'
+import { imageFolder } from '../../../data/image-folder.ts'
+import { decodeDataSet, encodeDataSet } from '../../../data/shards.ts'
 
 /** A JPEG of one colour, which the codec keeps to within two of 255. */
-function jpeg(path: string, [r, g, b]: readonly number[], width = 8, height = 16): ImageFile {
+function jpeg(path: string, [r, g, b]: readonly number[], width = 8, height = 16): FolderFile {
   const data = new Uint8Array(4 * width * height)
   for (let k = 0; k < data.length; k += 4) data.set([r!, g!, b!, 255], k)
   return { path, bytes: new Uint8Array(encode({ width, height, data }, 100).data) }
@@ -58,7 +60,7 @@ test('mean and deviation of the channels travel with the blocks, and are applied
     labels: { dtype: 'int32', shape: [1] },
   } as const
   const { data } = batch(there.train, [2], spec).inputs.x!
-  const raw = there.train.fields.x.data.subarray(2 * 3 * 128)
+  const raw = there.train.fields.x!.data.subarray(2 * 3 * 128)
   for (const [channel, mean] of normal.mean.entries()) {
     const expected = (raw[channel * 128]! / 255 - mean) / normal.deviation[channel]!
     expect(data[channel * 128]).toBeCloseTo(expected, 6)

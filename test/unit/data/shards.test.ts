@@ -3,16 +3,10 @@ import * as dagCbor from '@ipld/dag-cbor'
 import type { CID } from 'multiformats/cid'
 import { sha256 } from 'multiformats/hashes/sha2'
 import { describe, expect, test } from 'vitest'
+import { chunkBytesOf, chunksOf, readDataIndex } from '../../../data/data-index.ts'
 import { type DataSet, imageSplit, type Split } from '../../../data/data-set.ts'
 import { glyphs } from '../../../data/glyphs.ts'
-import {
-  chunkBytesOf,
-  chunksOf,
-  decodeDataSet,
-  type EncodedDataSet,
-  encodeDataSet,
-  readDataIndex,
-} from '../../../data/shards.ts'
+import { decodeDataSet, type EncodedDataSet, encodeDataSet } from '../../../data/shards.ts'
 import { textDataSet } from '../../../data/text.ts'
 import { SwarmError } from '../../../protocols/core/errors.ts'
 import { blockBytesMax } from '../../../protocols/core/limits.ts'
@@ -32,10 +26,9 @@ function decode({ blocks }: EncodedDataSet): DataSet {
 function digested(dataSet: DataSet) {
   const digest = (data: Uint8Array | Int32Array | Float32Array) =>
     `${data.constructor.name} ${createHash('sha256').update(data).digest('hex')}`
-  const split = ({ count, fields: { x, y } }: Split) => ({
+  const split = ({ count, fields }: Split) => ({
     count,
-    x: { ...x, data: digest(x.data) },
-    y: { ...y, data: digest(y.data) },
+    fields: Object.entries(fields).map(([name, field]) => [name, { ...field, data: digest(field.data) }]),
   })
   return { ...dataSet, train: split(dataSet.train), validation: split(dataSet.validation) }
 }

@@ -33,14 +33,23 @@ export interface Family {
 
 export const exporters = ['dynamo', 'torchscript'] as const
 
-const folder = new URL('../../fixtures/families/', import.meta.url)
+/** Those that stand beside the sources. */
+export const fixtures = new URL('../../fixtures/families/', import.meta.url)
 
-export const families = (
-  JSON.parse(readFileSync(new URL('families.json', folder), 'utf8')) as { families: Record<string, Family> }
-).families
+export const families = familiesIn(fixtures)
+
+/** What the script wrote to `folder`, by name. */
+export function familiesIn(folder: URL): Record<string, Family> {
+  const text = readFileSync(new URL('families.json', folder), 'utf8')
+  return (JSON.parse(text) as { families: Record<string, Family> }).families
+}
 
 /** The ONNX file of a family, with its weights drawn. */
-export function familyModel(name: string, exporter: (typeof exporters)[number]): Promise<Uint8Array> {
+export function familyModel(
+  name: string,
+  exporter: (typeof exporters)[number],
+  folder = fixtures,
+): Promise<Uint8Array> {
   return withDrawnWeights(new Uint8Array(readFileSync(new URL(`${name}.${exporter}.onnx`, folder))))
 }
 
@@ -68,9 +77,12 @@ export function familyBatch({ inputs, labels, loss }: Family): Batch {
   }
 }
 
-/** What PyTorch computed for each name: gradients of parameters, next values of statistics. */
-export function familyNumbers(name: string): Map<string, Float32Array> {
-  const { gradients, statistics } = families[name]!
+/** What PyTorch computed for each name of `family`: gradients of parameters, next values of statistics. */
+export function familyNumbers(
+  name: string,
+  { gradients, statistics }: Family,
+  folder = fixtures,
+): Map<string, Float32Array> {
   const bytes = readFileSync(new URL(`${name}.f32`, folder))
   const all = new Float32Array(new Uint8Array(bytes).buffer)
   const numbers = new Map<string, Float32Array>()
@@ -97,7 +109,7 @@ export function curveBatch(name: string, index: number, size: number): Batch {
 }
 
 /** PyTorch's losses over 100 steps, by family. */
-export const curves = JSON.parse(readFileSync(new URL('curves.json', folder), 'utf8')) as Record<
+export const curves = JSON.parse(readFileSync(new URL('curves.json', fixtures), 'utf8')) as Record<
   'resnet18' | 'gpt2',
   { batch: number; losses: number[] }
 >

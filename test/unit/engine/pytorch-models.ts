@@ -71,13 +71,17 @@ function tensor(dtype: 'float32' | 'int32', shape: readonly number[], data: read
  */
 export function relativeError(actual: ArrayLike<number>, expected: ArrayLike<number>, least = 1e-6): number {
   if (actual.length !== expected.length) return Number.POSITIVE_INFINITY
-  return (
-    largest(Array.from(expected, (value, index) => actual[index]! - value)) /
-    Math.max(least, largest(expected))
-  )
+  let apart = 0
+  for (let index = 0; index < expected.length; index++) {
+    const difference = Math.abs(actual[index]! - expected[index]!)
+    if (!(difference <= apart)) apart = difference
+  }
+  return apart / Math.max(least, largest(expected))
 }
 
 /** The largest magnitude in `values`. */
 export function largest(values: ArrayLike<number>): number {
-  return Array.from(values).reduce((found, value) => Math.max(found, Math.abs(value)), 0)
+  let found = 0
+  for (let index = 0; index < values.length; index++) found = Math.max(found, Math.abs(values[index]!))
+  return found
 }
