@@ -47,15 +47,19 @@ export class Graphs {
     const { program } = this
     const compile = (model: Uint8Array, carry: Readonly<Record<string, string>> = {}) =>
       this.#backend.compile(model, { carry, state: this.#state })
+    const unlessNotFinite = program.precision === 'float16' ? 'gradient_square' : undefined
+    /** Of graphs with a backward pass. */
+    const compileStep = (model: Uint8Array, carry: Readonly<Record<string, string>>) =>
+      this.#backend.compile(model, { carry, state: this.#state, unlessNotFinite })
     switch (kind) {
       case 'gradient':
         return compile(program.gradientModel)
       case 'evaluation':
         return compile(program.evaluationModel)
       case 'step':
-        return compile(program.stepModel, program.carry)
+        return compileStep(program.stepModel, program.carry)
       case 'accumulate':
-        return compile(this.split.accumulateModel, this.split.accumulateCarry)
+        return compileStep(this.split.accumulateModel, this.split.accumulateCarry)
       case 'apply':
         return compile(this.split.applyModel, program.carry)
     }

@@ -11,7 +11,7 @@ import type { FlatOptimizer } from './optimizers/flat.ts'
 import { nesterov, plain } from './optimizers/outer.ts'
 import { learningRateAt, type Schedule } from './optimizers/schedule.ts'
 import type { OptimizerSpec } from './optimizers/spec.ts'
-import type { TrainingSpec } from './program.ts'
+import type { PrecisionChoice, TrainingSpec } from './program.ts'
 
 /** Section `train` of a job. */
 export type TrainSettings = {
@@ -25,6 +25,7 @@ export type TrainSettings = {
   localSteps: number | 'auto'
   gradClip?: number | undefined
   weightDecay: number
+  precision?: PrecisionChoice | undefined
   freeze?: readonly string[] | undefined
 } & (
   | { optimizer: 'sgd'; momentum: number; nesterov?: boolean | undefined }
@@ -69,6 +70,7 @@ export function trainingSpec(
     dimensions,
     freeze: train.freeze,
     optimizer: optimizerSpec(train),
+    precision: train.precision,
   }
 }
 

@@ -5,7 +5,7 @@
  * An estimate: runtimes reorder nodes, fuse them, and keep freed memory. Kernels' own scratch space is not in it.
  */
 import type { TypedNode, Value } from './onnx/graph-builder.ts'
-import { sizeOf } from './onnx/types.ts'
+import { type ElementType, sizeOf } from './onnx/types.ts'
 
 /** Bytes of one step. */
 export interface StepMemory {
@@ -23,8 +23,10 @@ export function stepBytes({ stateBytes, valueBytes }: StepMemory): number {
 /** Operators whose result is their input's memory under another shape. */
 const views: ReadonlySet<string> = new Set(['Reshape', 'Flatten', 'Squeeze', 'Unsqueeze', 'Identity'])
 
-/** Of float32 and int32; values of other types are few. */
-export const elementBytes = 4
+/** Bytes of an element: of float16 half as many as of float32 and int32; values of other types are few, and taken for those. */
+export function bytesPerElement(dtype: ElementType): number {
+  return dtype === 'float16' ? 2 : 4
+}
 
 /**
  * The largest sum of bytes of the values that are alive at one time while `nodes`, in execution order, compute `outputs`.
@@ -43,7 +45,7 @@ export function peakBytes(nodes: readonly TypedNode[], outputs: readonly Value[]
   for (const [index, { inputs, outputs: made }] of used.entries()) {
     for (const value of made) {
       if (value === null || rootOf(value.name) !== value.name) continue
-      alive.set(value.name, elementBytes * sizeOf(value.shape))
+      alive.set(value.name, bytesPerElement(value.dtype) * sizeOf(value.shape))
       bytes += alive.get(value.name)!
     }
     peak = Math.max(peak, bytes)

@@ -8,7 +8,7 @@
 import { assert } from '../protocols/core/assert.ts'
 import { SwarmError } from '../protocols/core/errors.ts'
 import type { ParameterSpec } from '../protocols/core/tensor.ts'
-import type { Backend } from './backends/backend.ts'
+import type { Backend, HalfKernels } from './backends/backend.ts'
 import { gradientFlows } from './gradients/rules.ts'
 import { type LabelWeights, labelWeightsInModel } from './label-weights.ts'
 import { type LossKind, type LossOptions, labelType } from './loss.ts'
@@ -52,7 +52,17 @@ export interface TrainingSpec {
   /** Tensors that are not trained: patterns of their names, where `*` stands for any characters. */
   freeze?: readonly string[] | undefined
   optimizer: OptimizerSpec
+  /** Default: `float32`. */
+  precision?: PrecisionChoice | undefined
 }
+
+/**
+ * What the passes of a step compute in; parameters and all that an optimizer does are float32 always.
+ * `auto`: float16 where the device computes in it. `float16`: also where that is slower, since kernels round what they compute in
+ * float32; where not even that works, float32.
+ */
+export type PrecisionChoice = 'float32' | 'float16' | 'auto'
+export type Precision = Exclude<PrecisionChoice, 'auto'>
 
 /** A tensor of samples that the graphs take; the batch is among the dimensions of `shape`, as a rule the first. */
 export interface ProgramInput {
@@ -76,18 +86,24 @@ export interface TrainingProgram {
   classes: number | null
   /** What labels count in the mean over a batch; 0 for one that stands for no prediction. */
   labelWeights: LabelWeights
+  /** With `float16`, `stepModel`, `gradientModel` and the split's `accumulateModel` have one input and one output more. */
+  precision: Precision
   /** What the backward pass makes again instead of keeping it. */
   recomputation: Recomputation
   /** What one step takes, by estimate. */
   memory: StepMemory
-  /** The same if `recomputation` were another. Takes about as long as compiling. */
-  memoryWith(recomputation: Recomputation): StepMemory
+  /** The same if `recomputation`, and perhaps `precision`, were another. Takes about as long as compiling. */
+  memoryWith(recomputation: Recomputation, precision?: Precision): StepMemory
   /** Floating-point operations of a forward pass over the batch, and of a step without its optimizer. */
   operations: number
   stepOperations: number
   /**
    * ONNX. Inputs: the samples, `labels`, every parameter. Outputs: `loss` [], `gradient` f32[parameterCount], where a statistic's
    * entry is its value minus its next one: subtracting the mean of many peers' entries gives the mean of their next values.
+   *
+   * With float16, here as in the other two: a further input `loss_scale` [], a power of two that the loss is multiplied by on its way
+   * back, and not in `loss` and `gradient`; and a further output `gradient_square` [], the squared norm of the gradient. Where that
+   * is not finite, nothing that came out is to be used.
    */
   gradientModel: Uint8Array
   /**
@@ -140,7 +156,7 @@ export interface CompileOptions {
 export async function compileProgram(
   model: Uint8Array,
   spec: TrainingSpec,
-  inference: ShapeInference & Pick<Backend, 'name' | 'channelBlock'>,
+  inference: ShapeInference & Pick<Backend, 'name' | 'channelBlock' | 'halfKernels'>,
   { memoryBytesMax = Number.POSITIVE_INFINITY }: CompileOptions = {},
 ): Promise<TrainingProgram> {
   assert(Number.isInteger(spec.batch) && spec.batch >= 1, `batch of ${spec.batch}`)
@@ -148,15 +164,23 @@ export async function compileProgram(
   const prepared = prepare(readModel(model), gradientFlows, { outputName, freeze })
   refuse(unsupportedNodes(prepared))
   const imported = await importModel(prepared, spec, inference)
-  const { channelBlock } = inference
+  const half = await halfKernelsFor(spec, inference)
   const target: Target = {
     device: inference.name === 'webgpu' ? 'gpu' : 'cpu',
-    channelBlock,
+    channelBlock: half === null ? inference.channelBlock : undefined, // blocks are float32
     isSameByThreads: inference.name === 'wasm',
   }
   const labels = labelsOf(imported, spec)
   const labelWeights = labelWeightsOf(imported, spec, labels)
-  const plans = new Plans({ model: imported, spec, labels, labelWeights, target, recomputed: new Map() })
+  const plans = new Plans({
+    model: imported,
+    spec,
+    labels,
+    labelWeights,
+    target,
+    half,
+    recomputed: new Map(),
+  })
   const recomputation = plans.within(memoryBytesMax)
   const { blueprint, step } = plans.of(recomputation)
   return {
@@ -169,9 +193,11 @@ export async function compileProgram(
     labelWeights,
     operations: operationsOf(imported.nodes),
     stepOperations: stepOperationsOf(imported.nodes, weightNames(imported)),
+    precision: precisionOf(half),
     recomputation,
     memory: step.memory,
-    memoryWith: (other) => plans.of(other).step.memory,
+    memoryWith: (other, precision = precisionOf(half)) =>
+      (precision === precisionOf(half) ? plans : plans.in(precision)).of(other).step.memory,
     gradientModel: gradientGraph(blueprint),
     evaluationModel: evaluationGraph(blueprint),
     stepModel: step.write(),
@@ -197,6 +223,12 @@ class Plans {
     return { blueprint, step: stepGraph(blueprint) }
   }
 
+  /** The same plans in another precision. float16 is that of a device which computes in it: what is asked for is its memory. */
+  in(precision: Precision): Plans {
+    const { blueprint } = this.#keeping
+    return new Plans({ ...blueprint, half: precision === 'float16' ? 'computed' : null })
+  }
+
   /** The least recomputation whose step takes at most `bytesMax`; where none does, the one that takes least. */
   within(bytesMax: number): Recomputation {
     let [best, least] = ['nothing' as Recomputation, Number.POSITIVE_INFINITY]
@@ -207,6 +239,20 @@ class Plans {
     }
     return best
   }
+}
+
+/** How `backend` computes in float16, when `precision` asks for that and it can; else null. */
+async function halfKernelsFor(
+  { precision = 'float32' }: TrainingSpec,
+  backend: Pick<Backend, 'halfKernels'>,
+): Promise<HalfKernels | null> {
+  if (precision === 'float32') return null
+  const kernels = await backend.halfKernels()
+  return precision === 'auto' && kernels === 'emulated' ? null : kernels
+}
+
+function precisionOf(half: HalfKernels | null): Precision {
+  return half === null ? 'float32' : 'float16'
 }
 
 function weightNames({ parameters }: ImportedModel): ReadonlySet<string> {

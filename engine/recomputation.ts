@@ -13,7 +13,7 @@
  * again; `everything` makes all again, which costs at most one more forward pass.
  */
 import { type Recomputed, waitingInput } from './gradients/recall.ts'
-import { elementBytes, viewRoots } from './memory.ts'
+import { bytesPerElement, viewRoots } from './memory.ts'
 import type { TypedNode, Value } from './onnx/graph-builder.ts'
 import { sizeOf } from './onnx/types.ts'
 
@@ -120,7 +120,7 @@ function canBeCopied(node: TypedNode, value: Value, { isConstant }: KeptGraph, w
 }
 
 function bytesOf(value: Value | null): number {
-  return value === null ? 0 : elementBytes * sizeOf(value.shape)
+  return value === null ? 0 : bytesPerElement(value.dtype) * sizeOf(value.shape)
 }
 
 /** The segment of `tensor`: how many cuts lie before the node that makes it. */

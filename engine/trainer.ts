@@ -5,6 +5,9 @@
  * nothing: peers average it and step together. `steps` runs the optimizer in a graph, with parameters and its slots staying
  * where the backend computes; only the loss comes out of each step.
  *
+ * With a program in float16 the loss is scaled on its way back (precision/loss-scale.ts). A run whose gradients overflow changes
+ * nothing; it is done again with half the scale, on the same samples: none of a lease is left out, and none counts twice.
+ *
  * A batch may have any number of samples. One that is larger than the graphs is cut into micro-batches, whose gradients
  * are added up; when memory runs out, the micro-batch is halved and the same batch tried again.
  *
@@ -13,11 +16,12 @@
  */
 import { SwarmError } from '../protocols/core/errors.ts'
 import type { Batch, Tensor } from '../protocols/core/tensor.ts'
-import type { Backend, Executable } from './backends/backend.ts'
+import type { Backend, Executable, RunOptions } from './backends/backend.ts'
 import { requireTypes } from './batch-types.ts'
 import { type GraphKind, Graphs } from './graphs.ts'
 import { type MicroBatch, microBatches } from './micro-batches.ts'
 import { ModelState } from './model-state.ts'
+import { LossScale } from './precision/loss-scale.ts'
 import type { TrainingProgram } from './program.ts'
 
 export interface Gradient {
@@ -62,6 +66,7 @@ export class Trainer {
   #tail: Graphs | undefined
   /** Steps since the optimizer was reset; Adam's bias correction counts them. */
   #stepCount = 0
+  readonly #lossScale = new LossScale()
 
   /** A trainer at the model file's own parameters. `program` is kept and only read; its batch is the micro-batch. */
   static create(program: TrainingProgram, backend: Backend, options: TrainerOptions = {}): Trainer {
@@ -113,7 +118,7 @@ export class Trainer {
         return { loss: finiteLoss(loss, 0), gradient }
       }
       const executable = await this.#graph('gradient', first!.size)
-      const outputs = await executable.run(this.#feeds(first!), {
+      const outputs = await this.#runBack(executable, this.#feeds(first!), {
         into: { gradient },
         signal: options.signal,
       })
@@ -162,9 +167,15 @@ export class Trainer {
     })
   }
 
-  /** Sets the optimizer's slots to zero and its step count to 0, as at the start of a run. */
+  /** Factor of the loss on its way back, a power of two; used by programs in float16. */
+  get lossScale(): number {
+    return this.#lossScale.value
+  }
+
+  /** Sets the optimizer's slots to zero, its step count to 0 and the loss's scale to its first value, as at the start of a run. */
   resetOptimizer(): void {
     this.#stepCount = 0
+    this.#lossScale.reset()
     this.#state.forget(this.program.slotNames)
   }
 
@@ -225,8 +236,9 @@ export class Trainer {
     const executable = isWhole ? await this.#graph('step', first!.size) : await this.#graphs.get('apply')
     await this.#state.zero(this.program.slotNames, executable.inputs)
     const summed = isWhole ? undefined : await this.#accumulate(pieces, { signal })
-    const feeds = isWhole ? { ...this.#feeds(first!), ...scalars } : scalars
-    const outputs = await executable.run(feeds, { signal })
+    const outputs = isWhole
+      ? await this.#runBack(executable, { ...this.#feeds(first!), ...scalars }, { signal })
+      : await executable.run(scalars, { signal })
     this.#state.markStepped()
     return summed ?? outputs.loss!.data[0]!
   }
@@ -238,10 +250,31 @@ export class Trainer {
       const executable = await this.#graph('accumulate', piece.size)
       await this.#state.zero(this.#graphs.split.sumNames, executable.inputs)
       const scalars = { share: scalar(piece.share), kept: scalar(Number(index > 0)) }
-      const outputs = await executable.run({ ...this.#feeds(piece), ...scalars }, { signal })
+      const outputs = await this.#runBack(executable, { ...this.#feeds(piece), ...scalars }, { signal })
       loss += piece.share * outputs.loss!.data[0]!
     }
     return loss
+  }
+
+  /**
+   * Runs a graph with a backward pass; in float16 until its gradients are finite, with half the scale each time.
+   * @throws {SwarmError} LOSS_NOT_FINITE when no scale helps; a loss that is not finite itself is returned.
+   */
+  async #runBack(
+    executable: Executable,
+    feeds: Readonly<Record<string, Tensor>>,
+    options: RunOptions,
+  ): Promise<Record<string, Tensor>> {
+    if (this.program.precision === 'float32') return executable.run(feeds, options)
+    for (;;) {
+      const outputs = await executable.run({ ...feeds, loss_scale: scalar(this.#lossScale.value) }, options)
+      if (Number.isFinite(outputs.gradient_square!.data[0])) {
+        this.#lossScale.succeeded()
+        return outputs
+      }
+      if (!Number.isFinite(outputs.loss!.data[0])) return outputs
+      if (!this.#lossScale.overflowed()) throw gradientOverflow()
+    }
   }
 
   /** The graph of `kind` for `size` samples. */
@@ -286,6 +319,16 @@ function finiteLoss(loss: number, index: number): number {
   throw new SwarmError('LOSS_NOT_FINITE', `loss of local step ${index} is ${loss}`, {
     hint: 'Lower the learning rate, add warm-up steps or gradient clipping, and check the data for non-finite values.',
   })
+}
+
+function gradientOverflow(): SwarmError {
+  return new SwarmError(
+    'LOSS_NOT_FINITE',
+    'the gradient overflows float16 even when the loss is not scaled',
+    {
+      hint: 'Set train.precision to float32, or lower the learning rate.',
+    },
+  )
 }
 
 function scalar(value: number): Tensor {

@@ -5,19 +5,22 @@
  * What a program promises of its graphs stands in program.ts; what is recomputed on the way back is recomputation.ts's choice.
  */
 import { SwarmError } from '../protocols/core/errors.ts'
+import type { HalfKernels } from './backends/backend.ts'
 import { addForward, type Mode } from './forward.ts'
 import { differentiate } from './gradients/differentiate.ts'
 import type { Recomputed } from './gradients/recall.ts'
 import type { LabelWeights } from './label-weights.ts'
 import { addLoss, type Loss } from './loss.ts'
-import { elementBytes, neededNodes, peakBytes, type StepMemory } from './memory.ts'
+import { bytesPerElement, neededNodes, peakBytes, type StepMemory } from './memory.ts'
 import { Formulas } from './onnx/formulas.ts'
-import { GraphBuilder, type Target, type Value } from './onnx/graph-builder.ts'
+import { GraphBuilder, type Target, type TypedNode, type Value } from './onnx/graph-builder.ts'
 import type { ImportedModel } from './onnx/import-model.ts'
 import { sizeOf, type TensorType } from './onnx/types.ts'
 import { writeModel } from './onnx/write.ts'
+import { squaredNorm } from './optimizers/graph-optimizer.ts'
 import { addStep } from './optimizers/graph-step.ts'
 import type { OptimizerSpec } from './optimizers/spec.ts'
+import { mixedPrecision } from './precision/mixed.ts'
 import type { SplitStep, TrainingProgram, TrainingSpec } from './program.ts'
 import type { KeptGraph } from './recomputation.ts'
 
@@ -30,10 +33,15 @@ export interface Blueprint {
   readonly labelWeights: LabelWeights
   readonly target: Target
   readonly recomputed: Recomputed
+  /** How forward and backward pass compute in float16; null: they compute in float32. An evaluation always does. */
+  readonly half: HalfKernels | null
 }
 
 /** Names that the graphs use for themselves; a model's input or parameter may not have them. */
-const reserved = 'labels learning_rate step loss gradient loss_sum correct count share kept'.split(' ')
+const reserved =
+  'labels learning_rate step loss gradient loss_sum correct count share kept loss_scale gradient_square'.split(
+    ' ',
+  )
 
 /** A graph with the model and its loss in it. */
 interface Stage {
@@ -45,10 +53,12 @@ interface Stage {
   /** With their values after this batch; none in inference, which measures nothing. */
   readonly statistics: readonly { now: Value; next: Value }[]
   readonly loss: Loss
+  /** The nodes of the loss, value and gradient. */
+  readonly lossNodes: readonly TypedNode[]
   /** How many nodes there are before the backward pass. */
   readonly forwardCount: number
-  /** Gradients of the mean loss by each weight, in order. */
-  gradients(): Value[]
+  /** Gradients by each weight, in order, when `seed` is the gradient of the model's output. */
+  gradients(seed: Value): Value[]
 }
 
 function openGraph(blueprint: Blueprint, mode: Mode): Stage {
@@ -69,6 +79,7 @@ function openGraph(blueprint: Blueprint, mode: Mode): Stage {
   )
   const given = new Map([...samples, labels, ...parameters].map((value) => [value.name, value]))
   const { output, nodes, statistics } = addForward(f, model, given, mode)
+  const modelCount = builder.nodes.length
   const loss = addLoss(f, spec.loss, output, labels, { ...spec.lossOptions, labelWeights })
   const weights = parameters.filter((_, index) => model.parameters[index]!.kind === 'weight')
   return {
@@ -81,17 +92,77 @@ function openGraph(blueprint: Blueprint, mode: Mode): Stage {
       return next === undefined ? [] : [{ now, next }]
     }),
     loss,
+    lossNodes: builder.nodes.slice(modelCount),
     forwardCount: builder.nodes.length,
-    gradients: () => differentiate(f, nodes, output, loss.gradient, weights, recomputed),
+    gradients: (seed) => differentiate(f, nodes, output, seed, weights, recomputed),
+  }
+}
+
+/** A model with its loss and the backward pass, all in float32 for who goes on from here. */
+interface Differentiated extends Pick<Stage, 'weights' | 'statistics'> {
+  readonly f: Formulas
+  /** What the graph takes, without what is added to it from here. */
+  readonly inputs: readonly Value[]
+  /** Outputs of every graph with a backward pass: `loss` [], and with float16 `gradient_square` []. */
+  readonly outputs: Readonly<Record<string, Value>>
+  /** Gradients of the mean loss by each weight, in order. */
+  readonly gradients: readonly Value[]
+  /** For planning what to recompute, when it recomputes nothing itself. */
+  readonly kept: KeptGraph
+}
+
+function differentiated(blueprint: Blueprint): Differentiated {
+  const stage = openGraph(blueprint, 'training')
+  const { f, inputs, weights, statistics, loss } = stage
+  if (blueprint.half === null) {
+    const gradients = stage.gradients(loss.gradient)
+    const outputs = { loss: loss.mean }
+    return { f, inputs, outputs, weights, statistics, gradients, kept: keptGraph(stage, gradients) }
+  }
+  const scale = f.builder.input('loss_scale', scalar)
+  const scaled = stage.gradients(f.mul(loss.gradient, scale))
+  const mixed = mixedPrecision(
+    {
+      builder: f.builder,
+      inputs: [...inputs, scale],
+      outputs: [loss.mean, ...scaled, ...statistics.map(({ next }) => next)],
+      pinned: new Set(stage.lossNodes),
+    },
+    blueprint.half,
+  )
+  const share = mixed.f.reciprocal(scale)
+  const gradients = scaled.map((gradient) => mixed.f.mul(mixed.of(gradient), share))
+  return {
+    f: mixed.f,
+    inputs: [...inputs, scale],
+    outputs: { loss: mixed.of(loss.mean), gradient_square: squaredNorm(mixed.f, gradients) },
+    weights,
+    statistics: statistics.map(({ now, next }) => ({ now, next: mixed.of(next) })),
+    gradients,
+    kept: keptGraph(stage, scaled),
+  }
+}
+
+function keptGraph(
+  { f: { builder }, samples, statistics, loss, forwardCount }: Stage,
+  gradients: readonly Value[],
+): KeptGraph {
+  const nodes = neededNodes(builder.nodes, [loss.mean, ...gradients, ...statistics.map(({ next }) => next)])
+  const early = new Set(builder.nodes.slice(0, forwardCount))
+  return {
+    forward: nodes.filter((node) => early.has(node)),
+    backward: nodes.filter((node) => !early.has(node)),
+    samples: new Set(samples.map(({ name }) => name)),
+    isConstant: (value) => builder.constantOf(value) !== null,
   }
 }
 
 /** {@link TrainingProgram.gradientModel} */
 export function gradientGraph(blueprint: Blueprint): Uint8Array {
-  const { f, inputs, statistics, loss, gradients } = openGraph(blueprint, 'training')
+  const { f, inputs, statistics, outputs, gradients } = differentiated(blueprint)
   const changes = statistics.map(({ now, next }) => f.sub(now, next))
-  const flat = [...gradients(), ...changes].map((change) => f.reshape(change, [sizeOf(change.shape)]))
-  return writeModel(f.builder.finish({ loss: loss.mean, gradient: f.concat(flat, 0) }, inputs))
+  const flat = [...gradients, ...changes].map((change) => f.reshape(change, [sizeOf(change.shape)]))
+  return writeModel(f.builder.finish({ ...outputs, gradient: f.concat(flat, 0) }, inputs))
 }
 
 /** {@link TrainingProgram.evaluationModel} */
@@ -111,28 +182,19 @@ export interface StepGraph extends Pick<TrainingProgram, 'slotNames' | 'carry'> 
 }
 
 export function stepGraph(blueprint: Blueprint): StepGraph {
-  const stage = openGraph(blueprint, 'training')
-  const { f, inputs, samples, weights, statistics, loss, forwardCount, gradients } = stage
-  const { builder } = f
-  const update = addUpdate(f, blueprint.spec.optimizer, { weights, gradients: gradients(), statistics })
-  const outputs = { loss: loss.mean, ...update.outputs }
+  const { f, inputs, weights, statistics, gradients, kept, ...made } = differentiated(blueprint)
+  const update = addUpdate(f, blueprint.spec.optimizer, { weights, gradients, statistics })
+  const outputs = { ...made.outputs, ...update.outputs }
   const stateElements = Object.values(update.outputs).reduce((sum, { shape }) => sum + sizeOf(shape), 0)
-  const nodes = neededNodes(builder.nodes, Object.values(outputs))
-  const early = new Set(builder.nodes.slice(0, forwardCount))
   return {
     slotNames: update.slotNames,
     carry: update.carry,
     memory: {
-      stateBytes: elementBytes * stateElements,
-      valueBytes: peakBytes(nodes, Object.values(outputs)),
+      stateBytes: bytesPerElement('float32') * stateElements,
+      valueBytes: peakBytes(f.builder.nodes, Object.values(outputs)),
     },
-    kept: {
-      forward: nodes.filter((node) => early.has(node)),
-      backward: nodes.filter((node) => !early.has(node)),
-      samples: new Set(samples.map(({ name }) => name)),
-      isConstant: (value) => builder.constantOf(value) !== null,
-    },
-    write: () => writeModel(builder.finish(outputs, [...inputs, ...update.scalars])),
+    kept,
+    write: () => writeModel(f.builder.finish(outputs, [...inputs, ...update.scalars])),
   }
 }
 
@@ -142,15 +204,14 @@ export function splitGraphs(blueprint: Blueprint): SplitStep {
 }
 
 function accumulateGraph(blueprint: Blueprint): Omit<SplitStep, 'applyModel'> {
-  const { f, inputs, weights, statistics, loss, gradients } = openGraph(blueprint, 'training')
+  const { f, inputs, weights, statistics, gradients, ...made } = differentiated(blueprint)
   const { builder } = f
   const [share, kept] = [builder.input('share', scalar), builder.input('kept', scalar)]
-  const weightGradients = gradients()
   const changes = [
-    ...weights.map((weight, index) => [weight, weightGradients[index]!] as const),
+    ...weights.map((weight, index) => [weight, gradients[index]!] as const),
     ...statistics.map(({ now, next }) => [now, f.sub(now, next)] as const),
   ]
-  const outputs: Record<string, Value> = { loss: loss.mean }
+  const outputs: Record<string, Value> = { ...made.outputs }
   const accumulateCarry: Record<string, string> = {}
   for (const [parameter, change] of changes) {
     const sum = builder.input(sumName(parameter), parameter)

@@ -92,6 +92,7 @@ export function pacedBackend(backend: Backend, pacer: Pacer): Backend {
     get threads() {
       return backend.threads
     },
+    halfKernels: () => backend.halfKernels(),
     compile: async (model, options) => pacedExecutable(await backend.compile(model, options), pacer),
     newState: () => backend.newState(),
     inferTypes: (model) => backend.inferTypes(model),

@@ -61,6 +61,7 @@ export function watchingRuns(backend: Backend, { device, onStuck }: StuckRunsIni
     get threads() {
       return backend.threads
     },
+    halfKernels: () => watched(() => backend.halfKernels()),
     compile: async (model, options = {}) => {
       const state = options.state && (innerStates.get(options.state) ?? options.state)
       return watchedExecutable(await backend.compile(model, { ...options, state }))

@@ -17,6 +17,9 @@ import type { Tensor } from '../../protocols/core/tensor.ts'
 
 export type BackendName = 'wasm' | 'native' | 'webgpu'
 
+/** `computed`: kernels take float16. `emulated`: they take float32, and rounding to float16 is a cast of its own. */
+export type HalfKernels = 'computed' | 'emulated'
+
 export interface Backend {
   readonly name: BackendName
   /** Channels of a block, where it has kernels for convolutions of images in blocks (blocked-convolution.ts). */
@@ -28,6 +31,8 @@ export interface Backend {
    * @throws {SwarmError} MODEL_INVALID, MODEL_UNSUPPORTED, OUT_OF_MEMORY or BACKEND_FAILED.
    */
   compile(model: Uint8Array, options?: CompileOptions): Promise<Executable>
+  /** How graphs compute in float16 here; null where they cannot. Tried on the device when it is first asked for. */
+  halfKernels(): Promise<HalfKernels | null>
   /** Tensors that outlive runs and executables. Empty at first; the caller releases it. */
   newState(): CarriedState
   /**
@@ -51,6 +56,8 @@ export interface CompileOptions {
   carry?: Readonly<Record<string, string>>
   /** Where inputs come from that a run is not fed. Default: a state of this executable's own, released with it. */
   state?: CarriedState
+  /** Name of a float32 output []: a run that gives a value there which is not finite leaves the state as it was. */
+  unlessNotFinite?: string | undefined
 }
 
 /** Named tensors that stay where the backend computes, from one run to the next. */

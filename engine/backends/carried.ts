@@ -23,6 +23,8 @@ export interface CarriedTensors {
   target(name: string): OrtTensor | null
   /** `result`, which `maker` made for `name`, is its value from now on. */
   advance(name: string, result: OrtTensor, maker: Maker): void
+  /** `result`, which a run made for a tensor, is not to be kept. */
+  discard(result: OrtTensor): void
   write(name: string, tensor: Tensor): Promise<void>
   read(name: string, into: Float32Array): Promise<void>
   /** Before `maker` goes: keeps what it made. Never fails; what cannot be kept is gone. */
@@ -55,6 +57,7 @@ export function filledTensors(factory: TensorConstructor): CarriedTensors {
       tensor.next = tensor.now
       tensor.now = result
     },
+    discard: () => undefined, // the next run writes over it
     write: async (name, tensor) => {
       const known = tensors.get(name)
       if (known === undefined) tensors.set(name, { now: toOrt(factory, copyOf(tensor)), next: null })
@@ -73,6 +76,7 @@ export function returnedTensors(factory: TensorConstructor): CarriedTensors {
     get: (name) => held(tensors, name),
     target: () => null,
     advance: (name, result) => tensors.set(name, result),
+    discard: () => undefined,
     write: async (name, tensor) => void tensors.set(name, toOrt(factory, copyOf(tensor))),
     read: async (name, into) => into.set(held(tensors, name).data as Float32Array),
     outlive: async () => undefined,
@@ -92,6 +96,7 @@ export function deviceTensors(factory: TensorConstructor, device: Device): Carri
     get: (name) => held(tensors, name).tensor,
     target: () => null,
     advance: replace,
+    discard: (result) => result.dispose(),
     write: async (name, tensor) => replace(name, await device.copyTo(toOrt(factory, tensor)), null),
     read: async (name, into) => into.set(await device.copyFrom(held(tensors, name).tensor)),
     outlive: async (leaving) => {

@@ -35,6 +35,8 @@ export async function openNativeBackend({ threads }: { threads: number }): Promi
     name: 'native',
     channelBlock: await block,
     threads: () => threads,
+    // there are kernels for a few operators, and no faster ones
+    halfKernels: async () => 'emulated',
     sessionOptions: options,
     inspectionOptions: options,
     outputs: 'filled',

@@ -6,7 +6,7 @@
  * while another runs, hang onnxruntime's WebGPU provider for good. Failures leave it as coded errors.
  */
 import type { Env, InferenceSession, TensorConstructor } from 'onnxruntime-common'
-import type { BackendName } from './backend.ts'
+import type { BackendName, HalfKernels } from './backend.ts'
 import { backendFailure } from './failure.ts'
 import { Mutex } from './mutex.ts'
 
@@ -27,6 +27,8 @@ export interface OrtTraits {
   readonly channelBlock?: number | undefined
   /** As `Backend.threads`. */
   threads(): number
+  /** As `Backend.halfKernels`. */
+  halfKernels(): Promise<HalfKernels | null>
   /** Of sessions that compute. */
   readonly sessionOptions: SessionOptions
   /** Of sessions that only look at graphs: shapes and constants have dtypes that no device computes with. */

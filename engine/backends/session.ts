@@ -7,7 +7,6 @@ import { assert } from '../../protocols/core/assert.ts'
 import type { Tensor } from '../../protocols/core/tensor.ts'
 import type {
   Backend,
-  CarriedState,
   CompileOptions,
   ConstantValue,
   Executable,
@@ -28,11 +27,16 @@ export function ortBackend(runtime: OrtRuntime, traits: OrtTraits): Backend {
     get threads() {
       return traits.threads()
     },
-    compile: async (model, { carry = {}, state } = {}) => {
+    halfKernels: () => traits.halfKernels(),
+    compile: async (model, { carry = {}, state, unlessNotFinite } = {}) => {
       const outputs = traits.outputs === 'device' ? stayingOnDevice(carry) : {}
       const bytes = model.slice()
       const open = () => build.create(bytes, { ...traits.sessionOptions, ...outputs })
-      return new OrtExecutable(build, open, await build.call('loading the model', open), carry, state)
+      return new OrtExecutable(build, open, await build.call('loading the model', open), {
+        carry,
+        state,
+        unlessNotFinite,
+      })
     },
     newState: () => new OrtState(build),
     inferTypes: async (model) => {
@@ -62,6 +66,7 @@ class OrtExecutable implements Executable {
   /** Null after a failure that it did not survive. */
   #session: InferenceSession | null
   readonly #carry: NonNullable<CompileOptions['carry']>
+  readonly #unlessNotFinite: string | undefined
   readonly #outputs: ReadonlyMap<string, InferredType>
   #isReleased = false
 
@@ -69,14 +74,14 @@ class OrtExecutable implements Executable {
     build: Build,
     open: () => Promise<InferenceSession>,
     session: InferenceSession,
-    carry: NonNullable<CompileOptions['carry']>,
-    state: CarriedState | undefined,
+    { carry = {}, state, unlessNotFinite }: CompileOptions,
   ) {
     assert(state === undefined || state instanceof OrtState, 'a state of another kind of backend')
     this.#build = build
     this.#open = open
     this.#session = session
     this.#carry = carry
+    this.#unlessNotFinite = unlessNotFinite
     this.#ownsState = state === undefined
     this.state = state ?? new OrtState(build)
     this.inputs = typesOf(session.inputMetadata)
@@ -154,17 +159,20 @@ class OrtExecutable implements Executable {
     return fetches
   }
 
-  /** Moves carried results to the state and returns the others. */
+  /** Moves carried results to the state, if they are to stay, and returns the others. */
   #take(
     session: InferenceSession,
     results: Readonly<Record<string, OrtTensor>>,
     into: Readonly<Record<string, Float32Array>>,
   ): Record<string, Tensor> {
     const isFilled = this.#build.traits.outputs === 'filled'
+    const deciding = this.#unlessNotFinite
+    const isKept = deciding === undefined || Number.isFinite(results[deciding]!.data[0])
     const returned: Record<string, Tensor> = {}
     for (const [name, value] of Object.entries(results)) {
       const carried = this.#carry[name]
-      if (carried !== undefined) this.state.tensors.advance(carried, value, session)
+      if (carried !== undefined && isKept) this.state.tensors.advance(carried, value, session)
+      else if (carried !== undefined) this.state.tensors.discard(value)
       else returned[name] = fromOrt(value, into[name], isFilled)
     }
     return returned

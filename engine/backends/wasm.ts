@@ -19,6 +19,8 @@ export function openWasmBackend(runtime: OrtRuntime, { threads }: { threads: num
   return ortBackend(runtime, {
     name: 'wasm',
     threads: () => wasmThreads(runtime),
+    // there are kernels for a few operators, and no faster ones
+    halfKernels: async () => 'emulated',
     sessionOptions: options,
     inspectionOptions: options,
     outputs: 'returned',

@@ -9,7 +9,8 @@
  * Not the default import `onnxruntime-web`: its WebGPU is an older provider that trains wrongly without an error (1.30).
  */
 import { SwarmError } from '../../protocols/core/errors.ts'
-import type { Backend } from './backend.ts'
+import { computesHalf } from '../precision/half-trial.ts'
+import type { Backend, HalfKernels } from './backend.ts'
 import { identityModel } from './identity-model.ts'
 import type { OrtRuntime } from './runtime.ts'
 import { ortBackend } from './session.ts'
@@ -25,9 +26,11 @@ export async function openWebGpuBackend(
   { threads }: { threads: number },
 ): Promise<Backend> {
   runtime.env.wasm.numThreads = threads
-  const backend = ortBackend(runtime, {
+  let halfKernels: Promise<HalfKernels | null> | undefined
+  const backend: Backend = ortBackend(runtime, {
     name: 'webgpu',
     threads: () => wasmThreads(runtime),
+    halfKernels: () => (halfKernels ??= computesHalf(backend).then((isSo) => (isSo ? 'computed' : null))),
     sessionOptions: {
       // NHWC, the default, gives wrong convolutions for some channel counts, without an error (onnxruntime 1.30:
       // 6, 9, 18, ... input channels; the weight gradient has the batch there).

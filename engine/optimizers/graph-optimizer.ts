@@ -49,15 +49,20 @@ export function decayed(f: Formulas, parameter: Value, weightDecay: number, lear
   return f.mul(parameter, f.sub(1, f.mul(learningRate, weightDecay)))
 }
 
+/** Σ g² over the elements of all `gradients`, shape []. */
+export function squaredNorm(f: Formulas, gradients: readonly Value[]): Value {
+  const squares = gradients.map((gradient) =>
+    f.reduceSumSquare(f.reshape(gradient, [sizeOf(gradient.shape)]), [0], true),
+  )
+  return f.reduceSum(f.concat(squares, 0), [0])
+}
+
 /**
  * `gradients` scaled so that the Euclidean norm of all of them together is at most `normMax`, as torch's
  * `clip_grad_norm_` does: by min(1, normMax / (norm + 1e-6)).
  */
 export function clipByNorm(f: Formulas, gradients: readonly Value[], normMax: number): Value[] {
-  const squares = gradients.map((gradient) =>
-    f.reduceSumSquare(f.reshape(gradient, [sizeOf(gradient.shape)]), [0], true),
-  )
-  const norm = f.sqrt(f.reduceSum(f.concat(squares, 0), [0]))
+  const norm = f.sqrt(squaredNorm(f, gradients))
   const factor = f.min(f.div(normMax, f.add(norm, 1e-6)), 1)
   return gradients.map((gradient) => f.mul(gradient, factor))
 }

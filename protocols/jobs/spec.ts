@@ -89,6 +89,8 @@ const trainBase = {
   localSteps: z.union([integer(1, localStepsMax), z.literal('auto')]).default(1),
   /** Global norm to which a gradient is clipped; absent: not clipped. */
   gradClip: z.number().gt(0).max(1e6).optional(),
+  /** What passes compute in: `auto` is float16 on devices that do, float32 on others; absent: float32. What is averaged is float32. */
+  precision: z.enum(['float32', 'float16', 'auto']).optional(),
   /** Tensors that are not trained: patterns of their names, where `*` stands for any characters. */
   freeze: z.array(tensorName()).min(1).max(12).optional(),
   /** Decides the order of the samples. */

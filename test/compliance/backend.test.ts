@@ -154,6 +154,29 @@ describe.each([...backends, ...chromiumRows(chromium)])(
       await state.release()
     })
 
+    it('leaves carried state as it was when the output that decides is not finite', async () => {
+      const executable = await (await open()).compile(decay, { carry: { p_next: 'p' }, unlessNotFinite: 'y' })
+      await executable.state.write('p', f32([2, 2], 8, 16, 24, 32))
+      const runs: [number, number[]][] = []
+      for (const [x, rate] of [
+        [Number.POSITIVE_INFINITY, 3],
+        [1, 0.5],
+        [Number.NaN, 5],
+        [1, 0.5],
+      ] as const) {
+        const { y } = await executable.run({ x: f32([1, 2], x, 0), rate: f32([], rate) })
+        runs.push([y!.data[0]!, await carried(executable, 'p', 4)])
+      }
+      expect(runs.map(([y]) => Number.isFinite(y))).toEqual([false, true, false, true])
+      expect(runs.map(([, p]) => p)).toEqual([
+        [8, 16, 24, 32],
+        [4, 8, 12, 16],
+        [4, 8, 12, 16],
+        [2, 4, 6, 8],
+      ])
+      await executable.release()
+    })
+
     it('leaves carried state as it was when a run fails, and names the failure', async () => {
       const executable = await (await open()).compile(reshape, { carry: { p_next: 'p' } })
       await executable.state.write('p', f32([2], 3, 5))

@@ -167,12 +167,21 @@ function remoteBackend(worker: RemoteWorker, { backend: name, threads }: Realm, 
     name,
     threads,
     newState: () => new RemoteState(worker, backend),
+    halfKernels: () => worker.call({ kind: 'halfKernels', backend }),
     inferTypes: (model) => worker.call({ kind: 'inferTypes', backend, model }),
     evaluateConstants: (model) => worker.call({ kind: 'evaluateConstants', backend, model }),
-    compile: async (model, { carry, state } = {}) => {
+    compile: async (model, { carry, state, unlessNotFinite } = {}) => {
       const id = worker.newId()
       const used = (state as RemoteState | undefined) ?? new RemoteState(worker, backend)
-      const inputs = await worker.call({ kind: 'compile', backend, model, carry, state: used.id, id })
+      const inputs = await worker.call({
+        kind: 'compile',
+        backend,
+        model,
+        carry,
+        unlessNotFinite,
+        state: used.id,
+        id,
+      })
       return {
         inputs,
         state: used,

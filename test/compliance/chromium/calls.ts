@@ -3,6 +3,7 @@ import type {
   BackendName,
   CompileOptions,
   ConstantValue,
+  HalfKernels,
   InferredType,
 } from '../../../engine/backends/backend.ts'
 import type { Failure } from '../../../engine/compute/messages.ts'
@@ -19,6 +20,7 @@ export type Call =
       backend: number
       model: Uint8Array
       carry: CompileOptions['carry']
+      unlessNotFinite: string | undefined
       state: number
       id: number
     }
@@ -26,6 +28,7 @@ export type Call =
   | { kind: 'write'; state: number; name: string; tensor: Tensor }
   | { kind: 'read'; state: number; name: string; length: number }
   | { kind: 'release'; id: number }
+  | { kind: 'halfKernels'; backend: number }
   | { kind: 'inferTypes'; backend: number; model: Uint8Array }
   | { kind: 'evaluateConstants'; backend: number; model: Uint8Array }
   | { kind: 'destroyDevice' }
@@ -38,6 +41,7 @@ export interface ResultOf {
   write: null
   read: Float32Array
   release: null
+  halfKernels: HalfKernels | null
   inferTypes: Map<string, InferredType>
   evaluateConstants: Map<string, ConstantValue>
   destroyDevice: null

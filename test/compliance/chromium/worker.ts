@@ -41,7 +41,8 @@ async function answer(call: Call): Promise<ResultOf[Call['kind']]> {
       return null
     case 'compile': {
       const state = states.get(call.state)!
-      const executable = await backends.get(call.backend)!.compile(call.model, { carry: call.carry, state })
+      const { model, carry, unlessNotFinite } = call
+      const executable = await backends.get(call.backend)!.compile(model, { carry, state, unlessNotFinite })
       executables.set(call.id, executable)
       return new Map(executable.inputs)
     }
@@ -58,6 +59,8 @@ async function answer(call: Call): Promise<ResultOf[Call['kind']]> {
     case 'release':
       await (executables.get(call.id) ?? states.get(call.id)!).release()
       return null
+    case 'halfKernels':
+      return backends.get(call.backend)!.halfKernels()
     case 'inferTypes':
       return backends.get(call.backend)!.inferTypes(call.model)
     case 'evaluateConstants':

@@ -60,6 +60,7 @@ export const lineProgram: TrainingProgram = {
   labels: { name: 'labels', dtype: 'float32', shape: [2, 1] },
   classes: null,
   labelWeights: new Map(),
+  precision: 'float32',
   recomputation: 'nothing',
   memory: { stateBytes: 32, valueBytes: 64 },
   memoryWith: () => lineProgram.memory,
