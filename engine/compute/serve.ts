@@ -10,6 +10,7 @@ import { assert, unreachable } from '../../protocols/core/assert.ts'
 import { SwarmError } from '../../protocols/core/errors.ts'
 import { type Candidate, preferring } from '../backends/choose.ts'
 import { Mutex } from '../backends/mutex.ts'
+import { graphBatch } from '../graph-batch.ts'
 import { stepBytes } from '../memory.ts'
 import { squaredNorm } from '../optimizers/flat.ts'
 import type { StepOptions, Trainer } from '../trainer.ts'
@@ -92,9 +93,10 @@ class Server {
     await this.#trainer?.release()
     this.#trainer = undefined
     const candidates = preferring(await this.#candidates(options), options.preferred)
-    const microBatch = Math.min(options.microBatch ?? spec.batch, spec.batch)
+    const { size, isFixed } = graphBatch(model, spec.batch)
+    const microBatch = isFixed ? size : Math.min(options.microBatch ?? size, size)
     const trainer = await SteadyTrainer.open(
-      { model, spec, microBatch, memoryBytesMax: options.memoryBytesMax, candidates },
+      { model, spec, microBatch, isBatchFixed: isFixed, memoryBytesMax: options.memoryBytesMax, candidates },
       { signal },
     )
     this.#trainer = trainer

@@ -23,6 +23,8 @@ export interface SteadyInit {
   spec: TrainingSpec
   /** Samples of one run of a graph, 1 to `spec.batch`. */
   microBatch: number
+  /** The model file takes no other number; then nothing is cut into smaller pieces. Default: false. */
+  isBatchFixed?: boolean
   /** Bytes that a step may take by estimate; before samples are cut, values are recomputed. Default: no limit. */
   memoryBytesMax?: number | undefined
   /** In the order of trying; one or more. */
@@ -149,16 +151,16 @@ export class SteadyTrainer {
   }
 
   async #prepare(backend: Backend, microBatch: number): Promise<Contestant> {
-    const { model, spec, memoryBytesMax = Number.POSITIVE_INFINITY } = this.#init
+    const { model, spec, isBatchFixed = false, memoryBytesMax = Number.POSITIVE_INFINITY } = this.#init
     const compile = (batch: number) => compileProgram(model, { ...spec, batch }, backend, { memoryBytesMax })
     let program = await compile(microBatch)
     for (let size = microBatch; stepBytes(program.memory) > memoryBytesMax; ) {
-      if (size === 1) throw doesNotFit(stepBytes(program.memory), memoryBytesMax)
+      if (size === 1 || isBatchFixed) throw doesNotFit(size, stepBytes(program.memory), memoryBytesMax)
       size = Math.floor(size / 2)
       program = await compile(size)
     }
     const trainer = Trainer.create(program, backend, {
-      recompile: compile,
+      ...(!isBatchFixed && { recompile: compile }),
       onShrink: (size, { message }) => this.#notes.push(`micro-batch halved to ${size}: ${message}`),
     })
     // before the first real sample has arrived, and perhaps with a vocabulary smaller than the classes
@@ -172,11 +174,17 @@ export class SteadyTrainer {
   }
 }
 
-function doesNotFit(bytes: number, bytesMax: number): SwarmError {
+function doesNotFit(samples: number, bytes: number, bytesMax: number): SwarmError {
+  const what = samples === 1 ? 'one sample' : `the ${samples} samples that the file fixes`
   return new SwarmError(
     'OUT_OF_MEMORY',
-    `a step on one sample takes ${mebibytes(bytes)} by estimate; the limit is ${mebibytes(bytesMax)}`,
-    { hint: 'Allow more memory, or train a smaller model or shorter sequences.' },
+    `a step on ${what} takes ${mebibytes(bytes)} by estimate; the limit is ${mebibytes(bytesMax)}`,
+    {
+      hint:
+        samples === 1
+          ? 'Allow more memory, or train a smaller model or shorter sequences.'
+          : 'Allow more memory, or export with an open batch, so that it can be cut into pieces.',
+    },
   )
 }
 

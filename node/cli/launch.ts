@@ -20,7 +20,7 @@ import { createManifest, type Manifest, sealManifest } from '../../protocols/job
 import { putFile } from '../../protocols/shards/index.ts'
 import { openNodeCompute } from '../compute.ts'
 import { coordinatorAddresses, publishAddresses } from '../coordinator-address.ts'
-import { requireFit } from '../data-fit.ts'
+import { requireFit, requireWholeBatches } from '../data-fit.ts'
 import { dirsFor } from '../dirs.ts'
 import type { DownloadProgress } from '../download.ts'
 import { exitCodeOfRun, exitCodes } from '../exit-codes.ts'
@@ -133,7 +133,10 @@ async function prepare(
     signal,
   })
   say('Deriving the training graph from the model.')
-  const opened = await namingModel(modelPath, () => compile(model, file, signal))
+  const opened = await namingModel(modelPath, async () => {
+    requireWholeBatches(model, spec)
+    return compile(model, file, signal)
+  })
   requireFit(dataSet, { ...opened, fields: spec.model.inputs })
   return { file, model, opened, dataSet, data: await encodeDataSet(dataSet) }
 }

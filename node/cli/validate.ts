@@ -13,7 +13,7 @@ import { SwarmError } from '../../protocols/core/errors.ts'
 import { bytes, count } from '../../protocols/core/quantities.ts'
 import { localStepsFirst } from '../../protocols/run/local-steps.ts'
 import { codecFor } from '../../protocols/wire/codecs/index.ts'
-import { requireFit } from '../data-fit.ts'
+import { requireFit, requireWholeBatches } from '../data-fit.ts'
 import { dirsFor } from '../dirs.ts'
 import { exitCodeOfError, exitCodes } from '../exit-codes.ts'
 import { isDataHere, openJobData } from '../job-data.ts'
@@ -95,12 +95,16 @@ export async function runValidate(options: ValidateOptions, io: CliIo): Promise<
   const model = await readModelFile(path)
   const seen = await namingModel(path, async () => validate(model))
   if (seen.unsupported.length > 0) return refused(path, seen.unsupported, options, io)
-  const spec: TrainingSpec = job
-    ? trainingSpec(job.spec.model, job.spec.train)
-    : { ...specWithoutJob, batch: seen.fixedBatch ?? usualBatch, loss: seen.losses[0]! }
   const backend = await openBackend()
-  const program = await namingModel(path, () => compileProgram(model, spec, backend))
-  const found: Found = { model: modelFacts(path, program, seen) }
+  const { spec, program } = await namingModel(path, async () => {
+    const spec: TrainingSpec = job
+      ? trainingSpec(job.spec.model, job.spec.train, requireWholeBatches(model, job.spec))
+      : { ...specWithoutJob, batch: seen.fixedBatch ?? usualBatch, loss: seen.losses[0]! }
+    return { spec, program: await compileProgram(model, spec, backend) }
+  })
+  const found: Found = {
+    model: modelFacts(path, program, { ...seen, notes: [...seen.notes, ...pieceNotes(spec, job)] }),
+  }
   if (job !== undefined) {
     found.job = jobFacts(job.spec, program.parameterCount)
     found.data = await dataFacts(job, program, options, io)
@@ -108,6 +112,14 @@ export async function runValidate(options: ValidateOptions, io: CliIo): Promise<
   if (options.json) writeJson(io, { success: true, ...found })
   else for (const line of report(found, spec)) io.stdout.write(`${line}\n`)
   return exitCodes.ok.code
+}
+
+/** That a step runs the graphs more than once, where the file has a batch of its own. */
+function pieceNotes({ batch }: TrainingSpec, job: JobFile | undefined): string[] {
+  const runs = (job?.spec.train.batchSize ?? batch) / batch
+  return runs === 1
+    ? []
+    : [`the file fixes ${batch} samples: a step is ${runs} runs of it, whose gradients are added up`]
 }
 
 /** The same message as everywhere; programs also get one entry for each node. */

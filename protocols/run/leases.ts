@@ -79,6 +79,11 @@ function layoutOf(
   return { grain, shares: apportion(rates.length * usual, speeds, { min: 1, max }) }
 }
 
+/** Samples that every lease of a step is a multiple of. */
+export function leaseGrain({ batch, isGradient, isEven }: LeaseUnit): number {
+  return isGradient && !isEven ? divisorUpTo(batch, Math.floor(batch / batchPieces)) : batch
+}
+
 /** Speeds relative to the usual one, which is 1; peers that were not measured count as slow as the slowest. */
 function speedsOf(rates: readonly number[]): number[] {
   const known = rates.filter((rate) => rate > 0)

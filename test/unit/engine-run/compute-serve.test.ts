@@ -3,7 +3,9 @@ import { expect, it } from 'vitest'
 import { openNativeBackend } from '../../../engine/backends/native.ts'
 import type { Answer, Request } from '../../../engine/compute/messages.ts'
 import { type Candidates, serveCompute } from '../../../engine/compute/serve.ts'
+import { modelBytes, relativeError } from '../engine/pytorch-models.ts'
 import { exampleModel, seededBatch, sgdSpec } from './example-models.ts'
+import { withFixedBatch } from './fixed-batch.ts'
 
 const native: Candidates = (options) => [{ name: 'native', open: () => openNativeBackend(options) }]
 
@@ -52,7 +54,7 @@ function serverOf(candidates: Candidates) {
   return server
 }
 
-const open: Request = {
+const open: Extract<Request, { kind: 'open' }> = {
   kind: 'open',
   id: 0,
   model: exampleModel('glyphs/cnn.onnx'),
@@ -96,6 +98,39 @@ it('never starts a task that is cancelled while an earlier one runs', async () =
     'done',
     'cancelled',
   ])
+})
+
+it('trains a file with a batch of its own on a multiple of it, as the open file on the whole', async () => {
+  const spec = { ...sgdSpec, batch: 6 }
+  const gradientOf = async (model: Uint8Array) => {
+    const server = serverOf(native)
+    server.request({ ...open, model, spec })
+    const { result } = await server.answer('done')
+    if (!('initial' in result)) throw new Error('open did not answer with a model')
+    server.answers.length = 0
+    const batches = [seededBatch(result, 1)]
+    const task = { mode: 'gradient', start: result.initial, batches, learningRates: [] } as const
+    server.request({ kind: 'train', id: 1, task, wantsSteps: false })
+    const { result: trained } = await server.answer('done')
+    if (!('update' in trained)) throw new Error('train did not answer with an update')
+    expect(result.inputs[0]!.shape[0]).toBe(6)
+    return { microBatch: result.microBatch, update: trained.update }
+  }
+  const whole = await gradientOf(modelBytes('mlp_torchscript.onnx'))
+  const pieces = await gradientOf(withFixedBatch(modelBytes('mlp_torchscript.onnx'), 3))
+  expect([whole.microBatch, pieces.microBatch]).toEqual([6, 3])
+  expect(relativeError(pieces.update, whole.update)).toBeLessThan(1e-6)
+})
+
+it.each([
+  [4, {}, 'MODEL_UNSUPPORTED', 'the file fixes a batch of 3, of which 4 is no multiple'],
+  [6, { memoryBytesMax: 100 }, 'OUT_OF_MEMORY', 'a step on the 3 samples that the file fixes'],
+])('refuses %i samples of a file that fixes three, with %o', async (batch, more, code, message) => {
+  const server = serverOf(native)
+  const model = withFixedBatch(modelBytes('mlp_torchscript.onnx'), 3)
+  server.request({ ...open, model, spec: { ...sgdSpec, batch }, options: { ...open.options, ...more } })
+  const { failure } = await server.answer('failed')
+  expect(failure).toMatchObject({ code, message: expect.stringContaining(message), hint: expect.any(String) })
 })
 
 it('ends its task and its port when it is closed', async () => {
