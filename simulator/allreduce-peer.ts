@@ -5,7 +5,8 @@
  *     restarted, late or behind ──▶ follow ──▶ fetch a live peer's state ──▶ apply what was committed since ──▶ receive
  *
  * Messages go through the wire format, hashing happens at once, summing a little later. A state is its round, its root (a hash over all
- * averages before it) and its electorate; no parameters are kept, since the root tells them apart.
+ * averages before it) and its electorate; no parameters are kept, since the root tells them apart. What it pledges and the state it
+ * came to go to its disk, which is slower than anything else it does.
  */
 
 import { sha256 } from '@noble/hashes/sha2.js'
@@ -19,6 +20,8 @@ import {
   resultIdentity,
 } from '../protocols/allreduce/plan/parts.ts'
 import type { Reach } from '../protocols/allreduce/plan/plan.ts'
+import { planIdOf } from '../protocols/allreduce/plan/plan-codec.ts'
+import { decodePledge, encodePledge } from '../protocols/allreduce/pledge-codec.ts'
 import {
   type CommittedRound,
   defaultTiming,
@@ -26,6 +29,7 @@ import {
   type Event,
   type Timing,
 } from '../protocols/allreduce/round/events.ts'
+import type { Pledge } from '../protocols/allreduce/round/pledges.ts'
 import { finishPart, sumRow } from '../protocols/allreduce/round/reduction.ts'
 import type { Message } from '../protocols/allreduce/round/vocabulary.ts'
 import { toHex } from '../protocols/core/fields.ts'
@@ -53,7 +57,10 @@ export interface SimulatedRun {
   states(id: string): { peer: string; base: RoundBase }[]
   /** What the sketches stand for. Default: themselves. */
   model?: Model
+  /** How long a write to disk takes at most. Default 20 ms. */
+  diskMsMax?: number | undefined
   /** Planted bugs: how the tests prove that the checkers see. */
+  answersBeforeWriting?: boolean | undefined
   sum?: typeof sumRow
   finish?: typeof finishPart
   alterOutcome?: (id: string, outcome: CommittedRound) => CommittedRound
@@ -69,6 +76,12 @@ export interface Model {
   reach(id: string): Reach
   /** The round with whose state the first peers start. */
   firstRound: number
+}
+
+/** What outlives a peer's process: the bytes of its newest pledge, and the newest state whose write was finished. */
+export interface Disk {
+  pledge: Uint8Array | undefined
+  base: RoundBase | undefined
 }
 
 /** How long the transfer of a state takes. */
@@ -100,14 +113,25 @@ export class AllreducePeer implements Process<Uint8Array> {
   #cancelTimer: (() => void) | undefined
   readonly #events: Event[] = []
   #isStepping = false
+  /** Effects that wait for a write. */
+  #held: Effect[] = []
+  #isWriting = false
+  readonly #disk: Disk
+  readonly #recalled: Pledge | undefined
   #onLeft = () => {}
 
-  /** `known`: the peers of the run; without them it is linked with everybody until `know` is called. */
+  /**
+   * `known`: the peers of the run; without them it is linked with everybody until `know` is called. `disk`: its own, which a former
+   * life may have written.
+   */
   constructor(
     host: Host<Uint8Array>,
     run: SimulatedRun,
-    options: { life: number; base?: RoundBase; known?: readonly string[] },
+    options: { life: number; base?: RoundBase; known?: readonly string[]; disk?: Disk },
   ) {
+    this.#disk = options.disk ?? { pledge: undefined, base: undefined }
+    const { pledge } = this.#disk
+    this.#recalled = pledge && decodePledge(pledge, (plan) => planIdOf(plan, hash))
     this.id = host.id
     this.#host = host
     this.#run = run
@@ -122,12 +146,19 @@ export class AllreducePeer implements Process<Uint8Array> {
       peersMin,
       timing: { ...defaultTiming, electorateExpiryMs: Number.POSITIVE_INFINITY, ...run.timing },
       firstRound: model?.firstRound,
+      recalled: this.#recalled,
       hash,
     })
     if (model !== undefined) this.#step({ kind: 'ReachMeasured', ...model.reach(host.id) })
     if (options.known !== undefined) this.know(options.known)
-    if (options.base === undefined) this.#catchUp()
-    else this.#hold(options.base)
+    const base = options.base ?? this.#disk.base
+    if (base === undefined) this.#catchUp()
+    else this.#hold(base)
+  }
+
+  /** The first round that this life remembers from its disk; undefined when there was nothing on it. */
+  get recalledSince(): number | undefined {
+    return this.#recalled?.since
   }
 
   /** The state that this peer holds; undefined while it catches up. */
@@ -233,12 +264,33 @@ export class AllreducePeer implements Process<Uint8Array> {
     if (this.#isStepping) return
     this.#isStepping = true
     for (let next = this.#events.shift(); next !== undefined; next = this.#events.shift()) {
-      for (const effect of this.#machine.step(next, this.#host.clock.now())) this.#execute(effect)
+      for (const effect of this.#machine.step(next, this.#host.clock.now())) this.#inTurn(effect)
     }
     this.#isStepping = false
   }
 
-  #execute(effect: Effect): void {
+  /** No effect is carried out before the pledge ahead of it is written. */
+  #inTurn(effect: Effect): void {
+    if (this.#isWriting) this.#held.push(effect)
+    else if (effect.kind === 'Pledged') this.#write(effect.pledge)
+    else this.#execute(effect)
+  }
+
+  /** A state goes to disk before what is pledged in its round, as one writer does it. */
+  #write(pledge: Pledge | undefined): void {
+    const { diskMsMax = 20, answersBeforeWriting = false } = this.#run
+    const bytes = pledge && joined(encodePledge(pledge))
+    const base = this.#state
+    this.#isWriting = !answersBeforeWriting
+    this.#host.clock.setTimer(1 + this.#random.integer(diskMsMax), () => {
+      this.#disk.pledge = bytes
+      this.#disk.base = base
+      this.#isWriting = false
+      for (const effect of this.#held.splice(0)) this.#inTurn(effect)
+    })
+  }
+
+  #execute(effect: Exclude<Effect, { kind: 'Pledged' }>): void {
     switch (effect.kind) {
       case 'Send':
         this.#send(effect.to, effect.message)
@@ -297,4 +349,8 @@ export class AllreducePeer implements Process<Uint8Array> {
     const digest = hash(resultIdentity({ planId, part, weight, bitmap, bytes }))
     this.#step({ kind: 'PartFinished', round, planId, part, bytes, digest })
   }
+}
+
+function joined(pieces: readonly Uint8Array[]): Uint8Array {
+  return new Uint8Array(pieces.flatMap((piece) => [...piece]))
 }

@@ -200,9 +200,16 @@ function strike(swarm: AllreduceSwarm, fault: string): void {
   }
 }
 
-/** Crashes `id` if that leaves a quorum, and starts it again, without memory, a little later. */
+/** Of those that crash, so many lose their disks too. */
+const diskLossShare = 0.25
+
+/** Crashes `id` if that leaves a quorum, and starts it again, mostly with its disk, a little later. */
 function crashForAWhile(swarm: AllreduceSwarm, id: string): boolean {
   if (!swarm.crash(id)) return false
+  if (swarm.random.next() < diskLossShare) {
+    swarm.wipe(id)
+    swarm.log.note('lost disk')
+  }
   swarm.clock.setTimer(200 + swarm.random.integer(10_000), () => {
     swarm.start(id)
     swarm.log.note('restart')

@@ -19,7 +19,7 @@ import { type Random, seededRandom, seedFrom } from '../protocols/core/random.ts
 import type { CodecName } from '../protocols/wire/codecs/codec.ts'
 import { codecFor } from '../protocols/wire/codecs/index.ts'
 import { AllreduceChecker } from './allreduce-checker.ts'
-import { AllreducePeer, baseAfter, type SimulatedRun } from './allreduce-peer.ts'
+import { AllreducePeer, baseAfter, type Disk, type SimulatedRun } from './allreduce-peer.ts'
 import { VirtualClock } from './clock.ts'
 import { FaultLog, interceptWith, type MessageFault } from './faults.ts'
 import { type Conditions, Network, type Skew } from './network.ts'
@@ -41,6 +41,8 @@ export interface SwarmOptions {
   skewOf?: ((id: string) => Skew) | undefined
   /** Forks are no violation: for scenarios whose electorates expire. */
   mayFork?: boolean
+  diskMsMax?: number
+  answersBeforeWriting?: boolean
   sum?: typeof sumRow
   finish?: typeof finishPart
   alterOutcome?: (id: string, outcome: CommittedRound) => CommittedRound
@@ -67,7 +69,8 @@ export class AllreduceSwarm {
   readonly random: Random
   readonly peers = new Map<string, AllreducePeer>()
   readonly #lives = new Map<string, number>()
-  /** Who decides each round, with the life in which the peer was made a member: only that life has its promises in mind. */
+  readonly #disks = new Map<string, Disk>()
+  /** Who decides each round, with the life in which the peer was made a member: that one knows what it promised, and any that has its disk. */
   readonly #voters = new Map<number, Map<string, number | undefined>>()
   readonly #faults: MessageFault<Uint8Array>[] = []
   #extraFaults: MessageFault<Uint8Array>[] = []
@@ -94,12 +97,14 @@ export class AllreduceSwarm {
     this.runUntil(() => this.live().every(({ base }) => (base?.round ?? 0) > 0), 'founding')
   }
 
-  /** Starts a peer: with `base` it holds that state, without it must catch up. */
+  /** Starts a peer: with `base` it holds that state, without it the one on its disk; with neither it must catch up. */
   start(id: string, base?: RoundBase): void {
     const life = (this.#lives.get(id) ?? 0) + 1
     this.#lives.set(id, life)
+    const disk = this.#disks.get(id) ?? { pledge: undefined, base: undefined }
+    this.#disks.set(id, disk)
     this.network.start(id, (host) => {
-      const peer = new AllreducePeer(host, this.#run(), { life, base })
+      const peer = new AllreducePeer(host, this.#run(), { life, base, disk })
       this.peers.set(id, peer)
       return peer
     })
@@ -113,6 +118,11 @@ export class AllreduceSwarm {
     return true
   }
 
+  /** What `id` has on its disk is gone; while it runs, what it writes later is not. */
+  wipe(id: string): void {
+    this.#disks.delete(id)
+  }
+
   /** Has a peer go within `withinMs`, as SIGTERM would. It may be killed before. */
   leave(id: string, withinMs: number): void {
     const peer = this.peers.get(id)!
@@ -124,8 +134,8 @@ export class AllreduceSwarm {
   /** True when every electorate that still has something to decide keeps more than half of its voters without `ids`. */
   canLose(ids: readonly string[]): boolean {
     const recent = [...this.#voters].filter(([round]) => round >= this.round - 1)
-    return recent.every(([, voters]) => {
-      const left = [...voters].filter(([id, life]) => !ids.includes(id) && this.#isLiving(id, life))
+    return recent.every(([round, voters]) => {
+      const left = [...voters].filter(([id, life]) => !ids.includes(id) && this.#canVote(id, life, round))
       return 2 * left.length > voters.size
     })
   }
@@ -134,9 +144,9 @@ export class AllreduceSwarm {
   get isQuorumLost(): boolean {
     const voters = this.#voters.get(this.round)
     if (voters === undefined) return false
-    const left = [...voters].filter(([id, life]) => this.#isLiving(id, life)).map(([id]) => id)
-    if (2 * left.length > voters.size) return false
     const { round } = this
+    const left = [...voters].filter(([id, life]) => this.#canVote(id, life, round)).map(([id]) => id)
+    if (2 * left.length > voters.size) return false
     const root = this.live().find(({ base }) => base?.round === round)?.base?.root ?? ''
     return !isQuorum(leaderOrder(root, [...voters.keys()]), left)
   }
@@ -202,8 +212,11 @@ export class AllreduceSwarm {
     this.runUntil(() => isDone() || isKnownLost(), 'recovery')
   }
 
-  #isLiving(id: string, incarnation: number | undefined): boolean {
-    return this.network.isRunning(id) && this.peers.get(id)!.incarnation === incarnation
+  /** `id` runs, and knows what it promised in `round`: in the life that was made a member, or by its disk. */
+  #canVote(id: string, incarnation: number | undefined, round: number): boolean {
+    if (!this.network.isRunning(id)) return false
+    const peer = this.peers.get(id)!
+    return peer.incarnation === incarnation || (peer.recalledSince ?? Number.POSITIVE_INFINITY) <= round
   }
 
   /** The first commit of a round says who votes in the next: its members, each in the life that the plan names. */
@@ -223,6 +236,7 @@ export class AllreduceSwarm {
   #run(): SimulatedRun {
     const { seed, partition, codec, peersMin, timing, trainingMs, slow, sum, finish, alterOutcome } =
       this.options
+    const { diskMsMax, answersBeforeWriting } = this.options
     return {
       seed,
       partition,
@@ -237,6 +251,8 @@ export class AllreduceSwarm {
         this.live()
           .filter((peer) => peer.base !== undefined && peer.id !== id && this.network.isLinked(id, peer.id))
           .map((peer) => ({ peer: peer.id, base: peer.base! })),
+      diskMsMax,
+      answersBeforeWriting,
       sum,
       finish,
       alterOutcome,

@@ -223,6 +223,7 @@ function logAveraging(
   event: Extract<ParticipationEvent, { kind: 'averaging' }>['event'],
 ): void {
   if (event.kind === 'phase') log({ event: 'averaging', job, round: event.round, phase: event.phase })
+  else if (event.kind === 'pledge-lost') log({ event: 'pledge_lost', job, reason: event.reason })
   else if (event.kind === 'refused') log({ event: 'refused', job, peer: event.peer, reason: event.reason })
   else {
     const { round, live, expiresInMs } = event

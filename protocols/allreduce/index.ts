@@ -14,6 +14,7 @@ export {
   type AllreduceEvent,
   type AllreduceRunInit,
   allreduceProtocol,
+  type PledgeStore,
   type RoundCommitted,
   type RoundOutcome,
 } from './options.ts'

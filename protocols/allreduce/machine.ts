@@ -25,7 +25,8 @@ import type { CommittedRound, Effect, Event, Inspection, MachineInit, Outlook } 
 import { committers } from './round/freeze.ts'
 import { type Mandate, Mandates } from './round/mandates.ts'
 import { pendingReason } from './round/pending.ts'
-import type { Round } from './round/round.ts'
+import { Pledges } from './round/pledges.ts'
+import type { Round, Standing } from './round/round.ts'
 import type { Session } from './round/session.ts'
 import type { Message, RoundMessage } from './round/vocabulary.ts'
 import { Rounds } from './rounds.ts'
@@ -41,7 +42,8 @@ export class AllreduceMachine implements Session {
   readonly #rounds = new Rounds((number) => new Duties(number, this))
   readonly #neighbours: Neighbours
   readonly #contacts: Contacts
-  readonly #presence = new Presence(this, this.#rounds)
+  readonly #pledges: Pledges
+  readonly #presence: Presence
   readonly #positions = new Positions()
   readonly #mandates = new Mandates()
   readonly #departure = new Departure(this, this.#rounds)
@@ -59,6 +61,8 @@ export class AllreduceMachine implements Session {
     this.self = init.self
     this.#neighbours = new Neighbours(init.timing.linkMs)
     this.#contacts = new Contacts(init.self, this.#rounds, this.#neighbours)
+    this.#pledges = new Pledges(init.recalled)
+    this.#presence = new Presence(this, this.#rounds, this.#pledges)
   }
 
   get nowMs(): number {
@@ -127,11 +131,16 @@ export class AllreduceMachine implements Session {
     return this.#mandates.speakerOf(member, round)
   }
 
-  mandatesIn({ base, grid, survivors, number }: Round): readonly [string, Mandate][] {
+  mandatesIn({ base, grid, survivors, number, standings }: Round): readonly [string, Mandate][] {
     if (base === undefined || grid.rowCount > 1 || survivors !== undefined) return []
     return this.#mandates.of(this.self, number).filter(([member, { incarnation }]) => {
-      return grid.isMember(member) && this.#presence.isVoterIn(base, member, incarnation)
+      return grid.isMember(member) && this.#isMembersLife(base, standings.get(member), member, incarnation)
     })
+  }
+
+  pledge(round: Round): void {
+    const pledge = this.#pledges.next(round)
+    if (pledge !== undefined) this.emit({ kind: 'Pledged', pledge })
   }
 
   send(to: string, message: Message): void {
@@ -211,11 +220,28 @@ export class AllreduceMachine implements Session {
     this.#isWaiting = true
     this.#rounds.place = base.round
     const duties = this.#rounds.openFor(base, this.self)
-    if (duties.round.base === undefined) this.#presence.begin(duties.round, base)
+    if (duties.round.base === undefined) this.#begin(duties, base)
     this.#releaseResults()
     if (duties.round.committed === undefined) return duties
     this.#answerLate(base)
     return undefined
+  }
+
+  #begin({ round, voting }: Duties, base: RoundBase): void {
+    const recalled = this.#pledges.recalledIn(base)
+    this.#presence.begin(round, base)
+    if (recalled !== undefined && round.isVoter) voting.recall(recalled)
+  }
+
+  /** A member that restarted with its memory says itself that it votes; any other is in the plan before. */
+  #isMembersLife(
+    base: RoundBase,
+    standing: Standing | undefined,
+    member: string,
+    incarnation: number,
+  ): boolean {
+    const isOwnWord = standing?.incarnation === incarnation && standing.isVoter
+    return isOwnWord || this.#presence.isVoterIn(base, member, incarnation)
   }
 
   /** The run asks for a round that this machine has left behind: it may still know the outcome. */
@@ -316,6 +342,7 @@ export class AllreduceMachine implements Session {
 
   #go(): void {
     const mandate = this.#departure.mandate()
+    if (mandate !== undefined) this.emit({ kind: 'Pledged', pledge: undefined })
     for (const peer of this.livePeers()) this.send(peer, { kind: 'Leave', mandate })
     this.#isGone = true
     this.emit({ kind: 'Left' })

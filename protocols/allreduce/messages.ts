@@ -43,13 +43,13 @@ import {
 } from './round/vocabulary.ts'
 
 /** Bytes of one encoded part: f32, the widest codec, and the byte that names it. */
-const partBytesMax = 1 + 4 * partElements
+export const partBytesMax = 1 + 4 * partElements
 
 /** Bytes of a bitmap over the contributors of a plan. */
-const bitmapBytesMax = listedMax / 8
+export const bitmapBytesMax = listedMax / 8
 
 /** Weight behind one part: all updates of the largest run. */
-const weightMax = roundWeightMax * runPeersMax
+export const weightMax = roundWeightMax * runPeersMax
 
 interface Row<M extends Message> {
   /** Written on the wire; never reused. */

@@ -22,8 +22,21 @@ export interface AllreduceRunInit {
   isClientOnly?: boolean
   /** Where this peer is on the map of round trips, asked before each update: whole milliseconds of one way. Default: unknown. */
   place?: () => readonly [number, number] | undefined
+  /** Where this peer's votes outlive its process. Absent: after a restart it remembers none (`round/pledges.ts`). */
+  pledges?: PledgeStore | undefined
   timing?: Timing
   onEvent?: (event: AllreduceEvent) => void
+}
+
+/** What a peer pledged in one run, on a disk. */
+export interface PledgeStore {
+  /** What was written last, in a former life; undefined: nothing, or it is lost. */
+  readonly recalled: Uint8Array | undefined
+  /**
+   * Resolves when `pieces`, one after another, have taken the place of what was there, and would survive a power cut; undefined:
+   * when it is gone. @throws {SwarmError} STORAGE_FAILED.
+   */
+  write(pieces: readonly Uint8Array[] | undefined): Promise<void>
 }
 
 export type AllreduceEvent =
@@ -31,6 +44,8 @@ export type AllreduceEvent =
   | { kind: 'phase'; round: number; phase: RoundPhase | 'offered' }
   /** Too few of the peers that hold the state are here. */
   | { kind: 'quorum-lost'; round: number; live: readonly string[]; expiresInMs: number }
+  /** What this peer pledged in a former life cannot be read: it votes again once a plan names its new life. */
+  | { kind: 'pledge-lost'; reason: string }
   /** A message was dropped. */
   | { kind: 'refused'; peer: string; reason: string }
 

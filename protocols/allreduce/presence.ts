@@ -4,12 +4,13 @@
  *
  *     state is here ──▶ Hold ──update, or none to come──▶ Commit
  *
- * A member votes only in the life that the plan before named: nobody remembers what it promised in another. Who learns that
- * late, because it fetched the state, says it then.
+ * A member votes when it remembers all that it promised: in the life that the plan before named, and in any that recalls what that
+ * one pledged (`pledges.ts`). Who learns that a plan named it late, because it fetched the state, says it then.
  */
 
 import type { RoundBase } from './plan/base.ts'
 import type { Reach } from './plan/plan.ts'
+import type { Pledges } from './round/pledges.ts'
 import type { Round } from './round/round.ts'
 import type { Session } from './round/session.ts'
 import type { Commit, Hold } from './round/vocabulary.ts'
@@ -21,19 +22,23 @@ export type Gift = Pick<Commit, 'weight' | 'pace' | 'digests'>
 export class Presence {
   readonly #session: Session
   readonly #rounds: Rounds
+  readonly #pledges: Pledges
   /** What this peer says of its own link from now on. */
   reach: Reach = { bandwidth: undefined, place: undefined }
 
-  constructor(session: Session, rounds: Rounds) {
+  constructor(session: Session, rounds: Rounds, pledges: Pledges) {
     this.#session = session
     this.#rounds = rounds
+    this.#pledges = pledges
   }
 
   /** This peer holds the state of `base`, which `round` is about: all are told. */
   begin(round: Round, base: RoundBase): void {
     const { self, init } = this.#session
-    const isVoter = this.isVoterIn(base, self, init.incarnation) && !round.isDisowned
+    const isRemembering = this.#pledges.covers(base) && base.electorate.includes(self)
+    const isVoter = (isRemembering || this.isVoterIn(base, self, init.incarnation)) && !round.isDisowned
     round.begin(base, this.#session.nowMs, isVoter)
+    if (!this.#pledges.hasBegun) this.#session.pledge(round)
     this.#session.broadcast({ kind: 'Hold', ...this.#self(round, base.root), ...this.reach })
   }
 
@@ -56,6 +61,7 @@ export class Presence {
     if (round?.base === undefined || round.isVoter || round.isDisowned) return
     if (!this.isVoterIn(round.base, this.#session.self, this.#session.init.incarnation)) return
     round.isVoter = true
+    if (!this.#pledges.hasBegun) this.#session.pledge(round)
     for (const peer of [...this.#session.livePeers(), this.#session.self]) {
       const standing = this.standing(number, peer)
       if (standing !== undefined) this.#session.send(peer, standing)

@@ -24,13 +24,17 @@ import {
   type AllreduceRunInit,
   allreduceProtocol,
   type Offer,
+  type PledgeStore,
   type RoundCommitted,
   type RoundOutcome,
 } from './options.ts'
 import type { RoundBase } from './plan/base.ts'
 import { partitionOf } from './plan/parts.ts'
+import { planIdOf } from './plan/plan-codec.ts'
+import { decodePledge, encodePledge } from './pledge-codec.ts'
 import { Outgoing } from './queue.ts'
 import { type CommittedRound, defaultTiming, type Effect, type Event, type Outlook } from './round/events.ts'
+import type { Pledge } from './round/pledges.ts'
 import type { Message } from './round/vocabulary.ts'
 import { Throughput } from './throughput.ts'
 import { Vectors } from './vectors.ts'
@@ -38,10 +42,13 @@ import { Vectors } from './vectors.ts'
 /** A goodbye, and the last of what was given, that has not gone out by then does not go out. */
 const flushMsMax = 1_000
 
+const hashOf = (bytes: Uint8Array): string => bytesToHex(sha256Sync(bytes))
+
 interface Waiter {
   round: number
   averageInto: Float32Array | undefined
   resolve(outcome: RoundOutcome): void
+  reject(error: unknown): void
 }
 
 export class AllreduceRun {
@@ -61,6 +68,12 @@ export class AllreduceRun {
   #hasLeft = false
   /** Events that wait for the one being handled, which is the first. */
   readonly #events: Event[] = []
+  /** Effects that wait for a pledge to be written, or for the one being carried out. */
+  readonly #effects: Effect[] = []
+  #isDraining = false
+  #isWriting = false
+  /** A pledge could not be written. */
+  #failure: unknown
 
   constructor(components: PeerComponents, clock: Clock, init: AllreduceRunInit, onLeft: () => void) {
     this.#init = init
@@ -76,7 +89,8 @@ export class AllreduceRun {
       encodedBytes: (elements) => codec.encodedBytes(elements),
       peersMin: init.peersMin,
       timing: init.timing ?? defaultTiming,
-      hash: (bytes) => bytesToHex(sha256Sync(bytes)),
+      recalled: this.#recall(),
+      hash: hashOf,
     })
     this.#links = new Links(components, {
       protocol: allreduceProtocol(init.job),
@@ -97,6 +111,19 @@ export class AllreduceRun {
           reason: error instanceof Error ? error.message : String(error),
         }),
     })
+  }
+
+  /** What a former life of this peer pledged. */
+  #recall(): Pledge | undefined {
+    const bytes = this.#init.pledges?.recalled
+    if (bytes === undefined) return undefined
+    try {
+      return decodePledge(bytes, (plan) => planIdOf(plan, hashOf))
+    } catch (error) {
+      if (!(error instanceof SwarmError)) throw error
+      this.#init.onEvent?.({ kind: 'pledge-lost', reason: error.message })
+      return undefined
+    }
   }
 
   /** Called once by {@link Allreduce.open}. */
@@ -132,7 +159,7 @@ export class AllreduceRun {
 
   /**
    * Gives an update and waits for the outcome of the round.
-   * @throws {SwarmError} PART_INVALID when a value is not finite; `residual` is then as it was.
+   * @throws {SwarmError} PART_INVALID when a value is not finite; `residual` is then as it was. STORAGE_FAILED.
    */
   async average(
     { update, weight, pace, codec, reducesNothing, residual, averageInto, ...base }: Offer,
@@ -153,7 +180,7 @@ export class AllreduceRun {
     return this.#machine.outlook()
   }
 
-  /** Waits for the outcome of a round without giving anything to it. */
+  /** Waits for the outcome of a round without giving anything to it. @throws {SwarmError} STORAGE_FAILED. */
   async receive(base: RoundBase, { signal }: { signal: AbortSignal }): Promise<RoundOutcome> {
     const wanted = { round: base.round, averageInto: undefined }
     return this.#outcome({ kind: 'JoinAsReceiver', base }, wanted, signal)
@@ -188,14 +215,19 @@ export class AllreduceRun {
     this.#onLeft()
   }
 
-  async #outcome(event: Event, wanted: Omit<Waiter, 'resolve'>, signal: AbortSignal): Promise<RoundOutcome> {
+  async #outcome(
+    event: Event,
+    wanted: Pick<Waiter, 'round' | 'averageInto'>,
+    signal: AbortSignal,
+  ): Promise<RoundOutcome> {
     signal.throwIfAborted()
     let onAbort = () => {}
     try {
       return await new Promise<RoundOutcome>((resolve, reject) => {
         onAbort = () => reject(signal.reason)
         signal.addEventListener('abort', onAbort, { once: true })
-        this.#waiter = { ...wanted, resolve }
+        if (this.#failure !== undefined) throw this.#failure
+        this.#waiter = { ...wanted, resolve, reject }
         this.#step(event)
       })
     } finally {
@@ -210,7 +242,8 @@ export class AllreduceRun {
     if (this.#events.length > 1) return
     try {
       for (let next = this.#events[0]; next !== undefined; next = this.#events[0]) {
-        for (const effect of this.#machine.step(next, this.#clock.now())) this.#carryOut(effect)
+        this.#effects.push(...this.#machine.step(next, this.#clock.now()))
+        this.#drain()
         this.#events.shift()
       }
     } finally {
@@ -218,7 +251,38 @@ export class AllreduceRun {
     }
   }
 
-  #carryOut(effect: Effect): void {
+  /** In the order in which they were given; none before the pledge that it may rest on is written. */
+  #drain(): void {
+    if (this.#isDraining) return
+    this.#isDraining = true
+    try {
+      while (!this.#isWriting) {
+        const next = this.#effects.shift()
+        if (next === undefined) return
+        if (next.kind !== 'Pledged') this.#carryOut(next)
+        else if (this.#init.pledges !== undefined) void this.#write(next, this.#init.pledges)
+      }
+    } finally {
+      this.#isDraining = false
+    }
+  }
+
+  /** What this peer cannot write it does not say either: its part in the run is over. */
+  async #write({ pledge }: Extract<Effect, { kind: 'Pledged' }>, store: PledgeStore): Promise<void> {
+    this.#isWriting = true
+    try {
+      await store.write(pledge && encodePledge(pledge))
+    } catch (error) {
+      this.#failure = error
+      this.#waiter?.reject(error)
+      this.#left.resolve()
+      return
+    }
+    this.#isWriting = false
+    this.#drain()
+  }
+
+  #carryOut(effect: Exclude<Effect, { kind: 'Pledged' }>): void {
     switch (effect.kind) {
       case 'Send':
         this.#outgoing.put(effect.to, effect.message)

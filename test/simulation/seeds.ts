@@ -24,7 +24,7 @@ const seedsPerLoss = 25
 const seedsForAll = 200
 
 const timedFaults = ['crash', 'leave', 'reset', 'cut', 'partition', 'newcomer', 'restart']
-const otherFaults = ['loss', 'duplicate', 'slow peer', 'clock skew']
+const otherFaults = ['lost disk', 'loss', 'duplicate', 'slow peer', 'clock skew']
 
 /** Defines the tests of shard number `shard`, from 0. */
 export function testShard(shard: number): void {

@@ -7,6 +7,7 @@ import type { RoundBase } from '../plan/base.ts'
 import type { Pace } from '../plan/pace.ts'
 import type { Partition, Parts } from '../plan/parts.ts'
 import type { Contributor, Plan, Reach } from '../plan/plan.ts'
+import type { Pledge } from './pledges.ts'
 import type { ReductionInput, RowReduction } from './reduction.ts'
 import type { Message } from './vocabulary.ts'
 
@@ -62,6 +63,8 @@ export interface MachineInit {
    * with a grid. Default: none but the founding round, as no other peer could know.
    */
   firstRound?: number | undefined
+  /** What a former life of this peer pledged last; absent: it was no member, or its memory is lost. */
+  recalled?: Pledge | undefined
   /** SHA-256 as lower-case hex; used on plans, commits and seals only, never on parts. */
   hash(bytes: Uint8Array): string
 }
@@ -144,6 +147,11 @@ export type RoundPhase = 'gathering' | 'reducing' | 'sealing'
 export type Effect =
   /** Over the link; when there is none, the message is dropped. */
   | { kind: 'Send'; to: string; message: Message }
+  /**
+   * Put `pledge` in the place of the last one, so that it survives a power cut; undefined: remove that. No later effect is
+   * carried out before it is done. Who has no disk passes over it: its next life recalls nothing.
+   */
+  | { kind: 'Pledged'; pledge: Pledge | undefined }
   /** Fire `TimerFired` once, `delayMs` from now; replaces the timer set before. */
   | { kind: 'SetTimer'; delayMs: number }
   /** Run `sumRow` on `inputs`, in this order. */

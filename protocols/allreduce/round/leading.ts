@@ -109,8 +109,9 @@ export class Leading implements Role {
     const isFirst = ballot.attempt === 0 && !isFounding
     this.#lead = { ballot, phase: isFirst ? 'gathering' : 'preparing', promises: new Map() }
     this.#session.emit({ kind: 'Progress', round, phase: 'gathering' })
-    if (isFirst) this.#round.promised = ballot
-    else this.#session.broadcast({ kind: 'Prepare', round, ballot })
+    this.#round.promised = ballot
+    this.#session.pledge(this.#round) // or its next life might propose something else in this ballot
+    if (!isFirst) this.#session.broadcast({ kind: 'Prepare', round, ballot })
   }
 
   #giveUpOnLeader(): void {
@@ -206,7 +207,7 @@ export class Leading implements Role {
     this.#session.broadcast(sealMessage(this.#round.number, lead.ballot, { planId, digests, absent }))
   }
 
-  /** The plan's peers that are gone, go, or came back without a memory, as far as this peer is linked with them. */
+  /** The plan's peers that are gone, go, or came back and do not remember what they promised, as far as this peer is linked with them. */
   #absent(plan: Plan): string[] {
     const staying = [...plan.contributors, ...plan.receivers].filter(({ peer }) => {
       return this.#session.isLive(peer) && !this.#session.isLeaving(peer)
@@ -216,14 +217,17 @@ export class Leading implements Role {
   }
 
   #missing(plan: Plan, isGoing: (peer: string) => boolean): string[] {
-    const { standings } = this.#round
+    const { standings, isFounding } = this.#round
+    const isRemembering = (peer: string): boolean => !isFounding && (standings.get(peer)?.isVoter ?? false)
     const isHere = (peer: string): boolean =>
       this.#session.isLive(peer) && !this.#session.isFollowing(peer) && !isGoing(peer)
     const receiving = plan.receivers.filter(({ peer, incarnation }) => {
-      return !isHere(peer) || standings.get(peer)?.incarnation !== incarnation
+      return !isHere(peer) || (standings.get(peer)?.incarnation !== incarnation && !isRemembering(peer))
     })
     const contributing = plan.contributors.filter(
-      (contributor) => !isHere(contributor.peer) || !this.#round.isPlannedLife(contributor),
+      (contributor) =>
+        !isHere(contributor.peer) ||
+        !(this.#round.isPlannedLife(contributor) || isRemembering(contributor.peer)),
     )
     return [...contributing, ...receiving]
       .map(({ peer }) => peer)

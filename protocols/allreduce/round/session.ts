@@ -24,6 +24,8 @@ export interface Session {
   speakerOf(member: string, round: number): string
   /** Members that left, and whose votes in `round` are this peer's. */
   mandatesIn(round: Round): readonly [string, Mandate][]
+  /** Notes durably what this peer is bound to in `round`, before anything that is sent from now on goes out. */
+  pledge(round: Round): void
   /** To one peer; to this peer itself it is delivered within the same step. */
   send(to: string, message: Message): void
   /** To every live peer and to this one. */

@@ -3,7 +3,7 @@
  *
  * Attempt 0 is led by the first of the electorate. A leader that is gone (not one whose link is on its way) or leaves without having come to this
  * round, that cannot vote, or under which nothing moves for `leaderMs`, is followed by the next voter in order that is here; in a founding round by the first of those that have
- * committed. Peers may see this differently for a while: then two prepare, and the higher ballot wins.
+ * committed. A leader that restarts with its memory goes on in its own next ballot. Peers may see this differently for a while: then two prepare, and the higher ballot wins.
  */
 
 import { attemptsMax } from '../../core/limits.ts'
@@ -42,9 +42,21 @@ export class Succession {
     if (promised === undefined && order[0] === self) return { attempt: 0, leader: self }
     const current = this.current()
     const hasGivenUp = current?.leader === self
+    if (hasGivenUp && this.#isRecalled(current)) return this.#nextOwn(current)
     if (current !== undefined && !hasGivenUp && !this.#isGone(current.leader)) return undefined
     const next = this.#successor()
     return next?.leader === self && next.attempt <= attemptsMax ? next : undefined
+  }
+
+  /** This peer led `ballot` in a former life, and cannot know what it proposed. */
+  #isRecalled({ leader }: Ballot): boolean {
+    return !this.#round.isFounding && !this.#suspects.has(leader)
+  }
+
+  /** The next ballot of the leader of `ballot`, once enough are here to hear from them if another leads by now. */
+  #nextOwn({ attempt, leader }: Ballot): Ballot | undefined {
+    const next = attempt + this.#round.order.length
+    return this.isQuorumPossible() && next <= attemptsMax ? { attempt: next, leader } : undefined
   }
 
   /** When the leader has had its time; only while there is something that it should be doing. `freezeMs`: since when it could plan. */

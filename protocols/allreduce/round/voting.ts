@@ -6,18 +6,21 @@
  *                  bytes of v are here                    → accept (b, v), tell everyone
  *     Accepted     a quorum for one (b, v)                → v is decided; with its bytes it is committed
  *
- * A member that left votes through its deputy (`mandates.ts`). A peer accepts only what it could serve, so a decided seal never lacks its bytes. A member that restarted has forgotten
- * its promises, so it does not vote until a plan names its new life.
+ * A member that left votes through its deputy (`mandates.ts`). A peer accepts only what it could serve, so a decided seal never lacks its
+ * bytes. What binds an acceptor is pledged before it is said (`pledges.ts`): a member that restarts with its disk is the same
+ * acceptor. One that lost it does not vote until a plan names its new life.
  */
 
 import { type Ballot, compareBallots, compareText, isLegalBallot, leaderOrder } from '../plan/electorate.ts'
 import { hasBit, newBitmap, setBit } from '../plan/parts.ts'
 import { type Plan, partCountOf } from '../plan/plan.ts'
+import { planIdOf } from '../plan/plan-codec.ts'
 import { type SealContent, sealFault, sealIdentity } from '../plan/seal.ts'
 import { nextElectorate } from '../plan/seating.ts'
 import type { CommittedPart, CommittedRound } from './events.ts'
 import { isOfMajority } from './freeze.ts'
 import { jointPromise } from './mandates.ts'
+import type { Pledge } from './pledges.ts'
 import type { Round, SealedValue } from './round.ts'
 import type { Role, Session } from './session.ts'
 import type { Accepted, Message, Outbid, Prepare, PromiseMade, Seal, Votes } from './vocabulary.ts'
@@ -78,6 +81,7 @@ export class Voting implements Role {
     round.progressAtMs = this.#session.nowMs
     if (this.canVote()) {
       this.#answered = message
+      this.#session.pledge(round)
       for (const speak of this.#voices()) this.#session.send(from, speak(this.#promise(message)))
     }
     return undefined
@@ -173,6 +177,21 @@ export class Voting implements Role {
     return order.includes(this.#session.self) && (isVoter || survivors !== undefined)
   }
 
+  /** What this peer pledged in a former life binds it: it is the same acceptor. */
+  recall({ promised, accepted }: Pledge): void {
+    const round = this.#round
+    if (compareBallots(promised, round.promised) > 0) round.promised = promised
+    if (round.seal !== undefined && compareBallots(round.seal.ballot, round.promised) < 0)
+      round.seal = undefined
+    if (accepted === undefined) return
+    const { ballot, plan, digests, results } = accepted
+    const planId = planIdOf(plan, this.#session.init.hash)
+    round.plans.set(planId, plan)
+    for (const [part, result] of results.entries()) round.results.add(result, digests[part]!)
+    round.accepted = { ballot, ...this.know(planId, accepted) }
+    this.#session.send(this.#session.self, this.#accepted()!)
+  }
+
   /** After a broken link, or to a peer that is late: this peer's vote. */
   repeatTo(peer: string): void {
     const accepted = this.#accepted()
@@ -222,6 +241,7 @@ export class Voting implements Role {
     const plan = round.planOf(seal)!
     if (!round.isOfBase(plan) || !isOfMajority(plan) || !this.#isPlannedLife(plan)) return
     round.accepted = seal
+    this.#session.pledge(round)
     const message = this.#accepted()!
     if (round.grid.rowCount > 1) for (const councillor of round.order) this.#session.send(councillor, message)
     else for (const speak of this.#voices()) this.#session.broadcast(speak(message))
