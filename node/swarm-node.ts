@@ -65,6 +65,7 @@ export interface Home {
  *
  *     <home>/identity.key     who this peer is
  *     <home>/blocks/          what it has fetched or made, by content
+ *     <home>/runs/            where it is in the runs it takes part in (kept-run.ts); a node's only
  *
  * @throws {SwarmError} STORAGE_FAILED.
  */

@@ -47,8 +47,9 @@ export async function runNodeStart(options: NodeStartOptions, io: CliIo): Promis
     ? options.coordinator
     : await coordinatorAddresses(options.coordinator, io.env)
   const threads = options.threads ?? Math.max(1, Math.floor(availableParallelism() / 2))
+  const home = join(dirsFor(io.env).data, 'node')
   const node = await openSwarmNode({
-    ...(await openHome(join(dirsFor(io.env).data, 'node'))),
+    ...(await openHome(home)),
     listen: [...new Set([...options.listen, relayed])],
     announce: options.announce,
     bootstrap,
@@ -58,7 +59,7 @@ export async function runNodeStart(options: NodeStartOptions, io: CliIo): Promis
   })
   log({ event: 'ready', peer: node.self, addresses: node.addresses() })
   try {
-    return await takeJobs({ ...options, threads }, node, log, io.signal)
+    return await takeJobs({ ...options, threads, runs: join(home, 'runs') }, node, log, io.signal)
   } finally {
     await node.close()
     log({ event: 'stopped' })
@@ -89,7 +90,7 @@ function forPeople(log: (line: LogLine) => void): (line: LogLine) => void {
 }
 
 async function takeJobs(
-  options: NodeStartOptions & { threads: number },
+  options: NodeStartOptions & { threads: number; runs: string },
   node: SwarmNode,
   log: (line: LogLine) => void,
   signal: AbortSignal,
@@ -106,6 +107,7 @@ async function takeJobs(
           signed,
           backend: options.backend,
           threads: options.threads,
+          runs: options.runs,
           memoryBytesMax: options.memory && options.memory * 2 ** 20,
           isClientOnly: !isReachable(options),
           onEvent: (event) => logEvent(log, job, event),

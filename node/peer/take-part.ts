@@ -7,24 +7,31 @@ import { type BatchSpec, batch } from '../../data/batch.ts'
 import type { Split } from '../../data/data-set.ts'
 import { sampleAt } from '../../data/sampler.ts'
 import { outerOptimizer } from '../../engine/job-settings.ts'
-import type { AllreduceEvent } from '../../protocols/allreduce/index.ts'
+import type { AllreduceEvent, PledgeStore } from '../../protocols/allreduce/index.ts'
 import { type Clock, systemClock } from '../../protocols/core/clock.ts'
 import { StateArchive } from '../../protocols/run/archive.ts'
 import { stateBlocks } from '../../protocols/run/blocks.ts'
 import { runGossip } from '../../protocols/run/gossip.ts'
 import { RunPeer, type RunPeerEvent } from '../../protocols/run/peer.ts'
-import type { Samples } from '../../protocols/run/ports.ts'
+import type { Samples, StateStore } from '../../protocols/run/ports.ts'
 import type { SwarmPeer } from './network.ts'
 import type { PreparedJob } from './prepare.ts'
 import { runPlan } from './run-plan.ts'
 
 export type PartEvent = RunPeerEvent | { kind: 'averaging'; event: AllreduceEvent }
 
+/** What outlives the process of a peer in one run. */
+export interface RunStore extends StateStore {
+  pledges: PledgeStore
+}
+
 export interface PartInit {
   peer: SwarmPeer
   prepared: PreparedJob
   /** Others cannot open connections to this peer, so it reduces nothing. Default false. */
   isClientOnly?: boolean
+  /** Absent: a next life of this peer remembers nothing. */
+  store?: RunStore | undefined
   clock?: Clock
   /** Asked before each update: whether bytes are scarce; the peer then gives smaller updates and reduces nothing. */
   savesData?: () => boolean
@@ -36,10 +43,19 @@ export interface PartInit {
 /**
  * Takes part in the rounds until `signal` aborts; then says goodbye to the others and hands over.
  * @throws {unknown} `signal.reason`, once the others have been told.
- * @throws {SwarmError} when this machine cannot train the job: OUT_OF_MEMORY, BACKEND_FAILED, DATA_INVALID.
+ * @throws {SwarmError} when this machine cannot train the job: OUT_OF_MEMORY, BACKEND_FAILED, DATA_INVALID, STORAGE_FAILED.
  */
 export async function takePart(
-  { peer, prepared, isClientOnly, clock = systemClock, savesData, handOverMs = () => 0, onEvent }: PartInit,
+  {
+    peer,
+    prepared,
+    isClientOnly,
+    store,
+    clock = systemClock,
+    savesData,
+    handOverMs = () => 0,
+    onEvent,
+  }: PartInit,
   { signal }: { signal: AbortSignal },
 ): Promise<never> {
   const { signed, opened, compute, dataSet } = prepared
@@ -54,6 +70,7 @@ export async function takePart(
     peersMin: manifest.swarm.minPeers,
     isClientOnly,
     place: () => services.discovery.place,
+    pledges: store?.pledges,
     onEvent: (event) => onEvent?.({ kind: 'averaging', event }),
   })
   const archive = new StateArchive(manifest.convergence.evaluateEvery)
@@ -82,6 +99,7 @@ export async function takePart(
     gossip,
     blocks: stateBlocks(services.shards),
     archive,
+    store,
     clock,
     savesData,
     onEvent,

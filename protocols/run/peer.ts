@@ -5,6 +5,8 @@
  *        │            ▲            │ (overlapped: the next round's training begins here)
  *        └──────▶ syncing ◀────────┘ behind: the others went on without this peer
  *
+ * A peer that was ended and comes back begins with the newest state on its disk, if it has one, and syncs only if the others are further.
+ *
  * It joins the other protocols: leases say which samples, the trainer computes the update, allreduce agrees on the
  * average, the outer optimizer makes the next state, the archive serves it. It knows no message and no socket.
  *
@@ -33,10 +35,11 @@ import type {
   RunGossip,
   RunPhase,
   Samples,
+  StateStore,
   Trainer,
 } from './ports.ts'
 import { Residual } from './residual.ts'
-import { encodeState, type State } from './state.ts'
+import { type ExpectedState, encodeState, type State } from './state.ts'
 import { Training } from './training.ts'
 
 export interface RunInit {
@@ -51,6 +54,8 @@ export interface RunInit {
   gossip: RunGossip
   blocks: BlockFetch
   archive: StateArchive
+  /** Absent: a next life fetches the state from the others. */
+  store?: StateStore | undefined
   clock: Clock
   /** Asked before each update: whether this peer's bytes are scarce now. Default: they are not. */
   savesData?: () => boolean
@@ -74,6 +79,9 @@ export type RunPeerEvent =
 
 /** How long an error of training pauses a peer before it reports again: bounds the chatter of a diverged run. */
 const notFinitePauseMs = 1_000
+
+/** How long a peer that comes back listens for where the others are: they repeat it every two seconds (`gossip.ts`). */
+const hearingMs = 3_000
 
 export class RunPeer {
   readonly #init: RunInit
@@ -115,8 +123,11 @@ export class RunPeer {
    * @throws {unknown} `signal.reason`.
    */
   async run({ signal }: { signal: AbortSignal }): Promise<never> {
-    await this.#hold(this.#state)
-    if (await this.#isRunAhead(signal)) await this.#sync(signal)
+    const { store } = this.#init
+    const kept = await store?.state(this.#expected)
+    await this.#hold(kept ?? this.#state)
+    const isOvertaken = this.#state.round > 0 ? this.#isOvertaken(signal) : this.#isRunAhead(signal)
+    if (await isOvertaken) await this.#sync(signal)
     while (this.#state.round < this.#init.plan.roundsMax) {
       const outcome = await this.#takeRound(signal)
       // A round that started from another state is over for its branch, not for this peer: it has to change over.
@@ -142,6 +153,34 @@ export class RunPeer {
     }
   }
 
+  /**
+   * With a state of a former life this peer takes its place at once, for the others may need its vote. True when one of the first
+   * that it hears of holds a later state: training on an older one would be for nothing.
+   */
+  async #isOvertaken(signal: AbortSignal): Promise<boolean> {
+    const { averaging, gossip, clock } = this.#init
+    const { round, electorate } = this.#state
+    averaging.hold({ round, root: this.#root, electorate })
+    this.#enter('waiting')
+    const isAlone = electorate.every((peer) => peer === this.#init.self)
+    const patience = new AbortController()
+    const stopTimer = clock.setTimer(isAlone ? 0 : hearingMs, () => patience.abort())
+    try {
+      while (gossip.standings().size === 0 && !patience.signal.aborted)
+        await gossip.changed({ signal: AbortSignal.any([signal, patience.signal]) })
+    } catch (error) {
+      if (!patience.signal.aborted || signal.aborted) throw error
+    } finally {
+      stopTimer()
+    }
+    return [...gossip.standings().values()].some((standing) => standing.round > round)
+  }
+
+  get #expected(): ExpectedState {
+    const { parameters, outer } = this.#state
+    return { job: this.#init.plan.job, parameters: parameters.length, outer: outer.length }
+  }
+
   async #sync(signal: AbortSignal): Promise<void> {
     this.#enter('syncing')
     const { averaging, gossip, blocks, plan, clock, outerOptimizer } = this.#init
@@ -152,7 +191,7 @@ export class RunPeer {
       gossip,
       blocks,
       clock,
-      expected: { job: plan.job, parameters: this.#state.parameters.length, outer: this.#state.outer.length },
+      expected: this.#expected,
       advance: (from, outcome) => advance(from, outcome, plan, outerOptimizer),
       settle: async (state) => {
         await this.#hold(state)
@@ -289,6 +328,7 @@ export class RunPeer {
     this.#state = state
     this.#root = encoded.root.toString()
     this.#init.archive.add(state.round, encoded)
+    if (state.round > 0) this.#init.store?.keep(encoded)
     this.#report()
   }
 

@@ -5,6 +5,7 @@
 
 import type { Batch } from '../core/tensor.ts'
 import type { CodecName } from '../wire/codecs/codec.ts'
+import type { EncodedState, ExpectedState, State } from './state.ts'
 
 /** One round's local work. */
 export interface TrainingTask {
@@ -158,6 +159,14 @@ export interface RunGossip {
   standings(): ReadonlyMap<string, Standing>
   /** Resolves at the next change of `standings()`. */
   changed(options: { signal: AbortSignal }): Promise<void>
+}
+
+/** What outlives this peer's process. */
+export interface StateStore {
+  /** The newest state of a former life; undefined when there is none of `expected`. @throws {SwarmError} STORAGE_FAILED. */
+  state(expected: ExpectedState): Promise<State | undefined>
+  /** Keeps `state` in the place of older ones, in its own time. */
+  keep(state: EncodedState): void
 }
 
 /** Blocks from peers, verified against their CIDs. */

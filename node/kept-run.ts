@@ -1,0 +1,127 @@
+/**
+ * What a node keeps of a run on its disk, so that its next life goes on where this one was ended: its newest state, and what it
+ * pledged as a voter.
+ *
+ *     <home>/runs/<job>/state     the newest state (packed-state.ts)            8 bytes a parameter with momentum
+ *     <home>/runs/<job>/pledge    the newest pledge (pledge-codec.ts)           a vector in the job's codec once a seal was accepted
+ *
+ * One writer, in order: a state is on the disk before anything that is pledged in its round. Of states that wait only the newest
+ * is written. The folder goes when the run ends; of runs whose end this node never heard, a few are kept.
+ */
+
+import { mkdir, readdir, rm, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { PledgeStore } from '../protocols/allreduce/index.ts'
+import { SwarmError } from '../protocols/core/errors.ts'
+import { packState, unpackState } from '../protocols/run/packed-state.ts'
+import type { EncodedState, ExpectedState, State } from '../protocols/run/state.ts'
+import { readDurable, removeDurably, writeDurably } from './durable-file.ts'
+import type { RunStore } from './peer/take-part.ts'
+
+/** Runs whose folders a node keeps: it is in one at a time, and may come back to a few that it was taken out of. */
+export const keptRunsMax = 4
+
+export class KeptRun implements RunStore {
+  readonly #folder: string
+  readonly #recalled: Uint8Array | undefined
+  #writing: Promise<void> = Promise.resolve()
+  #failure: unknown
+  #waiting: EncodedState | undefined
+
+  private constructor(folder: string, recalled: Uint8Array | undefined) {
+    this.#folder = folder
+    this.#recalled = recalled
+  }
+
+  /**
+   * Opens the folder of `job` below `runs`, making it when missing, and removes the oldest ones beyond {@link keptRunsMax}.
+   * @throws {SwarmError} STORAGE_FAILED.
+   */
+  static async open(runs: string, job: string): Promise<KeptRun> {
+    const folder = join(runs, job)
+    try {
+      await mkdir(folder, { recursive: true, mode: 0o700 })
+    } catch (cause) {
+      throw new SwarmError('STORAGE_FAILED', `cannot make the folder ${folder}`, {
+        cause,
+        hint: 'Free some space, check the permissions, or choose another place with STARLING_HOME.',
+      })
+    }
+    await prune(runs, job)
+    return new KeptRun(folder, await readDurable(join(folder, 'pledge')))
+  }
+
+  /** For the allreduce of the run. */
+  get pledges(): PledgeStore {
+    return {
+      recalled: this.#recalled,
+      write: (pieces) => {
+        const path = join(this.#folder, 'pledge')
+        return this.#inTurn(() => (pieces ? writeDurably(path, pieces) : removeDurably(path)))
+      },
+    }
+  }
+
+  /** The newest state of a former life; undefined when there is none of `expected`. @throws {SwarmError} STORAGE_FAILED. */
+  async state(expected: ExpectedState): Promise<State | undefined> {
+    const bytes = await readDurable(join(this.#folder, 'state'))
+    try {
+      return bytes && unpackState(bytes, expected)
+    } catch (error) {
+      if (error instanceof SwarmError) return undefined // of another version: the others have newer ones
+      throw error
+    }
+  }
+
+  /** Writes `state` in its turn; should that fail, the next pledge says so. */
+  keep(state: EncodedState): void {
+    const isNext = this.#waiting !== undefined
+    this.#waiting = state
+    if (isNext) return
+    this.#inTurn(() => {
+      const newest = this.#waiting!
+      this.#waiting = undefined
+      return writeDurably(join(this.#folder, 'state'), packState(newest))
+    }).catch((error: unknown) => {
+      this.#failure = error
+    })
+  }
+
+  /** Resolves when nothing is being written any more. */
+  async close(): Promise<void> {
+    await this.#writing
+  }
+
+  /** The run has ended: nothing of it is kept. A folder that cannot be removed stays, until others take its place. */
+  async forget(): Promise<void> {
+    await this.#writing
+    await rm(this.#folder, { recursive: true, force: true }).catch(() => {})
+  }
+
+  async #inTurn(write: () => Promise<void>): Promise<void> {
+    const turn = this.#writing.then(() => {
+      if (this.#failure !== undefined) throw this.#failure
+      return write()
+    })
+    this.#writing = turn.catch(() => {}) // whoever asked for it hears of it
+    return turn
+  }
+}
+
+/** Removes what other runs left, the oldest first, until `keptRunsMax` are left with this one. */
+async function prune(runs: string, job: string): Promise<void> {
+  const others = (await readdir(runs)).filter((name) => name !== job)
+  const dated = await Promise.all(
+    others.map(async (name) => ({ path: join(runs, name), usedMs: await usedMs(join(runs, name)) })),
+  )
+  dated.sort((a, b) => b.usedMs - a.usedMs)
+  for (const { path } of dated.slice(keptRunsMax - 1)) await rm(path, { recursive: true, force: true })
+}
+
+/** When something was last put in `folder`, since 1970; 0 for what is gone meanwhile. */
+async function usedMs(folder: string): Promise<number> {
+  return stat(folder).then(
+    ({ mtimeMs }) => mtimeMs,
+    () => 0,
+  )
+}
