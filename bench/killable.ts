@@ -38,6 +38,8 @@ export class Killable {
   readonly name: string
   /** Processes that were started, this one included. */
   lives = 0
+  /** How long those after the first took to their first step in a round. */
+  readonly returnMs: number[] = []
   phase: NodePhase = 'starting'
   /** Round of {@link phase}; -1 before the first. */
   round = -1
@@ -48,6 +50,8 @@ export class Killable {
   readonly #listeners = new Set<() => void>()
   #process: ChildProcess | undefined
   #said: string[] = []
+  /** When the life that has made no step yet was started. */
+  #startedMs: number | undefined
 
   /** `words`: the command without `starling`; `onLine` is told all lines of all lives, which are kept in `<home>.log`. */
   constructor(name: string, words: readonly string[], home: string, onLine: (line: LogLine) => void) {
@@ -65,6 +69,7 @@ export class Killable {
     this.#enter('starting', -1)
     this.#said = []
     const startedMs = performance.now()
+    this.#startedMs = startedMs
     const hear = (text: string) => {
       this.#said = [...this.#said.slice(1 - shownLines), text]
       this.#log.write(`${this.lives} ${Math.round(performance.now() - startedMs)} ${text}\n`)
@@ -133,6 +138,10 @@ export class Killable {
   }
 
   #enter(phase: NodePhase, round: unknown): void {
+    if (phase === 'training' && this.#startedMs !== undefined) {
+      if (this.lives > 1) this.returnMs.push(performance.now() - this.#startedMs)
+      this.#startedMs = undefined
+    }
     this.phase = phase
     this.round = round as number
     for (const look of [...this.#listeners]) look()
