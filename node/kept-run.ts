@@ -25,6 +25,7 @@ export class KeptRun implements RunStore {
   readonly #folder: string
   readonly #recalled: Uint8Array | undefined
   #writing: Promise<void> = Promise.resolve()
+  /** A state could not be written. */
   #failure: unknown
   #waiting: EncodedState | undefined
 
@@ -57,7 +58,10 @@ export class KeptRun implements RunStore {
       recalled: this.#recalled,
       write: (pieces) => {
         const path = join(this.#folder, 'pledge')
-        return this.#inTurn(() => (pieces ? writeDurably(path, pieces) : removeDurably(path)))
+        return this.#inTurn(() => {
+          if (this.#failure !== undefined) throw this.#failure
+          return pieces === undefined ? removeDurably(path) : writeDurably(path, pieces)
+        })
       },
     }
   }
@@ -78,12 +82,14 @@ export class KeptRun implements RunStore {
     const isNext = this.#waiting !== undefined
     this.#waiting = state
     if (isNext) return
-    this.#inTurn(() => {
+    void this.#inTurn(async () => {
       const newest = this.#waiting!
       this.#waiting = undefined
-      return writeDurably(join(this.#folder, 'state'), packState(newest))
-    }).catch((error: unknown) => {
-      this.#failure = error
+      try {
+        await writeDurably(join(this.#folder, 'state'), packState(newest))
+      } catch (error) {
+        this.#failure = error
+      }
     })
   }
 
@@ -98,11 +104,8 @@ export class KeptRun implements RunStore {
     await rm(this.#folder, { recursive: true, force: true }).catch(() => {})
   }
 
-  async #inTurn(write: () => Promise<void>): Promise<void> {
-    const turn = this.#writing.then(() => {
-      if (this.#failure !== undefined) throw this.#failure
-      return write()
-    })
+  #inTurn(write: () => Promise<void>): Promise<void> {
+    const turn = this.#writing.then(write)
     this.#writing = turn.catch(() => {}) // whoever asked for it hears of it
     return turn
   }

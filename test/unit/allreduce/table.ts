@@ -8,6 +8,7 @@ import { inspect } from '../../../protocols/allreduce/inspection.ts'
 import { AllreduceMachine } from '../../../protocols/allreduce/machine.ts'
 import { encodeParts, partLength, resultIdentity } from '../../../protocols/allreduce/plan/parts.ts'
 import { defaultTiming, type Effect, type Event } from '../../../protocols/allreduce/round/events.ts'
+import type { Pledge } from '../../../protocols/allreduce/round/pledges.ts'
 import { finishPart, sumRow } from '../../../protocols/allreduce/round/reduction.ts'
 import type { Message } from '../../../protocols/allreduce/round/vocabulary.ts'
 import { toHex } from '../../../protocols/core/fields.ts'
@@ -41,8 +42,8 @@ export class Table {
     for (const a of peers) for (const b of peers) if (a !== b) this.step(a, { kind: 'LinkUp', peer: b })
   }
 
-  /** A new machine for `self`: a restarted peer has another `incarnation`. */
-  seat(self: string, peersMin: number, incarnation = 1): void {
+  /** A new machine for `self`: a restarted peer has another `incarnation`, and its former life's pledge if its disk is there. */
+  seat(self: string, peersMin: number, incarnation = 1, recalled?: Pledge): void {
     this.machines.set(
       self,
       new AllreduceMachine({
@@ -52,6 +53,7 @@ export class Table {
         encodedBytes: f32.encodedBytes,
         peersMin,
         timing: { ...defaultTiming, electorateExpiryMs: Number.POSITIVE_INFINITY },
+        recalled,
         hash,
       }),
     )
@@ -113,11 +115,26 @@ export class Table {
     for (const other of this.machines.keys()) this.step(other, { kind: 'LinkDown', peer })
   }
 
+  /** `peer` is started again, with what it pledged last, and linked with everybody; its machine must be gone. */
+  restart(peer: string, incarnation: number): void {
+    const others = [...this.machines.keys()]
+    this.seat(peer, 1, incarnation, this.effects('Pledged', peer).at(-1)?.pledge)
+    for (const other of others) {
+      this.step(peer, { kind: 'LinkUp', peer: other })
+      this.step(other, { kind: 'LinkUp', peer })
+    }
+  }
+
   /** What `peer` (or everyone) brought about of one kind, in order. */
   effects<Kind extends Effect['kind']>(kind: Kind, peer?: string): Of<Kind>[] {
     return this.#effects
       .filter((entry) => entry.effect.kind === kind && (peer === undefined || entry.peer === peer))
       .map(({ effect }) => effect as Of<Kind>)
+  }
+
+  /** Everything that `peer` brought about, in order. */
+  all(peer: string): Effect[] {
+    return this.#effects.filter((entry) => entry.peer === peer).map(({ effect }) => effect)
   }
 
   /** Every element of what `peer` committed in `round`; undefined when it did not. */
