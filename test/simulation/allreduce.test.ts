@@ -38,6 +38,33 @@ function calmSwarm(seed: number, overrides: Partial<SwarmOptions> = {}): Allredu
   return new AllreduceSwarm(drawOptions(seed, { ...base, slow: new Map(), ...overrides }))
 }
 
+/**
+ * Three peers with slow disks. As one sends its vote to the leader the third is cut off, so that those two decide; then both are
+ * killed, and the one that is not the leader comes back to the third.
+ */
+function killThoseThatDecided(seed: number, overrides: Partial<SwarmOptions>): boolean {
+  const swarm = calmSwarm(seed, { peers: 3, peersMin: 2, diskMsMax: 5_000, ...overrides })
+  swarm.found()
+  let hasStruck = false
+  swarm.onMessage((voter, to, message) => {
+    const leads = message.kind === 'Accepted' && message.round > 0 && message.ballot.leader === to
+    if (!leads || hasStruck) return 'pass'
+    hasStruck = true
+    const third = swarm.founders.filter((id) => id !== voter && id !== to)
+    swarm.network.partition([[voter, to], third])
+    swarm.clock.setTimer(150, () => {
+      for (const id of [voter, to]) swarm.network.crash(id)
+      swarm.network.heal()
+      swarm.start(voter)
+      swarm.clock.setTimer(30_000, () => swarm.start(to))
+    })
+    return 'pass'
+  })
+  swarm.runFor(60_000)
+  swarm.recover(2)
+  return hasStruck
+}
+
 test.each(Object.keys(deadlyMoments))(
   'a %s dies, and the survivors end the round within seconds',
   (moment) => {
@@ -127,6 +154,51 @@ test('when the majority is gone for good, the rest goes on after the electorate 
   swarm.runFor(60_000)
   expect(swarm.round).toBeGreaterThan(before + 10)
   for (const peer of swarm.live()) expect(peer.seen.quorumLost).toBeGreaterThan(0)
+})
+
+test('all peers are killed at once, again and again, and go on from their disks where they were', () => {
+  for (let seed = 0; seed < 6; seed++) {
+    const swarm = calmSwarm(seed, { peers: 2 + (seed % 4), peersMin: 2 })
+    swarm.found()
+    for (let kill = 0; kill < 3; kill++) {
+      swarm.runFor(swarm.random.integer(3_000))
+      const ids = swarm.live().map(({ id }) => id)
+      const { round } = swarm
+      for (const id of ids) swarm.network.crash(id)
+      for (const id of ids) swarm.clock.setTimer(swarm.random.integer(2_000), () => swarm.start(id))
+      swarm.runUntil(() => swarm.live().length === ids.length, `seed ${seed}`)
+      swarm.runUntil(() => swarm.live().every(({ base }) => (base?.round ?? 0) > round + 1), `seed ${seed}`)
+    }
+  }
+})
+
+test('of two peers one is killed at any moment, and they go on together within seconds of its return', () => {
+  for (let seed = 0; seed < 40; seed++) {
+    const swarm = calmSwarm(seed, { peers: 2, peersMin: 2 })
+    swarm.found()
+    swarm.runFor(swarm.random.integer(3_000))
+    const [victim] = shuffled(swarm.live(), swarm.random)
+    swarm.network.crash(victim!.id)
+    swarm.runFor(2_000)
+    swarm.start(victim!.id)
+    const { round } = swarm
+    swarm.runUntil(
+      () => swarm.live().every(({ base }) => (base?.round ?? 0) > round + 1),
+      `seed ${seed}`,
+      15_000,
+    )
+  }
+})
+
+test('planted bug: a voter that answers before it has written is caught', () => {
+  const violations: string[] = []
+  for (let seed = 0; seed < 5; seed++) {
+    expect(killThoseThatDecided(seed, {})).toBe(true) // without the bug no harm is done
+    violations.push(violationOf(() => killThoseThatDecided(seed, { answersBeforeWriting: true })))
+  }
+  expect(
+    violations.filter((violation) => /next electorate|differs|another seal/.test(violation)),
+  ).not.toEqual([])
 })
 
 test('clocks that are minutes off and drift by a hundredth change neither what a round comes to nor who is in it', () => {
