@@ -228,7 +228,7 @@ export class DonationRun implements Donation {
     if (event.kind === 'fetching') {
       const { what, progress } = event
       const bytesTotal = manifest[what].bytes
-      const bytes = Math.round((bytesTotal * progress.blocks) / (progress.blocksTotal ?? progress.blocks))
+      const bytes = Math.round((bytesTotal * progress.blocks) / progress.blocksTotal)
       this.#reporter.progress({ what, bytes, bytesTotal })
       if (what === 'data' && progress.blocks === progress.blocksTotal) this.#reporter.enter('preparing')
     } else this.#reporter.fetched(manifest)

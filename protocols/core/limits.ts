@@ -189,7 +189,7 @@ export const jobsCompareMs = 10_000
 /** How far the clock of an owner may be ahead of ours. Home computers are rarely off by more than a minute or two. */
 export const jobClockSkewMsMax = 10 * 60_000
 
-/** Peers remembered from their HELLOs: ten times the swarm that one group of rows and columns is planned for, at 2 KiB each. */
+/** Peers remembered from their HELLOs: as many as the largest run has, at 2 KiB each. */
 export const knownPeersMax = 10_000
 
 /** Characters of a link to a donor page: a page's address, a job's id and three multiaddrs are under 700. */

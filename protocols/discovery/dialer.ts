@@ -6,8 +6,9 @@
  *       └───(backoff)─────┘
  *
  * libp2p does not dial by itself. Wanted are the bootstrap addresses, for ever, so that a restarted coordinator is found
- * again within seconds, and the peers that work on the same job; a peer found on the local network is tried a few times. Of two such peers the one with the lesser id dials first
- * and the other only if it does not come, so that there is one connection, not two.
+ * again within seconds, and the peers that work on the same job; a peer found on the local network is tried a few times. Of
+ * two such peers the one with the lesser id dials first and the other only if it does not come, so that there is one
+ * connection, not two.
  */
 
 import { unreachable } from '../core/assert.ts'
@@ -36,7 +37,7 @@ export interface Wanted {
   addresses: readonly string[]
   /** The other side is expected to dial. */
   comesFirst: boolean
-  /** It is forgotten after so many failures, or when its connection breaks. Default: kept until `Unwanted`. */
+  /** It is forgotten after so many failures, or once it is connected. Default: kept until `Unwanted`. */
   attempts?: number
 }
 
@@ -85,7 +86,7 @@ export class Dialer {
         this.#contacts.delete(event.key)
         return
       case 'Connected':
-        this.#connected.add(event.peer)
+        this.#onConnected(event.peer)
         return
       case 'Disconnected':
         this.#connected.delete(event.peer)
@@ -118,12 +119,20 @@ export class Dialer {
   }
 
   #onSuccess(key: string, peer: string): void {
-    this.#connected.add(peer)
     const contact = this.#contacts.get(key)
-    if (contact === undefined) return
-    contact.isDialing = false
-    contact.failures = 0
-    contact.peer = peer
+    if (contact !== undefined) {
+      contact.isDialing = false
+      contact.failures = 0
+      contact.peer = peer
+    }
+    this.#onConnected(peer)
+  }
+
+  /** Those only found by chance have had their turn: in a large swarm they would take the places of the peers of the job. */
+  #onConnected(peer: string): void {
+    this.#connected.add(peer)
+    for (const contact of this.#contacts.values())
+      if (contact.peer === peer && contact.attempts !== undefined) this.#contacts.delete(contact.key)
   }
 
   #onFailure(key: string, now: number): void {
@@ -138,7 +147,6 @@ export class Dialer {
   #onLost(peer: string, now: number): void {
     for (const contact of this.#contacts.values()) {
       if (contact.peer !== peer) continue
-      if (contact.attempts !== undefined) this.#contacts.delete(contact.key)
       contact.failures = 0
       contact.nextAt = Math.max(contact.nextAt, now + this.#pause(0))
     }

@@ -52,14 +52,16 @@ export type RefusalReason =
 interface Entry {
   record: PeerRecord
   issued: number
+  /** When its newest HELLO no longer holds. */
   expiresAt: number
-  isLost: boolean
+  /** When its connection broke; undefined once it is back, or a HELLO came by way of others. */
+  lostAt: number | undefined
 }
 
 export class PeerTable {
   readonly #peers = new Map<string, Entry>()
   readonly #connected = new Set<string>()
-  /** `issued` of the last goodbye of each peer: an older HELLO that arrives late must not bring it back. */
+  /** `issued` of the last goodbye of each peer, oldest first: an older HELLO that arrives late must not bring it back. */
   readonly #goodbyes = new Map<string, { issued: number; at: number }>()
 
   /** Takes one event; the effects are in order. Send `Woke` about once a second. */
@@ -98,12 +100,12 @@ export class PeerTable {
     const refusal = this.#refusal(peer, hello, unixMs)
     if (refusal !== undefined) return [{ kind: 'Refused', peer, reason: refusal }]
     if (hello.expires === hello.issued) {
-      this.#goodbyes.set(peer, { issued: hello.issued, at: now })
+      this.#noteGoodbye(peer, hello.issued, now)
       return this.#remove(peer, 'left')
     }
     const record = this.#recordOf(peer, hello)
     const expiresAt = now + (hello.expires - hello.issued)
-    this.#peers.set(peer, { record, issued: hello.issued, expiresAt, isLost: false })
+    this.#peers.set(peer, { record, issued: hello.issued, expiresAt, lostAt: undefined })
     return [{ kind: known === undefined ? 'PeerAppeared' : 'PeerChanged', record }]
   }
 
@@ -116,6 +118,14 @@ export class PeerTable {
     return undefined
   }
 
+  /** Also of a peer that was not known: its HELLO may be the one that is late. As many as there are peers, since names cost nothing. */
+  #noteGoodbye(peer: string, issued: number, now: number): void {
+    this.#goodbyes.delete(peer)
+    this.#goodbyes.set(peer, { issued, at: now })
+    const [oldest] = this.#goodbyes.keys()
+    if (this.#goodbyes.size > knownPeersMax) this.#goodbyes.delete(oldest!)
+  }
+
   #recordOf(peer: string, hello: Hello): PeerRecord {
     const { role, backend, threads, clientOnly, job, addresses, coordinates } = hello
     const isConnected = this.#connected.has(peer)
@@ -126,16 +136,17 @@ export class PeerTable {
     const entry = this.#peers.get(peer)
     if (entry === undefined) return []
     entry.record = { ...entry.record, isConnected }
-    entry.isLost = !isConnected
-    if (!isConnected) entry.expiresAt = Math.min(entry.expiresAt, now + lostGraceMs)
+    entry.lostAt = isConnected ? undefined : now
     return [{ kind: 'PeerChanged', record: entry.record }]
   }
 
   #expire(now: number): DiscoveryEffect[] {
     for (const [peer, { at }] of this.#goodbyes)
       if (now - at > helloClockSkewMsMax) this.#goodbyes.delete(peer)
-    const expired = [...this.#peers.entries()].filter(([, entry]) => entry.expiresAt <= now)
-    return expired.flatMap(([peer, { isLost }]) => this.#remove(peer, isLost ? 'connection lost' : 'expired'))
+    return [...this.#peers].flatMap(([peer, { expiresAt, lostAt }]) => {
+      if (lostAt !== undefined && now >= lostAt + lostGraceMs) return this.#remove(peer, 'connection lost')
+      return now >= expiresAt ? this.#remove(peer, 'expired') : []
+    })
   }
 
   #remove(peer: string, reason: 'expired' | 'left' | 'connection lost'): DiscoveryEffect[] {

@@ -31,8 +31,8 @@ export interface FetchOptions {
 export interface FetchProgress {
   /** Blocks that are in the store now, those that were there before included. */
   blocks: number
-  /** Blocks asked for; not known while they come from an async iterable. */
-  blocksTotal: number | undefined
+  /** Blocks asked for. */
+  blocksTotal: number
   /** Bytes that came over the network. */
   bytes: number
 }

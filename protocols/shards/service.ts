@@ -113,21 +113,21 @@ export class Shards {
    * @throws {SwarmError} BLOCK_NOT_FOUND when patience ran out; BLOCK_CORRUPT (naming the peer) when only a peer that
    * sent it corrupt has a block; STORAGE_FAILED; MESSAGE_INVALID for a CID that names no block. The signal's reason.
    */
-  async fetch(cids: readonly CID[] | AsyncIterable<CID>, options: FetchOptions = {}): Promise<void> {
+  async fetch(cids: readonly CID[], options: FetchOptions = {}): Promise<void> {
     const { into = this.#store, onProgress, peers, patienceMs = Number.POSITIVE_INFINITY } = options
+    const ended = new AbortController()
     const signal = AbortSignal.any([
       this.#stopping.signal,
+      ended.signal,
       ...(options.signal === undefined ? [] : [options.signal]),
     ])
     signal.throwIfAborted()
     const cancels = new Set<Cancel>()
-    const cancelAll = (reason: unknown): void => {
-      for (const cancel of [...cancels]) cancel(reason)
-    }
-    const onAbort = (): void => cancelAll(signal.reason)
-    signal.addEventListener('abort', onAbort)
+    signal.addEventListener('abort', () => {
+      for (const cancel of [...cancels]) cancel(signal.reason)
+    })
     const stopConnecting = peers === undefined ? () => {} : this.#sessions.keepConnected(peers)
-    const progress = { blocks: 0, blocksTotal: Array.isArray(cids) ? cids.length : undefined, bytes: 0 }
+    const progress = { blocks: 0, blocksTotal: cids.length, bytes: 0 }
     try {
       await inParallel(cids, wantedBlocksMax, async (cid) => {
         const bytes = await this.#fetchOne(cid, { into, cancels, signal, patienceMs })
@@ -136,9 +136,9 @@ export class Shards {
         onProgress?.({ ...progress })
       })
     } finally {
-      signal.removeEventListener('abort', onAbort)
       stopConnecting()
-      cancelAll(new SwarmError('PEER_GONE', 'the fetch has ended')) // heard by nobody: the first failure is thrown already
+      // heard by nobody, since the first failure is thrown already: no block is waited for any longer, nor from now on
+      ended.abort(new SwarmError('PEER_GONE', 'the fetch has ended'))
     }
   }
 

@@ -44,7 +44,8 @@ export class WaitingBlocks {
       const cancel: Cancel = (reason) => {
         waiter.reject(reason)
         waiters.delete(waiter)
-        if (waiters.size > 0 || this.#waiters.get(key) !== waiters) return
+        // a delivery that has begun serves whoever comes while it lasts, and ends the entry
+        if (waiters.size > 0 || this.#delivering.has(key) || this.#waiters.get(key) !== waiters) return
         this.#waiters.delete(key)
         this.#events.onUnwanted(key)
       }

@@ -76,6 +76,16 @@ test('a peer found on the local network is given up after its attempts, and when
   expect(at(dialer, 120_000)).toEqual([])
 })
 
+test('peers that were found and are connected leave all places to the peers of the job', () => {
+  const dialer = new Dialer(middle)
+  for (let i = 0; i < contactsMax; i++) {
+    at(dialer, 0, want(`found ${i}`, { peer: `f${i}`, attempts: 3 }))
+    if (i % 2 === 0) at(dialer, 0, { kind: 'DialSucceeded', key: `found ${i}`, peer: `f${i}` })
+    else at(dialer, 0, { kind: 'Connected', peer: `f${i}` })
+  }
+  expect(at(dialer, 0, want('colleague'))).toEqual(['colleague'])
+})
+
 test('no more dials run at one time than allowed, and the next begins when one ends', () => {
   const dialer = new Dialer(middle)
   const started = Array.from({ length: dialsMax + 2 }, (_, index) => at(dialer, 0, want(`p${index}`))).flat()

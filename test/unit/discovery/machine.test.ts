@@ -76,6 +76,26 @@ test('a peer whose connection broke is gone after fifteen seconds unless it is h
   expect(table.records()).toEqual([record('b')])
 })
 
+test('a peer whose connection came back counts for as long as its last HELLO said', () => {
+  const table = new PeerTable()
+  heard(table, 'a')
+  table.step({ kind: 'Connected', now: 0, peer: 'a' })
+  table.step({ kind: 'Disconnected', now: 1_000, peer: 'a' })
+  table.step({ kind: 'Connected', now: 2_000, peer: 'a' })
+  expect(table.step({ kind: 'Woke', now: helloExpiryMs - 1 })).toEqual([])
+  expect(table.step({ kind: 'Woke', now: helloExpiryMs })).toEqual([
+    { kind: 'PeerGone', peer: 'a', reason: 'expired' },
+  ])
+})
+
+test('of more strangers that say goodbye than there can be peers, the first are forgotten', () => {
+  const table = new PeerTable()
+  const goodbye = { issued: unix + 10, expires: unix + 10 }
+  for (let i = 0; i <= knownPeersMax; i++) heard(table, `peer-${i}`, goodbye)
+  expect(heard(table, 'peer-1', { issued: unix + 9 })).toEqual([])
+  expect(heard(table, 'peer-0', { issued: unix + 9 })[0]?.kind).toBe('PeerAppeared')
+})
+
 test('records with a clock too far off, or with an address of somebody else, are refused with the reason', () => {
   const refused = (change: Partial<Hello>): unknown => {
     const [effect] = heard(new PeerTable(), 'a', change)
