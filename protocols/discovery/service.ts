@@ -8,7 +8,7 @@
 
 import type { GossipSub, Message } from '@libp2p/gossipsub'
 import { TopicValidatorResult } from '@libp2p/gossipsub'
-import type { PeerId, PeerInfo } from '@libp2p/interface'
+import type { Connection, PeerId, PeerInfo } from '@libp2p/interface'
 import { type Multiaddr, multiaddr } from '@multiformats/multiaddr'
 import { type Clock, systemClock } from '../core/clock.ts'
 import { SwarmError } from '../core/errors.ts'
@@ -250,13 +250,21 @@ export class Discovery {
   }
 
   async #open({ key, addresses }: Dial): Promise<void> {
+    const connection = await this.#connect(addresses)
+    const now = this.#clock.now()
+    // one that is closed by now was lost before this was told: nobody would tell of it again
+    if (connection?.status !== 'open') this.#dial({ kind: 'DialFailed', now, key })
+    else this.#dial({ kind: 'DialSucceeded', now, key, peer: connection.remotePeer.toString() })
+  }
+
+  /** Undefined when it fails; the reason does not matter: it is tried again. */
+  async #connect(addresses: readonly string[]): Promise<Connection | undefined> {
     try {
       const signal = AbortSignal.any([this.#stopping.signal, AbortSignal.timeout(dialTimeoutMs)])
       const targets = addresses.map((address) => multiaddr(address))
-      const { remotePeer } = await this.#components.connectionManager.openConnection(targets, { signal })
-      this.#dial({ kind: 'DialSucceeded', now: this.#clock.now(), key, peer: remotePeer.toString() })
+      return await this.#components.connectionManager.openConnection(targets, { signal })
     } catch {
-      this.#dial({ kind: 'DialFailed', now: this.#clock.now(), key }) // the reason does not matter: it is tried again
+      return undefined
     }
   }
 
