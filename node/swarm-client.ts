@@ -32,7 +32,8 @@ export interface SwarmClientInit {
 
 /**
  * Connects to the first coordinator that answers.
- * @throws {SwarmError} NO_COORDINATOR when none is known or none answers; USAGE for an address that is none.
+ * @throws {SwarmError} NO_COORDINATOR when none is known or none answers; VERSION_MISMATCH when it speaks other versions; USAGE
+ * for an address that is none.
  */
 export async function openSwarmClient(
   { addresses: given, env }: SwarmClientInit,
@@ -48,6 +49,7 @@ export async function openSwarmClient(
   })
   try {
     const coordinator = await dialFirst(node, addresses, signal)
+    await node.services.versions.requireSame(coordinator, { signal })
     const remote = node.services.jobs.requestFrom(coordinator)
     return { node, coordinator, remote, close: () => node.close() }
   } catch (error) {

@@ -157,6 +157,7 @@ export class DonationRun implements Donation {
         if (job !== invitation.job)
           throw new SwarmError('REFUSED', `this tab runs job ${invitation.job} only`)
       },
+      updateHere: 'Reload the page to get its newest version.',
     })
     this.#peer = peer
     this.#reporter.watch(peer)

@@ -45,6 +45,9 @@ export class Reporter {
     this.#peer = peer
     this.#ledger.opened(peer.self)
     this.log('info', `This tab is peer ${peer.self}.`)
+    peer.services.versions.follow(({ message, hint }) =>
+      this.log('warning', [sentence(message), hint].join(' ')),
+    )
   }
 
   /** The job is known: its card, and what is said about its run. */

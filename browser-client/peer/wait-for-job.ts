@@ -2,28 +2,43 @@
 
 import type { Clock } from '../../protocols/core/clock.ts'
 import { SwarmError } from '../../protocols/core/errors.ts'
-import type { JobNotice, Jobs, SignedJob } from '../../protocols/jobs/index.ts'
+import type { JobNotice, SignedJob } from '../../protocols/jobs/index.ts'
 import type { TabPeer } from './network.ts'
 
 /** Once somebody is reached, two comparisons of job lists (they come every ten seconds) must have brought the job. */
 const patienceMs = 25_000
 
 /**
+ * The same once somebody is reached who speaks other versions: as a rule all do, and a dial of whoever does not has come to an
+ * end by then.
+ */
+const mismatchPatienceMs = 8_000
+
+/**
  * The signed manifest of `job`. Waits for a peer that can be reached as long as `signal` lets it.
- * @throws {SwarmError} NOT_FOUND when the peers that were reached do not know it, or refuse to say more of it.
+ * @throws {SwarmError} NOT_FOUND when the peers that were reached do not know it, or refuse to say more of it; VERSION_MISMATCH
+ * when one of them speaks other versions, so that it may know it.
  */
 export async function waitForJob(
-  { libp2p, services: { jobs } }: TabPeer,
+  { libp2p, services: { jobs, versions } }: Pick<TabPeer, 'libp2p' | 'services'>,
   job: string,
   { clock, signal }: { clock: Clock; signal: AbortSignal },
 ): Promise<SignedJob> {
   const { promise, resolve, reject } = Promise.withResolvers<SignedJob>()
+  let mismatch: SwarmError | undefined
+  let lastRefusal = ''
   let stopTimer = () => {}
   const startTimer = () => {
     libp2p.removeEventListener('peer:connect', startTimer)
-    stopTimer = clock.setTimer(patienceMs, () => reject(notFound(job, lastRefusal)))
+    stopTimer()
+    const waitMs = mismatch === undefined ? patienceMs : mismatchPatienceMs
+    stopTimer = clock.setTimer(waitMs, () => reject(mismatch ?? notFound(job, lastRefusal)))
   }
-  let lastRefusal = ''
+  const offVersions = versions.follow((found) => {
+    if (mismatch !== undefined) return
+    mismatch = found
+    startTimer()
+  })
   const off = jobs.on((notice: JobNotice) => {
     if (notice.kind === 'added' && notice.job === job) resolve(notice.record)
     else if (notice.kind === 'refused') lastRefusal = notice.reason
@@ -32,21 +47,18 @@ export async function waitForJob(
   signal.addEventListener('abort', onAbort, { once: true })
   try {
     signal.throwIfAborted()
-    const known = knownJob(jobs, job)
+    const known = jobs.get(job)
     if (known !== undefined) return known
     if (libp2p.getConnections().length > 0) startTimer()
     else libp2p.addEventListener('peer:connect', startTimer)
     return await promise
   } finally {
     off()
+    offVersions()
     stopTimer()
     libp2p.removeEventListener('peer:connect', startTimer)
     signal.removeEventListener('abort', onAbort)
   }
-}
-
-function knownJob(jobs: Jobs, job: string): SignedJob | undefined {
-  return jobs.get(job)
 }
 
 function notFound(job: string, why: string): SwarmError {

@@ -74,7 +74,8 @@ export async function runCoordinatorStart(options: CoordinatorStartOptions, io: 
         throw new SwarmError('REFUSED', `this coordinator takes no jobs of owner ${manifest.owner}`)
     },
   })
-  const { jobs, shards, discovery } = node.services
+  const { jobs, shards, discovery, versions } = node.services
+  versions.follow((mismatch) => log({ event: 'version_mismatch', ...failureOf(mismatch) }))
   const coordinator = new Coordinator({
     self: node.self,
     jobs,

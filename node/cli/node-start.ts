@@ -58,6 +58,8 @@ export async function runNodeStart(options: NodeStartOptions, io: CliIo): Promis
     admit: admitOnly(options),
   })
   log({ event: 'ready', peer: node.self, addresses: node.addresses() })
+  // no reason to end: whoever speaks another version may be updated, and others may speak this one
+  node.services.versions.follow((mismatch) => log({ event: 'version_mismatch', ...failureOf(mismatch) }))
   try {
     return await takeJobs({ ...options, threads, runs: join(home, 'runs') }, node, log, io.signal)
   } finally {

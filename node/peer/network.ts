@@ -17,6 +17,7 @@ import { type Discovery, discovery, type SelfDescription } from '../../protocols
 import { type Jobs, jobs, type SignedJob } from '../../protocols/jobs/index.ts'
 import { type BlockStore, type Shards, shards } from '../../protocols/shards/index.ts'
 import { sturdyYamux } from './muxer.ts'
+import { type Versions, versions } from './versions.ts'
 
 /**
  * Receive window of one stream. 4 MiB fill 300 Mbit/s at 100 ms; libp2p's default of 16 MiB is no faster and lets a paused
@@ -97,8 +98,14 @@ export function baseServices() {
   }
 }
 
-/** Starling's protocols as libp2p services. */
-export type StarlingServices = { discovery: Discovery; shards: Shards; jobs: Jobs; allreduce: Allreduce }
+/** Starling's protocols as libp2p services, and who speaks them in another version. */
+export type StarlingServices = {
+  discovery: Discovery
+  shards: Shards
+  jobs: Jobs
+  allreduce: Allreduce
+  versions: Versions
+}
 
 export type SwarmServices = BaseServices & StarlingServices
 
@@ -115,6 +122,8 @@ export interface StarlingInit {
   linkTo?: (job: string) => string | undefined
   /** Default: the system's. A hidden tab has a better one. */
   clock?: Clock
+  /** What a person does where this program is older than another. Default: updates it. */
+  updateHere?: string
 }
 
 /** Factories of {@link StarlingServices}. */
@@ -125,12 +134,14 @@ export function starlingServices({
   admit,
   linkTo,
   clock = systemClock,
+  updateHere,
 }: StarlingInit) {
   return {
     discovery: discovery({ self, bootstrap, clock }),
     shards: shards({ store, clock }),
     jobs: jobs({ admit, linkTo, clock }),
     allreduce: allreduce({ clock }),
+    versions: versions({ clock, updateHere }),
   }
 }
 

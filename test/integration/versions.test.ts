@@ -1,0 +1,137 @@
+/** Programs of different ages over real libp2p: each says who speaks what and what to do, where it waited in silence. */
+
+import { generateKeyPair } from '@libp2p/crypto/keys'
+import { multiaddr } from '@multiformats/multiaddr'
+import { expect, onTestFinished, test } from 'vitest'
+import { waitForJob } from '../../browser-client/peer/wait-for-job.ts'
+import { Interruption } from '../../node/cli/io.ts'
+import { runProgram } from '../../node/cli/program.ts'
+import { createNode } from '../../node/libp2p.ts'
+import { openSwarmNode, passingHome, type SwarmNode } from '../../node/swarm-node.ts'
+import { type Clock, systemClock } from '../../protocols/core/clock.ts'
+import { testFolder } from './peers/program.ts'
+
+/** Waits of seconds pass in tens of milliseconds. */
+const hurried: Clock = {
+  now: systemClock.now,
+  setTimer: (delayMs, callback) => systemClock.setTimer(delayMs / 50, callback),
+}
+
+/** A program that speaks `protocols` and gossips on `topics`, whatever Starling says to it. */
+async function startOther(protocols: readonly string[], topics: readonly string[] = []) {
+  const node = await createNode({
+    identity: await generateKeyPair('Ed25519'),
+    listen: ['/ip4/127.0.0.1/tcp/0'],
+    services: {},
+  })
+  onTestFinished(() => node.stop())
+  for (const protocol of protocols) await node.handle(protocol, () => {})
+  for (const topic of topics) node.services.pubsub.subscribe(topic)
+  return { id: node.peerId.toString(), address: String(node.getMultiaddrs()[0]) }
+}
+
+async function startNode(bootstrap: readonly string[]): Promise<SwarmNode> {
+  const node = await openSwarmNode({
+    ...(await passingHome()),
+    listen: ['/ip4/127.0.0.1/tcp/0'],
+    bootstrap,
+    self: { role: 'node', backend: 'native', threads: 1, clientOnly: false },
+    clock: hurried,
+    updateHere: 'Reload.',
+  })
+  onTestFinished(() => node.close())
+  return node
+}
+
+/** The next mismatch that `node` tells of, or has found. */
+function nextMismatch({ services }: SwarmNode) {
+  return new Promise((resolve) => services.versions.follow(resolve))
+}
+
+/** Runs a command in this process until it ends, or until it has said `enough`; tells its exit code and what was on stdout. */
+async function run(words: readonly string[], enough?: string) {
+  const stop = new AbortController()
+  let stdout = ''
+  const write = (text: string) => {
+    stdout += text
+    if (enough !== undefined && text.includes(enough)) stop.abort(new Interruption('SIGTERM'))
+  }
+  const env = { STARLING_HOME: await testFolder() }
+  const io = { stdout: { write }, stderr: { write: () => {} }, env, cwd: '/', signal: stop.signal }
+  const exitCode = await runProgram([...words, '--json'], io, '1')
+  return { exitCode, stdout }
+}
+
+test('a command says which versions a coordinator speaks that is newer, and ends with code 7', async () => {
+  const { id, address } = await startOther(['/starling/jobs/2', '/starling/shards/1'])
+  const { exitCode, stdout } = await run(['list', '--coordinator', address])
+  expect(exitCode).toBe(7)
+  expect(JSON.parse(stdout).error).toEqual({
+    code: 'VERSION_MISMATCH',
+    message: `peer ${id} at ${address} speaks jobs/2; this program speaks jobs/1`,
+    hint: 'Update Starling here: this program is the older one.',
+  })
+})
+
+test('a node goes on when its coordinator speaks other versions, and says so in its log', async () => {
+  const { id, address } = await startOther(['/starling/jobs/0', '/starling/shards/0'])
+  const words = ['node', 'start', '--listen', '/ip4/127.0.0.1/tcp/0', '--coordinator', address]
+  const { stdout } = await run(words, 'version_mismatch')
+  const lines = stdout
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line))
+  expect(lines.map(({ event }) => event)).toEqual(['ready', 'version_mismatch', 'stopped'])
+  expect(lines[1]).toMatchObject({
+    code: 'VERSION_MISMATCH',
+    message: `peer ${id} at ${address} speaks jobs/0, shards/0; this program speaks jobs/1, shards/1`,
+    hint: 'Update Starling there: that program is the older one.',
+  })
+})
+
+test('topics tell it as well, once for each protocol; who speaks ours too, or no Starling, is not accused', async () => {
+  const { id, address } = await startOther([], ['/starling/hello/1', '/starling/jobs/7'])
+  const both = await startOther(
+    ['/starling/jobs/1', '/starling/jobs/2'],
+    ['/starling/hello/2', '/starling/hello/3'],
+  )
+  const stranger = await startOther(['/ipfs/kad/1.0.0', '/starlings/jobs/9', '/starling/run/job/9'])
+  const node = await startNode([both.address, stranger.address])
+  await expect.poll(() => node.libp2p.getPeers().length).toBe(2)
+  for (const { id } of [both, stranger])
+    await node.services.versions.requireSame(id, { signal: AbortSignal.timeout(10_000) })
+
+  const mismatch = nextMismatch(node)
+  await node.libp2p.dial(multiaddr(address))
+  expect(await mismatch).toMatchObject({
+    code: 'VERSION_MISMATCH',
+    peer: id,
+    message: `peer ${id} at ${address} speaks hello/1, jobs/7; this program speaks hello/2, jobs/1`,
+    hint: 'Bring both to the same version of Starling.',
+  })
+})
+
+test('two peers of a run that average in different versions say so: the coordinator knows both, and they wait', async () => {
+  const job = 'bafyjob'
+  const old = await startNode([])
+  const node = await startNode(old.addresses())
+  await expect.poll(() => node.libp2p.getPeers().length).toBe(1)
+  await node.services.versions.requireSame(old.self, { signal: AbortSignal.timeout(10_000) })
+
+  // both open the run long after they have connected
+  await old.libp2p.handle(`/starling/allreduce/2/${job}`, () => {})
+  old.services.discovery.setSelf({ job: { job, round: 0, root: 'bafyroot', weight: 0 } })
+  await node.services.allreduce.open({ job, parameterCount: 1, codec: 'f32', peersMin: 2 })
+  expect(await nextMismatch(node)).toMatchObject({
+    code: 'VERSION_MISMATCH',
+    peer: old.self,
+    message: expect.stringMatching(/speaks allreduce\/2; this program speaks allreduce\/3$/),
+  })
+})
+
+test('a tab whose swarm speaks a newer version does not look for its job for ever, and says to reload', async () => {
+  const { id, address } = await startOther(['/starling/jobs/2'])
+  const tab = await startNode([address])
+  const waiting = waitForJob(tab, 'bafyjob', { clock: hurried, signal: AbortSignal.timeout(10_000) })
+  await expect(waiting).rejects.toMatchObject({ code: 'VERSION_MISMATCH', peer: id, hint: 'Reload.' })
+})
