@@ -120,7 +120,8 @@ function formOf(site: Site, node: TypedNode, inputs: readonly (Value | null)[]):
       return { outputs: [product(site, node, applied)] }
     case 'Conv': {
       const blocked = blockedNode(f, applied)
-      return blocked === null ? { outputs: plain(f, applied) } : { outputs: [blocked], isSpelledOut: true }
+      if (blocked !== null) return { outputs: [blocked], isSpelledOut: true }
+      return spelledOut(f, applied) ?? { outputs: plain(f, applied) }
     }
     case 'Gemm':
       return turnedGemm(f, applied) ?? { outputs: plain(f, applied) }
@@ -145,8 +146,8 @@ function spelledOut(f: Formulas, node: TypedNode): Form | null {
   const rule = ruleOf(node.opType)
   const first = node.outputs.find((output) => output !== null)
   const spelling = first?.dtype === 'float32' ? spellingOf(rule) : null
-  if (spelling === null) return null
-  return { outputs: spelling(useOf(f, node), node.outputs), isSpelledOut: rule.kind !== 'spelled' }
+  const outputs = spelling?.(useOf(f, node), node.outputs) ?? null
+  return outputs === null ? null : { outputs, isSpelledOut: rule.kind !== 'spelled' }
 }
 
 function useOf(f: Formulas, { opType, name, attributes, inputs }: TypedNode): Use {

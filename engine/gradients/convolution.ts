@@ -12,59 +12,91 @@
  */
 
 import { blockedConvolution } from '../blocked-convolution.ts'
-import { allAxes, type Formulas } from '../onnx/formulas.ts'
+import { allAxes, type Formulas, perChannel } from '../onnx/formulas.ts'
 import { int, intOf, ints } from '../onnx/graph.ts'
 import type { Value } from '../onnx/graph-builder.ts'
-import { sizeOf } from '../onnx/types.ts'
-import { type Application, gradient } from './rule.ts'
+import { sizeOf, type TensorType } from '../onnx/types.ts'
+import { type Application, gradient, spelledOnGpu, type Use } from './rule.ts'
+import { groupedVolume, lacksKernel, transposedVolume, turnedWeight } from './volumes.ts'
 import { padForWindows, readTap, spread, tapsOf, type Windows, windowsOf } from './windows.ts'
 
 export const convolution = {
   /** Y = conv(X, W) + b: dX = convᵀ(dY, W) ; dW = Σ_n dY·col(X)ᵀ ; db = Σ dY over all but channels */
-  Conv: gradient(
-    (application) => {
-      const { f, x, dy } = application
-      const [windows, group] = [convWindows(application), groupOf(application)]
-      return byTurnedWeight(f, dy, x[1]!, windows, group) ?? spread(f, dy, x[1]!, windows, group)
+  Conv: spelledOnGpu(
+    gradient(
+      (application) => {
+        const { f, x, dy } = application
+        const [windows, group] = [convWindows(application, application.y[0]!), groupOf(application)]
+        return byTurnedWeight(f, dy, x[1]!, windows, group) ?? spreadBack(f, dy, x[1]!, windows, group)
+      },
+      (application) => {
+        const { f, x, dy, y } = application
+        const windows = convWindows(application, y[0]!)
+        return weightGradient(f, x[0]!, dy, x[1]!.shape, windows, groupOf(application))
+      },
+      biasGradient,
+    ),
+    (use, type) => {
+      const { f, x } = use
+      const [windows, group] = [convWindows(use, type), groupOf(use)]
+      if (!lacksKernel(f, windows, { group, isTransposed: false })) return null
+      return withBias(use, groupedVolume(f, x[0]!, x[1]!, windows, group))
     },
-    (application) => {
-      const { f, x, dy } = application
-      return weightGradient(f, x[0]!, dy, x[1]!.shape, convWindows(application), groupOf(application))
-    },
-    biasGradient,
   ),
   /** Y = convᵀ(X, W) + b: dX = conv(dY, W) ; dW as Conv's with X and dY in each other's place */
-  ConvTranspose: gradient(
-    (application) => {
-      const { f, x, dy } = application
-      const windows = transposedWindows(application)
-      const attributes = {
-        kernel_shape: ints(windows.kernel),
-        strides: ints(windows.strides),
-        dilations: ints(windows.dilations),
-        group: int(groupOf(application)),
-      }
-      return f.builder.emit('Conv', [padForWindows(f, dy, windows, 0), x[1]!], attributes, x[0]!)
+  ConvTranspose: spelledOnGpu(
+    gradient(
+      (application) => {
+        const { f, x, dy, y } = application
+        const [windows, group] = [transposedWindows(application, y[0]!), groupOf(application)]
+        if (lacksKernel(f, windows, { group, isTransposed: false }))
+          return groupedVolume(f, dy, x[1]!, windows, group)
+        const attributes = {
+          kernel_shape: ints(windows.kernel),
+          strides: ints(windows.strides),
+          dilations: ints(windows.dilations),
+          group: int(group),
+        }
+        return f.builder.emit('Conv', [padForWindows(f, dy, windows, 0), x[1]!], attributes, x[0]!)
+      },
+      (application) => {
+        const { f, x, dy, y } = application
+        const windows = transposedWindows(application, y[0]!)
+        return weightGradient(f, dy, x[0]!, x[1]!.shape, windows, groupOf(application))
+      },
+      biasGradient,
+    ),
+    (use, type) => {
+      const { f, x } = use
+      const [windows, group] = [transposedWindows(use, type), groupOf(use)]
+      if (!lacksKernel(f, windows, { group, isTransposed: true })) return null
+      return withBias(use, transposedVolume(f, x[0]!, x[1]!, windows, group))
     },
-    (application) => {
-      const { f, x, dy } = application
-      return weightGradient(f, dy, x[0]!, x[1]!.shape, transposedWindows(application), groupOf(application))
-    },
-    biasGradient,
   ),
 } as const
 
-function groupOf({ attributes }: Application): number {
+function groupOf({ attributes }: Use): number {
   return intOf(attributes, 'group', 1)
 }
 
-function convWindows({ attributes, x, y }: Application): Windows {
-  return windowsOf(attributes, x[1]!.shape.slice(2), x[0]!, y[0]!)
+function convWindows({ attributes, x }: Use, output: TensorType): Windows {
+  return windowsOf(attributes, x[1]!.shape.slice(2), x[0]!, output)
 }
 
 /** A transposed convolution is the transpose of one that goes from its output to its input. */
-function transposedWindows({ attributes, x, y }: Application): Windows {
-  return windowsOf(attributes, x[1]!.shape.slice(2), y[0]!, x[0]!)
+function transposedWindows({ attributes, x }: Use, output: TensorType): Windows {
+  return windowsOf(attributes, x[1]!.shape.slice(2), output, x[0]!)
+}
+
+/** convᵀ(`dy`, `weight`) in the form that the device has. */
+function spreadBack(f: Formulas, dy: Value, weight: Value, windows: Windows, group: number): Value {
+  return lacksKernel(f, windows, { group, isTransposed: true })
+    ? transposedVolume(f, dy, weight, windows, group)
+    : spread(f, dy, weight, windows, group)
+}
+
+function withBias({ f, x, has }: Use, product: Value): Value {
+  return has(2) ? f.add(product, perChannel(f, x[2]!, product)) : product
 }
 
 /** Whether the windows go step by step over all of the input, and none lies in the padding alone. */
@@ -88,12 +120,7 @@ function byTurnedWeight(
 ): Value | null {
   if (f.builder.target.device !== 'cpu' || !isEven(windows)) return null
   const { kernel, dilations, begin, end, inputSize } = windows
-  const [outputs, channels] = weight.shape as [number, number]
-  const taps = sizeOf(kernel)
-  const exchanged = f.transpose(f.reshape(weight, [group, outputs / group, channels, taps]), [0, 2, 1, 3])
-  const reversed = Int32Array.from({ length: taps }, (_, tap) => taps - 1 - tap)
-  const order = f.builder.constant({ dtype: 'int32', shape: [taps], data: reversed })
-  const turned = f.builder.emit('Gather', [exchanged, order], { axis: int(3) }, exchanged)
+  const channels = weight.shape[1]!
   const around = [begin, end].flatMap((pads) =>
     pads.map((count, axis) => dilations[axis]! * (kernel[axis]! - 1) - count),
   )
@@ -104,7 +131,7 @@ function byTurnedWeight(
     group: int(group),
   }
   const type = { dtype: dy.dtype, shape: [dy.shape[0]!, channels * group, ...inputSize] }
-  const form = f.reshape(turned, [channels * group, outputs / group, ...kernel])
+  const form = turnedWeight(f, weight, kernel, group)
   if (group > 1) return f.builder.emit('Conv', [dy, form], attributes, type)
   return blockedConvolution(f, [dy, form], attributes, type)
 }

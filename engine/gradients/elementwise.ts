@@ -11,6 +11,7 @@ import {
   gradient,
   reduced,
   spelledForward,
+  spelledOnGpu,
   type Use,
   unary,
   variadic,
@@ -81,13 +82,16 @@ export const elementwise = {
   Erf: unary(({ f }, x, dy) => f.mul(f.mul(dy, 2 / Math.sqrt(Math.PI)), f.exp(f.neg(f.mul(x, x))))),
 
   /** y = a - b·trunc(a/b): da = s(dy) ; db = -s(dy·trunc(a/b)) */
-  Mod: gradient(
-    reduced(({ dy }) => dy),
-    ({ f, dy, x }) => {
-      const ratio = f.div(x[0]!, x[1]!)
-      const whole = f.where(f.greater(ratio, 0), f.unary('Floor', ratio), f.unary('Ceil', ratio))
-      return f.neg(f.sumTo(f.mul(dy, whole), x[1]!.shape))
-    },
+  Mod: spelledOnGpu(
+    gradient(
+      reduced(({ dy }) => dy),
+      ({ f, dy, x }) => {
+        const ratio = f.div(x[0]!, x[1]!)
+        const whole = f.where(f.greater(ratio, 0), f.unary('Floor', ratio), f.unary('Ceil', ratio))
+        return f.neg(f.sumTo(f.mul(dy, whole), x[1]!.shape))
+      },
+    ),
+    remainder,
   ),
 
   Floor: constant('it is flat between jumps'),
@@ -120,4 +124,13 @@ function extremeGradient({ f, dy, x, y }: Application, index: number): Value {
   const reaches = (value: Value) => f.cast(f.equal(value, y[0]!), 'float32')
   const count = x.map(reaches).reduce((sum, mask) => f.add(sum, mask))
   return f.sumTo(f.mul(f.div(dy, count), reaches(x[index]!)), x[index]!.shape)
+}
+
+/** C's fmod: |a| less what it has of whole |b|, with a's sign. A quotient that was rounded to the wrong side of a whole is set right. */
+function remainder({ f, x }: Use): Value {
+  const [a, b] = [f.unary('Abs', x[0]!), f.unary('Abs', x[1]!)]
+  const rest = f.sub(a, f.mul(b, f.unary('Floor', f.div(a, b))))
+  const notOver = f.where(f.greaterOrEqual(rest, b), f.sub(rest, b), rest)
+  const inside = f.where(f.greater(0, notOver), f.add(notOver, b), notOver)
+  return f.where(f.greater(0, x[0]!), f.neg(inside), inside)
 }

@@ -7,10 +7,10 @@
  */
 
 import { type Formulas, positiveAxis } from '../onnx/formulas.ts'
-import { int, intOf, text, textOf } from '../onnx/graph.ts'
+import { type Attributes, int, intOf, text, textOf } from '../onnx/graph.ts'
 import type { Value } from '../onnx/graph-builder.ts'
-import { int64Constant, sizeOf } from '../onnx/types.ts'
-import { type Application, gradient, spelled, type Use, unsupportedUse } from './rule.ts'
+import { int64Constant, numbersOf, sizeOf, type TensorType } from '../onnx/types.ts'
+import { type Application, gradient, spelled, spelledOnGpu, type Use, unsupportedUse } from './rule.ts'
 
 export const scatter = {
   /** y[i] = x[index[i]] along an axis: dx = dy added to where it came from */
@@ -31,19 +31,27 @@ export const scatter = {
   /** A cache with updates put from a place of its own for each of the batch; `circular` goes on at the start. */
   TensorScatter: spelled(writtenCache, [2]),
   /** Elements of x go to flat places of y: dx = dy from there */
-  MaxUnpool: gradient(
-    (application) => {
-      const { f, dy, x, has } = application
-      if (has(2)) throw unsupportedUse(application, 'it names its output shape', 'Leave output_size out.')
-      return f.builder.emit('Gather', [f.reshape(dy, [sizeOf(dy.shape)]), x[1]!], { axis: int(0) }, x[0]!)
-    },
-    null,
-    null,
+  MaxUnpool: spelledOnGpu(
+    gradient(
+      (application) => {
+        const { f, dy, x, has } = application
+        if (has(2)) throw unsupportedUse(application, 'it names its output shape', 'Leave output_size out.')
+        return f.builder.emit('Gather', [f.reshape(dy, [sizeOf(dy.shape)]), x[1]!], { axis: int(0) }, x[0]!)
+      },
+      null,
+      null,
+    ),
+    unpooled,
   ),
   /** Reversing twice changes nothing: dx = dy, reversed */
-  ReverseSequence: gradient(
-    ({ f, x, dy, attributes }) => f.builder.emit('ReverseSequence', [dy, x[1]!], attributes, dy),
-    null,
+  ReverseSequence: spelledOnGpu(
+    gradient(({ f, x, dy, attributes }) => {
+      const isOnGpu = f.builder.target.device === 'gpu'
+      return isOnGpu
+        ? reversed(f, dy, x[1]!, attributes)
+        : f.builder.emit('ReverseSequence', [dy, x[1]!], attributes, dy)
+    }, null),
+    ({ f, x, attributes }) => reversed(f, x[0]!, x[1]!, attributes),
   ),
 } as const
 
@@ -198,4 +206,36 @@ function flatRows({ f, x }: Use, batchDims: number): { rows: Value; count: numbe
   )
   const products = f.reduceSum(f.mul(wrapped, builder.integers(indexStrides)), [indices.shape.length - 1])
   return { rows: f.add(f.reshape(products, [tuples]), builder.integers(starts)), ...size }
+}
+
+/** Each element of the output picked from `x` or a zero; null where the places depend on data, as those of a pooling do. */
+function unpooled({ f, x }: Use, type: TensorType): Value | null {
+  const places = f.constantOf(x[1]!)
+  if (places === null) return null
+  const sources = new Int32Array(sizeOf(type.shape)).fill(sizeOf(x[0]!.shape))
+  for (const [source, place] of numbersOf(places).entries()) sources[place] = source
+  const values = f.concat([f.reshape(x[0]!, [sizeOf(x[0]!.shape)]), f.tensor(new Float32Array(1), [1])], 0)
+  const order = f.builder.constant({ dtype: 'int32', shape: type.shape, data: sources })
+  return f.builder.emit('Gather', [values, order], { axis: int(0) }, type)
+}
+
+/**
+ * `x` with the first `lengths[b]` steps of each sequence b reversed: rows of `[first axis · second axis, ...]` picked by number. Numbers
+ * are float32 until they pick, exact below 2^24, since lengths may be data and WebGPU leaves int64 to the CPU.
+ */
+function reversed(f: Formulas, x: Value, lengths: Value, attributes: Attributes): Value {
+  const [first, second, ...rest] = x.shape as [number, number, ...number[]]
+  const isTimeFirst = intOf(attributes, 'time_axis', 0) === 0
+  const along = (size: number, isFirst: boolean) => {
+    const steps = Float32Array.from({ length: size }, (_, index) => index)
+    return f.tensor(steps, isFirst ? [size, 1] : [1, size])
+  }
+  const [rows, columns] = [along(first, true), along(second, false)]
+  const times = isTimeFirst ? rows : columns
+  const ends = f.reshape(f.cast(lengths, 'float32'), isTimeFirst ? [1, second] : [first, 1])
+  const turned = f.where(f.greater(ends, times), f.sub(f.sub(ends, 1), times), times)
+  const numbers = isTimeFirst ? f.add(f.mul(turned, second), columns) : f.add(f.mul(rows, second), turned)
+  const order = f.reshape(f.cast(numbers, 'int32'), [first * second])
+  const flat = f.reshape(x, [first * second, ...rest])
+  return f.reshape(f.builder.emit('Gather', [flat, order], { axis: int(0) }, flat), x.shape)
 }

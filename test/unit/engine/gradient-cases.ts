@@ -161,6 +161,18 @@ const convolutions = [
   row('three spatial axes', 'ConvTranspose', [p([1, 2, 2, 3, 2]), p([2, 2, 2, 2, 2])], {
     strides: [1, 2, 2],
   }),
+  row(
+    'two groups, three spatial axes, pads larger than the kernel',
+    'ConvTranspose',
+    [p([1, 4, 2, 3, 2]), p([4, 1, 2, 2, 3]), p([2])],
+    {
+      group: 2,
+      strides: [2, 2, 1],
+      pads: [1, 2, 0, 0, 1, 1],
+      output_padding: [1, 0, 0],
+      dilations: [1, 1, 2],
+    },
+  ),
   row('depthwise, three spatial axes, dilation', 'Conv', [p([1, 2, 4, 5, 3]), p([4, 1, 2, 2, 2])], {
     group: 2,
     dilations: [2, 1, 2],
