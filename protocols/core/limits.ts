@@ -180,6 +180,12 @@ export const shownPeersMax = 1024
 /** Messages whose signature is being checked at one time. Beyond it the flood is dropped; gossip repeats what matters. */
 export const jobsCheckingMax = 64
 
+/**
+ * Questions about jobs that are answered at one time: a peer that asks nothing keeps its place for `jobsAnswerMs`, and libp2p lets one
+ * open 32 streams. So eight such peers still leave room for others.
+ */
+export const jobsAnsweringMax = 256
+
 /** How long an answer about jobs may take: three round trips over a relay from another continent, and a slow phone. */
 export const jobsAnswerMs = 10_000
 

@@ -5,6 +5,7 @@
 
 import { isAbort } from '../core/errors.ts'
 import { jobsMax } from '../core/limits.ts'
+import type { JobStatus } from './messages.ts'
 import { type JobRecord, statusOf } from './record.ts'
 import type { RemoteJobs } from './remote.ts'
 import type { SignedJob, SignedStatement } from './signed.ts'
@@ -12,9 +13,10 @@ import type { SignedJob, SignedStatement } from './signed.ts'
 /** This peer's registry, as far as a comparison needs it. */
 export interface Registry {
   get(job: string): JobRecord | undefined
-  /** @throws {SwarmError} when the job is refused. */
-  takeUp(signed: SignedJob, from: string): void
-  takeStatement(signed: SignedStatement, from: string): void
+  /** True when a job that is not known here would be kept. */
+  hasRoom(status: JobStatus): boolean
+  /** Takes a job, if it is not known yet, and what was said about it. @throws {SwarmError} when the job is refused. */
+  takeUp(signed: SignedJob, from: string, said: readonly SignedStatement[]): void
 }
 
 export class Comparison {
@@ -33,9 +35,7 @@ export class Comparison {
   async with(peer: string, remote: RemoteJobs, { signal }: { signal: AbortSignal }): Promise<void> {
     const failures: unknown[] = []
     for (const { job, status } of await remote.list({ signal })) {
-      const known = this.#registry.get(job)
-      const isNews = known === undefined || (status !== 'open' && statusOf(known) === 'open')
-      if (!isNews || this.#declined.has(job)) continue
+      if (!this.#isNews(job, status) || this.#declined.has(job)) continue
       try {
         await this.#learn(peer, remote, job, signal)
       } catch (error) {
@@ -46,15 +46,20 @@ export class Comparison {
     if (failures.length > 0) throw new AggregateError(failures)
   }
 
+  #isNews(job: string, status: JobStatus): boolean {
+    const known = this.#registry.get(job)
+    if (known === undefined) return this.#registry.hasRoom(status)
+    return status !== 'open' && statusOf(known) === 'open'
+  }
+
   async #learn(peer: string, remote: RemoteJobs, job: string, signal: AbortSignal): Promise<void> {
     const { statements, ...signed } = await remote.show(job, { signal })
     try {
-      this.#registry.takeUp(signed, peer)
+      this.#registry.takeUp(signed, peer, statements)
     } catch (error) {
       this.#decline(job)
       throw error
     }
-    for (const statement of statements) this.#registry.takeStatement(statement, peer)
   }
 
   #decline(job: string): void {

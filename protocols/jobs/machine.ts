@@ -14,7 +14,7 @@
 import { unreachable } from '../core/assert.ts'
 import type { ErrorCode } from '../core/errors.ts'
 import { evaluationsMax, jobClockSkewMsMax, jobsMax, peerReportsMax, reportExpiryMs } from '../core/limits.ts'
-import type { Progress } from './messages.ts'
+import type { JobStatus, Progress } from './messages.ts'
 import { type JobNotice, type JobRecord, statusOf } from './record.ts'
 import type { SignedJob, SignedStatement } from './signed.ts'
 import { type Evaluation, isFinal, statementKind, type Verdict } from './statement.ts'
@@ -57,16 +57,28 @@ function add(state: JobsState, { signed, from, nowMs }: Input<'ManifestOpened'>)
     return refuse('JOB_INVALID', `was made in the future, at ${new Date(manifest.created).toISOString()}`)
   }
   const notices: JobNotice[] = []
+  if (!hasRoom(state, 'open'))
+    return refuse('LIMIT_EXCEEDED', `would be one more than the ${jobsMax} open jobs kept here`)
   if (state.size >= jobsMax) {
-    const ended = [...state.values()].find((record) => statusOf(record) !== 'open')
-    if (ended === undefined)
-      return refuse('LIMIT_EXCEEDED', `would be one more than the ${jobsMax} open jobs kept here`)
+    const ended = firstEnded(state)!
     state.delete(ended.job)
     notices.push({ kind: 'forgotten', job: ended.job })
   }
   const record: JobRecord = { ...signed, progress: new Map(), evaluations: [] }
   state.set(job, record)
   return [...notices, { kind: 'added', job, record }]
+}
+
+/**
+ * True when a job that is not known yet would be kept. An open one takes the place of one that has ended; for another ended one
+ * it is not worth it: two peers that know many would teach each other the same ones for ever.
+ */
+export function hasRoom(state: JobsState, status: JobStatus): boolean {
+  return state.size < jobsMax || (status === 'open' && firstEnded(state) !== undefined)
+}
+
+function firstEnded(state: JobsState): JobRecord | undefined {
+  return [...state.values()].find((record) => statusOf(record) !== 'open')
 }
 
 function takeProgress(state: JobsState, input: Input<'ProgressReceived'>): JobNotice[] {

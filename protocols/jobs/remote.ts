@@ -118,6 +118,7 @@ async function exchange(
     for await (const frame of frames.frames) return decodeResponse(frame)
     throw new SwarmError('PEER_GONE', `peer ${peer} closed without an answer`, { peer, retry: 'same-peer' })
   } catch (error) {
+    frames.abort(error instanceof Error ? error : new Error(String(error)))
     options.signal?.throwIfAborted()
     if (deadline.aborted || isAbort(error)) {
       throw new SwarmError('TIMEOUT', `peer ${peer} gave no answer in ${jobsAnswerMs / 1000} s`, {

@@ -10,12 +10,12 @@ import type { GossipSub, Message } from '@libp2p/gossipsub'
 import type { Connection, PrivateKey, Startable, Stream } from '@libp2p/interface'
 import { type Clock, systemClock } from '../core/clock.ts'
 import { isAbort, SwarmError } from '../core/errors.ts'
-import { jobsCheckingMax, jobsCompareMs } from '../core/limits.ts'
+import { jobsAnsweringMax, jobsCheckingMax, jobsCompareMs } from '../core/limits.ts'
 import { type Random, seededRandom, seedFrom } from '../core/random.ts'
 import type { PeerComponents } from '../wire/components.ts'
 import { answerOn } from './answers.ts'
 import { Comparison } from './comparison.ts'
-import { type JobsInput, type JobsState, step } from './machine.ts'
+import { hasRoom, type JobsInput, type JobsState, step } from './machine.ts'
 import {
   decodeAnnounce,
   decodeRunMessage,
@@ -70,8 +70,10 @@ export class JobsService implements Startable {
   readonly #listeners = new Set<JobListener>()
   /** Connected peers that speak the protocol. */
   readonly #neighbours = new Set<string>()
-  /** Messages being verified. */
+  /** Gossiped messages being verified. */
   #checking = 0
+  /** Streams on which others ask. */
+  #answering = 0
   #stopping = new AbortController()
   #topologyId: string | undefined
   #cancelTimer: (() => void) | undefined
@@ -86,8 +88,8 @@ export class JobsService implements Startable {
     this.#random = init.random ?? seededRandom(seedFrom(this.#self, 'jobs'))
     this.#comparison = new Comparison({
       get: (job) => this.#state.get(job),
-      takeUp: (signed, from) => this.#takeUp(signed, from),
-      takeStatement: (signed, from) => void this.#step({ kind: 'StatementOpened', signed, from }),
+      hasRoom: (status) => hasRoom(this.#state, status),
+      takeUp: (signed, from, said) => this.#takeUp(signed, from, said),
     })
     this.#topics = new RunTopics(components.pubsub, (error) => this.#tell(refusal(this.#self, error)))
   }
@@ -139,22 +141,13 @@ export class JobsService implements Startable {
   }
 
   /**
-   * Takes up a job of an earlier life of this peer, with what had been signed about it. Whoever hears of the job finds it
-   * as it stood, so that one that had ended is not begun again.
+   * Takes up a job of an earlier life of this peer, with what had been signed about it.
    * @throws {SwarmError} when it no longer holds: EXPIRED, and whatever else {@link announce} throws.
    */
   async recall(envelope: Uint8Array, statements: readonly Uint8Array[]): Promise<void> {
     const signed = await openManifest(envelope)
     const said = await Promise.all(statements.map((statement) => openStatement(statement)))
-    if (!this.#state.has(signed.job)) this.#admit(signed)
-    const from = this.#self
-    const inputs: JobsInput[] = [
-      { kind: 'ManifestOpened', signed, from, nowMs: this.#epochMs() },
-      ...said.map((signed) => ({ kind: 'StatementOpened', signed, from }) as const),
-    ]
-    const notices = inputs.flatMap((input) => step(this.#state, input))
-    for (const notice of notices) this.#tell(notice)
-    if (!this.#state.has(signed.job)) orThrow(notices)
+    this.#takeUp(signed, this.#self, said)
   }
 
   /** The jobs known here, ended ones included. */
@@ -229,11 +222,18 @@ export class JobsService implements Startable {
     for (const listener of [...this.#listeners]) listener(notice)
   }
 
-  /** @throws {SwarmError} when the machine or `admit` refuses. */
-  #takeUp(signed: SignedJob, from: string): void {
-    if (this.#state.has(signed.job)) return
-    this.#admit(signed)
-    orThrow(this.#step({ kind: 'ManifestOpened', signed, from, nowMs: this.#epochMs() }))
+  /**
+   * Takes up a job, if it is not known, and what was `said` about it. Whoever hears of the job finds it as it stands, so that one
+   * that has ended is not begun again.
+   * @throws {SwarmError} when the machine or `admit` refuses the job.
+   */
+  #takeUp(signed: SignedJob, from: string, said: readonly SignedStatement[] = []): void {
+    if (!this.#state.has(signed.job)) this.#admit(signed)
+    const notices = step(this.#state, { kind: 'ManifestOpened', signed, from, nowMs: this.#epochMs() })
+    if (this.#state.has(signed.job))
+      for (const signed of said) notices.push(...step(this.#state, { kind: 'StatementOpened', signed, from }))
+    for (const notice of notices) this.#tell(notice)
+    if (!this.#state.has(signed.job)) orThrow(notices)
   }
 
   /** Applies a statement made here or handed over, and gossips it. @throws {SwarmError} when it is not allowed. */
@@ -263,13 +263,18 @@ export class JobsService implements Startable {
     } else this.#step({ kind: 'StatementOpened', signed: await openStatement(message.envelope), from })
   }
 
-  /** Does `work` on something that `from` sent, and tells when it is refused. A flood beyond the limit is dropped. */
+  /** Verifies what `from` gossiped. A flood beyond the limit is dropped. */
   async #check(from: string, work: () => Promise<void>): Promise<void> {
     if (this.#checking >= jobsCheckingMax) {
       this.#tell(refusal(from, new SwarmError('LIMIT_EXCEEDED', 'too many messages about jobs at one time')))
       return
     }
     this.#checking++
+    await this.#orTell(from, work).finally(() => this.#checking--)
+  }
+
+  /** Does `work` on something that `from` sent, and tells when it is refused. */
+  async #orTell(from: string, work: () => Promise<void>): Promise<void> {
     try {
       await work()
     } catch (error) {
@@ -278,8 +283,6 @@ export class JobsService implements Startable {
         if (!(failure instanceof SwarmError) && !isAbort(failure)) throw failure
         if (!this.#stopping.signal.aborted) this.#tell(refusal(from, failure))
       }
-    } finally {
-      this.#checking--
     }
   }
 
@@ -295,11 +298,15 @@ export class JobsService implements Startable {
 
   async #compareWith(peer: string): Promise<void> {
     const { signal } = this.#stopping
-    await this.#check(peer, () => this.#comparison.with(peer, this.requestFrom(peer), { signal }))
+    await this.#orTell(peer, () => this.#comparison.with(peer, this.requestFrom(peer), { signal }))
   }
 
   readonly #answer = async (stream: Stream, connection: Connection): Promise<void> => {
     const peer = connection.remotePeer.toString()
+    if (this.#answering >= jobsAnsweringMax) {
+      stream.abort(new SwarmError('LIMIT_EXCEEDED', 'too many questions about jobs at one time'))
+      return
+    }
     const desk = {
       list: () => this.list(),
       known: (job: string) => this.#known(job),
@@ -311,7 +318,8 @@ export class JobsService implements Startable {
         return signed.statement.job
       },
     }
-    await this.#check(peer, () => answerOn(stream, peer, desk, this.#clock))
+    this.#answering++
+    await this.#orTell(peer, () => answerOn(stream, peer, desk, this.#clock)).finally(() => this.#answering--)
   }
 }
 

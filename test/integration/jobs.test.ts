@@ -13,6 +13,7 @@ import {
   type SignedJob,
   sealManifest,
   statementKind,
+  statusOf,
 } from '../../protocols/jobs/index.ts'
 import { sealStatement } from '../../protocols/jobs/signed.ts'
 import { manifestInit, root } from '../unit/jobs/example.ts'
@@ -140,7 +141,10 @@ test('a peer that comes late learns a job and how it ended from any peer, withou
 
   const late = await peer()
   const notices: JobNotice[] = []
-  late.services.jobs.on((notice) => notices.push(notice))
+  late.services.jobs.on((notice) => {
+    notices.push(notice)
+    if (notice.kind === 'added') expect(statusOf(notice.record)).toBe('stopped') // nobody begins what is over
+  })
   const learnt = next(late, 'stopped')
   await late.dial(witness.getMultiaddrs())
   await learnt

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { evaluationsMax, jobsMax, peerReportsMax, reportExpiryMs } from '../../../protocols/core/limits.ts'
-import { type JobsState, step } from '../../../protocols/jobs/machine.ts'
+import { hasRoom, type JobsState, step } from '../../../protocols/jobs/machine.ts'
 import {
   createManifest,
   encodeManifest,
@@ -104,7 +104,9 @@ describe('a job', () => {
     const last = await signed({ name: 'one-more' })
     const open = () => step(state, { kind: 'ManifestOpened', signed: last, from: ownerId, nowMs })
     expect(open()).toMatchObject([{ kind: 'refused', code: 'LIMIT_EXCEEDED' }])
+    expect(hasRoom(state, 'open')).toBe(false)
     say(state, verdict('converged', nowMs))
+    expect([hasRoom(state, 'open'), hasRoom(state, 'converged')]).toEqual([true, false])
     expect(open()).toMatchObject([
       { kind: 'forgotten', job },
       { kind: 'added', job: last.job },
