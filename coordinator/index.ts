@@ -89,7 +89,10 @@ export class Coordinator {
     const { job, manifest } = record
     if (this.#watches.has(job) || !manifest.coordinators.includes(this.#init.self)) return
     if (statusOf(record) !== 'open') return
-    this.#watches.set(job, this.#run(record))
+    this.#watches.set(
+      job,
+      this.#run(record).finally(() => this.#watches.delete(job)),
+    )
     this.#init.onEvent?.({ kind: 'taken-up', job, name: manifest.name })
   }
 

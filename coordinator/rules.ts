@@ -74,7 +74,7 @@ function heldOutLossRising(record: RunRecord): string | undefined {
   const earlier = record.evaluations.slice(0, -2)
   const lastTwo = record.evaluations.slice(-2)
   if (earlier.length === 0 || accuracyHolds(record, earlier, lastTwo)) return undefined
-  const best = Math.min(...earlier.map(({ loss }) => loss))
+  const best = earlier.reduce((least, { loss }) => Math.min(least, loss), Number.POSITIVE_INFINITY)
   const gained = earlier[0]!.loss - best
   const limit = Math.max(divergenceFactor * best, best + divergenceShare * gained)
   if (!lastTwo.every(({ loss }) => loss > limit)) return undefined
@@ -93,7 +93,7 @@ function accuracyHolds(
 ): boolean {
   if (metric !== 'val_accuracy') return false
   const aboveGuessing = ({ accuracy }: Evaluation) => (accuracy ?? 0) - 1 / classes
-  const learned = Math.max(...earlier.map(aboveGuessing))
+  const learned = earlier.reduce((most, e) => Math.max(most, aboveGuessing(e)), Number.NEGATIVE_INFINITY)
   if (learned < divergenceShare * (1 - 1 / classes)) return false
   return last.some((evaluation) => aboveGuessing(evaluation) >= (1 - divergenceShare) * learned)
 }

@@ -5,8 +5,8 @@
  *                     ──▶ verdict:  whether the run goes on, and why not
  *                     ──▶ forks:    rounds on which the peers disagree
  *
- * Verdicts are monotone advice. The caller hands in the last verdict it gave or heard; once that is final, it stays, so two
- * coordinators, a late one or one that comes back can end a run early or late, but never take back that it ended.
+ * Verdicts are monotone advice: who watches a run stops at the first final one that it gives or hears. So two coordinators, a late
+ * one or one that comes back can end a run early or late, but never take back that it ended.
  */
 
 import { agreedStates, type Fork, findForks, nextEvaluation } from './agreement.ts'
@@ -34,14 +34,16 @@ export interface Decisions {
 }
 
 /**
- * `record` is read, not changed; `now` is on the same clock as `record.startedMs`; `previous` is the last verdict known.
+ * `record` is read, not changed; `now` is on the same clock as `record.startedMs`.
  * The caller evaluates one state at a time: while it does, it ignores `evaluate`.
  */
-export function tick(record: RunRecord, now: number, previous?: Verdict): Decisions {
-  const forks = findForks(record)
-  if (previous !== undefined && isFinal(previous)) return { evaluate: undefined, verdict: previous, forks }
+export function tick(record: RunRecord, now: number): Decisions {
   const verdict = judge(record, now)
-  return { evaluate: isFinal(verdict) ? undefined : nextEvaluation(record), verdict, forks }
+  return {
+    evaluate: isFinal(verdict) ? undefined : nextEvaluation(record),
+    verdict,
+    forks: findForks(record),
+  }
 }
 
 /** True for a verdict that ends the run. */

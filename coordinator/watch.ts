@@ -27,6 +27,15 @@ const tickMs = 250
 /** A state that has not arrived after this long has been forgotten by its peers: the next agreed one is tried. */
 const fetchMsMax = 30_000
 
+/**
+ * Before a state that could not be measured is tried again, doubling with each failure: peers send all of it each time. A newer one
+ * is tried at once.
+ */
+const retryMsMin = 1_000
+
+/** By then most of what passes by itself has passed. */
+const retryMsMax = 30_000
+
 /** How a state does on the validation split. */
 export interface Measurement {
   /** Mean over the predictions; not finite when the run has blown up. */
@@ -78,6 +87,8 @@ export class RunWatch {
   #ended: Verdict | 'stopped' | undefined
   /** The measurement under way; `done` never rejects. */
   #evaluation: { cancel: AbortController; done: Promise<void> } | undefined
+  /** The state whose measurement failed last, how often running, and when it may be tried again. */
+  #failed = { root: '', times: 0, retryAtMs: 0 }
   #keptRoot: string | undefined
   #forkRound = -1
 
@@ -114,9 +125,9 @@ export class RunWatch {
       const { round, root, loss, accuracy } = notice.evaluation
       this.#record.evaluated({ round, root, loss: loss ?? Number.NaN, accuracy })
     } else if (notice.kind === 'verdict' && isFinal(notice.verdict)) {
-      this.#ended = notice.verdict
+      this.#ended ??= notice.verdict
     } else if (notice.kind === 'stopped') {
-      this.#ended = 'stopped'
+      this.#ended ??= 'stopped'
     }
   }
 
@@ -132,7 +143,12 @@ export class RunWatch {
     // one that went on would put its state in the place of the verdict's; the next look sees whether it had come to an end
     if (isFinal(verdict) && this.#evaluation !== undefined) await this.#cancelEvaluation()
     else if (isFinal(verdict)) await this.#end(verdict, signal)
-    else if (evaluate !== undefined && this.#evaluation === undefined) this.#beginEvaluation(evaluate, signal)
+    else if (evaluate !== undefined && this.#mayEvaluate(evaluate, now))
+      this.#beginEvaluation(evaluate, signal)
+  }
+
+  #mayEvaluate({ root }: StateName, now: number): boolean {
+    return this.#evaluation === undefined && (root !== this.#failed.root || now >= this.#failed.retryAtMs)
   }
 
   #beginEvaluation(name: StateName, signal: AbortSignal): void {
@@ -167,8 +183,16 @@ export class RunWatch {
       if (bestEvaluation(this.#record)?.root === name.root) await this.#keep(name.root, state)
       onEvent?.({ kind: 'evaluated', state: name, measurement, seconds: (clock.now() - startedMs) / 1000 })
     } catch (error) {
-      if (!signal.aborted) onEvent?.({ kind: 'evaluation-failed', state: name, error })
+      if (signal.aborted) return
+      this.#noteFailure(name.root)
+      onEvent?.({ kind: 'evaluation-failed', state: name, error })
     }
+  }
+
+  #noteFailure(root: string): void {
+    const times = root === this.#failed.root ? this.#failed.times + 1 : 1
+    const waitMs = Math.min(retryMsMax, retryMsMin * 2 ** (times - 1))
+    this.#failed = { root, times, retryAtMs: this.#init.clock.now() + waitMs }
   }
 
   /** The verdict is told once the state that it names is safe, so that whoever hears it finds the state here. */
@@ -183,6 +207,7 @@ export class RunWatch {
         onEvent?.({ kind: 'evaluation-failed', state, error })
       }
     }
+    if (this.#ended !== undefined) return // somebody else was first
     const statement: Verdict = {
       kind: statementKind.verdict,
       job,
@@ -191,7 +216,7 @@ export class RunWatch {
       value: value !== null && Number.isFinite(value) ? value : null,
     }
     await jobs.publishStatement(statement)
-    this.#ended = statement
+    this.#ended ??= statement
     onEvent?.({ kind: 'ended', verdict: statement })
   }
 

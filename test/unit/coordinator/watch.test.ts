@@ -136,3 +136,25 @@ test('of four peers two are gone: what the other two hold is measured at once, n
   await time.pass(2_000)
   expect(measured).toEqual([0, 2, 4])
 })
+
+test('a state that cannot be measured is tried again after pauses that double, a newer one at once; the first final verdict heard ends the watch', async () => {
+  const time = new VirtualTime()
+  const tries: { round: number; atMs: number }[] = []
+  const run = watched(time, async (round) => {
+    if (round > 0) tries.push({ round, atMs: time.clock.now() })
+    if (round === 2) throw new Error('out of memory')
+    return { loss: 1, accuracy: 0.1 }
+  })
+  run.hear(progress(2, second.root.toString()))
+  await time.pass(8_000)
+  const gaps = tries.slice(1).map(({ atMs }, place) => atMs - tries[place]!.atMs)
+  expect(gaps).toEqual([1_000, 2_000, 4_000])
+  run.hear(progress(4, fourth.root.toString()))
+  await time.pass(250)
+  expect(tries.at(-1)!.round).toBe(4)
+  const verdict = { kind: 2, job, at: 0, reason: 'early', state: null, value: null, rounds: 4 } as const
+  run.hear({ kind: 'verdict', job, signer: 'another', verdict: { ...verdict, verdict: 'plateaued' } })
+  run.hear({ kind: 'verdict', job, signer: 'a third', verdict: { ...verdict, verdict: 'converged' } })
+  await time.pass(250)
+  expect(await run.ended).toMatchObject({ verdict: 'plateaued' })
+})
