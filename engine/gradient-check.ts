@@ -24,6 +24,8 @@ export interface GradientCheckOptions {
   directions: number
   /** Largest share by which the two may differ, in (0, 1). */
   tolerance: number
+  /** What is checked, f32[parameterCount], where it is not the program's own gradient at its initial values. */
+  gradient?: Float32Array | undefined
   signal?: AbortSignal
   /** Called after each parameter. */
   onParameter?: (check: ParameterCheck) => void
@@ -68,7 +70,8 @@ export async function checkGradients(
   const graph = await backend.compile(program.gradientModel)
   try {
     const point = new Point(program, graph, batch, options.signal)
-    const { loss, gradient } = await point.evaluate()
+    const { loss, gradient: own } = await point.evaluate()
+    const gradient = options.gradient ?? own
     const checks: ParameterCheck[] = []
     for (const parameter of program.parameters) {
       if (parameter.kind !== 'weight') continue

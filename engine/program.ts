@@ -92,7 +92,7 @@ export interface TrainingProgram {
   recomputation: Recomputation
   /** What one step takes, by estimate. */
   memory: StepMemory
-  /** The same if `recomputation`, and perhaps `precision`, were another. Takes about as long as compiling. */
+  /** The same with another `recomputation`, and perhaps on a device that computes in `precision`. Takes about as long as compiling. */
   memoryWith(recomputation: Recomputation, precision?: Precision): StepMemory
   /** Floating-point operations of a forward pass over the batch, and of a step without its optimizer. */
   operations: number
@@ -196,8 +196,8 @@ export async function compileProgram(
     precision: precisionOf(half),
     recomputation,
     memory: step.memory,
-    memoryWith: (other, precision = precisionOf(half)) =>
-      (precision === precisionOf(half) ? plans : plans.in(precision)).of(other).step.memory,
+    memoryWith: (other, precision) =>
+      (precision === undefined ? plans : plans.in(precision)).of(other).step.memory,
     gradientModel: gradientGraph(blueprint),
     evaluationModel: evaluationGraph(blueprint),
     stepModel: step.write(),
@@ -223,10 +223,11 @@ class Plans {
     return { blueprint, step: stepGraph(blueprint) }
   }
 
-  /** The same plans in another precision. float16 is that of a device which computes in it: what is asked for is its memory. */
+  /** The plans in `precision`, for a device that computes in it. */
   in(precision: Precision): Plans {
     const { blueprint } = this.#keeping
-    return new Plans({ ...blueprint, half: precision === 'float16' ? 'computed' : null })
+    const half = precision === 'float16' ? 'computed' : null
+    return half === blueprint.half ? this : new Plans({ ...blueprint, half })
   }
 
   /** The least recomputation whose step takes at most `bytesMax`; where none does, the one that takes least. */

@@ -64,7 +64,7 @@ export interface TrainTask {
 
 export interface TrainOptions {
   signal?: AbortSignal
-  /** Called after each step with its index, from 0; from 0 again when a lost device makes the task start anew. */
+  /** Called after each step with its index, from 0; from 0 again when a lost device, or leaving float16, makes the task start anew. */
   onStep?: (index: number, loss: number) => void
 }
 

@@ -2,8 +2,9 @@
  * A trainer that outlives its device: opened on the fastest backend, and when a device is lost in the middle of a task, made
  * ready again and given the task from its start. The optimizer's slots then start from zero.
  *
- * A device that is lost again in the same task is given up for the next candidate. Running out of memory is the trainer's
- * own business (it halves its micro-batch). What happened is noted, in sentences for the log.
+ * A device that is lost again in the same task is given up for the next candidate. A task that float16 is too small for is given
+ * again in float32, and so are all later ones. Running out of memory is the trainer's own business (it halves its micro-batch). What
+ * happened is noted, in sentences for the log.
  */
 import { assert } from '../../protocols/core/assert.ts'
 import { SwarmError } from '../../protocols/core/errors.ts'
@@ -12,7 +13,7 @@ import { seededRandom } from '../../protocols/core/random.ts'
 import type { Backend, BackendName } from '../backends/backend.ts'
 import { type Candidate, chooseBackend, type Timing } from '../backends/choose.ts'
 import { stepBytes } from '../memory.ts'
-import { compileProgram, type TrainingProgram, type TrainingSpec } from '../program.ts'
+import { compileProgram, type PrecisionChoice, type TrainingProgram, type TrainingSpec } from '../program.ts'
 import { randomBatch } from '../random-batch.ts'
 import type { Recomputation } from '../recomputation.ts'
 import { Trainer } from '../trainer.ts'
@@ -43,6 +44,7 @@ export class SteadyTrainer {
   /** Those that have not failed. */
   #candidates: readonly Candidate[]
   #opened: { backend: Backend; trainer: Trainer } | undefined
+  #precision: PrecisionChoice
   #notes: string[] = []
 
   /**
@@ -58,6 +60,7 @@ export class SteadyTrainer {
   private constructor(init: SteadyInit) {
     this.#init = init
     this.#candidates = init.candidates
+    this.#precision = init.spec.precision ?? 'float32'
   }
 
   get backend(): BackendName {
@@ -82,8 +85,8 @@ export class SteadyTrainer {
   }
 
   /**
-   * Calls `task` with a trainer that holds `start`, f32[parameterCount]; again when a device is lost on the way, so what
-   * the task leaves outside must not depend on where it stopped. `start` is borrowed and must not change meanwhile.
+   * Calls `task` with a trainer that holds `start`, f32[parameterCount]; again when a device is lost or float16 is left on the way, so
+   * what the task leaves outside must not depend on where it stopped. `start` is borrowed and must not change meanwhile.
    * @throws {SwarmError} DEVICE_LOST when no candidate is left; what `task` throws.
    */
   async run<Result>(
@@ -96,6 +99,10 @@ export class SteadyTrainer {
         this.#current.trainer.load(start)
         return await task(this.#current.trainer)
       } catch (error) {
+        if (error instanceof SwarmError && error.code === 'LOSS_NOT_FINITE' && this.#isHalf) {
+          await this.#leaveHalf(error)
+          continue
+        }
         if (!(error instanceof SwarmError && error.code === 'DEVICE_LOST')) throw error
         losses += 1
         if (losses <= deviceLossesMax) await this.#restart()
@@ -114,6 +121,21 @@ export class SteadyTrainer {
   get #current(): { backend: Backend; trainer: Trainer } {
     assert(this.#opened !== undefined, 'a trainer that was released')
     return this.#opened
+  }
+
+  get #isHalf(): boolean {
+    return this.program.precision === 'float16'
+  }
+
+  /** Goes on in float32, on the same backend. What overflowed in float16 would do so in every task from here. */
+  async #leaveHalf({ message }: SwarmError): Promise<void> {
+    const { backend, trainer } = this.#current
+    const { microBatch } = trainer
+    this.#precision = 'float32'
+    this.#opened = undefined
+    await trainer.release()
+    this.#opened = { backend, trainer: (await this.#prepare(backend, microBatch)).trainer }
+    this.#notes.push(`steps compute in float32 from now on: ${message}`)
   }
 
   async #restart(): Promise<void> {
@@ -142,6 +164,9 @@ export class SteadyTrainer {
     const failed = timings.flatMap((timing) => ('failure' in timing ? [timing.backend] : []))
     this.#candidates = this.#candidates.filter(({ name }) => !failed.includes(name))
     this.#opened = { backend, trainer: contestant.trainer }
+    if (this.#isHalf) this.#notes.push('steps compute in float16')
+    else if (this.#precision === 'float16')
+      this.#notes.push(`steps compute in float32: ${this.backend} has no float16`)
     const { recomputation, memory } = this.program
     if (recomputation !== 'nothing' || this.microBatch < microBatch) {
       this.#notes.push(
@@ -152,7 +177,9 @@ export class SteadyTrainer {
 
   async #prepare(backend: Backend, microBatch: number): Promise<Contestant> {
     const { model, spec, isBatchFixed = false, memoryBytesMax = Number.POSITIVE_INFINITY } = this.#init
-    const compile = (batch: number) => compileProgram(model, { ...spec, batch }, backend, { memoryBytesMax })
+    const precision = this.#precision
+    const compile = (batch: number) =>
+      compileProgram(model, { ...spec, batch, precision }, backend, { memoryBytesMax })
     let program = await compile(microBatch)
     for (let size = microBatch; stepBytes(program.memory) > memoryBytesMax; ) {
       if (size === 1 || isBatchFixed) throw doesNotFit(size, stepBytes(program.memory), memoryBytesMax)

@@ -4,14 +4,17 @@
  */
 
 import { resolve } from 'node:path'
-import type { BackendName } from '../../engine/backends/backend.ts'
+import type { Backend, BackendName } from '../../engine/backends/backend.ts'
 import { checkGradients, type ParameterCheck } from '../../engine/gradient-check.ts'
 import type { LossKind } from '../../engine/loss.ts'
-import { compileProgram } from '../../engine/program.ts'
+import { compileProgram, type Precision, type TrainingProgram } from '../../engine/program.ts'
 import { randomBatch } from '../../engine/random-batch.ts'
+import { Trainer } from '../../engine/trainer.ts'
 import { refuse, validate } from '../../engine/validate.ts'
+import { SwarmError } from '../../protocols/core/errors.ts'
 import { count } from '../../protocols/core/quantities.ts'
 import { seededRandom } from '../../protocols/core/random.ts'
+import type { Batch } from '../../protocols/core/tensor.ts'
 import { exitCodes } from '../exit-codes.ts'
 import { namingModel, readModelFile } from '../model-file.ts'
 import { printable } from '../terminal/format.ts'
@@ -33,6 +36,8 @@ export interface GradcheckOptions extends CommonOptions {
   tolerance: number
   /** 32 bits. */
   seed: number
+  /** Of the gradients; the loss is float32's. */
+  precision: Precision
 }
 
 /**
@@ -48,12 +53,19 @@ export async function runGradcheck(options: GradcheckOptions, io: CliIo): Promis
   const spec = { batch: options.batch, loss, optimizer }
   const program = await namingModel(path, () => compileProgram(model, spec, backend))
   const random = seededRandom(options.seed)
-  const { directions, tolerance } = options
-  const checks = await checkGradients(program, backend, randomBatch(program, random), {
+  const batch = randomBatch(program, random)
+  const { directions, tolerance, precision } = options
+  const gradient =
+    precision === 'float16'
+      ? await gradientOf(await compileProgram(model, { ...spec, precision }, backend), backend, batch)
+      : undefined
+  const { signal } = io
+  const checks = await checkGradients(program, backend, batch, {
     random,
     directions,
     tolerance,
-    signal: io.signal,
+    gradient,
+    signal,
   })
   const worst = checks.toSorted((a, b) => rank(b) - rank(a))[0]!
   const isRight = worst.verdict !== 'wrong'
@@ -66,6 +78,19 @@ export async function runGradcheck(options: GradcheckOptions, io: CliIo): Promis
     )
   }
   return isRight ? exitCodes.ok.code : exitCodes.failed.code
+}
+
+/** @throws {SwarmError} BACKEND_FAILED where nothing computes in float16, not even by rounding. */
+async function gradientOf(program: TrainingProgram, backend: Backend, batch: Batch): Promise<Float32Array> {
+  if (program.precision !== 'float16') {
+    throw new SwarmError('BACKEND_FAILED', `${backend.name} does not compute in float16 on this machine`, {
+      hint: 'Use --backend native, which computes in float32 and rounds.',
+    })
+  }
+  const trainer = Trainer.create(program, backend)
+  const { gradient } = await trainer.gradient(batch)
+  await trainer.release()
+  return gradient
 }
 
 async function lossOf(path: string, model: Uint8Array): Promise<LossKind> {

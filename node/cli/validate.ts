@@ -61,6 +61,8 @@ interface ModelFacts {
   /** Memory of such a step, by estimate, bytes: with all activations kept, and with as few as can be. */
   step_memory_bytes: number
   step_memory_bytes_recomputing: number
+  /** With all activations kept, on a device that computes them in float16. */
+  step_memory_bytes_float16: number
 }
 
 interface JobFacts {
@@ -141,7 +143,7 @@ function modelFacts(
   { parameterCount, parameters, inputs, classes, stepOperations, memoryWith }: TrainingProgram,
   { opset, operators, warnings, notes, losses }: ModelReport,
 ): ModelFacts {
-  const [kept, ...recomputing] = recomputations.map((what) => stepBytes(memoryWith(what))) as [
+  const [kept, ...recomputing] = recomputations.map((what) => stepBytes(memoryWith(what, 'float32'))) as [
     number,
     ...number[],
   ]
@@ -160,6 +162,7 @@ function modelFacts(
     step_operations: stepOperations,
     step_memory_bytes: kept,
     step_memory_bytes_recomputing: Math.min(kept, ...recomputing),
+    step_memory_bytes_float16: stepBytes(memoryWith('nothing', 'float16')),
   }
 }
 
@@ -216,7 +219,7 @@ function report({ model, job, data }: Found, { loss }: TrainingSpec): string[] {
     ...inputs.map(({ name, dtype, shape }) => `input      ${printable(name)} ${dtype} [${shape.join(', ')}]`),
     `loss       ${loss}${of}${others.length === 0 ? '' : `; its output also fits ${others.join(', ')}`}`,
     `step       ${count(Math.round(model.step_operations / 1e6))} million floating-point operations`,
-    `memory     ${mebibytes(model.step_memory_bytes)} for such a step by estimate, ${mebibytes(model.step_memory_bytes_recomputing)} if activations are recomputed`,
+    `memory     ${mebibytes(model.step_memory_bytes)} for such a step by estimate, ${mebibytes(model.step_memory_bytes_recomputing)} if activations are recomputed, ${mebibytes(model.step_memory_bytes_float16)} in float16`,
     ...warnings.map((warning) => `warning    ${printable(warning, 1_000)}`),
     ...notes.map((note) => `note       ${printable(note, 1_000)}`),
   ]

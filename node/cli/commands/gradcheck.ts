@@ -3,11 +3,13 @@
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import type { BackendName } from '../../../engine/backends/backend.ts'
 import type { LossKind } from '../../../engine/loss.ts'
+import type { Precision } from '../../../engine/program.ts'
 import type { Perform } from '../action.ts'
 import { examples, wholeNumber, withJson } from '../common-options.ts'
 import type { GradcheckOptions } from '../gradcheck.ts'
 
 const backends: readonly BackendName[] = ['native', 'wasm', 'webgpu']
+const precisions: readonly Precision[] = ['float32', 'float16']
 const losses: readonly LossKind[] = ['softmax_cross_entropy', 'binary_cross_entropy', 'mse', 'l1', 'in_model']
 
 export function addGradcheck(program: Command, perform: Perform): void {
@@ -30,6 +32,11 @@ export function addGradcheck(program: Command, perform: Perform): void {
       wholeNumber(1, 100),
       2,
     )
+    .addOption(
+      new Option('--precision <name>', 'what gradients are computed in; the loss is always float32')
+        .choices(precisions)
+        .default('float32'),
+    )
     .option('--tolerance <share>', 'largest difference, as a share', share, 0.05)
     .option('--seed <number>', 'of the batch and the directions', wholeNumber(0, 2 ** 32 - 1), 1)
   withJson(command)
@@ -38,6 +45,7 @@ export function addGradcheck(program: Command, perform: Perform): void {
       examples([
         'starling gradcheck model.onnx',
         'starling gradcheck model.onnx --backend wasm --seed 7 --json',
+        'starling gradcheck model.onnx --precision float16   # whether it can be trained in it',
       ]),
     )
     .action((path: string, options: Omit<GradcheckOptions, 'path'>) =>

@@ -36,6 +36,17 @@ describe('gradcheck', () => {
     expect(exitCode).toBe(0)
   })
 
+  test('finds the gradients in float16 right too, which are others', async () => {
+    const checks = async (precision: string) => {
+      const { exitCode, out } = await gradcheck(cnn, '--directions', '1', '--precision', precision, '--json')
+      expect(exitCode).toBe(0)
+      return (JSON.parse(out) as { parameters: ParameterCheck[] }).parameters
+    }
+    const [half, full] = [await checks('float16'), await checks('float32')]
+    expect(half.map(({ verdict }) => verdict)).toEqual(half.map(() => 'right'))
+    expect(half).not.toEqual(full)
+  })
+
   test('names the parameters behind a broken rule, and no other, and exits with 1', async () => {
     broken.isRelu = true
     const { exitCode, out } = await gradcheck(cnn, '--directions', '1', '--json')

@@ -1,8 +1,9 @@
-/** What a lost device costs: the task is begun anew, on the same backend or the next, and its result is right. */
+/** What a lost device costs, or an overflow in float16: the task is begun anew, and its result is right. */
 import { beforeAll, expect, it } from 'vitest'
 import type { Backend, BackendName } from '../../../engine/backends/backend.ts'
 import { openNativeBackend } from '../../../engine/backends/native.ts'
 import { SteadyTrainer } from '../../../engine/compute/steady-trainer.ts'
+import type { PrecisionChoice } from '../../../engine/program.ts'
 import { SwarmError } from '../../../protocols/core/errors.ts'
 import { exampleModel, seededBatch, sgdSpec } from './example-models.ts'
 
@@ -91,4 +92,29 @@ it('fails with the loss when no candidate is left', async () => {
   await expect(train(steady)).rejects.toMatchObject({ code: 'DEVICE_LOST' })
   expect(losses()).toBe(2)
   await steady.release()
+})
+
+it('gives a task that overflows float16 again in float32, and says what steps compute in', async () => {
+  const openIn = (precision: PrecisionChoice, backend: Backend) =>
+    SteadyTrainer.open({
+      model: exampleModel('glyphs/cnn.onnx'),
+      spec: { ...sgdSpec, precision },
+      microBatch: 4,
+      candidates: [{ name: backend.name, open: async () => backend }],
+    })
+  const [half, full] = [await openIn('float16', native), await openIn('float32', native)]
+  expect(half.takeNotes()).toEqual(['steps compute in float16'])
+  const batch = seededBatch(full.program, 1)
+  // what the first convolution makes of such samples is beyond 65,504
+  for (const { data } of Object.values(batch.inputs)) for (const i of data.keys()) data[i]! *= 1e6
+  const gradientOf = (steady: SteadyTrainer) =>
+    steady.run(steady.program.initial, async (trainer) => (await trainer.gradient(batch)).gradient)
+  expect(await gradientOf(half)).toEqual(await gradientOf(full))
+  expect(half.program.precision).toBe('float32')
+  expect(half.takeNotes()).toEqual([
+    expect.stringMatching(/^steps compute in float32 from now on: loss of local step 0 is (NaN|-?Infinity)$/),
+  ])
+  const poor = await openIn('float16', { ...native, halfKernels: async () => null })
+  expect(poor.takeNotes()).toEqual(['steps compute in float32: native has no float16'])
+  await Promise.all([half.release(), full.release(), poor.release()])
 })

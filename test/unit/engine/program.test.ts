@@ -9,6 +9,7 @@ import {
   NodeProtoSchema,
   TensorProtoSchema,
 } from '../../../engine/onnx/generated/onnx_pb.ts'
+import { type Attributes, intOf } from '../../../engine/onnx/graph.ts'
 import { readModel } from '../../../engine/onnx/read.ts'
 import { compileProgram, type TrainingSpec, withParameters } from '../../../engine/program.ts'
 import { validate } from '../../../engine/validate.ts'
@@ -386,4 +387,38 @@ describe('validate', () => {
     expect(warnings).toEqual([])
     expect(notes).toEqual([expect.stringContaining('1 BatchNormalization train by')])
   })
+})
+
+test.each([
+  ['float32', 'computed', 'float32'],
+  ['auto', 'computed', 'float16'],
+  ['auto', 'emulated', 'float32'],
+  ['auto', null, 'float32'],
+  ['float16', 'emulated', 'float16'],
+  ['float16', null, 'float32'],
+] as const)(
+  'with precision %s and kernels for float16 %s a step computes in %s',
+  async (asked, kernels, given) => {
+    const device = { ...backend, halfKernels: async () => kernels }
+    const { precision, gradientModel, evaluationModel } = await compileProgram(
+      ties,
+      { ...spec, precision: asked },
+      device,
+    )
+    expect(precision).toBe(given)
+    const casts = (model: Uint8Array) =>
+      readModel(model).graph.nodes.filter(({ opType }) => opType === 'Cast')
+    const toHalf = ({ attributes }: { attributes: Attributes }) => intOf(attributes, 'to', 0) === 10
+    expect(casts(gradientModel).some(toHalf)).toBe(given === 'float16')
+    expect(casts(evaluationModel).some(toHalf)).toBe(false)
+  },
+)
+
+test('a step in float16 takes less memory for its values, and as much for its state', async () => {
+  const model = exampleModel('shakespeare/gpt.onnx')
+  const { memoryWith } = await compileProgram(model, { ...spec, batch: 8 }, backend)
+  const [full, half] = [memoryWith('nothing', 'float32'), memoryWith('nothing', 'float16')]
+  expect(half.stateBytes).toBe(full.stateBytes)
+  expect(half.valueBytes / full.valueBytes).toBeLessThan(0.75)
+  expect(memoryWith('everything', 'float16').valueBytes).toBeLessThan(half.valueBytes)
 })
