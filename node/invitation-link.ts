@@ -18,7 +18,7 @@ export interface LinkInit {
  */
 export function invitationLink({ pageUrl, job, addresses }: LinkInit): string | undefined {
   const { protocol, hostname } = new URL(pageUrl)
-  const isNear = hostname === 'localhost' || hostname.startsWith('127.')
+  const isNear = ['localhost', '[::1]'].includes(hostname) || hostname.startsWith('127.')
   const dialable = addresses
     .filter((address) => (protocol === 'https:' && !isNear ? isSecure(address) : isWebSocket(address)))
     .sort((a, b) => Number(isLoopback(b) === isNear) - Number(isLoopback(a) === isNear))

@@ -33,7 +33,7 @@ export class JobRecords {
   }
 
   /**
-   * Takes up the jobs of an earlier life again, and from now on writes down what changes. Expired ones are deleted.
+   * Takes up the jobs of an earlier life again, and from now on writes down what changes. Those that are forgotten are deleted.
    * @throws {unknown} `signal.reason`; what the file system says when there can be no folder.
    */
   async restore({ signal }: { signal: AbortSignal }): Promise<void> {
@@ -44,8 +44,7 @@ export class JobRecords {
       await this.#recall(join(this.#folder, name))
     }
     this.#jobs.on((notice) => {
-      if (notice.kind === 'refused' || notice.kind === 'progress') return
-      if (notice.kind !== 'forgotten') this.#write(notice.job)
+      if (notice.kind !== 'refused' && notice.kind !== 'progress') this.#write(notice.job)
     })
   }
 
@@ -62,15 +61,19 @@ export class JobRecords {
   #write(job: string): void {
     const path = join(this.#folder, `${job}.cbor`)
     const last = this.#writing.get(job) ?? Promise.resolve()
-    this.#writing.set(
-      job,
-      last.then(() => this.#writeNow(job, path)).catch((error: unknown) => this.#onFailure(path, error)),
-    )
+    const writing = last
+      .then(() => this.#writeNow(job, path))
+      .catch((error: unknown) => this.#onFailure(path, error))
+      .finally(() => {
+        if (this.#writing.get(job) === writing) this.#writing.delete(job)
+      })
+    this.#writing.set(job, writing)
   }
 
+  /** As the job is known by now; nothing of one that is not any more. */
   async #writeNow(job: string, path: string): Promise<void> {
     const record = this.#jobs.get(job)
-    if (record === undefined) return
+    if (record === undefined) return rm(path, { force: true })
     const { envelope, evaluations, verdict, stop } = record
     const signed = [...evaluations, verdict, stop].filter((statement) => statement !== undefined)
     await writeFile(

@@ -7,6 +7,10 @@ import type { Manifest } from '../protocols/jobs/index.ts'
 import { openNodeCompute } from './compute.ts'
 import type { SwarmClient } from './swarm-client.ts'
 
+/** A coordinator fetches a job's model when it takes the job up, and has it a few seconds later, or will never have it. */
+const patienceMs = 30_000
+
+/** @throws {SwarmError} BLOCK_NOT_FOUND when the coordinator does not have the model. */
 export async function modelParameters(
   { node, coordinator }: SwarmClient,
   { model, train }: Manifest,
@@ -15,6 +19,7 @@ export async function modelParameters(
   const bytes = await node.services.shards.fetchFile(CID.parse(model.cid), {
     signal,
     peers: () => [coordinator],
+    patienceMs,
   })
   const compute = openNodeCompute()
   try {

@@ -92,13 +92,22 @@ export async function startPageServer(init: PageServerInit): Promise<PageServer>
   await listen(server, init)
   const { port } = server.address() as AddressInfo
   return {
-    url: `http://${init.host === '127.0.0.1' ? 'localhost' : init.host}:${port}/`,
+    url: pageUrl(init.host, port),
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve())
         server.closeAllConnections()
       }),
   }
+}
+
+/**
+ * Where a browser finds a page that is served at `host` and `port`. What this machine reaches as itself is `localhost`, from which
+ * alone, without https, browsers let a page train; an IPv6 address stands in brackets (RFC 3986, section 3.2.2).
+ */
+export function pageUrl(host: string, port: number): string {
+  const isHere = ['127.0.0.1', '0.0.0.0', '::'].includes(host)
+  return `http://${isHere ? 'localhost' : host.includes(':') ? `[${host}]` : host}:${port}/`
 }
 
 type Bindings = { Bindings: HttpBindings }

@@ -4,6 +4,10 @@
  */
 
 import type { CliIo } from './cli/io.ts'
+import { printable } from './terminal/format.ts'
+
+/** Characters of one field as people see it: the longest message of our own, and of strangers no more. */
+const fieldLengthMax = 4_000
 
 /** One line. `event` names it; the other fields are data. */
 export interface LogLine {
@@ -27,5 +31,6 @@ function plainLine({ event, ...fields }: LogLine): string {
 function shown(value: unknown): string {
   if (typeof value === 'number') return Number.isInteger(value) ? String(value) : value.toPrecision(4)
   const text = typeof value === 'string' ? value : JSON.stringify(value)
-  return /[\s"]/.test(text) && typeof value === 'string' ? JSON.stringify(text) : text
+  const isQuoted = typeof value === 'string' && /[\s"]/.test(text)
+  return printable(isQuoted ? JSON.stringify(text) : text, fieldLengthMax)
 }

@@ -20,6 +20,7 @@ import type { Program } from '../program.ts'
 import { loadOrCreateIdentity } from '../storage/identity.ts'
 import { makeRoom, openJobBlocks } from '../storage/job-blocks.ts'
 import { type KeptJob, keepAddresses, keptJob } from '../storage/kept-jobs.ts'
+import { CurrentRound } from './current-round.ts'
 import { DonatedCompute } from './donated-compute.ts'
 import { openTabPeer, type TabPeer } from './network.ts'
 import { Reporter } from './reporter.ts'
@@ -52,8 +53,8 @@ export class DonationRun implements Donation {
   /** Aborts the part that the tab takes in the run, when it has to pause. */
   #pausing = new AbortController()
   #mayRun = Promise.withResolvers<void>()
-  #lastCommitted: number | undefined
-  #roundEnded = Promise.withResolvers<void>()
+  readonly #round = new CurrentRound()
+  #hasCommitted = false
 
   /** Settles when the donation is over and nothing of it is left. */
   readonly ended: Promise<void>
@@ -88,9 +89,9 @@ export class DonationRun implements Donation {
 
   async finish(): Promise<void> {
     this.#reporter.log('info', 'Leaving after this round.')
-    this.#roundEnded = Promise.withResolvers()
-    const stopTimer = this.#clock.setTimer(finishMsMax, () => this.#roundEnded.resolve())
-    if (this.#limits.mayRun) await Promise.race([this.#roundEnded.promise, this.ended])
+    const { promise: isLate, resolve: tellLate } = Promise.withResolvers<void>()
+    const stopTimer = this.#clock.setTimer(finishMsMax, tellLate)
+    await Promise.race([this.#round.ended, isLate, this.ended])
     stopTimer()
     this.#stopping.abort()
     await this.ended
@@ -221,6 +222,8 @@ export class DonationRun implements Donation {
       await takePart({ peer, prepared, clock: this.#clock, savesData, onEvent }, { signal: either })
     } catch (error) {
       if (signal.aborted || !pause.aborted) throw error
+    } finally {
+      this.#round.leave()
     }
     this.#reporter.enter('paused')
   }
@@ -236,12 +239,14 @@ export class DonationRun implements Donation {
   }
 
   #onPart(event: PartEvent): void {
-    if (event.kind === 'phase') this.#reporter.enter(phaseOf(event.phase), event.round)
-    else if (event.kind === 'committed') {
-      if (this.#lastCommitted === undefined) void this.#keepAddresses()
-      this.#lastCommitted = event.round
+    if (event.kind === 'phase') {
+      this.#reporter.enter(phaseOf(event.phase), event.round)
+      this.#round.enter(event.phase)
+    } else if (event.kind === 'committed') {
+      if (!this.#hasCommitted) void this.#keepAddresses()
+      this.#hasCommitted = true
       this.#reporter.committed(event)
-      this.#roundEnded.resolve()
+      this.#round.leave()
     } else if (event.kind === 'loss-not-finite') this.#reporter.log('warning', event.error.message)
     else if (event.kind === 'averaging' && event.event.kind === 'quorum-lost')
       this.#reporter.log('warning', `Too few peers are left in round ${event.event.round}; waiting for more.`)

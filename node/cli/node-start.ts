@@ -99,7 +99,7 @@ async function takeJobs(
 ): Promise<number> {
   const tried = new TriedJobs()
   while (true) {
-    const signed = await nextJob(node, tried, signal)
+    const signed = await nextJob(node, options.job, tried, signal)
     const { job, manifest } = signed
     log({ event: 'job', job, name: manifest.name, owner: manifest.owner })
     try {
@@ -133,15 +133,20 @@ async function takeJobs(
   }
 }
 
-/** The first open job that this peer may run; waits for one. */
-async function nextJob(node: SwarmNode, tried: TriedJobs, signal: AbortSignal): Promise<SignedJob> {
+/** The first open job that this peer may run; waits for one. `only`, if given, is taken also when it has ended: so does this peer. */
+async function nextJob(
+  node: SwarmNode,
+  only: string | undefined,
+  tried: TriedJobs,
+  signal: AbortSignal,
+): Promise<SignedJob> {
   const { jobs } = node.services
   while (true) {
     const known = jobs.list()
     tried.keepOnly(known.map(({ job }) => job))
     const nowMs = systemClock.now()
     const open = known
-      .filter(({ status }) => status === 'open')
+      .filter(({ job, status }) => status === 'open' || job === only)
       .map(({ job }) => ({ job, waitMs: tried.waitMs(job, nowMs) }))
       .sort((a, b) => a.waitMs - b.waitMs)
     const [next] = open

@@ -5,10 +5,13 @@ import type { RemoteJob } from '../../protocols/jobs/index.ts'
 import { isFinal, statementKind } from '../../protocols/jobs/index.ts'
 import { exitCodes } from '../exit-codes.ts'
 import { findJob, openSwarmClient } from '../swarm-client.ts'
-import { percent } from '../terminal/format.ts'
+import { percent, printable } from '../terminal/format.ts'
 import type { CommonOptions, SwarmOptions } from './common-options.ts'
 import { type CliIo, writeJson } from './io.ts'
 import { table } from './table.ts'
+
+/** Of an owner's or a coordinator's text: all that a manifest or a statement may have. */
+const textLengthMax = 500
 
 export interface ShowOptions extends CommonOptions, SwarmOptions {
   /** Job id, or the name of one job. */
@@ -35,7 +38,7 @@ function lines(details: RemoteJob, status: string): string[] {
   const best = evaluations.at(-1)
   return [
     `${manifest.name}  ${status}`,
-    ...(manifest.description === undefined ? [] : [manifest.description]),
+    ...(manifest.description === undefined ? [] : [printable(manifest.description, textLengthMax)]),
     '',
     `job          ${job}`,
     `owner        ${manifest.owner}`,
@@ -52,7 +55,7 @@ function lines(details: RemoteJob, status: string): string[] {
         ]),
     ...(verdict === undefined || !isFinal(verdict)
       ? []
-      : [`verdict      ${verdict.verdict}: ${verdict.reason}`]),
+      : [`verdict      ${verdict.verdict}: ${printable(verdict.reason, textLengthMax)}`]),
     '',
     progress.length === 0
       ? 'No peers report.'

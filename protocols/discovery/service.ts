@@ -176,7 +176,7 @@ export class Discovery {
     if (detail.topic !== helloTopic || detail.type !== 'signed') return
     const peer = detail.from.toString()
     if (peer === this.#id) return
-    const hello = decodeHello(detail.data) // validated before it was delivered
+    const hello = withKnownAddresses(decodeHello(detail.data)) // validated before it was delivered
     this.#step({ kind: 'HelloArrived', now: this.#clock.now(), unixMs: this.#unixMs(), peer, hello })
   }
 
@@ -314,6 +314,18 @@ export class Discovery {
     // A HELLO that cannot go out is no failure: the next one follows within the interval.
     await this.#components.pubsub.publish(helloTopic, encodeHello(hello)).catch(() => {})
   }
+}
+
+/** Without addresses of kinds that this program does not know, which cannot be dialled and would keep the others from it. */
+function withKnownAddresses(hello: Hello): Hello {
+  const isKnown = (address: string): boolean => {
+    try {
+      return multiaddr(address) !== undefined
+    } catch {
+      return false
+    }
+  }
+  return { ...hello, addresses: hello.addresses.filter(isKnown) }
 }
 
 function parseAddress(text: string): Multiaddr {

@@ -4,18 +4,10 @@ import { generateKeyPair } from '@libp2p/crypto/keys'
 import { multiaddr } from '@multiformats/multiaddr'
 import { expect, onTestFinished, test } from 'vitest'
 import { waitForJob } from '../../browser-client/peer/wait-for-job.ts'
-import { Interruption } from '../../node/cli/io.ts'
-import { runProgram } from '../../node/cli/program.ts'
 import { createNode } from '../../node/libp2p.ts'
 import { openSwarmNode, passingHome, type SwarmNode } from '../../node/swarm-node.ts'
-import { type Clock, systemClock } from '../../protocols/core/clock.ts'
-import { testFolder } from './peers/program.ts'
-
-/** Waits of seconds pass in tens of milliseconds. */
-const hurried: Clock = {
-  now: systemClock.now,
-  setTimer: (delayMs, callback) => systemClock.setTimer(delayMs / 50, callback),
-}
+import { hurried } from './peers/clock.ts'
+import { runCommand } from './peers/command.ts'
 
 /** A program that speaks `protocols` and gossips on `topics`, whatever Starling says to it. */
 async function startOther(protocols: readonly string[], topics: readonly string[] = []) {
@@ -48,23 +40,9 @@ function nextMismatch({ services }: SwarmNode) {
   return new Promise((resolve) => services.versions.follow(resolve))
 }
 
-/** Runs a command in this process until it ends, or until it has said `enough`; tells its exit code and what was on stdout. */
-async function run(words: readonly string[], enough?: string) {
-  const stop = new AbortController()
-  let stdout = ''
-  const write = (text: string) => {
-    stdout += text
-    if (enough !== undefined && text.includes(enough)) stop.abort(new Interruption('SIGTERM'))
-  }
-  const env = { STARLING_HOME: await testFolder() }
-  const io = { stdout: { write }, stderr: { write: () => {} }, env, cwd: '/', signal: stop.signal }
-  const exitCode = await runProgram([...words, '--json'], io, '1')
-  return { exitCode, stdout }
-}
-
 test('a command says which versions a coordinator speaks that is newer, and ends with code 7', async () => {
   const { id, address } = await startOther(['/starling/jobs/2', '/starling/shards/1'])
-  const { exitCode, stdout } = await run(['list', '--coordinator', address])
+  const { exitCode, stdout } = await runCommand(['list', '--json', '--coordinator', address])
   expect(exitCode).toBe(7)
   expect(JSON.parse(stdout).error).toEqual({
     code: 'VERSION_MISMATCH',
@@ -75,8 +53,8 @@ test('a command says which versions a coordinator speaks that is newer, and ends
 
 test('a node goes on when its coordinator speaks other versions, and says so in its log', async () => {
   const { id, address } = await startOther(['/starling/jobs/0', '/starling/shards/0'])
-  const words = ['node', 'start', '--listen', '/ip4/127.0.0.1/tcp/0', '--coordinator', address]
-  const { stdout } = await run(words, 'version_mismatch')
+  const words = ['node', 'start', '--json', '--listen', '/ip4/127.0.0.1/tcp/0', '--coordinator', address]
+  const { stdout } = await runCommand(words, 'version_mismatch')
   const lines = stdout
     .trim()
     .split('\n')

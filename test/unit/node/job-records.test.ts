@@ -5,8 +5,16 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import { JobRecords } from '../../../node/job-records.ts'
-import { createManifest, type Jobs, type ManifestInit, sealManifest } from '../../../protocols/jobs/index.ts'
-import { manifestInit, ownerKey } from '../jobs/example.ts'
+import { jobsMax } from '../../../protocols/core/limits.ts'
+import {
+  createManifest,
+  type Jobs,
+  type ManifestInit,
+  sealManifest,
+  sealStatement,
+  statementKind,
+} from '../../../protocols/jobs/index.ts'
+import { created, manifestInit, ownerKey } from '../jobs/example.ts'
 import { loneService } from '../jobs/lone-service.ts'
 
 const { signal } = new AbortController()
@@ -76,4 +84,21 @@ test('a write that fails is told, and the next one is made', async () => {
     rounds: 0,
   })
   await written(folder, `${job}.cbor`)
+})
+
+test('a job that makes room for a new one is forgotten on the disk too', async () => {
+  const folder = await freshFolder()
+  const jobs = loneService()
+  await recordsOf(folder, jobs).records.restore({ signal })
+  const { job, envelope } = await sealed()
+  await jobs.announce(envelope)
+  const statement = { kind: statementKind.stop, job, at: created, reason: 'enough' }
+  await jobs.recall(envelope, [(await sealStatement(statement, ownerKey)).envelope])
+  await written(folder, `${job}.cbor`)
+
+  for (let other = 1; other <= jobsMax; other++)
+    await jobs.announce((await sealed({ name: `other-${other}` })).envelope)
+  const left = jobs.list().map((summary) => `${summary.job}.cbor`)
+  expect(left).toHaveLength(jobsMax)
+  await expect.poll(async () => (await readdir(folder)).sort()).toEqual(left.sort())
 })

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { gunzipSync } from 'node:zlib'
 import { expect, onTestFinished, test } from 'vitest'
-import { pageApp, startPageServer } from '../../../node/page-server.ts'
+import { pageApp, pageUrl, startPageServer } from '../../../node/page-server.ts'
 import type { JobCard } from '../../../protocols/jobs/card.ts'
 
 const card = { job: 'bafyknown', name: 'a job' } as JobCard
@@ -90,6 +90,17 @@ test('files are packed for readers far away, and not on this machine', async () 
   expect(gunzipSync(await far.arrayBuffer()).toString()).toBe('one()')
   expect((await ask('192.0.2.7', 'identity')).headers.get('content-encoding')).toBeNull()
   expect((await ask('::ffff:127.0.0.1', 'gzip')).headers.get('content-encoding')).toBeNull()
+})
+
+test.each([
+  ['127.0.0.1', 'http://localhost:4003/'],
+  ['0.0.0.0', 'http://localhost:4003/'],
+  ['192.0.2.7', 'http://192.0.2.7:4003/'],
+  ['::1', 'http://[::1]:4003/'],
+  ['train.example', 'http://train.example:4003/'],
+])('a page that is served at %s is found at %s', (host, url) => {
+  expect(pageUrl(host, 4003)).toBe(url)
+  expect(new URL(url).port).toBe('4003')
 })
 
 test('a port that is taken is named when it was asked for', async () => {
