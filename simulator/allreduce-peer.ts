@@ -20,7 +20,6 @@ import {
   resultIdentity,
 } from '../protocols/allreduce/plan/parts.ts'
 import type { Reach } from '../protocols/allreduce/plan/plan.ts'
-import { planIdOf } from '../protocols/allreduce/plan/plan-codec.ts'
 import { decodePledge, encodePledge } from '../protocols/allreduce/pledge-codec.ts'
 import {
   type CommittedRound,
@@ -131,7 +130,7 @@ export class AllreducePeer implements Process<Uint8Array> {
   ) {
     this.#disk = options.disk ?? { pledge: undefined, base: undefined }
     const { pledge } = this.#disk
-    this.#recalled = pledge && decodePledge(pledge, (plan) => planIdOf(plan, hash))
+    this.#recalled = pledge && decodePledge(pledge, { peer: host.id, hash })
     this.id = host.id
     this.#host = host
     this.#run = run
@@ -279,7 +278,7 @@ export class AllreducePeer implements Process<Uint8Array> {
   /** A state goes to disk before what is pledged in its round, as one writer does it. */
   #write(pledge: Pledge | undefined): void {
     const { diskMsMax = 20, answersBeforeWriting = false } = this.#run
-    const bytes = pledge && joined(encodePledge(pledge))
+    const bytes = pledge && joined(encodePledge(pledge, this.id))
     const base = this.#state
     this.#isWriting = !answersBeforeWriting
     this.#host.clock.setTimer(1 + this.#random.integer(diskMsMax), () => {

@@ -1,7 +1,7 @@
 /**
  * A pledge as bytes, for a disk: what an acceptor must know again after a restart.
  *
- *     u32 length │ header, dag-cbor: since, round, root, promised, accepted, seal, results │ results' bytes, one after another
+ *     u32 length │ header, dag-cbor: peer, since, round, root, promised, accepted, seal, results │ results' bytes in order
  *
  * `seal` is a SealValue message, `results` names bitmap, weight and length of each part's mean. The means themselves, a vector in the
  * job's codec, are pieces of their own, so that writing them copies nothing; read, they are views. Integers are little-endian.
@@ -13,6 +13,7 @@ import { Fields } from '../core/fields.ts'
 import { attemptsMax, frameBytesMax, partsMax, roundsMax } from '../core/limits.ts'
 import { bitmapBytesMax, decodeMessage, encodeMessage, partBytesMax, weightMax } from './messages.ts'
 import type { Ballot } from './plan/electorate.ts'
+import { planIdOf } from './plan/plan-codec.ts'
 import type { Pledge, PledgedSeal } from './round/pledges.ts'
 import type { Result } from './round/vocabulary.ts'
 
@@ -21,9 +22,10 @@ const lengthBytes = 4
 
 type Part = Pick<Result, 'bitmap' | 'weight'> & { length: number }
 
-/** The bytes of `pledge`, in pieces that follow each other; those of results are borrowed. */
-export function encodePledge({ since, round, root, promised, accepted }: Pledge): Uint8Array[] {
+/** The bytes of `peer`'s `pledge`, in pieces that follow each other; those of results are borrowed. */
+export function encodePledge({ since, round, root, promised, accepted }: Pledge, peer: string): Uint8Array[] {
   const header = encodeCbor({
+    peer,
     since,
     round,
     root,
@@ -41,16 +43,25 @@ export function encodePledge({ since, round, root, promised, accepted }: Pledge)
   return [length, header, ...(accepted?.results ?? []).map(({ bytes }) => bytes)]
 }
 
+export interface PledgeReader {
+  /** Whose pledge it must be: an identity that was made anew has promised nothing. */
+  peer: string
+  /** SHA-256 as lower-case hex. */
+  hash(bytes: Uint8Array): string
+}
+
 /**
- * The pledge in `bytes`. `planIdOf`: names a plan, as the round's messages do.
- * @throws {SwarmError} MESSAGE_INVALID.
+ * The pledge in `bytes`.
+ * @throws {SwarmError} MESSAGE_INVALID when it is another peer's, or none.
  */
-export function decodePledge(bytes: Uint8Array, planIdOf: (plan: PledgedSeal['plan']) => string): Pledge {
+export function decodePledge(bytes: Uint8Array, { peer, hash }: PledgeReader): Pledge {
   if (bytes.length < lengthBytes) throw invalid('it is cut off')
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   const start = lengthBytes + view.getUint32(0, true)
   if (start > bytes.length) throw invalid('it is cut off')
   const fields = new Fields(decodeHeader(bytes.subarray(lengthBytes, start)))
+  const writer = fields.id('peer')
+  if (writer !== peer) throw invalid(`it is peer ${writer}'s, not peer ${peer}'s`)
   const round = fields.integer('round', roundsMax)
   const ballot = decodeBallot(fields, 'accepted')
   return {
@@ -58,7 +69,7 @@ export function decodePledge(bytes: Uint8Array, planIdOf: (plan: PledgedSeal['pl
     round,
     root: fields.id('root'),
     promised: decodeBallot(fields, 'promised'),
-    accepted: ballot && decodeSeal(fields, { ballot, round, values: bytes.subarray(start), planIdOf }),
+    accepted: ballot && decodeSeal(fields, { ballot, round, values: bytes.subarray(start), hash }),
   }
 }
 
@@ -68,7 +79,7 @@ function decodeSeal(
     ballot: Ballot
     round: number
     values: Uint8Array
-    planIdOf: (plan: PledgedSeal['plan']) => string
+    hash: PledgeReader['hash']
   },
 ): PledgedSeal {
   const message = decodeMessage(fields.bytes('seal', frameBytesMax))
@@ -76,7 +87,7 @@ function decodeSeal(
   const { plan, digests, absent } = message
   const parts = fields.list('results', partsMax, decodePart)
   if (parts.length !== digests.length) throw invalid('its seal and its results do not fit')
-  const planId = init.planIdOf(plan)
+  const planId = planIdOf(plan, init.hash)
   let next = 0
   const results = parts.map(({ bitmap, weight, length }, part): Result => {
     const bytes = init.values.subarray(next, next + length)

@@ -30,7 +30,6 @@ import {
 } from './options.ts'
 import type { RoundBase } from './plan/base.ts'
 import { partitionOf } from './plan/parts.ts'
-import { planIdOf } from './plan/plan-codec.ts'
 import { decodePledge, encodePledge } from './pledge-codec.ts'
 import { Outgoing } from './queue.ts'
 import { type CommittedRound, defaultTiming, type Effect, type Event, type Outlook } from './round/events.ts'
@@ -118,7 +117,7 @@ export class AllreduceRun {
     const bytes = this.#init.pledges?.recalled
     if (bytes === undefined) return undefined
     try {
-      return decodePledge(bytes, (plan) => planIdOf(plan, hashOf))
+      return decodePledge(bytes, { peer: this.#self, hash: hashOf })
     } catch (error) {
       if (!(error instanceof SwarmError)) throw error
       this.#init.onEvent?.({ kind: 'pledge-lost', reason: error.message })
@@ -271,7 +270,7 @@ export class AllreduceRun {
   async #write({ pledge }: Extract<Effect, { kind: 'Pledged' }>, store: PledgeStore): Promise<void> {
     this.#isWriting = true
     try {
-      await store.write(pledge && encodePledge(pledge))
+      await store.write(pledge && encodePledge(pledge, this.#self))
     } catch (error) {
       this.#failure = error
       this.#waiter?.reject(error)

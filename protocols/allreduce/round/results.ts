@@ -30,6 +30,14 @@ export class Results {
     return true
   }
 
+  /** Keeps what this peer accepted in a former life, however many versions there are. */
+  recall(message: Result, digest: string): void {
+    if (this.get(message.planId, message.part, digest) !== undefined) return
+    const parts = this.#plans.get(message.planId) ?? new Map<number, HeldResult[]>()
+    this.#plans.set(message.planId, parts)
+    parts.set(message.part, [{ digest, message }, ...(parts.get(message.part) ?? [])])
+  }
+
   /** The result with `digest`, or the first that came when it is undefined. */
   get(planId: string, part: number, digest?: string): HeldResult | undefined {
     const versions = this.#plans.get(planId)?.get(part)

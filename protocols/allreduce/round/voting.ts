@@ -187,7 +187,7 @@ export class Voting implements Role {
     const { ballot, plan, digests, results } = accepted
     const planId = planIdOf(plan, this.#session.init.hash)
     round.plans.set(planId, plan)
-    for (const [part, result] of results.entries()) round.results.add(result, digests[part]!)
+    for (const [part, result] of results.entries()) round.results.recall(result, digests[part]!)
     round.accepted = { ballot, ...this.know(planId, accepted) }
     this.#session.send(this.#session.self, this.#accepted()!)
   }

@@ -2,7 +2,6 @@
 
 import { expect, test } from 'vitest'
 import { leaderOrder } from '../../../protocols/allreduce/plan/electorate.ts'
-import { planIdOf } from '../../../protocols/allreduce/plan/plan-codec.ts'
 import { decodePledge, encodePledge } from '../../../protocols/allreduce/pledge-codec.ts'
 import type { Effect } from '../../../protocols/allreduce/round/events.ts'
 import type { Pledge } from '../../../protocols/allreduce/round/pledges.ts'
@@ -143,9 +142,9 @@ test('a pledge is read as it was written, and anything else is refused', () => {
   table.deal()
   const pledge = lastPledge(table, 'a')!
   expect(pledge.accepted!.results).toHaveLength(3)
-  const bytes = new Uint8Array(encodePledge(pledge).flatMap((piece) => [...piece]))
-  const idOf = (plan: Parameters<typeof planIdOf>[0]) => planIdOf(plan, hash)
-  expect(decodePledge(bytes, idOf)).toEqual(pledge)
+  const bytes = new Uint8Array(encodePledge(pledge, 'a').flatMap((piece) => [...piece]))
+  expect(decodePledge(bytes, { peer: 'a', hash })).toEqual(pledge)
+  expect(() => decodePledge(bytes, { peer: 'b', hash })).toThrow("it is peer a's, not peer b's")
   for (let length = 0; length < bytes.length; length++)
-    expect(() => decodePledge(bytes.subarray(0, length), idOf)).toThrow(/unreadable|refused|field/)
+    expect(() => decodePledge(bytes.subarray(0, length), { peer: 'a', hash })).toThrow('unreadable')
 })
