@@ -11,6 +11,7 @@ import { benchChurn } from './churn.ts'
 import { benchCodecs } from './codecs.ts'
 import type { RecipeOverrides } from './converge/recipe.ts'
 import { benchConverge } from './converge.ts'
+import { benchPledges } from './pledges.ts'
 import { benchReduce, type LinkShape } from './reduce.ts'
 import { benchStartUp } from './start-up.ts'
 import { machineNow, machineText } from './statistics.ts'
@@ -83,6 +84,11 @@ const measurements: readonly Measurement[] = [
       benchChurn({ ...rest, peers: peers?.[0] ?? 10, rounds: rounds ?? 50 }),
   },
   {
+    name: 'pledges',
+    summary: 'what a voter writes to its disk, by bare writes',
+    run: ({ rounds, ...rest }) => benchPledges({ ...rest, rounds: rounds ?? 20 }),
+  },
+  {
     name: 'start-up',
     summary: 'nodes from their spawn to their first round, by bare Node and onnxruntime',
     run: benchStartUp,
@@ -103,8 +109,8 @@ Without a name all of them run, one after another, but converge and churn, which
 
   --json             one JSON document instead of tables
   --peers N          peers, to 32: reduce (default 3), churn (default 10); converge: a list (default 1,2,4,8)
-  --parameters N     reduce, codecs: length of the vectors (default 1000000)
-  --rounds N         rounds that are counted: reduce, codecs (default 20), step (default 5, ResNet-18 3); of the job: churn (default 50)
+  --parameters N     reduce, codecs, pledges: length of the vectors (default 1000000)
+  --rounds N         rounds that are counted: reduce, codecs, pledges (default 20), step (default 5, ResNet-18 3); of the job: churn (default 50)
   --models LIST      step: ${caseNames.join(',')} (default: all)
   --contenders LIST  step: ${contenderNames.join(',')} (default: all)
   --recompute WHAT   step: activations that ours makes again: ${recomputations.join(', ')} (default: nothing)
