@@ -6,6 +6,7 @@ import { SwarmError } from '../../../protocols/core/errors.ts'
 import { updateMagnitudeMax } from '../../../protocols/core/limits.ts'
 import type { Batch } from '../../../protocols/core/tensor.ts'
 import { StateArchive } from '../../../protocols/run/archive.ts'
+import { packState, unpackState } from '../../../protocols/run/packed-state.ts'
 import { RunPeer, type RunPeerEvent } from '../../../protocols/run/peer.ts'
 import type { RunPlan } from '../../../protocols/run/plan.ts'
 import type {
@@ -13,8 +14,10 @@ import type {
   RoundBase,
   RoundOutcome,
   Standing,
+  StateStore,
   TrainingTask,
 } from '../../../protocols/run/ports.ts'
+import type { EncodedState, ExpectedState, State } from '../../../protocols/run/state.ts'
 
 type Committed = Extract<RoundOutcome, { kind: 'committed' }>
 
@@ -91,7 +94,10 @@ class Swarm {
     for (const follower of this.#followers) follower(outcome)
   }
 
-  peer(self: string, { plan = {}, loss = () => 1, updateScale = 1, onEvent }: PeerOptions = {}): RunPeer {
+  peer(
+    self: string,
+    { plan = {}, loss = () => 1, updateScale = 1, store, onEvent }: PeerOptions = {},
+  ): RunPeer {
     const archive = new StateArchive(1)
     this.archives.set(self, archive)
     return new RunPeer({
@@ -144,6 +150,7 @@ class Swarm {
         },
       },
       archive,
+      store,
       clock: systemClock,
       onEvent,
     })
@@ -159,6 +166,21 @@ class Swarm {
   }
 }
 
+/** What outlives a peer, in memory. */
+class Disk implements StateStore {
+  newest: Uint8Array | undefined
+  older: Uint8Array | undefined
+
+  async state(expected: ExpectedState): Promise<State | undefined> {
+    return this.newest && unpackState(this.newest, expected)
+  }
+
+  keep(state: EncodedState): void {
+    this.older = this.newest
+    this.newest = Buffer.concat(packState(state))
+  }
+}
+
 /** A root that nobody serves. */
 const unheldRoot = 'bafyreib4pff766vhpbxbhjbqqnsh5emeznvujayjj4z2iu533cprgbz23m'
 
@@ -167,6 +189,7 @@ interface PeerOptions {
   loss?: (task: TrainingTask) => number
   /** Times the gradient. */
   updateScale?: number
+  store?: StateStore
   onEvent?: (event: RunPeerEvent) => void
 }
 
@@ -230,6 +253,41 @@ describe('peers of one run', () => {
     expect(events.find(({ kind }) => kind === 'synced')).toBeDefined()
     expect(new Set(swarm.seenSamples).size, 'no sample twice').toBe(swarm.seenSamples.length)
     expect(swarm.outcomes.at(-1)!.totalWeight).toBe(6)
+  })
+
+  test('go on from their disks where they were, when all were ended at once', async () => {
+    const swarm = new Swarm(['a', 'b'])
+    const disks = [new Disk(), new Disk()]
+    const start = (roundsMax: number, onEvent?: (event: RunPeerEvent) => void) =>
+      swarm.members.map((name, index) =>
+        swarm.peer(name, { plan: { roundsMax }, store: disks[index]!, onEvent }),
+      )
+    await finish(start(3))
+    swarm.standings.clear()
+    swarm.archives.clear()
+    const events: RunPeerEvent[] = []
+    const peers = start(6, (event) => void events.push(event))
+    await finish(peers)
+    expect(peers[0]!.root).toBe(peers[1]!.root)
+    expect(events.filter(({ kind }) => kind === 'synced')).toEqual([])
+    expect(swarm.seenSamples.sort((x, y) => x - y)).toEqual(Array.from({ length: 24 }, (_, i) => i))
+  })
+
+  test('fetch the state of the others when the one on their disk is older', async () => {
+    const swarm = new Swarm(['a', 'b'])
+    const disks = [new Disk(), new Disk()]
+    const start = (roundsMax: number, onEvent?: (event: RunPeerEvent) => void) =>
+      swarm.members.map((name, index) =>
+        swarm.peer(name, { plan: { roundsMax }, store: disks[index]!, onEvent }),
+      )
+    await finish(start(3))
+    disks[0]!.newest = disks[0]!.older
+    swarm.standings.clear()
+    const events: RunPeerEvent[] = []
+    const peers = start(6, (event) => void events.push(event))
+    await finish(peers)
+    expect(peers[0]!.state).toEqual(peers[1]!.state)
+    expect(events.filter(({ kind }) => kind === 'synced')).toMatchObject([{ round: 3 }])
   })
 
   test('take no average that belongs to another branch, but fetch the state of the others', async () => {
