@@ -3,7 +3,7 @@
  * trained model.
  */
 
-import { systemClock } from '../protocols/core/clock.ts'
+import { type Clock, systemClock } from '../protocols/core/clock.ts'
 import { SwarmError } from '../protocols/core/errors.ts'
 import type { ParameterSpec } from '../protocols/core/tensor.ts'
 import type { Manifest, Verdict } from '../protocols/jobs/index.ts'
@@ -34,6 +34,8 @@ export interface FollowRunInit {
   /** Since the command began. */
   seconds(): number
   emit(event: RunEvent): void
+  /** Default: the system's. */
+  clock?: Clock
 }
 
 type Outcome =
@@ -70,18 +72,7 @@ export async function followRun(
     seconds,
     emit,
   })
-  const stopDiscovery = discovery.on((effect) => {
-    narrator.takeDiscovery(effect)
-    if (effect.kind === 'PeerGone' && effect.peer === client.coordinator) emit(coordinatorGone(seconds()))
-  })
-  const stopWaiting = tellWaiting({
-    count: () => narrator.peers.size,
-    wanted: swarm.minPeers,
-    hasBegun: () => narrator.hasBegun,
-    howToJoin: init.howToJoin,
-    clock: systemClock,
-    say: (sentence) => emit({ event: 'phase', seconds: seconds(), sentence }),
-  })
+  const stopPeers = tellOfPeers(init, narrator)
   const outcome = await new Promise<Outcome>((resolve, reject) => {
     const onAbort = () => reject(signal.reason)
     if (signal.aborted) onAbort()
@@ -96,8 +87,7 @@ export async function followRun(
       resolve(found)
     })
   }).finally(() => {
-    stopWaiting()
-    stopDiscovery()
+    stopPeers()
   })
 
   if (outcome.kind === 'detached') return 'detached'
@@ -119,6 +109,33 @@ export async function followRun(
     model,
   })
   return end
+}
+
+/** Tells who comes and goes, what the run waits for while it has not begun, and who cannot take part in it together. */
+function tellOfPeers(init: FollowRunInit, narrator: RunNarrator): () => void {
+  const { client, job, manifest, emit, seconds, clock = systemClock } = init
+  const { discovery, versions } = client.node.services
+  const stops = [
+    discovery.on((effect) => {
+      narrator.takeDiscovery(effect)
+      if (effect.kind === 'PeerGone' && effect.peer === client.coordinator) emit(coordinatorGone(seconds()))
+    }),
+    versions.follow(({ message, hint }) => emit({ event: 'warning', seconds: seconds(), message, hint })),
+    tellWaiting({
+      count: () => narrator.peers.size,
+      wanted: manifest.swarm.minPeers,
+      hasBegun: () => narrator.hasBegun,
+      // connected, they say which versions they speak
+      onLook: (hasBegun) => discovery.seek(hasBegun ? undefined : job),
+      howToJoin: init.howToJoin,
+      clock,
+      say: (sentence) => emit({ event: 'phase', seconds: seconds(), sentence }),
+    }),
+  ]
+  return () => {
+    for (const stop of stops) stop()
+    discovery.seek(undefined)
+  }
 }
 
 function coordinatorGone(seconds: number): RunEvent {

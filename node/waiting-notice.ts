@@ -11,6 +11,8 @@ export interface WaitingInit {
   /** Peers that the first round waits for. */
   wanted: number
   hasBegun(): boolean
+  /** Called at each look, for whoever can find out why it has not, and once when it has. */
+  onLook(hasBegun: boolean): void
   /** What to type to add a peer. */
   howToJoin: string | undefined
   clock: Clock
@@ -18,11 +20,13 @@ export interface WaitingInit {
 }
 
 /** Looks every few seconds until the run has begun, and says how many peers are missing when that has changed. */
-export function tellWaiting({ count, wanted, hasBegun, howToJoin, clock, say }: WaitingInit): () => void {
+export function tellWaiting(init: WaitingInit): () => void {
+  const { count, wanted, hasBegun, onLook, howToJoin, clock, say } = init
   const remedy = howToJoin === undefined ? '' : ` Add one with \`${howToJoin}\`.`
   let told = -1
   let stop = () => {}
   const look = () => {
+    onLook(hasBegun())
     if (hasBegun()) return
     const here = count()
     if (here < wanted && here !== told) {

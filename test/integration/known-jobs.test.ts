@@ -4,6 +4,7 @@ import type { PrivateKey } from '@libp2p/interface'
 import { expect, onTestFinished, test } from 'vitest'
 import { modelParameters } from '../../node/model-parameters.ts'
 import { openSwarmNode, passingHome, type SwarmNode } from '../../node/swarm-node.ts'
+import { systemClock } from '../../protocols/core/clock.ts'
 import {
   createManifest,
   type SignedJob,
@@ -15,13 +16,13 @@ import { manifestInit } from '../unit/jobs/example.ts'
 import { hurried } from './peers/clock.ts'
 import { runCommand } from './peers/command.ts'
 
-async function startNode(bootstrap: readonly string[] = []): Promise<SwarmNode> {
+async function startNode(bootstrap: readonly string[] = [], clock = systemClock): Promise<SwarmNode> {
   const node = await openSwarmNode({
     ...(await passingHome()),
     listen: ['/ip4/127.0.0.1/tcp/0'],
     bootstrap,
     self: { role: 'coordinator', backend: 'none', threads: 0, clientOnly: false },
-    clock: hurried,
+    clock,
   })
   onTestFinished(() => node.close())
   return node
@@ -61,7 +62,7 @@ test('a node that is to run one job ends with it also when the job was over befo
 test('who watches a job whose model the coordinator never got is told, and does not wait for ever', async () => {
   const coordinator = await startNode()
   const { manifest } = await launch(coordinator, 'No model')
-  const node = await startNode(coordinator.addresses())
+  const node = await startNode(coordinator.addresses(), hurried)
   const remote = node.services.jobs.requestFrom(coordinator.self)
   const client = { node, coordinator: coordinator.self, remote, close: async () => {} }
   const asked = modelParameters(client, manifest, { signal: AbortSignal.timeout(20_000) })

@@ -4,10 +4,17 @@ import { generateKeyPair } from '@libp2p/crypto/keys'
 import { multiaddr } from '@multiformats/multiaddr'
 import { expect, onTestFinished, test } from 'vitest'
 import { waitForJob } from '../../browser-client/peer/wait-for-job.ts'
+import { followRun } from '../../node/follow-run.ts'
 import { createNode } from '../../node/libp2p.ts'
+import type { RunEvent } from '../../node/run-events.ts'
 import { openSwarmNode, passingHome, type SwarmNode } from '../../node/swarm-node.ts'
+import { createManifest, sealManifest } from '../../protocols/jobs/index.ts'
+import { manifestInit } from '../unit/jobs/example.ts'
 import { hurried } from './peers/clock.ts'
 import { runCommand } from './peers/command.ts'
+
+/** On a busy machine a connection takes seconds. */
+const patient = { timeout: 20_000 }
 
 /** A program that speaks `protocols` and gossips on `topics`, whatever Starling says to it. */
 async function startOther(protocols: readonly string[], topics: readonly string[] = []) {
@@ -75,9 +82,9 @@ test('topics tell it as well, once for each protocol; who speaks ours too, or no
   )
   const stranger = await startOther(['/ipfs/kad/1.0.0', '/starlings/jobs/9', '/starling/run/job/9'])
   const node = await startNode([both.address, stranger.address])
-  await expect.poll(() => node.libp2p.getPeers().length).toBe(2)
+  await expect.poll(() => node.libp2p.getPeers().length, patient).toBe(2)
   for (const { id } of [both, stranger])
-    await node.services.versions.requireSame(id, { signal: AbortSignal.timeout(10_000) })
+    await node.services.versions.requireSame(id, { signal: AbortSignal.timeout(60_000) })
 
   const mismatch = nextMismatch(node)
   await node.libp2p.dial(multiaddr(address))
@@ -93,8 +100,8 @@ test('two peers of a run that average in different versions say so: the coordina
   const job = 'bafyjob'
   const old = await startNode([])
   const node = await startNode(old.addresses())
-  await expect.poll(() => node.libp2p.getPeers().length).toBe(1)
-  await node.services.versions.requireSame(old.self, { signal: AbortSignal.timeout(10_000) })
+  await expect.poll(() => node.libp2p.getPeers().length, patient).toBe(1)
+  await node.services.versions.requireSame(old.self, { signal: AbortSignal.timeout(60_000) })
 
   // both open the run long after they have connected
   await old.libp2p.handle(`/starling/allreduce/2/${job}`, () => {})
@@ -110,6 +117,39 @@ test('two peers of a run that average in different versions say so: the coordina
 test('a tab whose swarm speaks a newer version does not look for its job for ever, and says to reload', async () => {
   const { id, address } = await startOther(['/starling/jobs/2'])
   const tab = await startNode([address])
-  const waiting = waitForJob(tab, 'bafyjob', { clock: hurried, signal: AbortSignal.timeout(10_000) })
+  await nextMismatch(tab)
+  const waiting = waitForJob(tab, 'bafyjob', { clock: hurried, signal: AbortSignal.timeout(60_000) })
   await expect(waiting).rejects.toMatchObject({ code: 'VERSION_MISMATCH', peer: id, hint: 'Reload.' })
+})
+
+test('whoever follows a run that does not begin is told of a peer that averages in another version', async () => {
+  const coordinator = await startNode([])
+  const old = await startNode(coordinator.addresses())
+  const created = Date.now()
+  const init = manifestInit({ owner: coordinator.self, coordinators: [coordinator.self], created })
+  const manifest = createManifest({ ...init, expires: created + 3_600_000 })
+  const { job, envelope } = await sealManifest(manifest, coordinator.key)
+  await old.libp2p.handle(`/starling/allreduce/9/${job}`, () => {})
+  old.services.discovery.setSelf({ job: { job, round: 0, root: 'bafyroot', weight: 0 } })
+
+  const node = await startNode(coordinator.addresses())
+  await node.services.jobs.announce(envelope)
+  const remote = node.services.jobs.requestFrom(coordinator.self)
+  const client = { node, coordinator: coordinator.self, remote, close: async () => {} }
+  const stop = new AbortController()
+  const warnings: RunEvent[] = []
+  const emit = (event: RunEvent) => {
+    if (event.event !== 'warning' || !event.message.includes('speaks')) return
+    warnings.push(event)
+    stop.abort(new Error('seen'))
+  }
+  const what = { client, job, manifest, parameters: [], modelPath: undefined, isDetached: false }
+  const followed = followRun({ ...what, seconds: () => 0, emit, clock: hurried }, stop)
+  await expect(followed).rejects.toThrow('seen')
+  expect(warnings).toMatchObject([
+    {
+      message: expect.stringMatching(/ speaks allreduce\/9; this program speaks allreduce\/3$/),
+      hint: 'Reload.',
+    },
+  ])
 })

@@ -21,7 +21,8 @@ async function told(notices: JobNotice[], isDetached = false): Promise<RunEvent[
         return () => {}
       },
     },
-    discovery: { on: () => () => {}, peers: () => [] },
+    discovery: { on: () => () => {}, peers: () => [], seek() {} },
+    versions: { follow: () => () => {} },
   }
   await followRun(
     {

@@ -100,5 +100,5 @@ test('a job that makes room for a new one is forgotten on the disk too', async (
     await jobs.announce((await sealed({ name: `other-${other}` })).envelope)
   const left = jobs.list().map((summary) => `${summary.job}.cbor`)
   expect(left).toHaveLength(jobsMax)
-  await expect.poll(async () => (await readdir(folder)).sort()).toEqual(left.sort())
+  await expect.poll(async () => (await readdir(folder)).sort(), { timeout: 10_000 }).toEqual(left.sort())
 })
