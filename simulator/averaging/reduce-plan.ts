@@ -5,7 +5,8 @@
  *     sender  parts in its sending order, at an even pace: dead at ¼, it counts for the first quarter of them
  *     reducer the k-th part of its share is summed when every sender of its row has sent k parts of each share
  *
- * The rules are the protocol's (reducing.ts, finishing.ts): a row whose reducer dies before it handed its sum in is not in that
+ * The rules are the protocol's (reducing.ts, finishing.ts), here as arithmetic, since thousands of machines would take hours;
+ * test/simulation/reduce-plan.test.ts compares the two. A row whose reducer dies before it handed its sum in is not in that
  * part's mean, and the mean says with what weight it was made; a finisher that dies is replaced by another reducer of its
  * column; where there is one row, a dead reducer's part is given to another peer, and all that are alive send it again.
  */
