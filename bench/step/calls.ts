@@ -1,4 +1,5 @@
 /** What a subject of the step benchmark can be asked. A subject is a process that trains one model in one way. */
+import type { Precision } from '../../engine/program.ts'
 import type { Recomputation } from '../../engine/recomputation.ts'
 import type { CaseName } from './cases.ts'
 
@@ -7,7 +8,14 @@ export type Work = 'step' | 'forward' | 'matmul'
 
 export interface SubjectCalls {
   open: {
-    asks: { model: CaseName; threads: number; how: string; recomputation: Recomputation }
+    asks: {
+      model: CaseName
+      threads: number
+      how: string
+      recomputation: Recomputation
+      /** What a step of ours computes in. */
+      precision: Precision
+    }
     answers: Opened
   }
   /** The least time of some runs, in ms. */

@@ -1,4 +1,5 @@
 /** Who takes part in the step benchmark. A contender is a process of its own, which starts when it is opened. */
+import type { Precision } from '../../engine/program.ts'
 import type { Recomputation } from '../../engine/recomputation.ts'
 import { hasGraphicsDriver } from '../../node/graphics-driver.ts'
 import { softwareGpu } from '../../test/software-gpu.ts'
@@ -31,22 +32,45 @@ export function contendersFor(
   names: readonly ContenderName[],
   recomputation: Recomputation,
 ): Contender[] {
-  const engine = (name: ContenderName, threads: number | null, environment = {}) =>
+  const engine = (
+    name: ContenderName,
+    threads: number | null,
+    environment = {},
+    precision: Precision = 'float32',
+  ) =>
     childContender(
-      { name, title: titleOf(name, recomputation), threads },
-      { script: 'bench-step-engine', model, how: name, threads: threads ?? 1, recomputation, environment },
+      { name, title: titleOf(name, recomputation, precision), threads },
+      {
+        script: 'bench-step-engine',
+        model,
+        how: name,
+        threads: threads ?? 1,
+        recomputation,
+        precision,
+        environment,
+      },
     )
+  const graphics = (precision: Precision) => engine('webgpu', null, isSoftware ? softwareGpu : {}, precision)
   const tfjs = (title: string, how: string) =>
     childContender(
       { name: 'tfjs', title, threads: 1 },
-      { script: 'bench-step-tfjs', model, how, threads: 1, recomputation: 'nothing', environment: {} },
+      {
+        script: 'bench-step-tfjs',
+        model,
+        how,
+        threads: 1,
+        recomputation: 'nothing',
+        precision: 'float32',
+        environment: {},
+      },
     )
   const all: Contender[] = [
     engine('native', 1),
     engine('native', 2),
     engine('wasm', 1),
     engine('wasm', 2),
-    ...(isSoftware && cases[model].isLarge ? [] : [engine('webgpu', null, isSoftware ? softwareGpu : {})]),
+    ...(isSoftware && cases[model].isLarge ? [] : [graphics('float32')]),
+    graphics('float16'), // Chromium's driver says at once that it has none
     tfjs(tfjsTitles.shipped, 'as shipped'),
     tfjs(tfjsTitles.tuned, 'tuned'),
     torchContender(model, 1),
@@ -58,9 +82,10 @@ export function contendersFor(
 /** Without a graphics driver of its own, a machine computes with Chromium's on the processor: that shows that it works, not how fast. */
 const isSoftware = !hasGraphicsDriver()
 
-function titleOf(name: ContenderName, recomputation: Recomputation): string {
+function titleOf(name: ContenderName, recomputation: Recomputation, precision: Precision): string {
   const device = name === 'webgpu' && isSoftware ? 'webgpu, software' : name
-  return recomputation === 'nothing' ? device : `${device}, recomputing ${recomputation}`
+  const passes = precision === 'float16' ? `${device}, float16` : device
+  return recomputation === 'nothing' ? passes : `${passes}, recomputing ${recomputation}`
 }
 
 type Named = Pick<Contender, 'name' | 'title' | 'threads'>

@@ -9,7 +9,7 @@ import type { OrtRuntime } from '../../engine/backends/runtime.ts'
 import { openWasmBackend } from '../../engine/backends/wasm.ts'
 import { openWebGpuBackend } from '../../engine/backends/webgpu.ts'
 import { stepBytes } from '../../engine/memory.ts'
-import { type CompileOptions, compileProgram } from '../../engine/program.ts'
+import { type CompileOptions, compileProgram, type Precision } from '../../engine/program.ts'
 import { randomBatch } from '../../engine/random-batch.ts'
 import type { Recomputation } from '../../engine/recomputation.ts'
 import { Trainer } from '../../engine/trainer.ts'
@@ -30,8 +30,12 @@ interface Setting {
 let works: Partial<Record<Work, () => Promise<unknown>>> = {}
 
 answer<SubjectCalls>({
-  open: async ({ model, threads, how, recomputation }) => {
-    const opened = await prepare(await open(how, threads), cases[model], recomputation)
+  open: async ({ model, threads, how, recomputation, precision }) => {
+    const setting = await open(how, threads)
+    if (precision === 'float16' && (await setting.backend.halfKernels()) !== 'computed') {
+      return { absent: 'the device does not compute in float16', works: [] }
+    }
+    const opened = await prepare(setting, cases[model], { recomputation, precision })
     return { ...opened, works: Object.keys(works) as Work[] }
   },
   run: (turn) => playTurn(turn, works[turn.work]!),
@@ -57,10 +61,11 @@ async function open(how: string, threads: number): Promise<Setting> {
 async function prepare(
   setting: Setting,
   model: Case,
-  recomputation: Recomputation,
+  { recomputation, precision }: { recomputation: Recomputation; precision: Precision },
 ): Promise<Omit<Opened, 'works'>> {
   const bytes = model.onnx()
-  const compile = (options: CompileOptions) => compileProgram(bytes, specOf(model), setting.backend, options)
+  const compile = (options: CompileOptions) =>
+    compileProgram(bytes, { ...specOf(model), precision }, setting.backend, options)
   const startedAt = performance.now()
   let program = await compile({})
   const buildMs = performance.now() - startedAt

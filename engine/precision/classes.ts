@@ -49,15 +49,19 @@ const classes: ReadonlyMap<string, PrecisionClass> = new Map(
  */
 export const halfTermsMax = 1_024
 
-/** The class of `node`, where `isConstant` knows the graph's constants. */
-export function classOf(node: TypedNode, isConstant: (value: Value) => boolean): PrecisionClass {
+/** The class of `node`. `isConstant` knows the graph's constants; `added`: elements of its result that a sum adds up to one. */
+export function classOf(
+  node: TypedNode,
+  isConstant: (value: Value) => boolean,
+  added: number,
+): PrecisionClass {
   const { opType, domain = '', inputs } = node
   const found = domain === '' ? (classes.get(opType) ?? 'full') : 'full'
   const [a, b] = inputs
   // a square is a power, and a quotient by data has no bound
   if (opType === 'Mul' && a?.name === b?.name) return 'full'
   if (opType === 'Div' && !isConstant(b!)) return 'full'
-  if (found === 'product' && termsOf(node) > halfTermsMax) return 'bounded'
+  if (found === 'product' && added * termsOf(node) > halfTermsMax) return 'bounded'
   return found
 }
 

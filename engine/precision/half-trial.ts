@@ -10,14 +10,15 @@ import { Formulas } from '../onnx/formulas.ts'
 import { GraphBuilder } from '../onnx/graph-builder.ts'
 import { writeModel } from '../onnx/write.ts'
 
-/** Numbers, and what their squares are in float16: 2,049 becomes 2,048 as it arrives, and 4,194,304 is beyond the largest. */
+/** Numbers, what they become in float16, and what their squares do: beyond 65,504 is infinity, on which the scale of the loss relies. */
 const trials = [
-  [1.5, 2.25],
-  [1 + 2 ** -10, 1 + 2 ** -9],
-  [33.03125, 1091],
-  [2 ** -12, 2 ** -24],
-  [-255, 65_024],
-  [2_049, Number.POSITIVE_INFINITY],
+  [1.5, 1.5, 2.25],
+  [1 + 2 ** -10, 1 + 2 ** -10, 1 + 2 ** -9],
+  [33.03125, 33.03125, 1091],
+  [2 ** -12, 2 ** -12, 2 ** -24],
+  [-255, -255, 65_024],
+  [2_049, 2_048, Number.POSITIVE_INFINITY],
+  [-1e6, Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY],
 ] as const
 
 /** False also where the trial fails by itself: a backend that cannot run it cannot run a training graph in float16. */
@@ -26,8 +27,12 @@ export async function computesHalf(backend: Pick<Backend, 'compile'>): Promise<b
     const executable = await backend.compile(trialModel())
     try {
       const data = Float32Array.from(trials, ([number]) => number)
-      const { y } = await executable.run({ x: { dtype: 'float32', shape: [trials.length], data } })
-      return trials.every(([, square], index) => y!.data[index] === square)
+      const { rounded, squared } = await executable.run({
+        x: { dtype: 'float32', shape: [trials.length], data },
+      })
+      return trials.every(
+        ([, number, square], index) => rounded!.data[index] === number && squared!.data[index] === square,
+      )
     } finally {
       await executable.release()
     }
@@ -41,5 +46,6 @@ function trialModel(): Uint8Array {
   const f = new Formulas(new GraphBuilder(18))
   const x = f.builder.input('x', { dtype: 'float32', shape: [trials.length] })
   const half = f.cast(x, 'float16')
-  return writeModel(f.builder.finish({ y: f.cast(f.mul(half, half), 'float32') }))
+  const squared = f.cast(f.mul(half, half), 'float32')
+  return writeModel(f.builder.finish({ rounded: f.cast(half, 'float32'), squared }))
 }

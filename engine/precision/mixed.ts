@@ -6,8 +6,8 @@
  *     on in float32. A parameter is cast once, and the cast shared by all that read it in half.
  *   - `exact` and `arithmetic` follow the largest of their operands that are computed: a statistic of a channel joins the
  *     activations in half, and does not bring them to full. Where the largest are of both types, full wins.
- *   - What only `full` and `bounded` nodes read, or nobody but the graph's outputs, is computed in full: the terms of a reduction,
- *     the logits of a softmax, the last sum of a gradient.
+ *   - What only `full` and `bounded` nodes read is not rounded for them. What only the graph's outputs read is computed in full: the
+ *     last sums of a gradient. A product that a reduction alone reads is the beginning of a longer sum, and counted as such.
  *   - A constant that half cannot hold (a mask of -1e9, an ε of 1e-12) keeps its node in full.
  *   - A value has each of the two types at most once, so no cast is undone by another.
  *
@@ -65,7 +65,8 @@ class Writer {
   readonly #kernels: HalfKernels
   readonly #held = new Map<string, Held>()
   readonly #inputs: ReadonlySet<string>
-  readonly #wantedFull: ReadonlySet<TypedNode>
+  readonly #summed: ReadonlyMap<string, number>
+  readonly #readers: Readers
 
   constructor(graph: FullGraph, kernels: HalfKernels) {
     const { builder, inputs } = graph
@@ -76,7 +77,8 @@ class Writer {
     for (const input of inputs) {
       this.#held.set(input.name, { full: this.f.builder.input(input.name, input), origin: 'full' })
     }
-    this.#wantedFull = wantedInFull(graph, (node) => this.#classOf(node))
+    this.#summed = summedElements(graph)
+    this.#readers = readersOf(graph, (node) => this.#classOf(node))
   }
 
   write(node: TypedNode): void {
@@ -142,7 +144,8 @@ class Writer {
 
   #classOf(node: TypedNode): PrecisionClass {
     if (this.#graph.pinned.has(node)) return 'full'
-    return classOf(node, (value) => this.#graph.builder.constantOf(value) !== null)
+    const added = this.#summed.get(node.outputs[0]?.name ?? '') ?? 1
+    return classOf(node, (value) => this.#isConstant(value), added)
   }
 
   #formOf(node: TypedNode): Form {
@@ -151,13 +154,13 @@ class Writer {
       case 'full':
         return 'full'
       case 'bounded':
-        return this.#wantedFull.has(node) ? 'full' : 'rounded'
+        return this.#readers.wantedFull.has(node) ? 'full' : 'rounded'
       case 'product':
         return 'half'
       case 'exact':
         return this.#followed(node, true)
       case 'arithmetic':
-        return this.#wantedFull.has(node) ? 'full' : this.#followed(node, false)
+        return this.#readers.ending.has(node) ? 'full' : this.#followed(node, false)
     }
   }
 
@@ -172,7 +175,7 @@ class Writer {
       return isExact && node.outputs.length === 1 ? 'either' : 'full'
     const computed = operands.filter((value, index) => origins[index] !== 'either' && isComputed(value))
     // what only moves parameters is rounded behind the move: it may have picked some rows of many
-    if (computed.length === 0) return isExact && !this.#wantedFull.has(node) ? 'rounded' : 'full'
+    if (computed.length === 0) return isExact && !this.#readers.wantedFull.has(node) ? 'rounded' : 'full'
     const size = Math.max(...computed.map(({ shape }) => sizeOf(shape)))
     const largest = computed.filter(({ shape }) => sizeOf(shape) === size)
     return largest.every((value) => this.#find(value).origin === 'half') ? 'half' : 'full'
@@ -197,29 +200,56 @@ class Writer {
   }
 }
 
-/** Nodes whose results are read by nobody that computes in half. */
-function wantedInFull(
-  { builder, outputs }: FullGraph,
-  classOf: (node: TypedNode) => PrecisionClass,
-): ReadonlySet<TypedNode> {
-  const wanted = new Set<TypedNode>()
-  /** Names of values that somebody reads, and of those that somebody reads in half. */
+/** Who reads what a node makes, as far as it decides about the node's form. */
+interface Readers {
+  /** Nodes whose results nobody reads in half. */
+  readonly wantedFull: ReadonlySet<TypedNode>
+  /** Those of them whose results are read by the graph's outputs alone, through moves and sums. */
+  readonly ending: ReadonlySet<TypedNode>
+}
+
+function readersOf({ builder, outputs }: FullGraph, classOf: (node: TypedNode) => PrecisionClass): Readers {
+  const [wantedFull, ending] = [new Set<TypedNode>(), new Set<TypedNode>()]
+  /** Names of values that somebody reads; that somebody reads in half; that a node reads which is not ending. */
   const read = new Set(outputs.map(({ name }) => name))
-  const readInHalf = new Set<string>()
+  const [readInHalf, readOn] = [new Set<string>(), new Set<string>()]
   for (const node of builder.nodes.toReversed()) {
     const results = node.outputs.filter((value) => value?.dtype === 'float32') as Value[]
-    const isWanted =
-      results.some(({ name }) => read.has(name)) && results.every(({ name }) => !readInHalf.has(name))
-    if (isWanted) wanted.add(node)
     const kind = classOf(node)
-    const readsFull = kind === 'full' || kind === 'bounded' || (isWanted && kind !== 'product')
+    const hasReaders = results.some(({ name }) => read.has(name))
+    const isWanted = hasReaders && results.every(({ name }) => !readInHalf.has(name))
+    const isEnding =
+      (kind === 'exact' || kind === 'arithmetic') &&
+      hasReaders &&
+      results.every(({ name }) => !readOn.has(name))
+    if (isWanted) wantedFull.add(node)
+    if (isEnding) ending.add(node)
+    const readsFull = kind === 'full' || kind === 'bounded' || isEnding || (kind === 'exact' && isWanted)
     for (const value of node.inputs) {
       if (value === null) continue
       read.add(value.name)
       if (!readsFull) readInHalf.add(value.name)
+      if (!isEnding) readOn.add(value.name)
     }
   }
-  return wanted
+  return { wantedFull, ending }
+}
+
+/** For each value that a sum alone reads, how many of its elements are added up to one. */
+function summedElements({ builder, outputs }: FullGraph): ReadonlyMap<string, number> {
+  const readers = new Map<string, TypedNode[]>()
+  for (const node of builder.nodes) {
+    for (const value of node.inputs) {
+      if (value !== null) readers.set(value.name, [...(readers.get(value.name) ?? []), node])
+    }
+  }
+  for (const { name } of outputs) readers.delete(name)
+  const summed = new Map<string, number>()
+  for (const [name, [sum, other]] of readers) {
+    if (sum!.opType !== 'ReduceSum' || other !== undefined) continue
+    summed.set(name, sizeOf(sum!.inputs[0]!.shape) / Math.max(1, sizeOf(sum!.outputs[0]!.shape)))
+  }
+  return summed
 }
 
 /** A choice that is about to become 0 and 1. */

@@ -44,26 +44,37 @@ describe('a training graph in float16', () => {
     ])
   })
 
-  it('computes what leaves the range and what adds up in full, and its terms too', () => {
-    const product = (f: Formulas, x: Value, w: Value) => f.mul(f.matmul(x, w), 0.5)
-    const last = (build: (f: Formulas, y: Value) => Value) =>
-      written((f, x, w) => build(f, product(f, x, w))).slice(3)
-    expect(last((f, y) => f.exp(y))).toEqual(['Cast(f16) f32', 'Mul(f32, f32) f32', 'Exp(f32) f32'])
-    expect(last((f, y) => f.reduceSum(y, [1]))).toEqual([
-      'Cast(f16) f32',
-      'Mul(f32, f32) f32',
-      'ReduceSum(f32, int64) f32',
-    ])
-    // the product is read in half as well, and stays in half
-    expect(last((f, y) => f.matmul(f.mul(y, y), f.transposeMatrix(y)))).toEqual([
+  it('computes what leaves the range and what adds up in full, and goes on in half where it can', () => {
+    const last = (build: (f: Formulas, y: Value, w: Value) => Value) =>
+      written((f, x, w) => build(f, f.matmul(x, w), w)).slice(3)
+    expect(last((f, y) => f.exp(f.mul(y, 0.5)))).toEqual([
       'Mul(f16, f16) f16',
       'Cast(f16) f32',
-      'Mul(f32, f32) f32', // a square
-      'Transpose(f16) f16',
+      'Exp(f32) f32',
+    ])
+    expect(last((f, y) => f.reduceSum(f.sub(f.exp(y), 1), [1]))).toEqual([
+      'Cast(f16) f32',
+      'Exp(f32) f32',
+      'Sub(f32, f32) f32',
+      'ReduceSum(f32, int64) f32',
+    ])
+    expect(last((f, y, w) => f.matmul(f.mul(y, y), w))).toEqual([
+      'Cast(f16) f32',
+      'Mul(f32, f32) f32', // a square is a power
       'Cast(f32) f16',
       'MatMul(f16, f16) f16',
       'Cast(f16) f32',
     ])
+  })
+
+  it('adds up in full what becomes an output', () => {
+    const sumOf = (build: (f: Formulas, sum: Value, w: Value) => Value) =>
+      written((f, x, w) => {
+        const [a, b] = [f.matmul(x, w), f.matmul(f.neg(x), w)]
+        return build(f, f.reshape(f.add(f.add(a, b), a), [4, 4]), w)
+      }).filter((text) => text.startsWith('Add'))
+    expect(sumOf((_, sum) => sum)).toEqual(['Add(f32, f32) f32', 'Add(f32, f32) f32'])
+    expect(sumOf((f, sum) => f.matmul(sum, sum))).toEqual(['Add(f16, f16) f16', 'Add(f16, f16) f16'])
   })
 
   it('hands a softmax on in half, and casts nothing there and back', () => {
@@ -115,6 +126,10 @@ describe('a training graph in float16', () => {
         return f.matmul(f.matmul(long, f.transposeMatrix(long)), f.matmul(x, w))
       }).filter((text) => text.startsWith('MatMul'))
     expect(productOf(halfTermsMax)[1]).toBe('MatMul(f16, f16) f16')
+    const summed = written((f, x, w) =>
+      f.reduceSum(f.matmul(f.expand(f.reshape(x, [1, 2, 8]), [200, 2, 8]), w), [0]),
+    )
+    expect(summed.filter((text) => text.startsWith('MatMul'))).toEqual(['MatMul(f32, f32) f32']) // 200 times 8
     expect(productOf(halfTermsMax + 8).slice(1)).toEqual(['MatMul(f32, f32) f32', 'MatMul(f16, f16) f16'])
   })
 
