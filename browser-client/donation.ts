@@ -111,6 +111,8 @@ export interface DonationSnapshot {
   verdict: { verdict: string; reason: string; round: number } | null
   /** False while nobody is reachable. */
   isConnected: boolean
+  /** Why peers that are here may not work with this tab: their program is of another age (VERSION_MISMATCH). Null once a round counts. */
+  mismatch: SwarmError | null
   /** What ended the donation, when it was not the donor. */
   failure: SwarmError | null
 }

@@ -24,5 +24,6 @@ export const firstSnapshot: DonationSnapshot = {
   peers: [],
   verdict: null,
   isConnected: false,
+  mismatch: null,
   failure: null,
 }

@@ -1,15 +1,28 @@
-/** What the donor should know now but did not ask: nobody reachable, a peer that hangs, a slower backend than hoped for. */
+/** What the donor should know now but did not ask: nobody reachable, a peer that hangs or is of another age, a slower backend. */
 
 import type { VNode } from 'preact'
+import { type Explanation, explain } from './explain.ts'
 import { duration } from './format.ts'
 import type { Staleness } from './freshness.ts'
 import type { PartProps } from './part-props.ts'
 
 export function Banner({ page }: PartProps) {
   const staleness = page.staleness.value
-  const note = page.snapshot.value?.backend?.note ?? null
-  if (staleness === null) return note === null ? null : <p class="banner mild">{note}</p>
-  return <div class="banner">{words[staleness.cause](duration(staleness.forMs))}</div>
+  const { mismatch = null, backend = null } = page.snapshot.value ?? {}
+  if (staleness !== null) return <div class="banner">{words[staleness.cause](duration(staleness.forMs))}</div>
+  if (mismatch !== null) return <Mismatch {...explain(mismatch)} />
+  return backend?.note == null ? null : <p class="banner mild">{backend.note}</p>
+}
+
+/** Until a round counts: perhaps it never will. */
+function Mismatch({ title, meaning, remedy }: Explanation) {
+  return (
+    <div class="banner">
+      <p>
+        <strong role="alert">{title}.</strong> {meaning} {remedy}
+      </p>
+    </div>
+  )
 }
 
 /** What each cause means to a donor, after `age`. */

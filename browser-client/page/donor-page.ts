@@ -135,7 +135,7 @@ export class DonorPage {
     this.#giveUp = new AbortController()
     const { signal } = this.#giveUp
     try {
-      const { startDonation } = await this.#init.loadPeer()
+      const { startDonation } = await this.#init.loadPeer().catch(notLoaded)
       signal.throwIfAborted()
       this.#passed = this.allowance.value.limits
       const donation = await startDonation({
@@ -293,6 +293,15 @@ export class DonorPage {
       this.write({ atMs: this.#init.now(), level: 'warning', text: `stopping: ${String(error)}` })
     })
   }
+}
+
+/** A browser says only that it could not import: whoever serves the page is gone, or has another build by now. */
+function notLoaded(cause: unknown): never {
+  if (cause instanceof SwarmError) throw cause
+  throw new SwarmError('DOWNLOAD_FAILED', `the program could not be loaded: ${String(cause)}`, {
+    cause,
+    hint: 'Reload the page; if it does not come, its server is gone for now.',
+  })
 }
 
 function otherOwner(offered: JobCard, found: JobCard): SwarmError {

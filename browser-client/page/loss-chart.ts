@@ -1,6 +1,7 @@
 /** The curve of a run on a canvas, by uPlot: held-out and own values over rounds, and the target across. Loaded late. */
 
 import uPlot from 'uplot'
+import { chartRange } from './chart-range.ts'
 import { resolvedColor } from './colors.ts'
 
 /** One entry a round in each list; `null` where nothing was measured. */
@@ -57,7 +58,7 @@ export class LossChart {
       legend: { show: false },
       cursor: { y: false, drag: { x: false, y: false }, points: { size: 7 } },
       padding: [12, 8, 0, 0],
-      scales: { x: { time: false }, y: { range: (_plot, low, high) => this.#range(low, high) } },
+      scales: { x: { time: false }, y: { range: (_plot, low, high) => chartRange(low, high) } },
       axes: [
         {
           ...axis,
@@ -79,12 +80,5 @@ export class LossChart {
         { stroke: color('--ink-soft'), width: 1.5, dash: [3, 5], points: { show: false } },
       ],
     }
-  }
-
-  /** Some room above and below, so that no line lies on the edge. */
-  #range(low: number | null, high: number | null): [number, number] {
-    if (low === null || high === null) return [0, 1]
-    const margin = (high - low || Math.abs(high) || 1) * 0.08
-    return [Math.max(0, low - margin), high + margin]
   }
 }

@@ -11,6 +11,7 @@ import type { LossChart, LossChartData } from './loss-chart.ts'
 import type { PartProps } from './part-props.ts'
 import { smoothed } from './smoothing.ts'
 import type { Look } from './theme.ts'
+import { whenLoaded } from './when-loaded.ts'
 
 type Measure = 'loss' | 'accuracy'
 
@@ -108,7 +109,7 @@ function Chart({ data, scheme }: { data: LossChartData; scheme: string }) {
   // made again with the scheme: a canvas takes its colours when it is made
   useEffect(() => {
     let isGone = false
-    void import('./loss-chart.ts').then(({ LossChart }) => {
+    whenLoaded(import('./loss-chart.ts'), ({ LossChart }) => {
       if (isGone) return
       chart.current = new LossChart(place.current!)
       chart.current.show(newest.current)

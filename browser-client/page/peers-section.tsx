@@ -7,6 +7,7 @@ import { nickname } from './nickname.ts'
 import type { PartProps } from './part-props.ts'
 import type { PeerGraph } from './peer-graph.ts'
 import type { Look } from './theme.ts'
+import { whenLoaded } from './when-loaded.ts'
 
 /** Rows shown: one group of peers twice over. More would be scrolled past, and cost the tab time. */
 const rowsMax = 64
@@ -111,7 +112,7 @@ function PeerPicture({ self, peers, scheme }: { self: string; peers: readonly Pe
   // made again with the scheme: a canvas takes its colours when it is made
   useEffect(() => {
     let isGone = false
-    void import('./peer-graph.ts').then(({ PeerGraph }) => {
+    whenLoaded(import('./peer-graph.ts'), ({ PeerGraph }) => {
       if (isGone) return
       graph.current = new PeerGraph(canvas.current!)
       graph.current.show(newest.current.self, newest.current.peers)

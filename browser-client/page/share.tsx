@@ -2,6 +2,7 @@
 
 import { useEffect, useRef, useState } from 'preact/hooks'
 import { CopyButton } from './peer-name.tsx'
+import { whenLoaded } from './when-loaded.ts'
 
 export function Share() {
   const [isOpen, setOpen] = useState(false)
@@ -24,7 +25,7 @@ export function Share() {
 function QrCode({ text }: { text: string }) {
   const canvas = useRef<HTMLCanvasElement>(null)
   useEffect(() => {
-    void import('uqr').then(({ encode }) => {
+    whenLoaded(import('uqr'), ({ encode }) => {
       const { size, data } = encode(text, { ecc: 'L', border: 3 })
       const context = canvas.current?.getContext('2d')
       if (context == null) return

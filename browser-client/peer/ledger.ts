@@ -43,6 +43,7 @@ export class Ledger {
   #before = nothingCounted
   #now = nothingCounted
   #blocks = { bytesUp: 0, bytesDown: 0 }
+  #hasCommitted = false
   #ownWeight = 0
   #runWeight = 0
 
@@ -104,6 +105,8 @@ export class Ledger {
   }
 
   committed({ round, loss, totalWeight, contributors }: Committed, nowMs: number): void {
+    this.#hasCommitted = true
+    this.#set({ mismatch: null })
     const own = contributors.find(({ peer }) => peer === this.#snapshot.self)?.weight ?? 0
     this.#ownWeight += own
     this.#runWeight += totalWeight
@@ -124,6 +127,11 @@ export class Ledger {
 
   met(peers: readonly PeerRow[], isConnected: boolean): void {
     this.#set({ peers, isConnected })
+  }
+
+  /** Of a tab that has made rounds with the others, whoever differs is the one to say so. */
+  differs(mismatch: SwarmError): void {
+    if (!this.#hasCommitted) this.#set({ mismatch })
   }
 
   failed(failure: SwarmError): void {

@@ -33,6 +33,7 @@ export class Reporter {
   #sentMs = Number.NEGATIVE_INFINITY
   #stopTimer = () => {}
   #unfollow = () => {}
+  #unfollowVersions = () => {}
 
   constructor(init: ReporterInit) {
     this.#init = init
@@ -45,9 +46,7 @@ export class Reporter {
     this.#peer = peer
     this.#ledger.opened(peer.self)
     this.log('info', `This tab is peer ${peer.self}.`)
-    peer.services.versions.follow(({ message, hint }) =>
-      this.log('warning', [sentence(message), hint].join(' ')),
-    )
+    this.#unfollowVersions = peer.services.versions.follow((mismatch) => this.#differs(mismatch))
   }
 
   /** The job is known: its card, and what is said about its run. */
@@ -126,6 +125,7 @@ export class Reporter {
   /** The peer is about to stop: from now on it is asked nothing. */
   leave(): void {
     this.#unfollow()
+    this.#unfollowVersions()
     this.#peer = undefined
     this.enter('leaving')
   }
@@ -136,6 +136,11 @@ export class Reporter {
     this.#ledger.enter('ended')
     this.#ledger.met([], false)
     this.#init.onSnapshot(this.#ledger.snapshot)
+  }
+
+  #differs(mismatch: SwarmError): void {
+    this.#ledger.differs(mismatch)
+    this.log('warning', [sentence(mismatch.message), mismatch.hint].join(' '))
   }
 
   #onNotice(notice: JobNotice): void {

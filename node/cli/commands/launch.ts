@@ -1,6 +1,6 @@
 /** `starling launch`: publish a job, seed its model and data, and follow it to the verdict. */
 
-import type { Command } from 'commander'
+import { type Command, Option } from 'commander'
 import type { Perform } from '../action.ts'
 import {
   examples,
@@ -31,7 +31,12 @@ export function addLaunch(program: Command, perform: Perform): void {
     )
     .option('--data <path>', 'use this data instead of downloading it')
     .option('-o, --output <folder>', 'where the trained model goes (default: a folder in starling-runs)')
-    .option('-d, --detach', 'return once the coordinator has model and data', false)
+    .addOption(
+      // what is started here ends with the command, the job with it
+      new Option('-d, --detach', 'return once the coordinator has model and data')
+        .default(false)
+        .conflicts('local'),
+    )
   withJson(withProgress(withCoordinator(command)))
     .addHelpText(
       'after',

@@ -92,6 +92,7 @@ const training: DonationSnapshot = {
   peers,
   verdict: null,
   isConnected: true,
+  mismatch: null,
   failure: null,
 }
 

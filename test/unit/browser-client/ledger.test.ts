@@ -2,6 +2,7 @@
 
 import { expect, test } from 'vitest'
 import { Ledger } from '../../../browser-client/peer/ledger.ts'
+import { SwarmError } from '../../../protocols/core/errors.ts'
 import type { Progress } from '../../../protocols/jobs/index.ts'
 
 const report = (samplesTrained: number, uploadedBytes: number): Progress =>
@@ -77,4 +78,15 @@ test('a snapshot that was handed out does not change', () => {
   ledger.progress({ what: 'model', bytes: 1, bytesTotal: 2 })
   expect(snapshot.contribution.localSteps).toBe(0)
   expect(snapshot.progress).toEqual([])
+})
+
+test('that peers speak other versions is shown until a round counts, and not of newcomers afterwards', () => {
+  const ledger = begun()
+  const mismatch = new SwarmError('VERSION_MISMATCH', 'peer other speaks allreduce/9')
+  ledger.differs(mismatch)
+  expect(ledger.snapshot.mismatch).toBe(mismatch)
+  ledger.committed(round(0, 100, 300), 2_000)
+  expect(ledger.snapshot.mismatch).toBeNull()
+  ledger.differs(mismatch)
+  expect(ledger.snapshot.mismatch).toBeNull()
 })

@@ -70,6 +70,11 @@ test.each([
   [['launch', 'job.yaml', '--locl', '3'], "unknown option '--locl'", 'Did you mean --local?'],
   [['node', 'strt'], "unknown command 'strt'", 'Did you mean start?'],
   [['launch'], "missing required argument 'job.yaml'", "Try 'starling launch --help'."],
+  [
+    ['launch', 'job.yaml', '--local', '2', '--detach'],
+    "option '-d, --detach' cannot be used with option '--local <peers>'",
+    "Try 'starling launch --help'.",
+  ],
   [['coordinator'], "'starling coordinator' needs a command", "Try 'starling coordinator --help'."],
   [[], "'starling' needs a command", "Try 'starling --help'."],
 ])('%j is answered with what is wrong and what was probably meant', async (words, message, hint) => {

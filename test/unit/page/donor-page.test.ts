@@ -205,6 +205,16 @@ test('a peer that cannot start is a failure with its reason, and the log has it'
   expect(table.page.log.value).toMatchObject([{ level: 'error', text: 'no peer.js' }])
 })
 
+test('a page whose server is gone says that, and takes no blame for it', async () => {
+  const table = await new Table({
+    loadPeer: () => Promise.reject(new TypeError('error loading dynamically imported module')),
+  }).giving()
+  expect(stageOf(table)).toMatchObject({
+    kind: 'failed',
+    error: { code: 'DOWNLOAD_FAILED', hint: expect.stringContaining('Reload the page') },
+  })
+})
+
 test('a failure ends the donation with its reason, which its peer has logged', async () => {
   const table = await new Table().giving()
   table.say({ failure: new SwarmError('OUT_OF_MEMORY', 'too little') })

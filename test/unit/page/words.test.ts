@@ -2,6 +2,7 @@
 
 import { describe, expect, test } from 'vitest'
 import type { DonationPhase } from '../../../browser-client/donation.ts'
+import { chartRange } from '../../../browser-client/page/chart-range.ts'
 import { explain } from '../../../browser-client/page/explain.ts'
 import { accuracy, bytes, duration, loss, percent } from '../../../browser-client/page/format.ts'
 import { filtered, logText, withLine } from '../../../browser-client/page/log-buffer.ts'
@@ -21,6 +22,33 @@ import { card, scenes } from '../../e2e/page/scenes.ts'
 
 /** With plain spaces, to be read here. */
 const plain = (text: string): string => text.replaceAll('\u00a0', ' ')
+
+test.each([
+  [
+    [1, 2],
+    [0.92, 2.08],
+  ],
+  [
+    [0.01, 2],
+    [0, 2.1592],
+  ],
+  [
+    [-3, -1],
+    [-3.16, -0.84],
+  ],
+  [
+    [2, 2],
+    [1.84, 2.16],
+  ],
+  [
+    [null, null],
+    [0, 1],
+  ],
+] as const)('of values from %j a chart shows %j', ([low, high], [from, to]) => {
+  const [shownFrom, shownTo] = chartRange(low, high)
+  expect(shownFrom).toBeCloseTo(from, 10)
+  expect(shownTo).toBeCloseTo(to, 10)
+})
 
 describe('numbers', () => {
   test.each([
