@@ -45,9 +45,10 @@ export class Vectors {
   }> {
     const codec = coarser === undefined ? this.codec : codecFor(coarser)
     const parts = this.#code(update, codec, residual)
+    const scratch = new Uint8Array(codec.encodedBytes(partLength(this.partition, 0)))
     const digests: string[] = []
     for (let part = 0; part < partCount(this.partition); part++)
-      digests.push(await hexDigest(parts.at(part)!))
+      digests.push(await hexDigest(parts.at(part, scratch)!))
     return { parts, digests }
   }
 

@@ -61,7 +61,10 @@ export function encodeParts(update: Float32Array, partition: Partition, codec: C
 }
 
 /** Encoded parts by their numbers; a list is one. */
-export type Parts = Pick<readonly Uint8Array[], 'at'>
+export interface Parts {
+  /** Part `part`; in `into` if it is given and the part has to be made, so that looking at all of them leaves no vector of garbage. */
+  at(part: number, into?: Uint8Array): Uint8Array | undefined
+}
 
 /**
  * The encoded parts of `update` (f32[elements]; must not change as long as they are asked for), in as little memory as they
@@ -74,7 +77,7 @@ export function partsOfUpdate(update: Float32Array, partition: Partition, codec:
   requireBounded(update)
   const count = partCount(partition)
   return {
-    at: (part) => (part < count ? codec.encode(partOf(update, partition, part)) : undefined),
+    at: (part, into) => (part < count ? codec.encode(partOf(update, partition, part), into) : undefined),
   }
 }
 

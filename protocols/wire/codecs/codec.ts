@@ -22,10 +22,11 @@ export interface Coding {
   /** Most bytes that an encoding of `length` elements takes; exactly so many unless the coding is a sparse one. */
   encodedBytes(length: number): number
   /**
-   * A new buffer with the encoding of `values` (borrowed) behind `headBytes`, default 0, that are the caller's to fill.
+   * The encoding of `values` (borrowed) behind `headBytes`, default 0, that are the caller's to fill: at the start of `into`, where
+   * the coding can do that and it is long enough, and otherwise in a new buffer.
    * @throws {SwarmError} PART_INVALID when a value is not finite.
    */
-  encode(values: Float32Array, headBytes?: number): Uint8Array
+  encode(values: Float32Array, headBytes?: number, into?: Uint8Array): Uint8Array
   /**
    * Fills `into` with the values in `bytes`; all of them finite.
    * @throws {SwarmError} PART_INVALID when `bytes` is no encoding of `into.length` elements; `into` is then undefined.
@@ -42,10 +43,10 @@ export interface Codec {
   /** Most bytes that an update or a mean of `length` elements takes, whichever of the job's codings it is in. */
   encodedBytes(length: number): number
   /**
-   * A new buffer with `values` (borrowed) as an update.
+   * `values` (borrowed) as an update: at the start of `into`, if given, where the coding can do that, or in a new buffer.
    * @throws {SwarmError} PART_INVALID when a value is not finite.
    */
-  encode(values: Float32Array): Uint8Array
+  encode(values: Float32Array, into?: Uint8Array): Uint8Array
   /**
    * A new buffer with `values` (borrowed) as a mean of updates.
    * @throws {SwarmError} PART_INVALID when a value is not finite.

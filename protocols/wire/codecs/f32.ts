@@ -12,9 +12,11 @@ export const f32: Coding = {
   name: 'f32',
   encodedBytes: (length) => 4 * length,
 
-  encode(values, headBytes = 0) {
+  encode(values, headBytes = 0, into) {
     requireFinite(values)
-    const bytes = new Uint8Array(headBytes + values.byteLength)
+    const length = headBytes + values.byteLength
+    const bytes =
+      into !== undefined && into.length >= length ? into.subarray(0, length) : new Uint8Array(length)
     bytes.set(asBytes(values), headBytes)
     return bytes
   },

@@ -54,7 +54,7 @@ function codecOf(name: CodecName, update: Coding, mean: Coding, updates: readonl
     bytesPerElement: update.encodedBytes(sample) / sample,
     meanBytesPerElement: mean.encodedBytes(sample) / sample,
     encodedBytes: (length) => 1 + Math.max(...readable.map((coding) => coding.encodedBytes(length))),
-    encode: (values) => withId(update, values),
+    encode: (values, into) => withId(update, values, into),
     encodeMean: (values) => withId(mean, values),
     decode(bytes, into) {
       const coding = byId.get(bytes[0] ?? 0)
@@ -65,8 +65,8 @@ function codecOf(name: CodecName, update: Coding, mean: Coding, updates: readonl
   }
 }
 
-function withId(coding: Coding, values: Float32Array): Uint8Array {
-  const bytes = coding.encode(values, 1)
+function withId(coding: Coding, values: Float32Array, into?: Uint8Array): Uint8Array {
+  const bytes = coding.encode(values, 1, into)
   bytes[0] = codingIds[coding.name]
   return bytes
 }

@@ -134,6 +134,19 @@ test.each(['f32', 'int8'] as const)(
   },
 )
 
+test('parts of an f32 update can all be made in the same memory, in which a shorter one ends where it ends', () => {
+  const partition = { elements: 10, partElements: 4 }
+  const update = Float32Array.from({ length: 10 }, (_, i) => Math.sin(i))
+  const parts = partsOfUpdate(update, partition, f32)
+  const scratch = new Uint8Array(f32.encodedBytes(4))
+  for (const [part, bytes] of encodeParts(update, partition, f32).entries()) {
+    const made = parts.at(part, scratch)
+    expect(made).toEqual(bytes)
+    expect(made!.buffer).toBe(scratch.buffer)
+  }
+  expect(parts.at(0, new Uint8Array(16))).toEqual(parts.at(0)) // too short: in memory of its own
+})
+
 test('an update with a value that is not finite is refused before anything is sent', () => {
   for (const value of [Number.NaN, Number.POSITIVE_INFINITY, 1e26]) {
     const update = Float32Array.of(0, value)
