@@ -200,18 +200,23 @@ export class AllreduceRun {
    */
   async leave({ withinMs = 0 }: { withinMs?: number } = {}): Promise<void> {
     this.#step({ kind: 'LeaveRequested', withinMs })
-    await this.#left.promise
+    await this.#within(withinMs + flushMsMax, this.#left.promise) // a disk that does not answer keeps nobody
     if (this.#hasLeft) return
     this.#hasLeft = true
     this.#stopTimer?.()
-    let stopWaiting = () => {}
-    const timeout = new Promise<void>((resolve) => {
-      stopWaiting = this.#clock.setTimer(flushMsMax, resolve)
-    })
-    await Promise.race([this.#outgoing.flushed(), timeout])
-    stopWaiting()
+    await this.#within(flushMsMax, this.#outgoing.flushed())
     await this.#links.stop()
     this.#onLeft()
+  }
+
+  /** Resolves with `done`, or after `timeoutMs`. */
+  async #within(timeoutMs: number, done: Promise<void>): Promise<void> {
+    let stopWaiting = () => {}
+    const timeout = new Promise<void>((resolve) => {
+      stopWaiting = this.#clock.setTimer(timeoutMs, resolve)
+    })
+    await Promise.race([done, timeout])
+    stopWaiting()
   }
 
   async #outcome(

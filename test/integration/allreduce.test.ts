@@ -1,15 +1,18 @@
 /** The allreduce between real libp2p nodes on loopback: links, hashing and timers are the real ones. */
 
 import { generateKeyPair } from '@libp2p/crypto/keys'
+import type { PrivateKey } from '@libp2p/interface'
 import { afterEach, expect, test } from 'vitest'
 import { createNode } from '../../node/libp2p.ts'
 import {
   type AllreduceRun,
   allreduce,
+  type PledgeStore,
   type RoundBase,
   type RoundCommitted,
   type RoundOutcome,
 } from '../../protocols/allreduce/index.ts'
+import { SwarmError } from '../../protocols/core/errors.ts'
 import type { Averaging } from '../../protocols/run/ports.ts'
 import type { CodecName } from '../../protocols/wire/codecs/codec.ts'
 
@@ -21,18 +24,38 @@ afterEach(async () => {
   for (const cleanup of cleanups.splice(0).reverse()) await cleanup()
 })
 
-interface Peer {
-  id: string
-  run: AllreduceRun
-  /** Ends the node without a goodbye. */
-  kill(): Promise<void>
-}
-
 const refused: string[] = []
 
-async function startPeer(codec: CodecName, peersMin: number) {
+/** A disk in memory, which a test can stop or break. */
+class Disk implements PledgeStore {
+  readonly identity: PrivateKey
+  recalled: Uint8Array | undefined
+  isBroken = false
+  /** Bytes from which on a write ends as the process does: what was written is there, and nothing happens after it. */
+  lastWriteBytes = Number.POSITIVE_INFINITY
+  readonly #ended = Promise.withResolvers<void>()
+
+  constructor(identity: PrivateKey) {
+    this.identity = identity
+  }
+
+  /** Resolves at the last write. */
+  get ended(): Promise<void> {
+    return this.#ended.promise
+  }
+
+  async write(pieces: readonly Uint8Array[] | undefined): Promise<void> {
+    if (this.isBroken) throw new SwarmError('STORAGE_FAILED', 'the disk is full')
+    this.recalled = pieces && Buffer.concat(pieces)
+    if ((this.recalled?.length ?? 0) < this.lastWriteBytes) return
+    this.#ended.resolve()
+    await new Promise(() => {})
+  }
+}
+
+async function startPeer(codec: CodecName, peersMin: number, disk?: Disk) {
   const node = await createNode({
-    identity: await generateKeyPair('Ed25519'),
+    identity: disk?.identity ?? (await generateKeyPair('Ed25519')),
     listen: ['/ip4/127.0.0.1/tcp/0'],
     services: { allreduce: allreduce() },
   })
@@ -42,10 +65,12 @@ async function startPeer(codec: CodecName, peersMin: number) {
     parameterCount,
     codec,
     peersMin,
+    pledges: disk,
     onEvent: (event) => {
       if (event.kind === 'refused') refused.push(event.reason)
     },
   })
+  /** Ends the node without a goodbye. */
   const kill = async (): Promise<void> => {
     for (const connection of node.getConnections()) connection.abort(new Error('killed'))
     run.setPeers([]) // no link is left for a goodbye
@@ -54,10 +79,23 @@ async function startPeer(codec: CodecName, peersMin: number) {
   return { id: node.peerId.toString(), run, node, kill }
 }
 
+type Peer = Awaited<ReturnType<typeof startPeer>>
+
 /** Peers that know one another's addresses and take part in one run. */
-async function startSwarm(count: number, codec: CodecName = 'f32', peersMin = count): Promise<Peer[]> {
-  const peers = []
-  for (let index = 0; index < count; index++) peers.push(await startPeer(codec, peersMin))
+async function startSwarm(
+  count: number,
+  codec: CodecName = 'f32',
+  peersMin = count,
+  disks: readonly Disk[] = [],
+): Promise<Peer[]> {
+  const peers: Peer[] = []
+  for (let index = 0; index < count; index++) peers.push(await startPeer(codec, peersMin, disks[index]))
+  await introduce(peers)
+  return peers
+}
+
+/** Everybody learns where everybody is. */
+async function introduce(peers: readonly Peer[]): Promise<void> {
   for (const a of peers) {
     for (const b of peers) {
       if (a !== b) await a.node.peerStore.merge(b.node.peerId, { multiaddrs: b.node.getMultiaddrs() })
@@ -65,7 +103,6 @@ async function startSwarm(count: number, codec: CodecName = 'f32', peersMin = co
   }
   const ids = peers.map(({ id }) => id)
   for (const peer of peers) peer.run.setPeers(ids)
-  return peers
 }
 
 const genesis: RoundBase = { round: 0, root: 'genesis', electorate: [] }
@@ -197,6 +234,47 @@ test('an aborted call rethrows its reason, and the round can still be joined', a
   await expect(waiting).rejects.toBe(reason)
   const outcomes = await Promise.all([average(a, 0, genesis), average(b, 1, genesis)])
   expect(isSame(committed(outcomes[0]!).average, committed(outcomes[1]!).average)).toBe(true)
+})
+
+test('a voter that is killed as its vote is written comes back as the voter that it was', async () => {
+  const disk = new Disk(await generateKeyPair('Ed25519'))
+  const peers = await startSwarm(2, 'f32', 2, [disk])
+  const [victim, other] = peers as [Peer, Peer]
+  const founded = await Promise.all(peers.map((peer, index) => average(peer, index, genesis)))
+  const base = next(committed(founded[0]!))
+  disk.lastWriteBytes = 4 * parameterCount // of all that is written only an accepted seal has a vector with it
+  const lost = average(victim, 0, base).catch(() => 'gone')
+  const waiting = average(other, 1, base)
+  await disk.ended
+  await victim.kill()
+
+  disk.lastWriteBytes = Number.POSITIVE_INFINITY
+  const again = await startPeer('f32', 2, disk)
+  await introduce([again, other])
+  const received = await again.run.receive(base, { signal: AbortSignal.timeout(60_000) })
+  const outcome = committed(await waiting)
+  expect(isSame(committed(received).average, outcome.average)).toBe(true)
+  expect(outcome.contributors.map(({ weight }) => weight).sort()).toEqual([1, 2]) // as it was accepted: with its former life's update
+  expect(largestError(outcome.average, [0, 1])).toBeLessThan(1e-6)
+  void lost
+})
+
+test('a peer that cannot write what binds it does not say it: its call fails, and the others go on', async () => {
+  const disk = new Disk(await generateKeyPair('Ed25519'))
+  const peers = await startSwarm(3, 'f32', 3, [disk])
+  const [full, ...others] = peers as [Peer, ...Peer[]]
+  const founded = await Promise.all(peers.map((peer, index) => average(peer, index, genesis)))
+  const base = next(committed(founded[0]!))
+  disk.isBroken = true
+  const failing = average(full, 0, base)
+  const going = Promise.all(others.map((peer, index) => average(peer, index + 1, base)))
+  await expect(failing).rejects.toMatchObject({ code: 'STORAGE_FAILED' })
+  await expect(average(full, 0, base)).rejects.toMatchObject({ code: 'STORAGE_FAILED' })
+  await full.run.leave()
+  for (const outcome of (await going).map(committed)) {
+    expect(outcome.contributors.map(({ weight }) => weight)).toEqual(expect.not.arrayContaining([1]))
+    expect(outcome.electorate).toEqual(others.map(({ id }) => id).sort())
+  }
 })
 
 test('an update that is not finite is refused where it is given', async () => {
