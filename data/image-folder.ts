@@ -5,6 +5,7 @@
  * Classes are numbered in the order of their names. Samples are RGB bytes `[3, height, width]`, all of one size: this reader decodes,
  * it does not resize. It knows no file system: whoever has the files hands them over.
  */
+
 import { decode } from 'jpeg-js'
 import { SwarmError } from '../protocols/core/errors.ts'
 import { seededRandom, seedFrom } from '../protocols/core/random.ts'

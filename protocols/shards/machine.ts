@@ -25,7 +25,7 @@ import type { Random } from '../core/random.ts'
 import { DrawBag } from './draw-bag.ts'
 
 /** Blocks in flight at one peer. Four of 1 MiB fill a stream's window; more only makes a slow peer hold more. */
-export const depthDefault = 4
+const depthDefault = 4
 
 /** A second peer is asked after this: on a 20 Mbit/s uplink four blocks take 1.7 s, so less would duplicate healthy transfers. */
 const takeOverMs = 2_000

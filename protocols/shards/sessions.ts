@@ -162,6 +162,7 @@ export class Sessions {
         if (session.stream !== stream) return
         await this.#events.onFrame(peer, frame)
       }
+      open.close() // it will say no more; a stream closed on one side alone would stay
     } catch (error) {
       open.abort(error instanceof Error ? error : new Error(String(error)))
       if (!(error instanceof SwarmError)) throw error

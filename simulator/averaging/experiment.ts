@@ -61,10 +61,10 @@ export function errorByRound(
 }
 
 /** The levels that the published table counts rounds to. */
-export const errorLevels = { fine: 1e-9, coarse: 1e-4 } as const
+const errorLevels = { fine: 1e-9, coarse: 1e-4 } as const
 
 /** Rounds after which a draw is given up, as in the published table. */
-export const roundsUntilMax = 50
+const roundsUntilMax = 50
 
 export interface RoundsUntil {
   /** Mean number of rounds until the error is below the level; a draw that never gets there counts as 50. */

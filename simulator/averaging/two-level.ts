@@ -15,7 +15,7 @@ import { peerNames, planRound } from './planned-round.ts'
 import { reducePlan } from './reduce-plan.ts'
 
 /** The vector that the sketch stands for: 10 million parameters are 153 parts, about five for each of 32 columns. */
-export const sketchParts = partCount(partitionOf(10_000_000))
+const sketchParts = partCount(partitionOf(10_000_000))
 
 /** Share of failures that come before the plan. */
 const beforeShare = 0.5
