@@ -16,7 +16,13 @@ export class CurrentRound {
     else this.leave()
   }
 
-  /** It was committed, or this tab takes no part in it any more. */
+  /** It was committed, and the next one begins. */
+  commit(): void {
+    this.leave()
+    this.#end = Promise.withResolvers()
+  }
+
+  /** This tab takes no part in it any more. */
   leave(): void {
     this.#end?.resolve()
     this.#end = undefined

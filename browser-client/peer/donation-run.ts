@@ -246,7 +246,7 @@ export class DonationRun implements Donation {
       if (!this.#hasCommitted) void this.#keepAddresses()
       this.#hasCommitted = true
       this.#reporter.committed(event)
-      this.#round.leave()
+      this.#round.commit()
     } else if (event.kind === 'loss-not-finite') this.#reporter.log('warning', event.error.message)
     else if (event.kind === 'averaging' && event.event.kind === 'quorum-lost')
       this.#reporter.log('warning', `Too few peers are left in round ${event.event.round}; waiting for more.`)

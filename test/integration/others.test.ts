@@ -1,14 +1,26 @@
-/** Programs of different ages over real libp2p: each says who speaks what and what to do, where it waited in silence. */
+/**
+ * What commands, nodes and tabs make of others, over real libp2p: of programs of other ages, which they tell apart, and of jobs of
+ * strangers that a coordinator knows.
+ */
 
 import { generateKeyPair } from '@libp2p/crypto/keys'
+import type { PrivateKey } from '@libp2p/interface'
 import { multiaddr } from '@multiformats/multiaddr'
 import { expect, onTestFinished, test } from 'vitest'
 import { waitForJob } from '../../browser-client/peer/wait-for-job.ts'
 import { followRun } from '../../node/follow-run.ts'
 import { createNode } from '../../node/libp2p.ts'
+import { modelParameters } from '../../node/model-parameters.ts'
 import type { RunEvent } from '../../node/run-events.ts'
 import { openSwarmNode, passingHome, type SwarmNode } from '../../node/swarm-node.ts'
-import { createManifest, sealManifest } from '../../protocols/jobs/index.ts'
+import { systemClock } from '../../protocols/core/clock.ts'
+import {
+  createManifest,
+  type SignedJob,
+  sealManifest,
+  sealStatement,
+  statementKind,
+} from '../../protocols/jobs/index.ts'
 import { manifestInit } from '../unit/jobs/example.ts'
 import { hurried } from './peers/clock.ts'
 import { runCommand } from './peers/command.ts'
@@ -29,13 +41,13 @@ async function startOther(protocols: readonly string[], topics: readonly string[
   return { id: node.peerId.toString(), address: String(node.getMultiaddrs()[0]) }
 }
 
-async function startNode(bootstrap: readonly string[]): Promise<SwarmNode> {
+async function startNode(bootstrap: readonly string[] = [], clock = hurried): Promise<SwarmNode> {
   const node = await openSwarmNode({
     ...(await passingHome()),
     listen: ['/ip4/127.0.0.1/tcp/0'],
     bootstrap,
     self: { role: 'node', backend: 'native', threads: 1, clientOnly: false },
-    clock: hurried,
+    clock,
     updateHere: 'Reload.',
   })
   onTestFinished(() => node.close())
@@ -98,7 +110,7 @@ test('topics tell it as well, once for each protocol; who speaks ours too, or no
 
 test('two peers of a run that average in different versions say so: the coordinator knows both, and they wait', async () => {
   const job = 'bafyjob'
-  const old = await startNode([])
+  const old = await startNode()
   const node = await startNode(old.addresses())
   await expect.poll(() => node.libp2p.getPeers().length, patient).toBe(1)
   await node.services.versions.requireSame(old.self, { signal: AbortSignal.timeout(60_000) })
@@ -123,12 +135,9 @@ test('a tab whose swarm speaks a newer version does not look for its job for eve
 })
 
 test('whoever follows a run that does not begin is told of a peer that averages in another version', async () => {
-  const coordinator = await startNode([])
+  const coordinator = await startNode()
   const old = await startNode(coordinator.addresses())
-  const created = Date.now()
-  const init = manifestInit({ owner: coordinator.self, coordinators: [coordinator.self], created })
-  const manifest = createManifest({ ...init, expires: created + 3_600_000 })
-  const { job, envelope } = await sealManifest(manifest, coordinator.key)
+  const { job, manifest, envelope } = await launch(coordinator, 'Of all ages')
   await old.libp2p.handle(`/starling/allreduce/9/${job}`, () => {})
   old.services.discovery.setSelf({ job: { job, round: 0, root: 'bafyroot', weight: 0 } })
 
@@ -152,4 +161,45 @@ test('whoever follows a run that does not begin is told of a peer that averages 
       hint: 'Reload.',
     },
   ])
+})
+
+/** A job of the coordinator's own, described by `description`. */
+async function launch({ services, self, key }: SwarmNode, description: string): Promise<SignedJob> {
+  const created = Date.now()
+  const init = { ...manifestInit({ description, owner: self, coordinators: [self], created }) }
+  const { envelope } = await sealManifest(createManifest({ ...init, expires: created + 3_600_000 }), key)
+  return services.jobs.announce(envelope)
+}
+
+const stopped = (job: string, key: PrivateKey) =>
+  sealStatement({ kind: statementKind.stop, job, at: Date.now(), reason: '\u001b]0;owned\u0007' }, key)
+
+test('a terminal is not steered by what an owner wrote', async () => {
+  const coordinator = await startNode([], systemClock)
+  const { job } = await launch(coordinator, 'Glyphs\u001b[2J\u009b31m of all kinds')
+  const words = ['--coordinator', ...coordinator.addresses()]
+  const { exitCode, stdout } = await runCommand(['show', job, ...words])
+  expect(exitCode).toBe(0)
+  expect(stdout).toContain('\nGlyphs[2J31m of all kinds\n')
+})
+
+test('a node that is to run one job ends with it also when the job was over before, and tells why', async () => {
+  const coordinator = await startNode([], systemClock)
+  const { job, envelope: manifest } = await launch(coordinator, 'Over soon')
+  const { envelope } = await stopped(job, coordinator.key)
+  await coordinator.services.jobs.recall(manifest, [envelope])
+  const words = ['--listen', '/ip4/127.0.0.1/tcp/0', '--coordinator', ...coordinator.addresses()]
+  const { exitCode, stdout } = await runCommand(['node', 'start', '--job', job, ...words])
+  expect(exitCode).toBe(103)
+  expect(stdout).toContain('end=stopped reason=]0;owned\n')
+})
+
+test('who watches a job whose model the coordinator never got is told, and does not wait for ever', async () => {
+  const coordinator = await startNode([], systemClock)
+  const { manifest } = await launch(coordinator, 'No model')
+  const node = await startNode(coordinator.addresses())
+  const remote = node.services.jobs.requestFrom(coordinator.self)
+  const client = { node, coordinator: coordinator.self, remote, close: async () => {} }
+  const asked = modelParameters(client, manifest, { signal: AbortSignal.timeout(20_000) })
+  await expect(asked).rejects.toMatchObject({ code: 'BLOCK_NOT_FOUND' })
 })
