@@ -42,6 +42,7 @@ export default defineConfig({
           fileParallelism: false,
           testTimeout: 240_000,
           hookTimeout: 60_000,
+          expect: { poll: { timeout: 30_000 } }, // what is waited for comes; when, is the machine's business
           sequence: { groupOrder: 2 },
         },
       },

@@ -5,6 +5,7 @@ import { generateKeyPair } from '@libp2p/crypto/keys'
 import type { PrivateKey } from '@libp2p/interface'
 import { afterEach, expect, test } from 'vitest'
 import { createNode } from '../../node/libp2p.ts'
+import { helloIntervalMs } from '../../protocols/core/limits.ts'
 import { type DiscoveryEffect, discovery, type SelfDescription } from '../../protocols/discovery/index.ts'
 import { helloTopic } from '../../protocols/discovery/messages.ts'
 
@@ -69,16 +70,17 @@ test('peers of one job that know only the coordinator meet and connect; a peer o
   expect(isConnected(b, other.id)).toBe(false)
 })
 
-test('a change of round is heard within two seconds, and a goodbye at once', async () => {
+test('a change of round is heard long before the next HELLO is due, and so is a goodbye', async () => {
   const a = await startPeer({ self: { ...trainer, job } })
   const b = await startPeer({ self: { ...trainer, job }, bootstrap: [a.address] })
   await expect.poll(() => a.discovery.peers().length, { timeout: 10_000 }).toBe(1)
-  const changedAt = performance.now()
+  const timeout = helloIntervalMs / 2
   b.discovery.setSelf({ job: { ...job, round: 4, root: 'bafynext' } })
-  await expect.poll(() => a.discovery.peers()[0]?.job?.root, { timeout: 5_000 }).toBe('bafynext')
-  expect(performance.now() - changedAt).toBeLessThan(2_000)
+  await expect.poll(() => a.discovery.peers()[0]?.job?.root, { timeout }).toBe('bafynext')
   await b.node.stop()
-  await expect.poll(() => a.events.at(-1)).toEqual({ kind: 'PeerGone', peer: b.id, reason: 'left' })
+  await expect
+    .poll(() => a.events.at(-1), { timeout })
+    .toEqual({ kind: 'PeerGone', peer: b.id, reason: 'left' })
   expect(a.discovery.peers()).toEqual([])
 })
 
