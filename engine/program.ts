@@ -145,6 +145,8 @@ export interface CompileOptions {
    * where that is not enough. Default: no limit.
    */
   memoryBytesMax?: number
+  /** The least that is recomputed. Default: nothing. */
+  recomputationMin?: Recomputation
 }
 
 /**
@@ -157,7 +159,7 @@ export async function compileProgram(
   model: Uint8Array,
   spec: TrainingSpec,
   inference: ShapeInference & Pick<Backend, 'name' | 'channelBlock' | 'halfKernels'>,
-  { memoryBytesMax = Number.POSITIVE_INFINITY }: CompileOptions = {},
+  { memoryBytesMax = Number.POSITIVE_INFINITY, recomputationMin = 'nothing' }: CompileOptions = {},
 ): Promise<TrainingProgram> {
   assert(Number.isInteger(spec.batch) && spec.batch >= 1, `batch of ${spec.batch}`)
   const { outputName, freeze } = spec
@@ -181,7 +183,7 @@ export async function compileProgram(
     half,
     recomputed: new Map(),
   })
-  const recomputation = plans.within(memoryBytesMax)
+  const recomputation = plans.within(memoryBytesMax, recomputationMin)
   const { blueprint, step } = plans.of(recomputation)
   return {
     parameters: imported.parameters,
@@ -230,10 +232,10 @@ class Plans {
     return half === blueprint.half ? this : new Plans({ ...blueprint, half })
   }
 
-  /** The least recomputation whose step takes at most `bytesMax`; where none does, the one that takes least. */
-  within(bytesMax: number): Recomputation {
-    let [best, least] = ['nothing' as Recomputation, Number.POSITIVE_INFINITY]
-    for (const recomputation of recomputations) {
+  /** The least recomputation from `from` on whose step takes at most `bytesMax`; where none does, the one that takes least. */
+  within(bytesMax: number, from: Recomputation): Recomputation {
+    let [best, least] = [from, Number.POSITIVE_INFINITY]
+    for (const recomputation of recomputations.slice(recomputations.indexOf(from))) {
       const bytes = stepBytes(this.of(recomputation).step.memory)
       if (bytes <= bytesMax) return recomputation
       if (bytes < least) [best, least] = [recomputation, bytes]

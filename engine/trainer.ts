@@ -9,7 +9,7 @@
  * nothing; it is done again with half the scale, on the same samples: none of a lease is left out, and none counts twice.
  *
  * A batch may have any number of samples. One that is larger than the graphs is cut into micro-batches, whose gradients
- * are added up; when memory runs out, the micro-batch is halved and the same batch tried again.
+ * are added up; when memory runs out, a lighter program takes over (lighter.ts) and the same batch is tried again.
  *
  * Not owned here: batches, learning rates, rounds, threads. Calls must not overlap; the compute server (engine/compute)
  * sees to that.
@@ -19,6 +19,7 @@ import type { Batch, Tensor } from '../protocols/core/tensor.ts'
 import type { Backend, Executable, RunOptions } from './backends/backend.ts'
 import { requireTypes } from './batch-types.ts'
 import { type GraphKind, Graphs } from './graphs.ts'
+import { lighterProgram, type Recompile } from './lighter.ts'
 import { type MicroBatch, microBatches } from './micro-batches.ts'
 import { ModelState } from './model-state.ts'
 import { LossScale } from './precision/loss-scale.ts'
@@ -47,13 +48,12 @@ export interface StepOptions {
 }
 
 export interface TrainerOptions {
-  /**
-   * Makes the same program for another number of samples. Without it every batch must be a multiple of the program's, and
-   * running out of memory is final.
-   */
-  recompile?: (microBatch: number) => Promise<TrainingProgram>
-  /** Called when the micro-batch was halved, with its new size and the error that asked for it. */
-  onShrink?: (microBatch: number, error: SwarmError) => void
+  /** Without it every batch must be a multiple of the program's, and running out of memory is final. */
+  recompile?: Recompile
+  /** Fewest samples of one run of a graph; default: 1. */
+  microBatchMin?: number
+  /** Called when a lighter program took over, with the error that asked for it. */
+  onLighten?: (program: TrainingProgram, error: SwarmError) => void
 }
 
 export class Trainer {
@@ -110,7 +110,7 @@ export class Trainer {
    */
   gradient(batch: Batch, options: { into?: Float32Array; signal?: AbortSignal } = {}): Promise<Gradient> {
     const gradient = options.into ?? new Float32Array(this.program.parameterCount)
-    return this.#inMemory(batch, async (pieces) => {
+    return this.#inMemory(batch, true, async (pieces) => {
       const [first] = pieces
       if (pieces.length > 1) {
         const loss = await this.#accumulate(pieces, options)
@@ -140,7 +140,7 @@ export class Trainer {
     const losses: number[] = []
     for (const [index, batch] of batches.entries()) {
       const scalars = { learning_rate: scalar(learningRates[index]!), step: scalar(this.#stepCount + 1) }
-      const stepLoss = await this.#inMemory(batch, (pieces) => this.#step(pieces, scalars, signal))
+      const stepLoss = await this.#inMemory(batch, true, (pieces) => this.#step(pieces, scalars, signal))
       this.#stepCount += 1
       const loss = finiteLoss(stepLoss, index)
       losses.push(loss)
@@ -154,7 +154,7 @@ export class Trainer {
    * @throws {SwarmError} DATA_INVALID; as the backend's `run`.
    */
   evaluate(batch: Batch, { signal }: { signal?: AbortSignal } = {}): Promise<Evaluation> {
-    return this.#inMemory(batch, async (pieces) => {
+    return this.#inMemory(batch, false, async (pieces) => {
       const total = { lossSum: 0, correct: 0, predictions: 0 }
       for (const piece of pieces) {
         const executable = await this.#graph('evaluation', piece.size)
@@ -196,9 +196,10 @@ export class Trainer {
     await this.#state.release()
   }
 
-  /** Calls `task` with the pieces of `batch`; while memory runs out, halves the micro-batch and calls it again. */
+  /** Calls `task` with the pieces of `batch`; while memory runs out, goes on with a lighter program and calls it again. */
   async #inMemory<Result>(
     batch: Batch,
+    isBackward: boolean,
     task: (pieces: readonly MicroBatch[]) => Promise<Result>,
   ): Promise<Result> {
     requireTypes(batch, this.program)
@@ -209,19 +210,20 @@ export class Trainer {
         return await task(pieces)
       } catch (error) {
         const isMemory = error instanceof SwarmError && error.code === 'OUT_OF_MEMORY'
-        if (!isMemory || !(await this.#shrink(error))) throw error
+        if (!isMemory || !(await this.#lighten(error, isBackward))) throw error
       }
     }
   }
 
-  /** Halves the micro-batch, if it can be. The state stays: a run that fails for want of memory has not changed it. */
-  async #shrink(error: SwarmError): Promise<boolean> {
-    const { recompile, onShrink } = this.#options
-    const half = Math.floor(this.microBatch / 2)
-    if (recompile === undefined || half === 0) return false
+  /** Takes a lighter program, if there is one. The state stays: a run that fails for want of memory has not changed it. */
+  async #lighten(error: SwarmError, isBackward: boolean): Promise<boolean> {
+    const { recompile, microBatchMin = 1, onLighten } = this.#options
+    if (recompile === undefined) return false
     await this.#releaseGraphs()
-    this.#graphs = this.#graphsOf(await recompile(half))
-    onShrink?.(half, error)
+    const lighter = await lighterProgram(this.program, recompile, { isBackward, microBatchMin })
+    if (lighter === null) return false
+    this.#graphs = this.#graphsOf(lighter)
+    onLighten?.(lighter, error)
     return true
   }
 
@@ -281,10 +283,10 @@ export class Trainer {
   async #graph(kind: Exclude<GraphKind, 'apply'>, size: number): Promise<Executable> {
     if (size === this.microBatch) return this.#graphs.get(kind)
     if (this.#tail?.program.inputs[0]?.shape[0] !== size) {
-      const { recompile } = this.#options
-      if (recompile === undefined) throw leftOver(size, this.microBatch)
+      const { recompile, microBatchMin = 1 } = this.#options
+      if (recompile === undefined || size < microBatchMin) throw leftOver(size, this.microBatch)
       await this.#tail?.release()
-      this.#tail = this.#graphsOf(await recompile(size))
+      this.#tail = this.#graphsOf(await recompile(size, this.program.recomputation))
     }
     return this.#tail!.get(kind)
   }

@@ -3,7 +3,7 @@
  * ready again and given the task from its start. The optimizer's slots then start from zero.
  *
  * A device that is lost again in the same task is given up for the next candidate. A task that float16 is too small for is given
- * again in float32, and so are all later ones. Running out of memory is the trainer's own business (it halves its micro-batch). What
+ * again in float32, and so are all later ones. Running out of memory is the trainer's own business (it takes a lighter program). What
  * happened is noted, in sentences for the log.
  */
 import { assert } from '../../protocols/core/assert.ts'
@@ -167,19 +167,15 @@ export class SteadyTrainer {
     if (this.#isHalf) this.#notes.push('steps compute in float16')
     else if (this.#precision === 'float16')
       this.#notes.push(`steps compute in float32: ${this.backend} has no float16`)
-    const { recomputation, memory } = this.program
-    if (recomputation !== 'nothing' || this.microBatch < microBatch) {
-      this.#notes.push(
-        `a step on ${this.microBatch} samples ${memoryWays[recomputation]}, for ${mebibytes(stepBytes(memory))} by estimate`,
-      )
-    }
+    if (this.program.recomputation !== 'nothing' || this.microBatch < microBatch)
+      this.#notes.push(stepNote(this.program))
   }
 
   async #prepare(backend: Backend, microBatch: number): Promise<Contestant> {
     const { model, spec, isBatchFixed = false, memoryBytesMax = Number.POSITIVE_INFINITY } = this.#init
     const precision = this.#precision
-    const compile = (batch: number) =>
-      compileProgram(model, { ...spec, batch, precision }, backend, { memoryBytesMax })
+    const compile = (batch: number, recomputationMin: Recomputation = 'nothing') =>
+      compileProgram(model, { ...spec, batch, precision }, backend, { memoryBytesMax, recomputationMin })
     let program = await compile(microBatch)
     for (let size = microBatch; stepBytes(program.memory) > memoryBytesMax; ) {
       if (size === 1 || isBatchFixed) throw doesNotFit(size, stepBytes(program.memory), memoryBytesMax)
@@ -187,8 +183,9 @@ export class SteadyTrainer {
       program = await compile(size)
     }
     const trainer = Trainer.create(program, backend, {
-      ...(!isBatchFixed && { recompile: compile }),
-      onShrink: (size, { message }) => this.#notes.push(`micro-batch halved to ${size}: ${message}`),
+      recompile: compile,
+      microBatchMin: isBatchFixed ? microBatch : 1,
+      onLighten: (lighter, { message }) => this.#notes.push(`${stepNote(lighter)}, since ${message}`),
     })
     // before the first real sample has arrived, and perhaps with a vocabulary smaller than the classes
     const batch = randomBatch(program, seededRandom(1), { idsBelow: 1 })
@@ -219,6 +216,11 @@ const memoryWays: Readonly<Record<Recomputation, string>> = {
   nothing: 'keeps its activations',
   cheap: 'recomputes cheap activations',
   everything: 'recomputes its activations',
+}
+
+function stepNote({ inputs, recomputation, memory }: TrainingProgram): string {
+  const samples = inputs[0]!.shape[0]!
+  return `a step on ${samples} samples ${memoryWays[recomputation]}, for ${mebibytes(stepBytes(memory))} by estimate`
 }
 
 function mebibytes(size: number): string {

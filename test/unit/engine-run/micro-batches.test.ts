@@ -4,6 +4,7 @@ import type { Backend } from '../../../engine/backends/backend.ts'
 import { openNativeBackend } from '../../../engine/backends/native.ts'
 import { microBatches } from '../../../engine/micro-batches.ts'
 import { compileProgram, type TrainingProgram } from '../../../engine/program.ts'
+import type { Recomputation } from '../../../engine/recomputation.ts'
 import { Trainer } from '../../../engine/trainer.ts'
 import { SwarmError } from '../../../protocols/core/errors.ts'
 import type { Batch, Tensor } from '../../../protocols/core/tensor.ts'
@@ -16,7 +17,8 @@ const rates = [0.01, 0.02, 0.005]
 let native: Backend
 let whole: TrainingProgram
 
-const compile = (batch: number) => compileProgram(model, { ...adamwSpec, batch }, native)
+const compile = (batch: number, recomputationMin: Recomputation = 'nothing') =>
+  compileProgram(model, { ...adamwSpec, batch }, native, { recomputationMin })
 
 beforeAll(async () => {
   native = await openNativeBackend({ threads: 1 })
@@ -104,7 +106,7 @@ describe('a batch of ten samples', () => {
     const sizes: number[] = []
     const small = Trainer.create(whole, backend, {
       recompile: compile,
-      onShrink: (microBatch) => sizes.push(microBatch),
+      onLighten: ({ inputs }) => sizes.push(inputs[0]!.shape[0]!),
     })
     const actual = await moved(small)
     expect(sizes).toEqual([5, 2])

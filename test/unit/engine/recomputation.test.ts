@@ -5,15 +5,17 @@ import { openNativeBackend } from '../../../engine/backends/native.ts'
 import { SteadyTrainer } from '../../../engine/compute/steady-trainer.ts'
 import { differentiate } from '../../../engine/gradients/differentiate.ts'
 import type { Recomputed } from '../../../engine/gradients/recall.ts'
+import type { Recompile } from '../../../engine/lighter.ts'
 import { neededNodes, peakBytes, stepBytes } from '../../../engine/memory.ts'
 import { Formulas } from '../../../engine/onnx/formulas.ts'
 import { GraphBuilder } from '../../../engine/onnx/graph-builder.ts'
 import { compileProgram, type TrainingProgram } from '../../../engine/program.ts'
 import { planRecomputation } from '../../../engine/recomputation.ts'
 import { Trainer } from '../../../engine/trainer.ts'
+import { SwarmError } from '../../../protocols/core/errors.ts'
 import { exampleModel } from '../engine-run/example-models.ts'
 import { families, familyBatch, familyModel } from './families.ts'
-import { largest } from './pytorch-models.ts'
+import { largest, relativeError } from './pytorch-models.ts'
 
 let backend: Backend
 beforeAll(async () => {
@@ -92,6 +94,79 @@ describe('a gradient out of recomputed values', () => {
     const { gradient } = await gradientWith('bert', 'everything')
     const error = gradient.map((value, index) => Math.abs(value - kept.gradient[index]!))
     expect(largest(error) / largest(kept.gradient)).toBeLessThan(2e-6)
+  })
+})
+
+/** The backend, whose first `count` runs find no memory. */
+function failing(count: number): Backend {
+  let left = count
+  return {
+    ...backend,
+    compile: async (bytes, options) => {
+      const executable = await backend.compile(bytes, options)
+      return {
+        inputs: executable.inputs,
+        state: executable.state,
+        release: () => executable.release(),
+        run: (feeds, runOptions) =>
+          left-- > 0
+            ? Promise.reject(new SwarmError('OUT_OF_MEMORY', 'there is no memory'))
+            : executable.run(feeds, runOptions),
+      }
+    },
+  }
+}
+
+describe('memory that runs out', async () => {
+  const { loss, options, ...family } = families.autoencoder!
+  const batch = familyBatch({ loss, options, ...family })
+  const file = await familyModel('autoencoder', 'dynamo')
+  const recompile: Recompile = (size, recomputationMin) =>
+    compileProgram(file, { optimizer, batch: size, loss }, backend, { recomputationMin })
+
+  /** A trainer whose first `count` runs find no memory, and the forms that its program took then. */
+  async function shortOfMemory(count: number, options: { microBatchMin?: number } = {}) {
+    const forms: string[] = []
+    const trainer = Trainer.create(await recompile(3, 'nothing'), failing(count), {
+      recompile,
+      onLighten: ({ recomputation, inputs }) =>
+        forms.push(`${recomputation} again, ${inputs[0]!.shape[0]} samples`),
+      ...options,
+    })
+    return { forms, trainer }
+  }
+
+  it('in a step makes more again, then takes fewer samples, and the gradient is the same', async () => {
+    const [whole, cheap, single] = await Promise.all(
+      [0, 1, 2].map(async (count) => {
+        const { forms, trainer } = await shortOfMemory(count)
+        const { gradient } = await trainer.gradient(batch)
+        await trainer.release()
+        return { forms, gradient }
+      }),
+    )
+    // to make everything again would save less than a tenth more
+    expect([whole!.forms, cheap!.forms, single!.forms]).toEqual([
+      [],
+      ['cheap again, 3 samples'],
+      ['cheap again, 3 samples', 'cheap again, 1 samples'],
+    ])
+    expect(cheap!.gradient).toEqual(whole!.gradient)
+    expect(relativeError(single!.gradient, whole!.gradient)).toBeLessThan(1e-5)
+  })
+
+  it('in an evaluation, which makes nothing again, takes fewer samples', async () => {
+    const { forms, trainer } = await shortOfMemory(1)
+    await trainer.evaluate(batch)
+    expect(forms).toEqual(['nothing again, 1 samples'])
+    await trainer.release()
+  })
+
+  it('is an error where the file fixes the samples and there is no more to make again', async () => {
+    const { forms, trainer } = await shortOfMemory(2, { microBatchMin: 3 })
+    await expect(trainer.gradient(batch)).rejects.toMatchObject({ code: 'OUT_OF_MEMORY' })
+    expect(forms).toEqual(['cheap again, 3 samples'])
+    await trainer.release()
   })
 })
 
