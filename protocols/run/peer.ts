@@ -19,10 +19,11 @@
 import { assert } from '../core/assert.ts'
 import { type Clock, sleep } from '../core/clock.ts'
 import { SwarmError } from '../core/errors.ts'
-import type { CodecName } from '../wire/codecs/codec.ts'
 import { advance, firstState } from './advance.ts'
 import type { StateArchive } from './archive.ts'
+import { isOvertaken, isRunAhead } from './beginning.ts'
 import { catchUp } from './catch-up.ts'
+import { CodecChoice } from './codec-choice.ts'
 import type { LocalWork } from './local-work.ts'
 import type { RunPlan } from './plan.ts'
 import type {
@@ -80,9 +81,6 @@ export type RunPeerEvent =
 /** How long an error of training pauses a peer before it reports again: bounds the chatter of a diverged run. */
 const notFinitePauseMs = 1_000
 
-/** How long a peer that comes back listens for where the others are: they repeat it every two seconds (`gossip.ts`). */
-const hearingMs = 3_000
-
 export class RunPeer {
   readonly #init: RunInit
   readonly #residual: Residual | undefined
@@ -92,13 +90,14 @@ export class RunPeer {
   #loss: number | null = null
   #isLossNotFinite = false
   #samplesTrained = 0
-  #hasSlowLink = false
   readonly #training: Training
+  readonly #codecs: CodecChoice
 
   constructor(init: RunInit) {
     this.#init = init
     const { plan, initial, outerOptimizer } = init
     this.#training = new Training(init)
+    this.#codecs = new CodecChoice(plan)
     this.#residual = plan.isSparse ? new Residual(initial.length) : undefined
     this.#state = firstState(plan, initial, outerOptimizer)
   }
@@ -126,8 +125,7 @@ export class RunPeer {
     const { store } = this.#init
     const kept = await store?.state(this.#expected)
     await this.#hold(kept ?? this.#state)
-    const isOvertaken = this.#state.round > 0 ? this.#isOvertaken(signal) : this.#isRunAhead(signal)
-    if (await isOvertaken) await this.#sync(signal)
+    if (await this.#isBehind(signal)) await this.#sync(signal)
     while (this.#state.round < this.#init.plan.roundsMax) {
       const outcome = await this.#takeRound(signal)
       // A round that started from another state is over for its branch, not for this peer: it has to change over.
@@ -141,39 +139,16 @@ export class RunPeer {
     })
   }
 
-  /** Waits for enough peers. True when somebody already holds a later state. */
-  async #isRunAhead(signal: AbortSignal): Promise<boolean> {
-    const { gossip, plan } = this.#init
-    this.#enter('waiting')
-    while (true) {
-      const standings = [...gossip.standings().values()]
-      if (standings.some(({ round }) => round > 0)) return true
-      if (standings.length + 1 >= plan.peersMin) return false
-      await gossip.changed({ signal })
-    }
-  }
-
-  /**
-   * With a state of a former life this peer takes its place at once, for the others may need its vote. True when one of the first
-   * that it hears of holds a later state: training on an older one would be for nothing.
-   */
-  async #isOvertaken(signal: AbortSignal): Promise<boolean> {
-    const { averaging, gossip, clock } = this.#init
+  /** Waits until the others have said enough to tell whether they hold a later state than this peer begins with. */
+  #isBehind(signal: AbortSignal): Promise<boolean> {
+    const { averaging, gossip, plan, clock, self } = this.#init
     const { round, electorate } = this.#state
-    averaging.hold({ round, root: this.#root, electorate })
     this.#enter('waiting')
-    const isAlone = electorate.every((peer) => peer === this.#init.self)
-    const patience = new AbortController()
-    const stopTimer = clock.setTimer(isAlone ? 0 : hearingMs, () => patience.abort())
-    try {
-      while (gossip.standings().size === 0 && !patience.signal.aborted)
-        await gossip.changed({ signal: AbortSignal.any([signal, patience.signal]) })
-    } catch (error) {
-      if (!patience.signal.aborted || signal.aborted) throw error
-    } finally {
-      stopTimer()
-    }
-    return [...gossip.standings().values()].some((standing) => standing.round > round)
+    if (round === 0) return isRunAhead({ gossip, peersMin: plan.peersMin }, { signal })
+    // with a state of a former life it takes its place at once, for the others may need its vote
+    averaging.hold({ round, root: this.#root, electorate })
+    const isAlone = electorate.every((peer) => peer === self)
+    return isOvertaken({ gossip, clock, round, isAlone }, { signal })
   }
 
   get #expected(): ExpectedState {
@@ -247,7 +222,7 @@ export class RunPeer {
       update,
       weight: work.samples,
       pace: this.#training.pace.value,
-      codec: this.#codecFor(work, savesData),
+      codec: this.#codecs.of(work, this.#training.pace.value?.averagingMs ?? 0, savesData),
       reducesNothing: savesData,
       residual: this.#residual?.values,
       // what was given is looked at again where some of it is kept back
@@ -266,25 +241,6 @@ export class RunPeer {
       this.#training.goOnWith(ahead)
     }
     return outcome
-  }
-
-  /** What this update is coded in; undefined: the job's codec. */
-  #codecFor(work: LocalWork, savesData: boolean): CodecName | undefined {
-    const { smallCodec, slowCodec } = this.#init.plan
-    const isSlow = this.#isLinkSlow(work)
-    if (savesData) return smallCodec
-    return isSlow ? slowCodec : undefined
-  }
-
-  /**
-   * Whether averages take longer than the steps between them: then half of this peer's time is spent on bytes. Once it codes
-   * more coarsely it goes on until they take under a quarter, since int4 alone halves them.
-   */
-  #isLinkSlow(work: LocalWork): boolean {
-    const { averagingMs } = this.#training.pace.value ?? { averagingMs: 0 }
-    const trainingMs = (1000 * work.samples) / work.rate
-    this.#hasSlowLink = averagingMs > (this.#hasSlowLink ? 0.25 : 1) * trainingMs
-    return this.#hasSlowLink
   }
 
   /** What training comes to; undefined when its loss is no number any more, which is said. */
