@@ -17,6 +17,7 @@ import { SwarmError } from '../core/errors.ts'
 import { codecFor } from '../wire/codecs/index.ts'
 import type { PeerComponents } from '../wire/components.ts'
 import { Links } from '../wire/link.ts'
+import { EffectQueue } from './effect-queue.ts'
 import { isData } from './inspection.ts'
 import { AllreduceMachine } from './machine.ts'
 import { decodeMessage } from './messages.ts'
@@ -24,13 +25,12 @@ import {
   type AllreduceRunInit,
   allreduceProtocol,
   type Offer,
-  type PledgeStore,
   type RoundCommitted,
   type RoundOutcome,
 } from './options.ts'
 import type { RoundBase } from './plan/base.ts'
 import { partitionOf } from './plan/parts.ts'
-import { decodePledge, encodePledge } from './pledge-codec.ts'
+import { decodePledge } from './pledge-codec.ts'
 import { Outgoing } from './queue.ts'
 import { type CommittedRound, defaultTiming, type Effect, type Event, type Outlook } from './round/events.ts'
 import type { Pledge } from './round/pledges.ts'
@@ -67,11 +67,8 @@ export class AllreduceRun {
   #hasLeft = false
   /** Events that wait for the one being handled, which is the first. */
   readonly #events: Event[] = []
-  /** Effects that wait for a pledge to be written, or for the one being carried out. */
-  readonly #effects: Effect[] = []
-  #isDraining = false
-  #isWriting = false
-  /** A pledge could not be written. */
+  readonly #effects: EffectQueue
+  /** A pledge could not be written: this peer's part in the run is over. */
   #failure: unknown
 
   constructor(components: PeerComponents, clock: Clock, init: AllreduceRunInit, onLeft: () => void) {
@@ -90,6 +87,16 @@ export class AllreduceRun {
       timing: init.timing ?? defaultTiming,
       recalled: this.#recall(),
       hash: hashOf,
+    })
+    this.#effects = new EffectQueue({
+      self: this.#self,
+      store: init.pledges,
+      carryOut: (effect) => this.#carryOut(effect),
+      onFailure: (error) => {
+        this.#failure = error
+        this.#waiter?.reject(error)
+        this.#left.resolve()
+      },
     })
     this.#links = new Links(components, {
       protocol: allreduceProtocol(init.job),
@@ -246,44 +253,12 @@ export class AllreduceRun {
     if (this.#events.length > 1) return
     try {
       for (let next = this.#events[0]; next !== undefined; next = this.#events[0]) {
-        this.#effects.push(...this.#machine.step(next, this.#clock.now()))
-        this.#drain()
+        this.#effects.put(this.#machine.step(next, this.#clock.now()))
         this.#events.shift()
       }
     } finally {
       this.#events.length = 0 // a bug must be heard, not turn every later event into one that waits
     }
-  }
-
-  /** In the order in which they were given; none before the pledge that it may rest on is written. */
-  #drain(): void {
-    if (this.#isDraining) return
-    this.#isDraining = true
-    try {
-      while (!this.#isWriting) {
-        const next = this.#effects.shift()
-        if (next === undefined) return
-        if (next.kind !== 'Pledged') this.#carryOut(next)
-        else if (this.#init.pledges !== undefined) void this.#write(next, this.#init.pledges)
-      }
-    } finally {
-      this.#isDraining = false
-    }
-  }
-
-  /** What this peer cannot write it does not say either: its part in the run is over. */
-  async #write({ pledge }: Extract<Effect, { kind: 'Pledged' }>, store: PledgeStore): Promise<void> {
-    this.#isWriting = true
-    try {
-      await store.write(pledge && encodePledge(pledge, this.#self))
-    } catch (error) {
-      this.#failure = error
-      this.#waiter?.reject(error)
-      this.#left.resolve()
-      return
-    }
-    this.#isWriting = false
-    this.#drain()
   }
 
   #carryOut(effect: Exclude<Effect, { kind: 'Pledged' }>): void {

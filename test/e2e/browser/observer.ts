@@ -18,7 +18,7 @@ export interface Observer {
   report(peer: string): Progress | undefined
   /** Why each peer was taken for gone, in the order in which they went. */
   departures: { peer: string; reason: string }[]
-  /** Bytes that `peer` moves in one round from now on, for the run: mean over `rounds` rounds or a few more. */
+  /** Bytes that `peer` moves in a round, for the run: mean over `rounds` rounds or a few more, from the next one on. */
   bytesPerRound(peer: string, rounds: number): Promise<{ up: number; down: number }>
   /** Rounds for which at least `count` peers told their root. */
   comparable(count: number): number[]
@@ -82,6 +82,9 @@ export async function observe(addresses: readonly string[], job: string): Promis
     report,
     departures,
     bytesPerRound: async (peer, rounds) => {
+      // the update of the round under way may have been coded before what is measured was asked for
+      const { round } = report(peer)!
+      await until('the next round of a tab', () => report(peer)!.round > round)
       const first = report(peer)!
       await until(`${rounds} rounds of a tab`, () => report(peer)!.round >= first.round + rounds)
       const last = report(peer)!

@@ -1,0 +1,67 @@
+/**
+ * The machine's effects, carried out in the order in which it gave them, and none before the pledge that it may rest on is written:
+ *
+ *     Pledged A, Send 1, Send 2, Pledged B, Send 3   ──▶   write A … done ──▶ 1, 2, write B … done ──▶ 3
+ *
+ * What cannot be written is not said: after a failed write nothing is carried out any more.
+ */
+
+import type { PledgeStore } from './options.ts'
+import { encodePledge } from './pledge-codec.ts'
+import type { Effect } from './round/events.ts'
+
+type Pledged = Extract<Effect, { kind: 'Pledged' }>
+
+export interface EffectQueueInit {
+  self: string
+  /** Absent: this peer's pledges are forgotten, and hold nothing up. */
+  store: PledgeStore | undefined
+  /** May put further effects. */
+  carryOut(effect: Exclude<Effect, Pledged>): void
+  /** A pledge could not be written. */
+  onFailure(error: unknown): void
+}
+
+export class EffectQueue {
+  readonly #init: EffectQueueInit
+  readonly #effects: Effect[] = []
+  #isDraining = false
+  #isWriting = false
+
+  constructor(init: EffectQueueInit) {
+    this.#init = init
+  }
+
+  /** Carries out `effects` after those that wait: before it returns, unless a pledge has to be written first. */
+  put(effects: readonly Effect[]): void {
+    this.#effects.push(...effects)
+    this.#drain()
+  }
+
+  #drain(): void {
+    if (this.#isDraining) return
+    this.#isDraining = true
+    try {
+      while (!this.#isWriting) {
+        const next = this.#effects.shift()
+        if (next === undefined) return
+        if (next.kind !== 'Pledged') this.#init.carryOut(next)
+        else if (this.#init.store !== undefined) void this.#write(next, this.#init.store)
+      }
+    } finally {
+      this.#isDraining = false
+    }
+  }
+
+  async #write({ pledge }: Pledged, store: PledgeStore): Promise<void> {
+    this.#isWriting = true
+    try {
+      await store.write(pledge && encodePledge(pledge, this.#init.self))
+    } catch (error) {
+      this.#init.onFailure(error)
+      return
+    }
+    this.#isWriting = false
+    this.#drain()
+  }
+}
