@@ -209,12 +209,20 @@ function idx(shape: readonly number[], data: Uint8Array): Uint8Array {
   return new Uint8Array([...new Uint8Array(header.buffer), ...data])
 }
 
+/** The learning rate falls to 0: one that stays leaves noise in the last state, and less of it the more updates are in the last mean. */
 function jobOf({ peers, rounds }: ChurnOptions): string {
   return `
 name: churn
 model: { file: ${model}, loss: softmax_cross_entropy }
 data: { kind: idx }
-train: { optimizer: adamw, learning_rate: 0.003, batch_size: 8, local_steps: ${localSteps}, seed: 1 }
+train:
+  optimizer: adamw
+  learning_rate: 0.003
+  schedule: cosine
+  total_steps: ${rounds * localSteps}
+  batch_size: 8
+  local_steps: ${localSteps}
+  seed: 1
 swarm: { min_peers: ${peers}, codec: int8, outer: { kind: nesterov, learning_rate: 0.7, momentum: 0.6 } }
 convergence:
   metric: val_loss
