@@ -255,13 +255,19 @@ describe('peers of one run', () => {
     expect(swarm.outcomes.at(-1)!.totalWeight).toBe(6)
   })
 
-  test('go on from their disks where they were, when all were ended at once', async () => {
+  /** Two peers whose lives, each begun by `start`, keep their states on the same disks. */
+  function onDisks() {
     const swarm = new Swarm(['a', 'b'])
     const disks = [new Disk(), new Disk()]
     const start = (roundsMax: number, onEvent?: (event: RunPeerEvent) => void) =>
       swarm.members.map((name, index) =>
         swarm.peer(name, { plan: { roundsMax }, store: disks[index]!, onEvent }),
       )
+    return { swarm, disks, start }
+  }
+
+  test('go on from their disks where they were, when all were ended at once', async () => {
+    const { swarm, start } = onDisks()
     await finish(start(3))
     swarm.standings.clear()
     swarm.archives.clear()
@@ -274,12 +280,7 @@ describe('peers of one run', () => {
   })
 
   test('fetch the state of the others when the one on their disk is older', async () => {
-    const swarm = new Swarm(['a', 'b'])
-    const disks = [new Disk(), new Disk()]
-    const start = (roundsMax: number, onEvent?: (event: RunPeerEvent) => void) =>
-      swarm.members.map((name, index) =>
-        swarm.peer(name, { plan: { roundsMax }, store: disks[index]!, onEvent }),
-      )
+    const { swarm, disks, start } = onDisks()
     await finish(start(3))
     disks[0]!.newest = disks[0]!.older
     swarm.standings.clear()
