@@ -22,7 +22,11 @@ export class CodecChoice {
    * For the update that `work` gained; undefined: the job's codec. `averagingMs`: what an average takes, 0 before the first.
    * `savesData`: this peer's bytes are scarce now.
    */
-  of(work: LocalWork, averagingMs: number, savesData: boolean): CodecName | undefined {
+  of(
+    work: Pick<LocalWork, 'samples' | 'rate'>,
+    averagingMs: number,
+    savesData: boolean,
+  ): CodecName | undefined {
     const { smallCodec, slowCodec } = this.#plan
     const trainingMs = (1000 * work.samples) / work.rate
     this.#hasSlowLink = averagingMs > (this.#hasSlowLink ? slowShare.until : slowShare.from) * trainingMs
