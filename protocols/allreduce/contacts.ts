@@ -50,7 +50,7 @@ export class Contacts {
   change(nowMs: number): readonly string[] | undefined {
     const { known } = this
     if (known === undefined) return undefined
-    const round = this.#rounds.current?.round ?? this.#lastRound()
+    const round = this.#roundHeld()
     const root = round?.base?.root
     const planId = round?.plan?.planId
     const last = this.#derivedFrom
@@ -74,10 +74,14 @@ export class Contacts {
     return this.#rounds.get(number - 1)?.round.grid.rowCount === 1
   }
 
-  /** The round that was committed last: its links are kept until the next one's base is here. */
-  #lastRound(): Round | undefined {
-    const { place } = this.#rounds
-    return place === undefined ? undefined : this.#rounds.get(place - 1)?.round
+  /**
+   * The round whose state is here. Until it is, that of the round before: others may have begun the new one already, and what they
+   * say opens its record, but the links of the last are kept.
+   */
+  #roundHeld(): Round | undefined {
+    const { place, current } = this.#rounds
+    if (current?.round.base !== undefined || place === undefined) return current?.round
+    return this.#rounds.get(place - 1)?.round ?? current?.round
   }
 }
 

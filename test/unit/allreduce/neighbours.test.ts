@@ -1,7 +1,10 @@
 import { expect, test } from 'vitest'
-import { contactsOf } from '../../../protocols/allreduce/contacts.ts'
+import { Contacts, contactsOf } from '../../../protocols/allreduce/contacts.ts'
 import { Neighbours } from '../../../protocols/allreduce/neighbours.ts'
 import { Grid } from '../../../protocols/allreduce/plan/grid.ts'
+import type { Duties } from '../../../protocols/allreduce/round/duties.ts'
+import { Round } from '../../../protocols/allreduce/round/round.ts'
+import { Rounds } from '../../../protocols/allreduce/rounds.ts'
 
 test('a link that was asked for is expected for a while, a broken one is not', () => {
   const neighbours = new Neighbours(3_000)
@@ -42,4 +45,21 @@ test('the first round of a grid keeps the links of the row before it', () => {
   const surroundings = { self, root: 'root', grid: new Grid('root', peers), plan: undefined, known }
   expect(contactsOf({ ...surroundings, rowBefore: known })).toEqual([...known].sort())
   expect(contactsOf({ ...surroundings, rowBefore: [] }).length).toBeLessThan(known.length)
+})
+
+test('links last until the next state is here, however early the others begin its round', () => {
+  const peers = Array.from({ length: 80 }, (_, index) => `peer-${index}`)
+  const [self, ...known] = peers as [string, ...string[]]
+  const rounds = new Rounds((number) => ({ round: new Round(number) }) as Duties)
+  const contacts = new Contacts(self, rounds, new Neighbours(3_000))
+  contacts.known = known
+  rounds.place = 4
+  rounds.open(4)!.round.begin({ round: 4, root: 'four', electorate: peers }, 0, true)
+  expect(contacts.change(0)).toEqual(new Grid('four', peers).matesOf(self).sort())
+  rounds.place = 5 // the round is committed, its average not yet applied
+  expect(contacts.change(1_000)).toBeUndefined()
+  rounds.open(5) // a faster neighbour said that it holds state 5
+  expect(contacts.change(2_000)).toBeUndefined()
+  rounds.current!.round.begin({ round: 5, root: 'five', electorate: [...peers].reverse() }, 3_000, true)
+  expect(contacts.change(3_000)).toEqual(new Grid('five', [...peers].reverse()).matesOf(self).sort())
 })
