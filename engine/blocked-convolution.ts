@@ -3,7 +3,7 @@
  * vectors (its domain com.microsoft.nchwc; Georganas et al., "Anatomy of high-performance deep learning convolutions", 2018).
  *
  * onnxruntime puts convolutions into that layout itself where weights are constants; in training they are not. Here the weight
- * is brought into blocks in the graph, in every step, and the images go in and out: that pays where images are much larger
+ * is brought into blocks in the graph, in every step, and the images go in and out: that pays where images are not much smaller
  * than the weight (docs/decisions/0008). How wide blocks are is the processor's matter; a backend without them has none.
  */
 import type { Formulas } from './onnx/formulas.ts'
@@ -15,10 +15,13 @@ import { writeModel } from './onnx/write.ts'
 const domain = 'com.microsoft.nchwc'
 
 /**
- * Window positions of a whole batch from which a convolution is faster in blocks, with its weight brought there: with 500 it takes
- * 1.1 to 1.4 times as long, with 2,000 and more 0.6 to 0.95 times.
+ * Window positions of a whole batch from which a convolution is faster in blocks, its weight brought there in each step: with 500
+ * it takes 1.1 to 1.25 times as long as Conv, with 2,000 and more 0.75 to 0.9 times.
  */
-const positionsMin = 2_000
+const positionsMin = 1_000
+
+/** The same for the gradient of its input, beside ConvTranspose: with 128 positions it takes 0.2 to 0.8 times as long. Fewer were not measured. */
+const turnedPositionsMin = 128
 
 /**
  * The result of `type` of Conv `x` `[batch, channels, height, width]` with `weight` `[outputs, channels, ...kernel]` and perhaps `bias`
@@ -31,20 +34,10 @@ export function blockedConvolution(
   type: TensorType,
 ): Value | null {
   const { channelBlock: block } = f.builder.target
-  if (block === undefined || !pays(x, weight, attributes, type, block)) return null
-  const kernel = weight.shape.slice(2)
-  const complete: Attributes = {
-    kernel_shape: ints(kernel),
-    strides: ints(intsOf(attributes, 'strides') ?? [1, 1]),
-    dilations: ints(intsOf(attributes, 'dilations') ?? [1, 1]),
-    pads: ints(intsOf(attributes, 'pads') ?? [0, 0, 0, 0]),
-    group: int(1),
-    auto_pad: text('NOTSET'),
-  }
-  const images = f.builder.emit('ReorderInput', [x], {}, x, domain)
-  const inputs = [images, blockedWeight(f, weight, block), ...(bias ? [bias] : [])]
-  const blocked = f.builder.emit('Conv', inputs, complete, type, domain)
-  return f.builder.emit('ReorderOutput', [blocked], { channels: int(type.shape[1]!) }, type, domain)
+  if (block === undefined || !canBeBlocked(weight, attributes, type, block)) return null
+  if (positionsOf(type) < positionsMin) return null
+  const inputs = [blockedWeight(f, weight, block), ...(bias ? [bias] : [])]
+  return convolved(f, x, inputs, weight.shape.slice(2), attributes, type)
 }
 
 /** {@link blockedConvolution} of a model's own Conv; null also where its padding is a rule instead of numbers. */
@@ -53,7 +46,29 @@ export function blockedNode(f: Formulas, { inputs, attributes, outputs }: TypedN
   return 'auto_pad' in attributes ? null : blockedConvolution(f, [x, weight, bias], attributes, outputs[0]!)
 }
 
-function pays(x: Value, weight: Value, attributes: Attributes, type: TensorType, block: number): boolean {
+/**
+ * {@link blockedConvolution} of `dy` `[batch, outputs, height, width]` with `weight` `[outputs, channels, ...kernel]` turned: its taps
+ * reversed, its channels and outputs exchanged.
+ */
+export function blockedTurnedConvolution(
+  f: Formulas,
+  dy: Value,
+  weight: Value,
+  attributes: Attributes,
+  type: TensorType,
+): Value | null {
+  const { channelBlock: block } = f.builder.target
+  if (block === undefined || !canBeBlocked(weight, attributes, type, block)) return null
+  if (positionsOf(type) < turnedPositionsMin) return null
+  const turned = blockedTurnedWeight(f, weight, block)
+  return convolved(f, dy, [turned], weight.shape.slice(2), attributes, type)
+}
+
+function positionsOf({ shape }: TensorType): number {
+  return sizeOf(shape) / shape[1]!
+}
+
+function canBeBlocked(weight: Value, attributes: Attributes, type: TensorType, block: number): boolean {
   const [outputs, channels, ...kernel] = weight.shape as [number, number, ...number[]]
   return (
     kernel.length === 2 &&
@@ -61,16 +76,62 @@ function pays(x: Value, weight: Value, attributes: Attributes, type: TensorType,
     intOf(attributes, 'group', 1) === 1 &&
     outputs % block === 0 &&
     channels % block === 0 &&
-    x.dtype === 'float32' &&
-    sizeOf(type.shape) / outputs >= positionsMin
+    type.dtype === 'float32'
   )
 }
 
-/** `[outputs, channels, ...kernel]` with its elements in the order [outputs/b, channels/b, ...kernel, b of channels, b of outputs]. */
+/** `x`, in blocks and out again, with `inputs`: a weight in blocks and perhaps a bias. */
+function convolved(
+  f: Formulas,
+  x: Value,
+  inputs: readonly Value[],
+  kernel: readonly number[],
+  attributes: Attributes,
+  type: TensorType,
+): Value {
+  const complete: Attributes = {
+    kernel_shape: ints(kernel),
+    strides: ints(intsOf(attributes, 'strides') ?? [1, 1]),
+    dilations: ints(intsOf(attributes, 'dilations') ?? [1, 1]),
+    pads: ints(intsOf(attributes, 'pads') ?? [0, 0, 0, 0]),
+    group: int(1),
+    auto_pad: text('NOTSET'),
+  }
+  const blocked = f.builder.emit('Conv', [intoBlocks(f, x), ...inputs], complete, type, domain)
+  return f.builder.emit('ReorderOutput', [blocked], { channels: int(type.shape[1]!) }, type, domain)
+}
+
+/** Images `[batch, channels, height, width]` with their elements in the order [batch, channels/b, height, width, b of channels]. */
+function intoBlocks(f: Formulas, images: Value): Value {
+  return f.builder.emit('ReorderInput', [images], {}, images, domain)
+}
+
+/**
+ * `[outputs, channels, ...kernel]` with its elements in the order [outputs/b, channels/b, ...kernel, b of channels, b of outputs].
+ * Brought into blocks as an image is, which moves single elements faster than a transposition; that is left with whole blocks.
+ */
 function blockedWeight(f: Formulas, weight: Value, block: number): Value {
   const [outputs, channels, ...kernel] = weight.shape as [number, number, ...number[]]
-  const cut = f.reshape(weight, [outputs / block, block, channels / block, block, sizeOf(kernel)])
-  return f.reshape(f.transpose(cut, [0, 2, 4, 3, 1]), weight.shape)
+  const taps = sizeOf(kernel)
+  const image = intoBlocks(f, f.reshape(weight, [1, outputs, channels, taps]))
+  const cut = f.reshape(image, [outputs / block, channels / block, block, taps, block])
+  return f.reshape(f.transpose(cut, [0, 1, 3, 2, 4]), weight.shape)
+}
+
+/** {@link blockedWeight} of the turned weight: [channels/b, outputs/b, ...kernel reversed, b of outputs, b of channels]. */
+function blockedTurnedWeight(f: Formulas, weight: Value, block: number): Value {
+  const [outputs, channels, ...kernel] = weight.shape as [number, number, ...number[]]
+  const taps = sizeOf(kernel)
+  const images = intoBlocks(f, f.reshape(weight, [outputs, channels, taps, 1]))
+  const cut = f.reshape(images, [outputs / block, block, channels / block, taps, block])
+  const byTap = f.reshape(f.transpose(cut, [2, 0, 3, 1, 4]), [
+    (channels / block) * (outputs / block),
+    taps,
+    block * block,
+  ])
+  const reversed = f.builder.integers(Array.from({ length: taps }, (_, tap) => taps - 1 - tap))
+  const turned = f.builder.emit('Gather', [byTap, reversed], { axis: int(1) }, byTap)
+  return f.reshape(turned, [channels, outputs, ...kernel])
 }
 
 /** ONNX bytes of a graph that brings an image `x` `[1, channels, 1, 1]` into blocks, for asking how wide they are. */

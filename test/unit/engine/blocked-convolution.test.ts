@@ -14,7 +14,7 @@ import { Trainer } from '../../../engine/trainer.ts'
 import { seededRandom } from '../../../protocols/core/random.ts'
 import { relativeError } from './pytorch-models.ts'
 
-const batch = 8
+const batch = 4
 const side = 24
 
 let backend: Backend
@@ -30,7 +30,7 @@ interface Form {
   size: number[]
 }
 
-/** conv(x·scale) + bias, from 16 to 32 channels of 24×24: two blocks of outputs where a block has 16. */
+/** conv(x·scale) + bias, from 32 to 48 channels of 24×24: two blocks and three where a block has 16. */
 function convolving({ size, ...form }: Form): Uint8Array {
   const f = new Formulas(new GraphBuilder(18))
   const random = seededRandom(3)
@@ -42,14 +42,14 @@ function convolving({ size, ...form }: Form): Uint8Array {
       ),
       name,
     )
-  const x = f.builder.input('x', { dtype: 'float32', shape: [batch, 16, side, side] })
+  const x = f.builder.input('x', { dtype: 'float32', shape: [batch, 32, side, side] })
   const attributes = Object.fromEntries(Object.entries(form).map(([name, values]) => [name, ints(values)]))
   const inputs = [
-    f.mul(x, weight('scale', [16, 1, 1])),
-    weight('kernel', [32, 16, 3, 3]),
-    weight('bias', [32]),
+    f.mul(x, weight('scale', [32, 1, 1])),
+    weight('kernel', [48, 32, 3, 3]),
+    weight('bias', [48]),
   ]
-  const y = f.builder.emit('Conv', inputs, attributes, { dtype: 'float32', shape: [batch, 32, ...size] })
+  const y = f.builder.emit('Conv', inputs, attributes, { dtype: 'float32', shape: [batch, 48, ...size] })
   return writeModel(f.builder.finish({ y }))
 }
 
