@@ -21,7 +21,7 @@ beforeAll(async () => {
 })
 afterAll(() => served.close())
 
-/** Seven states, each of which axe looks at for seconds on a busy machine. */
+/** Eight states, each of which axe looks at for seconds on a busy machine. */
 const statesMsMax = 300_000
 
 const looks = {
@@ -34,6 +34,8 @@ const states: readonly {
   name: string
   scene: SceneName
   heading: string
+  /** What stands in the banner below it. */
+  note?: string
   prepare?(page: Page): Promise<void>
   isOffer?: boolean
 }[] = [
@@ -46,6 +48,12 @@ const states: readonly {
     heading: 'Paused while your computer runs on battery.',
     prepare: onBattery,
   },
+  {
+    name: 'other-version',
+    scene: 'other-version',
+    heading: 'Training in round 34 with 5 other peers.',
+    note: 'Update Starling there: that program is the older one.',
+  },
   { name: 'coordinator-lost', scene: 'lost', heading: 'Looking for the others again.' },
   { name: 'finished', scene: 'ended', heading: 'The run is over. Thank you.' },
   { name: 'error', scene: 'failing', heading: 'Not enough memory' },
@@ -55,7 +63,7 @@ test.each(Object.entries(looks))(
   '%s: no state has a barrier, a cut-off part, a complaint or a foreign request',
   async (name, look) => {
     const browser = await openBrowser()
-    for (const { name: state, scene, heading, prepare, isOffer } of states) {
+    for (const { name: state, scene, heading, note, prepare, isOffer } of states) {
       const tab = await browser.newTab()
       const { page } = tab
       await page.setViewportSize(look.viewport)
@@ -64,6 +72,7 @@ test.each(Object.entries(looks))(
       await page.goto(served.urlOf(scene))
       if (isOffer !== true) await clickStart(tab)
       await page.getByRole('heading', { level: 1, name: heading }).waitFor()
+      if (note !== undefined) await page.locator('.banner', { hasText: note }).waitFor()
       if (scene === 'training' && isOffer !== true) await page.locator('.plot canvas').waitFor()
       await tab.screenshot(`page-${state}-${name}`)
       // the page has no frames, for which axe would open a second one to join their results

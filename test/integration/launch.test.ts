@@ -9,7 +9,7 @@ import { Program, root, testFolder } from './peers/program.ts'
 
 const words = ['launch', join(root, 'examples/glyphs/job.yaml'), '--local', '3']
 
-/** Ctrl-C must end everything by then: the number. */
+/** Ctrl-C must end everything by then, or people press it again. */
 const interruptMsMax = 5_000
 
 async function launch(): Promise<{ folder: string; program: Program }> {

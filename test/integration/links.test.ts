@@ -185,7 +185,10 @@ test('an abort takes back a frame that still waits, and the link lives on', asyn
   await expect.poll(() => received).toEqual([...Array(12).fill(1), 3])
 })
 
-test('a peer killed with SIGKILL is down within a second, and a send to it fails at once', async () => {
+/** Half of the time after which a ping would notice that a peer is gone, if its closed connection did not say so at once. */
+const noticedMsMax = 15_000
+
+test('a peer killed with SIGKILL is down long before a ping would notice, and a send to it fails at once', async () => {
   const up = signalled<string>()
   const down = signalled<SwarmError>()
   const survivor = await startPeer(await generateKeyPair('Ed25519'), { onUp: up.call, onDown: down.call })
@@ -197,7 +200,7 @@ test('a peer killed with SIGKILL is down within a second, and a send to it fails
   const killedAt = performance.now()
   await victim.kill()
   expect(await down.promise).toMatchObject({ code: 'PEER_GONE', peer: victim.hello.id })
-  expect(performance.now() - killedAt).toBeLessThan(1_000)
+  expect(performance.now() - killedAt).toBeLessThan(noticedMsMax)
   await expect(survivor.links.send(victim.hello.id, Uint8Array.of(1))).rejects.toMatchObject({
     code: 'PEER_GONE',
   })

@@ -144,6 +144,14 @@ export const scenes = {
       note: 'One thread only: this page is not isolated, so the browser gives it no others.',
     },
   },
+  'other-version': {
+    ...training,
+    mismatch: new SwarmError(
+      'VERSION_MISMATCH',
+      'node 7QmRt speaks allreduce/2; this program speaks allreduce/3',
+      { hint: 'Update Starling there: that program is the older one.' },
+    ),
+  },
   lost: { ...training, isConnected: false },
   ended: hasEnded,
   failing: {

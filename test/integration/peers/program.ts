@@ -14,6 +14,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { onTestFinished } from 'vitest'
+import type { Host } from './network.ts'
 
 /** The folder of the checkout. */
 export const root = join(import.meta.dirname, '../../..')
@@ -53,11 +54,18 @@ export class Program {
   readonly #listeners = new Set<() => void>()
   #stderr = ''
 
-  /** Starts `starling ...words --json` in `folder`. */
-  constructor(folder: string, name: string, words: readonly string[]) {
+  /** Starts `starling ...words --json` in `folder`, and on `host` where the test has a network of its own. */
+  constructor(folder: string, name: string, words: readonly string[], host?: Host) {
     this.name = name
     const { STARLING_COORDINATOR: _, ...env } = process.env
-    this.#process = spawn(process.execPath, [join(root, 'dist/cli.js'), ...words, '--json'], {
+    const [command, ...rest] = [
+      ...(host?.inside ?? []),
+      process.execPath,
+      join(root, 'dist/cli.js'),
+      ...words,
+      '--json',
+    ]
+    this.#process = spawn(command!, rest, {
       cwd: folder,
       env: { ...env, STARLING_HOME: join(folder, name) },
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],

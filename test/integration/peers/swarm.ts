@@ -35,8 +35,13 @@ export function startCoordinator(folder: string, listen: string): Program {
 
 /** A node that knows the peers at `addresses`. */
 export function startNode(folder: string, name: string, addresses: readonly string[]): Program {
-  const words = ['node', 'start', '--listen', anyPort, '--threads', '1', '--backend', 'native']
-  return new Program(folder, name, [...words, '--coordinator', ...addresses])
+  return new Program(folder, name, nodeWords(anyPort, addresses))
+}
+
+/** What starts a node that listens at `listen` and knows the peers at `addresses`. */
+export function nodeWords(listen: string, addresses: readonly string[]): string[] {
+  const words = ['node', 'start', '--listen', listen, '--threads', '1', '--backend', 'native']
+  return [...words, '--coordinator', ...addresses]
 }
 
 /** Writes `job` (YAML) and hands it to the swarm; returns once the coordinator has all it needs. */
