@@ -1,5 +1,6 @@
 /**
- * Test projects, from the fastest to the slowest. `unit` opens no socket and starts no process; `simulation` runs the
+ * Test projects, from the fastest to the slowest. `unit` opens no socket, starts no process and runs no kernel, so its files can share
+ * processes; `engine` runs kernels, whose memory and devices outlive a file, each file in a process of its own; `simulation` runs the
  * protocol machines on a virtual clock; `processes` starts real peers on loopback and runs one file at a time, because
  * each file already keeps both cores of a small machine busy; it starts when the others are done; `e2e` adds a real
  * Chromium to them, with the page as people open it.
@@ -8,7 +9,7 @@ import { defineConfig } from 'vitest/config'
 import { softwareGpu } from './test/software-gpu.ts'
 
 const setupFiles = ['./node/platform.ts']
-const globalSetup = ['./test/bundle-compute-worker.mjs']
+const withKernels = ['test/compliance/**/*.test.ts', 'test/unit/{engine,engine-run,cli}/**/*.test.ts']
 
 export default defineConfig({
   test: {
@@ -18,8 +19,19 @@ export default defineConfig({
         test: {
           name: 'unit',
           setupFiles,
-          globalSetup,
-          include: ['test/{unit,compliance,wire}/**/*.test.ts', 'test/*.test.ts'],
+          include: ['test/{unit,wire}/**/*.test.ts', 'test/*.test.ts'],
+          exclude: withKernels,
+          isolate: false,
+          testTimeout: 30_000,
+          sequence: { groupOrder: 0 },
+        },
+      },
+      {
+        test: {
+          name: 'engine',
+          setupFiles,
+          globalSetup: ['./test/bundle-compute-worker.mjs'],
+          include: withKernels,
           env: softwareGpu,
           testTimeout: 30_000,
           sequence: { groupOrder: 0 },
