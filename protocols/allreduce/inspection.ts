@@ -5,7 +5,7 @@ import type { Codec } from '../wire/codecs/codec.ts'
 import { type Partition, partCount, partLength, resultIdentity } from './plan/parts.ts'
 import type { Inspection } from './round/events.ts'
 import { decodePart, decodeSum } from './round/reduction.ts'
-import type { Message, Part, Result, Sum } from './round/vocabulary.ts'
+import { isData, type Message } from './round/vocabulary.ts'
 
 export interface InspectionInit<Digest> {
   partition: Partition
@@ -44,9 +44,4 @@ export function inspect(message: Message, init: InspectionInit<string>): Inspect
     digest: identity === undefined ? '' : init.hash(identity),
     isDecodable: isDecodable(message, init),
   }
-}
-
-/** The messages that carry values. */
-export function isData(message: Message): message is Part | Sum | Result {
-  return message.kind === 'Part' || message.kind === 'Sum' || message.kind === 'Result'
 }

@@ -5,6 +5,7 @@
  */
 
 import { decode as decodeCbor, encode as encodeCbor } from '@ipld/dag-cbor'
+import { Uint8ArrayList } from 'uint8arraylist'
 import { SwarmError } from '../core/errors.ts'
 import { Fields, fromHex } from '../core/fields.ts'
 import {
@@ -17,6 +18,8 @@ import {
   roundWeightMax,
   runPeersMax,
 } from '../core/limits.ts'
+import { mapInPieces } from '../wire/map-in-pieces.ts'
+import type { Frame } from '../wire/outbox.ts'
 import type { Ballot } from './plan/electorate.ts'
 import { rowCountOf } from './plan/grid.ts'
 import { decodePace, encodePace } from './plan/pace.ts'
@@ -35,6 +38,7 @@ import {
   type Accepted,
   type Commit,
   type Hold,
+  isData,
   isRelayed,
   type Message,
   type PromiseMade,
@@ -252,6 +256,16 @@ const kindOfTag = new Map(
 /** The bytes of `message`, without a frame. */
 export function encodeMessage(message: Message): Uint8Array {
   return encodeCbor(encodeFields(message))
+}
+
+/**
+ * The bytes of `message` as `encodeMessage` gives them, in pieces where it carries values: those are borrowed, and a copy of them
+ * would be most of what a round sends.
+ */
+export function encodeFrame(message: Message): Frame {
+  if (!isData(message)) return encodeMessage(message)
+  const { bytes, ...others } = encodeFields(message)
+  return new Uint8ArrayList(...mapInPieces(others, 'bytes', bytes as Uint8Array))
 }
 
 function encodeFields<M extends Message>(message: M): Record<string, unknown> {

@@ -8,7 +8,8 @@
 
 import { SwarmError } from '../core/errors.ts'
 import { partsMax } from '../core/limits.ts'
-import { encodeMessage } from './messages.ts'
+import type { Frame } from '../wire/outbox.ts'
+import { encodeFrame } from './messages.ts'
 import type { Message } from './round/vocabulary.ts'
 
 /**
@@ -20,12 +21,12 @@ const queuedMax = 4 * partsMax
 /** A message with the queues that still have to send it, and its frame once the first of them did. */
 interface Shared {
   receivers: number
-  frame: Uint8Array | undefined
+  frame: Frame | undefined
 }
 
 export interface OutgoingInit {
   /** Resolves when the link took the frame, which is shared between peers and must not be changed. */
-  send(peer: string, frame: Uint8Array, message: Message): Promise<void>
+  send(peer: string, frame: Frame, message: Message): Promise<void>
   /** The link failed for another reason than that the peer is gone. */
   onError(peer: string, error: unknown): void
 }
@@ -99,9 +100,9 @@ export class Outgoing {
     else shared.receivers++
   }
 
-  #frameOf(message: Message): Uint8Array {
+  #frameOf(message: Message): Frame {
     const shared = this.#shared.get(message)!
-    shared.frame ??= encodeMessage(message)
+    shared.frame ??= encodeFrame(message)
     return shared.frame
   }
 

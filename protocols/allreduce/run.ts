@@ -17,8 +17,8 @@ import { SwarmError } from '../core/errors.ts'
 import { codecFor } from '../wire/codecs/index.ts'
 import type { PeerComponents } from '../wire/components.ts'
 import { Links } from '../wire/link.ts'
+import type { Frame } from '../wire/outbox.ts'
 import { EffectQueue } from './effect-queue.ts'
-import { isData } from './inspection.ts'
 import { AllreduceMachine } from './machine.ts'
 import { decodeMessage } from './messages.ts'
 import {
@@ -34,7 +34,7 @@ import { decodePledge } from './pledge-codec.ts'
 import { Outgoing } from './queue.ts'
 import { type CommittedRound, defaultTiming, type Effect, type Event, type Outlook } from './round/events.ts'
 import type { Pledge } from './round/pledges.ts'
-import type { Message } from './round/vocabulary.ts'
+import { isData, type Message } from './round/vocabulary.ts'
 import { Throughput } from './throughput.ts'
 import { Vectors } from './vectors.ts'
 
@@ -332,13 +332,13 @@ export class AllreduceRun {
     this.#step({ kind: 'PartFinished', round, planId, part, ...(await this.#vectors.finish(effect)) })
   }
 
-  async #send(peer: string, frame: Uint8Array, message: Message): Promise<void> {
+  async #send(peer: string, frame: Frame, message: Message): Promise<void> {
     if (!isData(message)) return this.#links.send(peer, frame)
     let sentBytes = 0
     this.#throughput.sendStarted(this.#clock.now())
     try {
       await this.#links.send(peer, frame)
-      sentBytes = frame.length
+      sentBytes = frame.byteLength
     } finally {
       this.#throughput.sendEnded(sentBytes, this.#clock.now())
     }

@@ -7,7 +7,7 @@ import { bytesToHex } from '@noble/hashes/utils.js'
 import { sha256 } from 'multiformats/hashes/sha2'
 import type { Codec } from '../wire/codecs/codec.ts'
 import { codecFor } from '../wire/codecs/index.ts'
-import { identityOf, isData, isDecodable } from './inspection.ts'
+import { identityOf, isDecodable } from './inspection.ts'
 import type { Offer, Slice } from './options.ts'
 import {
   encodeParts,
@@ -23,7 +23,7 @@ import {
 } from './plan/parts.ts'
 import type { CommittedRound, Effect, Inspection } from './round/events.ts'
 import { finishPart, type RowReduction, sumRow } from './round/reduction.ts'
-import type { Message } from './round/vocabulary.ts'
+import { isData, type Message } from './round/vocabulary.ts'
 
 export class Vectors {
   /** The job's: that of means, and of updates that name no coarser one. */

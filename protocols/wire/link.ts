@@ -22,6 +22,7 @@ import { SwarmError } from '../core/errors.ts'
 import { parkedLinksMax } from '../core/limits.ts'
 import { type Random, seededRandom, seedFrom } from '../core/random.ts'
 import type { PeerComponents } from './components.ts'
+import type { Frame } from './outbox.ts'
 import { FrameStream } from './stream.ts'
 
 /** Pause before the first redial, doubled at each failure. On a local network a restarted peer is back in well under a second. */
@@ -121,7 +122,7 @@ export class Links {
    * @throws {SwarmError} PEER_GONE when there is no link or it breaks; LIMIT_EXCEEDED when the queue is full, and then
    * the link is dropped; MESSAGE_TOO_LARGE.
    */
-  async send(peer: string, frame: Uint8Array, options: { signal?: AbortSignal } = {}): Promise<void> {
+  async send(peer: string, frame: Frame, options: { signal?: AbortSignal } = {}): Promise<void> {
     const link = this.#slots.get(peer)?.link
     if (link === undefined)
       throw new SwarmError('PEER_GONE', `no link to peer ${peer}`, { peer, retry: 'same-peer' })

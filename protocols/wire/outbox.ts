@@ -7,16 +7,20 @@
  * One consumer. It knows no libp2p; `stream.ts` lets a stream's sink pull from it.
  */
 
+import type { Uint8ArrayList } from 'uint8arraylist'
 import { SwarmError } from '../core/errors.ts'
 import { linkQueueBytesMax } from '../core/limits.ts'
 
+/** The bytes of one message, in one piece or in several that follow each other. */
+export type Frame = Uint8Array | Uint8ArrayList
+
 interface Entry {
-  frame: Uint8Array
+  frame: Frame
   taken(): void
   failed(reason: unknown): void
 }
 
-export class Outbox implements AsyncIterableIterator<Uint8Array> {
+export class Outbox implements AsyncIterableIterator<Frame> {
   readonly #bytesMax: number
   readonly #entries: Entry[] = []
   #bytes = 0
@@ -39,7 +43,7 @@ export class Outbox implements AsyncIterableIterator<Uint8Array> {
    * Resolves when the sink took `frame` (borrowed until then). A frame that an abort finds still waiting is not sent.
    * @throws {SwarmError} LIMIT_EXCEEDED when the queue is full, PEER_GONE after `end`; the reason given to `fail`.
    */
-  async put(frame: Uint8Array, options: { signal?: AbortSignal } = {}): Promise<void> {
+  async put(frame: Frame, options: { signal?: AbortSignal } = {}): Promise<void> {
     const { signal } = options
     signal?.throwIfAborted()
     if (this.#failure !== undefined) throw this.#failure.reason
@@ -70,7 +74,7 @@ export class Outbox implements AsyncIterableIterator<Uint8Array> {
     this.#wake?.()
   }
 
-  async next(): Promise<IteratorResult<Uint8Array>> {
+  async next(): Promise<IteratorResult<Frame>> {
     this.#confirmHanded()
     while (this.#entries.length === 0) {
       if (this.#failure !== undefined) throw this.#failure.reason
@@ -84,7 +88,7 @@ export class Outbox implements AsyncIterableIterator<Uint8Array> {
     return { done: false, value: this.#handed.frame }
   }
 
-  async return(): Promise<IteratorResult<Uint8Array>> {
+  async return(): Promise<IteratorResult<Frame>> {
     this.fail(new SwarmError('PEER_GONE', 'the stream stopped taking data', { retry: 'same-peer' }))
     return { done: true, value: undefined }
   }
@@ -93,12 +97,7 @@ export class Outbox implements AsyncIterableIterator<Uint8Array> {
     return this
   }
 
-  #enqueue(
-    frame: Uint8Array,
-    resolve: () => void,
-    reject: (reason: unknown) => void,
-    signal?: AbortSignal,
-  ): void {
+  #enqueue(frame: Frame, resolve: () => void, reject: (reason: unknown) => void, signal?: AbortSignal): void {
     const onAbort = (): void => {
       const place = this.#entries.indexOf(entry)
       if (place >= 0) {

@@ -19,7 +19,7 @@ import type { Uint8ArrayList } from 'uint8arraylist'
 import { type Clock, systemClock } from '../core/clock.ts'
 import { SwarmError } from '../core/errors.ts'
 import { frameBytesMax, linkStallMs } from '../core/limits.ts'
-import { Outbox } from './outbox.ts'
+import { type Frame, Outbox } from './outbox.ts'
 
 type Chunk = Uint8Array | Uint8ArrayList
 
@@ -73,7 +73,7 @@ export class FrameStream {
    * Resolves when the transport took `frame`, under back-pressure; until then the frame must not change.
    * @throws {SwarmError} MESSAGE_TOO_LARGE, LIMIT_EXCEEDED when the queue is full, PEER_GONE.
    */
-  async send(frame: Uint8Array, options: { signal?: AbortSignal } = {}): Promise<void> {
+  async send(frame: Frame, options: { signal?: AbortSignal } = {}): Promise<void> {
     if (frame.byteLength > this.#bytesMax) throw tooLarge(`${frame.byteLength} bytes`, this.#bytesMax)
     await this.#outbox.put(frame, options)
     this.#bytesUp += frame.byteLength
@@ -224,8 +224,8 @@ async function drained(stream: Stream, clock: Clock): Promise<void> {
   }
 }
 
-/** Prefix and frame in one chunk: two would cost a muxer frame and an encryption each. */
-async function* addPrefixes(frames: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8ArrayList> {
+/** Prefix and frame in one chunk: two would cost a muxer frame each. */
+async function* addPrefixes(frames: AsyncIterable<Frame>): AsyncGenerator<Uint8ArrayList> {
   for await (const frame of frames) yield lengthPrefixed.encode.single(frame)
 }
 

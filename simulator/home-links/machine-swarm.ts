@@ -9,11 +9,10 @@
  * How a run is founded, and all faults but death, are the business of allreduce-swarm.ts.
  */
 
-import { isData } from '../../protocols/allreduce/inspection.ts'
 import type { RoundBase } from '../../protocols/allreduce/plan/base.ts'
 import { type Partition, partCount, partitionOf } from '../../protocols/allreduce/plan/parts.ts'
 import type { CommittedRound } from '../../protocols/allreduce/round/events.ts'
-import type { Message } from '../../protocols/allreduce/round/vocabulary.ts'
+import { isData, type Message } from '../../protocols/allreduce/round/vocabulary.ts'
 import { type Random, seededRandom, seedFrom } from '../../protocols/core/random.ts'
 import { codecFor } from '../../protocols/wire/codecs/index.ts'
 import { AllreduceChecker } from '../allreduce-checker.ts'

@@ -1,8 +1,9 @@
 /** The bytes of every allreduce message. A change here is a new protocol id. */
 
 import fc from 'fast-check'
+import type { Uint8ArrayList } from 'uint8arraylist'
 import { describe, expect, test } from 'vitest'
-import { decodeMessage, encodeMessage } from '../../protocols/allreduce/messages.ts'
+import { decodeMessage, encodeFrame, encodeMessage } from '../../protocols/allreduce/messages.ts'
 import { resultIdentity } from '../../protocols/allreduce/plan/parts.ts'
 import type { Plan } from '../../protocols/allreduce/plan/plan.ts'
 import { planIdentity } from '../../protocols/allreduce/plan/plan-codec.ts'
@@ -150,6 +151,10 @@ describe.each(kinds)('%s', (kind) => {
     expect(hexOf(encodeMessage(messages[kind]))).toBe(golden[kind])
   })
 
+  test('has the same bytes in pieces', () => {
+    expect(hexOf(encodeFrame(messages[kind]).subarray())).toBe(golden[kind])
+  })
+
   test('decodes to what was encoded', () => {
     expect(decodeMessage(encodeMessage(messages[kind]))).toEqual(messages[kind])
   })
@@ -179,6 +184,18 @@ test('the largest part in f32, with the byte that names its coding, is taken', (
   const part = { ...messages.Part, bytes: codecFor('f32').encode(new Float32Array(partElements)) }
   expect(decodeMessage(encodeMessage(part))).toEqual(part)
 })
+
+test.each([0, 23, 24, 255, 256, 65_535, 65_536, 262_145])(
+  '%i values go out as they lie, between the same bytes',
+  (length) => {
+    const bytes = new Uint8Array(length).fill(7)
+    for (const message of [messages.Part, messages.Result].map((each) => ({ ...each, bytes }))) {
+      const frame = encodeFrame(message)
+      expect(Buffer.compare(frame.subarray(), encodeMessage(message))).toBe(0)
+      expect([...(frame as Uint8ArrayList)].includes(bytes)).toBe(true)
+    }
+  },
+)
 
 test('the bytes of a part are a view of its frame: a vector is not copied once more', () => {
   const frame = encodeMessage(messages.Part)

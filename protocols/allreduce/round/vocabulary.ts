@@ -266,3 +266,8 @@ export type Message =
 
 /** A message about one round. */
 export type RoundMessage = Extract<Message, { round: number }>
+
+/** The messages that carry values. */
+export function isData(message: Message): message is Part | Sum | Result {
+  return message.kind === 'Part' || message.kind === 'Sum' || message.kind === 'Result'
+}

@@ -3,17 +3,18 @@ import { decodeMessage } from '../../../protocols/allreduce/messages.ts'
 import { Outgoing } from '../../../protocols/allreduce/queue.ts'
 import type { Message } from '../../../protocols/allreduce/round/vocabulary.ts'
 import { SwarmError } from '../../../protocols/core/errors.ts'
+import type { Frame } from '../../../protocols/wire/outbox.ts'
 
 /** A link whose sends end when the test says so. */
 function heldLink() {
   const sends: { message: Message; take(): void; fail(error: unknown): void }[] = []
   const errors: unknown[] = []
-  const frames: Uint8Array[] = []
+  const frames: Frame[] = []
   const outgoing = new Outgoing({
     send: (_peer, frame) => {
       frames.push(frame)
       return new Promise((take, fail) =>
-        sends.push({ message: decodeMessage(frame), take: () => take(), fail }),
+        sends.push({ message: decodeMessage(frame.subarray()), take: () => take(), fail }),
       )
     },
     onError: (_peer, error) => errors.push(error),
