@@ -18,7 +18,18 @@ import type { Value } from '../onnx/graph-builder.ts'
 import { sizeOf, type TensorType } from '../onnx/types.ts'
 import { type Application, gradient, spelledOnGpu, type Use } from './rule.ts'
 import { groupedVolume, lacksKernel, transposedVolume, turnedWeight } from './volumes.ts'
-import { padForWindows, readTap, spread, tapsOf, type Windows, windowsOf } from './windows.ts'
+import {
+  type Inside,
+  insideOf,
+  padForWindows,
+  positionsInside,
+  readInside,
+  readTap,
+  spread,
+  tapsOf,
+  type Windows,
+  windowsOf,
+} from './windows.ts'
 
 export const convolution = {
   /** Y = conv(X, W) + b: dX = convᵀ(dY, W) ; dW = Σ_n dY·col(X)ᵀ ; db = Σ dY over all but channels */
@@ -151,17 +162,45 @@ function weightGradient(
   return isByTap ? weightByTap(f, x, dy, shape, windows) : weightByImage(f, x, dy, shape, windows, group)
 }
 
+/**
+ * Share of a window's reads that lie inside the image from which padding is multiplied too: on images of 8×8 (0.84) the gradient takes 0.9
+ * times as long without, on 4×4 (0.69) 0.8 times; on 16×16 (0.92), where one side has to be cut for it, 1.05 times.
+ */
+const insideShareMin = 0.88
+
 /** dW_t = dY·X_tᵀ for tap t, with dY and X_t as matrices `[channels, N·positions]`. */
 function weightByTap(f: Formulas, x: Value, dy: Value, shape: readonly number[], windows: Windows): Value {
   const [outputs, channels] = shape as [number, number]
-  const count = sizeOf(dy.shape) / outputs
-  const padded = padForWindows(f, channelsFirst(f, x), windows, 0)
-  const rows = f.reshape(channelsFirst(f, dy), [outputs, count])
-  const taps = tapsOf(windows.kernel).map((tap) => {
-    const read = f.reshape(readTap(f, padded, tap, windows), [channels, count])
-    return f.reshape(f.gemm(rows, read, { transB: true }), [outputs, 1, channels])
+  const [images, rows] = [channelsFirst(f, x), channelsFirst(f, dy)]
+  const padded = padForWindows(f, images, windows, 0)
+  const taps = tapsOf(windows.kernel)
+  const insides = taps.map((tap) => insideOf(tap, windows))
+  const isPaddingRead = meanShare(insides, windows) >= insideShareMin
+  const products = taps.map((tap, index) => {
+    const inside = insides[index]!
+    const isCut = !isPaddingRead || shareOf(inside, windows) === 1
+    const a = isCut ? positionsInside(f, rows, inside) : rows
+    const b = isCut ? readInside(f, images, inside, windows) : readTap(f, padded, tap, windows)
+    return f.reshape(productOverPositions(f, a, b), [outputs, 1, channels])
   })
-  return f.reshape(f.transpose(f.concat(taps, 1), [0, 2, 1]), shape)
+  return f.reshape(f.transpose(f.concat(products, 1), [0, 2, 1]), shape)
+}
+
+/** Share of the window positions at which a tap reads inside the input. */
+function shareOf(inside: readonly Inside[], { outputSize }: Windows): number {
+  return inside.reduce((share, { count }, axis) => (share * count) / outputSize[axis]!, 1)
+}
+
+function meanShare(insides: readonly (readonly Inside[])[], windows: Windows): number {
+  return insides.reduce((sum, inside) => sum + shareOf(inside, windows), 0) / insides.length
+}
+
+/** A·Bᵀ of `a` `[outputs, ...positions]` and `b` `[channels, ...positions]`; zeros of a tap that reads nothing but padding. */
+function productOverPositions(f: Formulas, a: Value, b: Value): Value {
+  const [outputs, channels] = [a.shape[0]!, b.shape[0]!]
+  const count = sizeOf(a.shape) / outputs
+  if (count === 0) return f.full([outputs, channels])
+  return f.gemm(f.reshape(a, [outputs, count]), f.reshape(b, [channels, count]), { transB: true })
 }
 
 function channelsFirst(f: Formulas, x: Value): Value {

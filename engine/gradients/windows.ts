@@ -119,6 +119,48 @@ export function readTap(f: Formulas, padded: Value, tap: readonly number[], wind
   )
 }
 
+/** Along one axis, where a tap reads elements and no padding. */
+export interface Inside {
+  /** The first window position at which it does. */
+  readonly position: number
+  /** How many positions follow each other from there; perhaps none. */
+  readonly count: number
+  /** What it reads at the first one. */
+  readonly element: number
+}
+
+/** For each axis, where tap `tap` reads inside the input. */
+export function insideOf(tap: readonly number[], windows: Windows): Inside[] {
+  const { strides, dilations, begin, inputSize, outputSize } = windows
+  return outputSize.map((positions, axis) => {
+    const [stride, shift] = [strides[axis]!, tap[axis]! * dilations[axis]! - begin[axis]!]
+    const position = Math.max(0, Math.ceil(-shift / stride))
+    const last = Math.min(positions - 1, Math.floor((inputSize[axis]! - 1 - shift) / stride))
+    return { position, count: Math.max(0, last - position + 1), element: position * stride + shift }
+  })
+}
+
+/** What a tap reads of `x` `[batch, channels, ...inputSize]`, without the padding: `[batch, channels, ...counts]`. */
+export function readInside(f: Formulas, x: Value, inside: readonly Inside[], { strides }: Windows): Value {
+  return f.slice(
+    x,
+    inside.map(({ element, count }, axis) => ({
+      axis: axis + 2,
+      start: element,
+      count,
+      step: strides[axis]!,
+    })),
+  )
+}
+
+/** What window positions, `values` `[batch, channels, ...outputSize]`, have where a tap reads inside: `[batch, channels, ...counts]`. */
+export function positionsInside(f: Formulas, values: Value, inside: readonly Inside[]): Value {
+  return f.slice(
+    values,
+    inside.map(({ position, count }, axis) => ({ axis: axis + 2, start: position, count })),
+  )
+}
+
 /**
  * The transpose of a convolution with these windows: `values` `[batch, inChannels, ...outputSize]` spread back through `weight`
  * `[inChannels, outChannels / group, ...kernel]` to `[batch, outChannels, ...inputSize]`.

@@ -120,6 +120,14 @@ const convolutions = [
     strides: [2, 1],
     pads: [1, 0, 2, 1],
   }),
+  row('enough channels, images much wider than their padding', 'Conv', [p([2, 16, 19]), p([2, 16, 3])], {
+    strides: [2],
+    pads: [1, 1],
+  }),
+  row('enough channels, taps that read nothing but padding', 'Conv', [p([1, 16, 3]), p([2, 16, 3])], {
+    dilations: [4],
+    pads: [4, 4],
+  }),
   row('dilation and enough channels', 'Conv', [p([1, 16, 6]), p([2, 16, 2])], { dilations: [3] }),
   row('one spatial axis', 'Conv', [p([2, 3, 8]), p([4, 3, 3]), p([4])], { strides: [2], pads: [1, 2] }),
   row('three spatial axes', 'Conv', [p([1, 2, 3, 4, 3]), p([2, 2, 2, 2, 2])], { strides: [1, 2, 1] }),
