@@ -16,7 +16,7 @@ import type { Dtype } from '../protocols/core/tensor.ts'
 export interface NpyArray {
   dtype: Dtype
   shape: number[]
-  /** Row-major; shares memory with the file's bytes where neither type nor place had to change. */
+  /** Row-major; shares memory with the file's bytes where neither type nor place had to change. Never a Buffer, whose slices are views. */
   data: Uint8Array | Int32Array | Float32Array
 }
 
@@ -75,7 +75,7 @@ export function readNpy(bytes: Uint8Array): NpyArray {
       `says ${type} [${shape}], which is ${length} bytes, but holds ${bytes.length - end}`,
       'The file is cut off or damaged: save it again.',
     )
-  return { shape, ...read(bytes.subarray(end)) }
+  return { shape, ...read(new Uint8Array(bytes.buffer, bytes.byteOffset + end, length)) }
 }
 
 /** The header's text, and where it ends. */

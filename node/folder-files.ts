@@ -24,11 +24,12 @@ export async function readFolder(
   let bytesTotal = 0
   for (const path of paths) {
     signal?.throwIfAborted()
-    const { size } = await stat(join(folder, path))
-    bytesTotal += size
+    const file = join(folder, path)
+    bytesTotal += (await stat(file).catch(unreadable(file))).size
     if (bytesTotal > jobBytesMax)
       throw new SwarmError('LIMIT_EXCEEDED', `${folder} has more than ${jobBytesMax} bytes of data`)
-    files.push({ path, bytes: new Uint8Array(await readFile(join(folder, path))) })
+    const { buffer, byteOffset, byteLength } = await readFile(file).catch(unreadable(file))
+    files.push({ path, bytes: new Uint8Array(buffer, byteOffset, byteLength) })
   }
   return files
 }
@@ -38,12 +39,8 @@ async function pathsIn(
   below: string,
   { wanted, depth }: { wanted: RegExp; depth: number },
 ): Promise<string[]> {
-  const entries = await readdir(join(folder, below), { withFileTypes: true }).catch((cause) => {
-    throw new SwarmError('DATA_MISSING', `the folder ${join(folder, below)} cannot be read`, {
-      cause,
-      hint: 'Give the folder with --data, or correct the path in the job file.',
-    })
-  })
+  const place = join(folder, below)
+  const entries = await readdir(place, { withFileTypes: true }).catch(unreadable(`the folder ${place}`))
   const found: string[] = []
   for (const entry of entries) {
     const path = below === '' ? entry.name : `${below}/${entry.name}`
@@ -52,4 +49,13 @@ async function pathsIn(
     else if (entry.isFile() && wanted.test(entry.name)) found.push(path)
   }
   return found
+}
+
+function unreadable(what: string): (cause: unknown) => never {
+  return (cause) => {
+    throw new SwarmError('DATA_MISSING', `${what} cannot be read`, {
+      cause,
+      hint: 'Give the folder with --data, or correct the path in the job file; its files must be readable.',
+    })
+  }
 }

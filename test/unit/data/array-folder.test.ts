@@ -88,6 +88,13 @@ test('without splits a seeded share of the samples validates, each with all that
   expect(arrayFolder(samples('', 0, 8), { ...options, seed: 3 }).validation).not.toEqual(validation)
 })
 
+test('files in Buffers of Node, whose slices share memory, are parted as others are', () => {
+  const bytes = npyFile('|u1', [8, 1], Uint8Array.of(0, 1, 2, 3, 4, 5, 6, 7))
+  const files = samples('', 0, 8).concat({ path: 'x.npy', bytes })
+  const buffers = files.map((file) => ({ ...file, bytes: Buffer.from(file.bytes) }))
+  expect(arrayFolder(buffers, options)).toEqual(arrayFolder(files, options))
+})
+
 test('bytes that are named as pixels are divided by 255, and labels may be values', async () => {
   const files = [
     { path: 'x.npy', bytes: npyFile('|u1', [4, 1], Uint8Array.of(0, 51, 102, 255)) },
