@@ -17,7 +17,7 @@ import { int, intOf, ints } from '../onnx/graph.ts'
 import type { Value } from '../onnx/graph-builder.ts'
 import { sizeOf, type TensorType } from '../onnx/types.ts'
 import { type Application, gradient, spelledOnGpu, type Use } from './rule.ts'
-import { groupedVolume, lacksKernel, transposedVolume, turnedWeight } from './volumes.ts'
+import { groupedVolume, lacksKernel, spreadBack, transposedVolume, turnedWeight } from './volumes.ts'
 import {
   type Inside,
   insideOf,
@@ -25,7 +25,6 @@ import {
   positionsInside,
   readInside,
   readTap,
-  spread,
   tapsOf,
   type Windows,
   windowsOf,
@@ -97,13 +96,6 @@ function convWindows({ attributes, x }: Use, output: TensorType): Windows {
 /** A transposed convolution is the transpose of one that goes from its output to its input. */
 function transposedWindows({ attributes, x }: Use, output: TensorType): Windows {
   return windowsOf(attributes, x[1]!.shape.slice(2), output, x[0]!)
-}
-
-/** convᵀ(`dy`, `weight`) in the form that the device has. */
-function spreadBack(f: Formulas, dy: Value, weight: Value, windows: Windows, group: number): Value {
-  return lacksKernel(f, windows, { group, isTransposed: true })
-    ? transposedVolume(f, dy, weight, windows, group)
-    : spread(f, dy, weight, windows, group)
 }
 
 function withBias({ f, x, has }: Use, product: Value): Value {

@@ -8,13 +8,13 @@ import { intOf, intsOf } from '../onnx/graph.ts'
 import type { Value } from '../onnx/graph-builder.ts'
 import { sizeOf } from '../onnx/types.ts'
 import { type Application, gradient } from './rule.ts'
+import { spreadBack } from './volumes.ts'
 import {
   areTiles,
   cutToReach,
   padForWindows,
   readTap,
   repeatOverTiles,
-  spread,
   tapsOf,
   type Windows,
   windowsOf,
@@ -38,7 +38,7 @@ export const pooling = {
     if (areTiles(windows)) return padToInput(f, repeatOverTiles(f, share, windows), x[0]!)
     const images = f.reshape(share, [x[0]!.shape[0]! * x[0]!.shape[1]!, 1, ...windows.outputSize])
     const ones = f.tensor(new Float32Array(sizeOf(windows.kernel)).fill(1), [1, 1, ...windows.kernel])
-    return f.reshape(spread(f, images, ones, windows, 1), x[0]!.shape)
+    return f.reshape(spreadBack(f, images, ones, windows, 1), x[0]!.shape)
   }),
   /** dX = dY/count of the image's elements */
   GlobalAveragePool: gradient(({ f, x, dy }) =>
@@ -109,7 +109,10 @@ function gatherTaps(f: Formulas, shares: readonly Value[], windows: Windows, lik
   )
   const weight = new Float32Array(taps * taps)
   for (let tap = 0; tap < taps; tap++) weight[tap * taps + tap] = 1
-  return f.reshape(spread(f, joined, f.tensor(weight, [taps, 1, ...windows.kernel]), windows, 1), like.shape)
+  return f.reshape(
+    spreadBack(f, joined, f.tensor(weight, [taps, 1, ...windows.kernel]), windows, 1),
+    like.shape,
+  )
 }
 
 /** How many elements each window averages: those inside the input, and with `count_include_pad` those of the padding. */

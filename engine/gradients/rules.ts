@@ -6,6 +6,7 @@ import { activations } from './activations.ts'
 import { attention } from './attention.ts'
 import { convolution } from './convolution.ts'
 import { cumulative } from './cumulative.ts'
+import { deformable } from './deformable.ts'
 import { determinant } from './determinant.ts'
 import { einsum } from './einsum.ts'
 import { elementwise } from './elementwise.ts'
@@ -35,6 +36,7 @@ export const rules: { readonly [Op in OpType]: Rule } = {
   ...activations,
   ...attention,
   ...cumulative,
+  ...deformable,
   ...determinant,
   ...einsum,
   ...norms,

@@ -51,9 +51,24 @@ function gridSample(use: Use): Value {
     return reflected(use, elementPlace(use, f.reshape(column, [batch, 1, places]), length), length)
   })
   const pixels = f.reshape(image, [batch, channels, sizeOf(size)])
-  const corners = mode === 'nearest' ? [size.map(() => 0)] : tapsOf(size.map(() => 2))
+  const sampled = sampleAt(f, pixels, axes, size, mode === 'nearest')
+  return f.reshape(sampled, [batch, channels, ...grid.shape.slice(1, -1)])
+}
+
+/**
+ * `pixels` `[batch, channels, elements]`, images of `size`, at `axes`: places `[batch, 1, places]` of each axis, counted in elements:
+ * `[batch, channels, places]`. Between elements a linear mean, or the nearest; 0 outside.
+ */
+export function sampleAt(
+  f: Formulas,
+  pixels: Value,
+  axes: readonly Value[],
+  size: readonly number[],
+  isNearest = false,
+): Value {
+  const corners = isNearest ? [size.map(() => 0)] : tapsOf(size.map(() => 2))
   const parts = corners.map((corner) => {
-    const sides = axes.map((place, axis) => sideOf(use, place, corner[axis]!, size[axis]!, mode))
+    const sides = axes.map((place, axis) => sideOf(f, place, corner[axis]!, size[axis]!, isNearest))
     const number = sides.reduce(
       (sum: Value | null, { index }, axis) => (sum === null ? index : f.add(f.mul(sum, size[axis]!), index)),
       null,
@@ -61,10 +76,7 @@ function gridSample(use: Use): Value {
     const weight = sides.map((side) => side.weight).reduce((product, side) => f.mul(product, side))
     return f.mul(pickElements(f, pixels, f.cast(number, 'int32')), weight)
   })
-  return f.reshape(
-    parts.reduce((sum, part) => f.add(sum, part)),
-    [batch, channels, ...grid.shape.slice(1, -1)],
-  )
+  return parts.reduce((sum, part) => f.add(sum, part))
 }
 
 /** From -1 to 1 to elements, 0 to length - 1. */
@@ -90,8 +102,7 @@ function reflected(use: Use, place: Value, length: number): Value {
 }
 
 /** The element before (0) or after (1) a place, kept inside the image, and its weight: 0 outside. */
-function sideOf({ f }: Use, place: Value, side: number, length: number, mode: string) {
-  const isNearest = mode === 'nearest'
+function sideOf(f: Formulas, place: Value, side: number, length: number, isNearest: boolean) {
   const first = isNearest ? f.unary('Round', place) : f.unary('Floor', place)
   const index = side === 0 ? first : f.add(first, 1)
   const distance = f.sub(place, first)

@@ -3,7 +3,7 @@
  * too. A fast transform would need fewer operations, and no backend has one with a gradient; frames of audio are short.
  */
 
-import { positiveAxis } from '../onnx/formulas.ts'
+import { type Formulas, positiveAxis } from '../onnx/formulas.ts'
 import { int, intOf, ints } from '../onnx/graph.ts'
 import type { Value } from '../onnx/graph-builder.ts'
 import { fixedNumbers, spelled, type Use, unsupportedUse } from './rule.ts'
@@ -12,7 +12,10 @@ import { fixedNumbers, spelled, type Use, unsupportedUse } from './rule.ts'
 const pointsMax = 2048
 
 export const spectra = {
-  /** X_k = Σ_n x_n·e^(-2πikn/N) along an axis; `inverse`: e^(+2πikn/N)/N. The last axis holds real and imaginary part. */
+  /**
+   * X_k = Σ_n x_n·e^(-2πikn/N) along an axis; `inverse`: e^(+2πikn/N)/N. The last axis holds real and imaginary part; `onesided`: the
+   * half of a spectrum that says all about a real signal, made or, by the inverse, read.
+   */
   DFT: spelled(transform, [1, 2]),
   /** X_{m,k} = Σ_n w_n·x_{n+m·step}·e^(-2πikn/N): a convolution, whose weight is the window times cosine and sine */
   STFT: spelled(framedTransform, [1, 3]),
@@ -24,11 +27,12 @@ function transform(use: Use): Value {
   const axis = positiveAxis(axisOf(use), rank)
   const isInverse = intOf(attributes, 'inverse', 0) === 1
   const isOneSided = intOf(attributes, 'onesided', 0) === 1
-  if (isInverse && isOneSided) throw unsupportedUse(use, 'it is inverse and one-sided', 'Use both sides.')
-  const [points = x[0]!.shape[axis]!] = fixedNumbers(use, 1, 'lengths')
-  const read = Math.min(points, x[0]!.shape[axis]!) // a shorter signal ends in zeros, a longer one is cut
-  const bins = isOneSided ? Math.floor(points / 2) + 1 : points
-  const [cosine, sine] = waves(use, points, read, bins)
+  const isToReal = isInverse && isOneSided
+  const length = x[0]!.shape[axis]!
+  const [points = isToReal ? 2 * (length - 1) : length] = fixedNumbers(use, 1, 'lengths')
+  const half = Math.floor(points / 2) + 1
+  const read = Math.min(isToReal ? half : points, length) // a shorter signal ends in zeros, a longer one is cut
+  const [cosine, sine] = waves(use, points, read, isOneSided && !isInverse ? half : points)
   const last = rank - 1
   const order = [...x[0]!.shape.keys()].filter((place) => place !== axis && place !== last).concat(axis)
   const part = (index: number) => {
@@ -41,16 +45,28 @@ function transform(use: Use): Value {
       order.map((place) => taken.shape[place]!),
     )
   }
+  const back = [...order, last].map((_, place) => [...order, last].indexOf(place))
   const real = part(0)
   const imaginary = x[0]!.shape[last] === 2 ? part(1) : null
+  if (isToReal) {
+    const twice = bothSides(f, points, read)
+    const sum = f.matmul(f.mul(real, twice), cosine)
+    const signal = imaginary === null ? sum : f.sub(sum, f.matmul(f.mul(imaginary, twice), sine))
+    return f.transpose(f.reshape(f.div(signal, points), [...signal.shape, 1]), back)
+  }
   const turn = isInverse ? f.neg(sine) : sine
   const plus = (a: Value, b: Value | null) => (b === null ? a : f.add(a, b))
   const sums = [
     plus(f.matmul(real, cosine), imaginary && f.matmul(imaginary, turn)),
     plus(f.neg(f.matmul(real, turn)), imaginary && f.matmul(imaginary, cosine)),
   ].map((sum) => f.reshape(isInverse ? f.div(sum, points) : sum, [...sum.shape, 1]))
-  const back = [...order, last].map((_, place) => [...order, last].indexOf(place))
   return f.transpose(f.concat(sums, last), back)
+}
+
+/** `[read]`: how often each bin of a half stands in the spectrum; the first does once, and so does the middle of an even one. */
+function bothSides(f: Formulas, points: number, read: number): Value {
+  const counts = Float32Array.from({ length: read }, (_, bin) => (bin === 0 || 2 * bin === points ? 1 : 2))
+  return f.tensor(counts, [read])
 }
 
 /** An input since operator set 20, an attribute before. */

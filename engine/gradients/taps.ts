@@ -9,7 +9,8 @@ import type { Value } from '../onnx/graph-builder.ts'
 import { sizeOf, type TensorType } from '../onnx/types.ts'
 import { lpNorm } from './norms.ts'
 import { fixedNumbers, type Rule, type Use } from './rule.ts'
-import { padForWindows, spread, type Windows, windowsOf } from './windows.ts'
+import { spreadBack } from './volumes.ts'
+import { padForWindows, type Windows, windowsOf } from './windows.ts'
 
 export const taps = {
   /** y = (Σ |x|^p)^(1/p) over each window: a convolution of |x|^p with ones */
@@ -34,7 +35,10 @@ export const taps = {
       const identity = new Float32Array(count * count)
       for (let tap = 0; tap < count; tap++) identity[tap * (count + 1)] = 1
       const values = f.reshape(x[0]!, [images, count, ...windows.outputSize])
-      return f.reshape(spread(f, values, f.tensor(identity, [count, 1, ...kernel]), windows, 1), type.shape)
+      return f.reshape(
+        spreadBack(f, values, f.tensor(identity, [count, 1, ...kernel]), windows, 1),
+        type.shape,
+      )
     },
     [1, 2],
   ),

@@ -10,7 +10,7 @@ import type { Formulas } from '../onnx/formulas.ts'
 import { int, ints } from '../onnx/graph.ts'
 import type { Value } from '../onnx/graph-builder.ts'
 import { sizeOf } from '../onnx/types.ts'
-import { padForWindows, readTap, tapsOf, type Windows } from './windows.ts'
+import { padForWindows, readTap, spread, tapsOf, type Windows } from './windows.ts'
 
 /** Whether the device has no kernel for a convolution with these windows. */
 export function lacksKernel(
@@ -19,6 +19,19 @@ export function lacksKernel(
   { group, isTransposed }: { group: number; isTransposed: boolean },
 ): boolean {
   return f.builder.target.device === 'gpu' && kernel.length === 3 && (isTransposed || group > 1)
+}
+
+/** What `spread` gives, in the form that the device has. */
+export function spreadBack(
+  f: Formulas,
+  values: Value,
+  weight: Value,
+  windows: Windows,
+  group: number,
+): Value {
+  return lacksKernel(f, windows, { group, isTransposed: true })
+    ? transposedVolume(f, values, weight, windows, group)
+    : spread(f, values, weight, windows, group)
 }
 
 /** `x` `[N, C, ...inputSize]` with `weight` `[O, C/group, ...kernel]`: `[N, O, ...outputSize]`. */

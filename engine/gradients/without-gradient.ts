@@ -27,10 +27,6 @@ const random = missing(
   'Export in evaluation mode, model.eval().',
 )
 const text = missing('it works on text or files', 'Do it before training, when the data set is made.')
-const unwritten = missing(
-  'its gradient is not written',
-  'Replace it in the module by arithmetic, matrix products and reductions, and export again.',
-)
 
 /** The same row for several operators. */
 function rows<const Op extends string>(
@@ -87,5 +83,4 @@ export const withoutGradient = {
   Dropout: missing('its mask is read by another node', 'Export in evaluation mode, model.eval().'),
   ...rows(dropped, 'Scatter', 'Upsample'),
   ...rows(tooNew, 'SwiGLU', 'LinearAttention', 'CausalConvWithState'),
-  ...rows(unwritten, 'DeformConv', 'MaxRoiPool'),
 } as const

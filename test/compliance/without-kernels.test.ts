@@ -12,9 +12,13 @@ import { backends } from './backends.ts'
 
 const tolerance = 1e-4
 
-/** Convolutions over three axes that stride, have groups or are transposed: also what the gradient of any other one needs. */
+/** Convolutions over three axes that stride, have groups or are transposed, and poolings, whose gradients are such convolutions. */
 function isVolume({ op, inputs: [x] }: GradientCase): boolean {
-  return ['Conv', 'ConvTranspose'].includes(op) && x?.kind === 'parameter' && x.shape.length === 5
+  return (
+    ['Conv', 'ConvTranspose', 'MaxPool', 'AveragePool'].includes(op) &&
+    x?.kind === 'parameter' &&
+    x.shape.length === 5
+  )
 }
 
 const cases = gradientCases.filter(

@@ -1,5 +1,5 @@
 /** Rows for resizing, sampling at computed places, norms, and windows that are spelled out. */
-import { floats, type GradientCase, integers, none, p, places, row } from './gradient-case.ts'
+import { floats, type GradientCase, type Input, integers, none, p, places, row } from './gradient-case.ts'
 
 const scales = (...values: number[]) => [none, floats(...values)]
 const sizes = (...values: number[]) => [none, none, integers(...values)]
@@ -100,6 +100,8 @@ const spectra = [
   row('one side, filled up with zeros', 'DFT', [p([2, 5, 1]), one(8)], { axis: 1, onesided: 1 }, 17),
   row('a complex signal, cut, along an inner axis', 'DFT', [p([2, 6, 3, 2]), one(4), one(1)], {}, 20),
   row('back', 'DFT', [p([2, 4, 2])], { inverse: 1 }, 20),
+  row('one side, back to a real signal', 'DFT', [p([2, 4, 2])], { inverse: 1, onesided: 1 }, 20),
+  row('one side, back to an odd length', 'DFT', [p([2, 3, 2]), one(7)], { inverse: 1, onesided: 1 }, 20),
   row('frames that overlap, with a window', 'STFT', [p([2, 11, 1]), one(3), p([4])], {}, 17),
   row('both sides, without a window', 'STFT', [p([1, 9]), one(2), none, one(3)], { onesided: 0 }, 17),
 ]
@@ -134,6 +136,54 @@ const regions = [
   ),
 ]
 
+const boxes = (...rows: readonly number[][]): Input => ({
+  kind: 'constant',
+  dtype: 'float32',
+  shape: [rows.length, 5],
+  data: rows.flat(),
+})
+
+const maxima = [
+  row(
+    'bins that share elements, or end at the edge',
+    'MaxRoiPool',
+    [p([2, 2, 6, 7]), boxes([1, 0, 0, 6, 5], [0, 2, 1, 9, 4])],
+    {
+      pooled_shape: [3, 2],
+    },
+  ),
+  row(
+    'scaled, outside the image, and smaller than its bins',
+    'MaxRoiPool',
+    [p([1, 2, 5, 5]), boxes([0, 4, 2, 7, 9], [0, 20, 20, 30, 30], [0, 4, 4, 4, 4])],
+    {
+      pooled_shape: [2, 2],
+      spatial_scale: 0.5,
+    },
+  ),
+]
+
+/** Offsets that stay away from whole elements, where a bilinear mean has a kink. */
+const moved = (...shape: number[]) => p(shape, 0.15, 0.85)
+
+const deformations = [
+  row('one group', 'DeformConv', [p([2, 2, 4, 5]), p([3, 2, 2, 2]), moved(2, 8, 3, 4)], {}, 19),
+  row(
+    'groups of weights and of places, stride, dilation, pads, bias and mask',
+    'DeformConv',
+    [p([1, 4, 5, 6]), p([2, 2, 3, 2]), moved(1, 24, 3, 6), p([2]), p([1, 12, 3, 6])],
+    {
+      group: 2,
+      offset_group: 2,
+      strides: [2, 1],
+      dilations: [1, 2],
+      pads: [1, 1, 1, 1],
+      kernel_shape: [3, 2],
+    },
+    19,
+  ),
+]
+
 export const windowCases: readonly GradientCase[] = [
   ...resizes,
   ...samples,
@@ -141,4 +191,6 @@ export const windowCases: readonly GradientCase[] = [
   ...windows,
   ...spectra,
   ...regions,
+  ...maxima,
+  ...deformations,
 ]

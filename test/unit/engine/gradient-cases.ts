@@ -212,6 +212,11 @@ const poolings = [
     pads: [1, 2, 2, 0],
   }),
   row('one spatial axis', 'MaxPool', [p([2, 2, 7])], { kernel_shape: [3], strides: [2] }),
+  row('three spatial axes', 'MaxPool', [p([1, 2, 3, 4, 3])], { kernel_shape: [2, 3, 2], strides: [1, 1, 2] }),
+  row('three spatial axes', 'AveragePool', [p([1, 2, 3, 4, 3])], {
+    kernel_shape: [2, 2, 2],
+    strides: [1, 2, 1],
+  }),
   row('tiles', 'AveragePool', [p([2, 2, 4, 6])], { kernel_shape: [2, 3], strides: [2, 3] }),
   row('pads left out of the count', 'AveragePool', [p([1, 2, 5, 4])], {
     kernel_shape: [3, 3],

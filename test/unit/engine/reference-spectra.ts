@@ -21,8 +21,9 @@ function bin(
 
 const dft: Operator = ([x, lengths, axes], attributes) => {
   const axis = axisOf(axes?.data[0] ?? Number(attributes.axis ?? -2), x!.shape.length)
-  const points = lengths?.data[0] ?? x!.shape[axis]!
   const isInverse = attributes.inverse === 1
+  if (isInverse && attributes.onesided === 1) return realSignal(x!, axis, lengths?.data[0])
+  const points = lengths?.data[0] ?? x!.shape[axis]!
   const bins = attributes.onesided === 1 ? Math.floor(points / 2) + 1 : points
   return build([...x!.shape.with(axis, bins).slice(0, -1), 2], (index) => {
     const valueAt = (n: number): [number, number] => {
@@ -32,6 +33,21 @@ const dft: Operator = ([x, lengths, axes], attributes) => {
     }
     const form = { k: index[axis]!, points, sign: isInverse ? 1 : -1, part: index.at(-1)! }
     return bin(valueAt, form) / (isInverse ? points : 1)
+  })
+}
+
+/** The real signal of which `x` is the first half of the spectrum; the other half is its mirror image, conjugated. */
+function realSignal(x: Nd, axis: number, length?: number): Nd {
+  const points = length ?? 2 * (x.shape[axis]! - 1)
+  return build([...x.shape.with(axis, points).slice(0, -1), 1], (index) => {
+    const valueAt = (k: number): [number, number] => {
+      const bin = 2 * k <= points ? k : points - k
+      if (bin >= x.shape[axis]!) return [0, 0]
+      const value = (part: number) => at(x, index.with(axis, bin).with(-1, part))
+      const turn = bin === 0 || 2 * bin === points ? 0 : 2 * k <= points ? 1 : -1 // which are their own images are real
+      return [value(0), turn * value(1)]
+    }
+    return bin(valueAt, { k: index[axis]!, points, sign: 1, part: 0 }) / points
   })
 }
 

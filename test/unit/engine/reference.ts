@@ -3,6 +3,7 @@
  * differences of it are an oracle for gradients which shares no code and no formula with the engine.
  */
 import type { Nd, Plain } from './reference-array.ts'
+import { deformed } from './reference-deformed.ts'
 import { elementwise } from './reference-elementwise.ts'
 import { losses } from './reference-loss.ts'
 import { samplings } from './reference-sampling.ts'
@@ -21,6 +22,7 @@ const operators = {
   ...sequences,
   ...losses,
   ...spectra,
+  ...deformed,
 }
 
 /** Inputs of a node; undefined is one that was left out. */
