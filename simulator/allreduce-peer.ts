@@ -49,6 +49,8 @@ export interface SimulatedRun {
   /** How long peer `id` trains in a round, drawn with `random`. */
   trainingMs(id: string, random: Random): number
   checker: AllreduceChecker
+  /** By the root that names it: the peers of each state that anybody came to. */
+  electorates: Map<string, readonly string[]>
   onGiven?(update: GivenUpdate): void
   /** Called for each peer that commits. */
   onCommitted?(outcome: CommittedRound, peer: string): void
@@ -230,13 +232,22 @@ export class AllreducePeer implements Process<Uint8Array> {
       if (this.#state !== undefined) return
       let base = best?.base
       if (base === undefined) return this.#fetch()
-      for (let next = this.#after(base); next !== undefined; next = this.#after(base)) base = baseAfter(next)
+      for (let next = this.#after(base); next !== undefined; next = this.#after(base))
+        base = this.#baseAfter(next)
       const { round } = base
       if ([...this.#buffered.keys()].some((committed) => committed >= round)) return this.#fetch()
       this.#buffered.clear()
       this.#state = base
       this.#step({ kind: 'JoinAsReceiver', base })
     })
+  }
+
+  /** The state after `outcome`, its list the one of all peers that come to it: so they share one grid. */
+  #baseAfter(outcome: CommittedRound): RoundBase {
+    const base = baseAfter(outcome)
+    const electorate = this.#run.electorates.get(base.root) ?? base.electorate
+    this.#run.electorates.set(base.root, electorate)
+    return { ...base, electorate }
   }
 
   /** What was committed meanwhile on top of `base`. */
@@ -253,7 +264,7 @@ export class AllreducePeer implements Process<Uint8Array> {
     if (this.#state === undefined) {
       this.#buffered.set(seen.round, seen)
     } else if (seen.round === this.#state.round && seen.root === this.#state.root) {
-      this.#hold(baseAfter(seen))
+      this.#hold(this.#baseAfter(seen))
     }
   }
 
@@ -351,5 +362,11 @@ export class AllreducePeer implements Process<Uint8Array> {
 }
 
 function joined(pieces: readonly Uint8Array[]): Uint8Array {
-  return new Uint8Array(pieces.flatMap((piece) => [...piece]))
+  const bytes = new Uint8Array(pieces.reduce((sum, { length }) => sum + length, 0))
+  let at = 0
+  for (const piece of pieces) {
+    bytes.set(piece, at)
+    at += piece.length
+  }
+  return bytes
 }

@@ -63,6 +63,7 @@ export class AllreduceSwarm {
   readonly checker: AllreduceChecker
   readonly log = new FaultLog()
   readonly #wire: SharedWire
+  readonly #electorates = new Map<string, readonly string[]>()
   /** The first commit of each round. */
   readonly outcomes: CommittedRound[] = []
   /** For the scenario's own choices. */
@@ -244,6 +245,7 @@ export class AllreduceSwarm {
       peersMin,
       timing,
       checker: this.checker,
+      electorates: this.#electorates,
       wire: this.#wire,
       onCommitted: (outcome) => this.#noteOutcome(outcome),
       trainingMs: (id, random) => trainingMs * (0.5 + random.next()) * (slow?.get(id) ?? 1),

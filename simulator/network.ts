@@ -96,7 +96,8 @@ export class Network<Message> {
   readonly #shared: Carry | undefined
   readonly #skewOf: (id: string) => Skew
   readonly #nodes = new Map<string, Node<Message>>()
-  readonly #links = new Map<string, Link>()
+  /** Peer → other peer → their link, which stands in the maps of both. */
+  readonly #links = new Map<string, Map<string, Link>>()
   /** Ids of the peers that run, sorted; made anew after a start or a crash, for scenarios ask at every event. */
   #live: readonly string[] | undefined
   #groups: readonly (readonly string[])[] | undefined
@@ -159,7 +160,8 @@ export class Network<Message> {
     node.life++
     this.#live = undefined
     for (const other of this.live()) {
-      const link = this.#link(id, other)
+      const link = this.#links.get(id)?.get(other)
+      if (link === undefined) continue
       link.ends[id]!.isUp = false
       // A kernel delivers what it took over before it reports the end.
       const noticeMs = Math.max(link.ends[other]!.arrivalMs - this.clock.now(), 0) + this.#detect()
@@ -220,7 +222,7 @@ export class Network<Message> {
   #setPeers(id: string, node: Node<Message>, wanted: ReadonlySet<string>): void {
     const before = node.wanted
     node.wanted = wanted
-    const touched = before === undefined ? this.live() : [...new Set([...before, ...wanted])].sort()
+    const touched = [...new Set([...(before ?? this.#linksOf(id).keys()), ...wanted])].sort()
     for (const other of touched) {
       if (other === id || !this.isRunning(other)) continue
       const was = before?.has(other) ?? true
@@ -265,8 +267,8 @@ export class Network<Message> {
   }
 
   #break(a: string, b: string): void {
-    const link = this.#link(a, b)
-    if (!link.isConnected) return
+    const link = this.#links.get(a)?.get(b)
+    if (link === undefined || !link.isConnected) return
     link.isConnected = false
     const { epoch } = link
     link.epoch++ // what is under way is lost
@@ -317,16 +319,22 @@ export class Network<Message> {
   }
 
   #link(a: string, b: string): Link {
-    const key = a < b ? `${a} ${b}` : `${b} ${a}`
-    let link = this.#links.get(key)
-    if (link === undefined) {
-      const [least, most] = this.#conditions.delayMs
-      const delayMs = least + this.#random.next() * (most - least)
-      const end = (): End => ({ isUp: false, arrivalMs: 0 })
-      link = { ends: { [a]: end(), [b]: end() }, delayMs, epoch: 0, isConnected: false, blockedUntilMs: 0 }
-      this.#links.set(key, link)
-    }
+    const known = this.#links.get(a)?.get(b)
+    if (known !== undefined) return known
+    const [least, most] = this.#conditions.delayMs
+    const delayMs = least + this.#random.next() * (most - least)
+    const end = (): End => ({ isUp: false, arrivalMs: 0 })
+    const ends = { [a]: end(), [b]: end() }
+    const link = { ends, delayMs, epoch: 0, isConnected: false, blockedUntilMs: 0 }
+    this.#linksOf(a).set(b, link)
+    this.#linksOf(b).set(a, link)
     return link
+  }
+
+  #linksOf(id: string): Map<string, Link> {
+    const links = this.#links.get(id) ?? new Map<string, Link>()
+    this.#links.set(id, links)
+    return links
   }
 
   #isReachable(a: string, b: string): boolean {

@@ -27,11 +27,15 @@ export class Positions {
   #strayingSinceMs: number | undefined
   #askedAtMs = Number.NEGATIVE_INFINITY
   #asked = 0
+  /** The base that `judge` found nobody elsewhere than, and nobody said otherwise since: it is asked at every event. */
+  #quietBase: RoundBase | undefined
 
   /** `peer` said that it holds state `round` named `root`, and whether it may vote there. */
   note(peer: string, { round, root, isVoter }: { round: number; root: string; isVoter: boolean }): void {
     this.#following.delete(peer)
     this.#positions.set(peer, { round, root, isVoter })
+    if (this.#quietBase !== undefined && isElsewhere({ round, root }, this.#quietBase))
+      this.#quietBase = undefined
   }
 
   /** `peer` said that it has no state and wants results. */
@@ -62,7 +66,9 @@ export class Positions {
 
   /** What to fetch, if this peer, waiting in `base` where something last moved at `progressAtMs`, is behind. */
   judge(base: RoundBase, progressAtMs: number, nowMs: number, behindMs: number): Ahead | undefined {
-    if (!this.#isAnyoneElsewhere(base)) {
+    if (base === this.#quietBase) return undefined
+    if (![...this.#positions.values()].some((position) => isElsewhere(position, base))) {
+      this.#quietBase = base
       this.#laggingSinceMs = undefined
       this.#strayingSinceMs = undefined
       return undefined
@@ -99,13 +105,6 @@ export class Positions {
     return Math.max(this.#laggingSinceMs ?? Number.POSITIVE_INFINITY, this.#askedAtMs) + wantMs
   }
 
-  /** Asked at every event, and nearly always false. */
-  #isAnyoneElsewhere({ round, root }: RoundBase): boolean {
-    for (const position of this.#positions.values())
-      if (position.round > round || (position.round === round && position.root !== root)) return true
-    return false
-  }
-
   /** The newest state after `round` that anybody holds. */
   #newestAfter(round: number): Ahead | undefined {
     const newest = Math.max(round, ...[...this.#positions.values()].map((position) => position.round))
@@ -139,4 +138,9 @@ export class Positions {
     )
     return best && { round, root: best[0], peers: best[1].sort() }
   }
+}
+
+/** True when a peer at `position` is further than `base`, or in its round with another state. */
+function isElsewhere(position: { round: number; root: string }, base: RoundBase): boolean {
+  return position.round > base.round || (position.round === base.round && position.root !== base.root)
 }

@@ -19,8 +19,8 @@ export class Neighbours {
   #wanted: readonly string[] = []
   /** Wanted peers whose link was not up since, with the moment from which it was wanted. */
   readonly #wantedSinceMs = new Map<string, number>()
-  /** Sorted; made anew when anything changes, for it is asked for at every event. */
-  #live: readonly string[] | undefined
+  /** Sorted, and another list after each change: it is asked for at every event. */
+  #live: readonly string[] = []
 
   /** `linkMs`: how long a link may take to come up. */
   constructor(linkMs: number) {
@@ -34,7 +34,6 @@ export class Neighbours {
 
   /** Peers that are linked and did not say goodbye, sorted. */
   get live(): readonly string[] {
-    this.#live ??= [...this.#up].filter((peer) => !this.#left.has(peer)).sort(compareText)
     return this.#live
   }
 
@@ -77,16 +76,17 @@ export class Neighbours {
   }
 
   linkUp(peer: string): void {
+    const live = this.#live
+    if (!this.isLive(peer)) this.#live = live.toSpliced(placeIn(live, peer), 0, peer)
     this.#up.add(peer)
     this.#left.delete(peer)
     this.#leaving.delete(peer)
     this.#wantedSinceMs.delete(peer)
-    this.#live = undefined
   }
 
   linkDown(peer: string): void {
+    this.#drop(peer)
     this.#up.delete(peer)
-    this.#live = undefined
   }
 
   /** `peer` said that it will go. */
@@ -96,7 +96,24 @@ export class Neighbours {
 
   /** `peer` said goodbye. */
   leave(peer: string): void {
+    this.#drop(peer)
     this.#left.add(peer)
-    this.#live = undefined
   }
+
+  #drop(peer: string): void {
+    const live = this.#live
+    if (this.isLive(peer)) this.#live = live.toSpliced(placeIn(live, peer), 1)
+  }
+}
+
+/** Where `peer` stands, or would stand, in the sorted list `peers`. */
+function placeIn(peers: readonly string[], peer: string): number {
+  let low = 0
+  let high = peers.length
+  while (low < high) {
+    const middle = (low + high) >> 1
+    if (compareText(peers[middle]!, peer) < 0) low = middle + 1
+    else high = middle
+  }
+  return low
 }

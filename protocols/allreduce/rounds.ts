@@ -15,6 +15,8 @@ export class Rounds {
   readonly #create: (number: number) => Duties
   readonly #duties = new Map<number, Duties>()
   #place: number | undefined
+  /** Made anew when a record or the place changes, for it is asked for at every event. */
+  #active: readonly Duties[] | undefined
 
   constructor(create: (number: number) => Duties) {
     this.#create = create
@@ -62,6 +64,7 @@ export class Rounds {
       if (peer !== self) duties.round.standings.set(peer, standing)
     duties.round.isDisowned = known.round.base !== undefined
     this.#duties.set(number, duties)
+    this.#active = undefined
     return duties
   }
 
@@ -71,12 +74,15 @@ export class Rounds {
   }
 
   /** The rounds whose roles may act: later ones wait until this peer has come to them. */
-  active(): Duties[] {
-    const numbers = this.numbers().filter((number) => this.#place === undefined || number <= this.#place)
-    return numbers.map((number) => this.#duties.get(number)!)
+  active(): readonly Duties[] {
+    this.#active ??= this.numbers()
+      .filter((number) => this.#place === undefined || number <= this.#place)
+      .map((number) => this.#duties.get(number)!)
+    return this.#active
   }
 
   #prune(): void {
+    this.#active = undefined
     const numbers = this.numbers()
     const oldest = this.#place === undefined ? numbers.at(-roundsFollowed) : this.#place - roundsKept
     const newest = this.#place === undefined ? Number.POSITIVE_INFINITY : this.#place + 1

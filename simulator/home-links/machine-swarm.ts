@@ -178,6 +178,7 @@ export class MachineSwarm {
       peersMin: 1,
       model: this.#model(),
       checker: new AllreduceChecker({ codec, partition }),
+      electorates: new Map(),
       wire: new SharedWire({ codec, partition }),
       trainingMs: (_id, random) => machineWorkload.trainingMs * (0.9 + 0.2 * random.next()),
       onGiven: ({ commit }) => this.#givenMs.set(commit, this.clock.now()),

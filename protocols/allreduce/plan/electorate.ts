@@ -47,10 +47,16 @@ export function isLegalBallot(ballot: Ballot, order: readonly string[]): boolean
  * `order`: the electorate in leader order.
  */
 export function isQuorum(order: readonly string[], voters: Iterable<string>): boolean {
-  const members = new Set(order)
-  const present = new Set([...voters].filter((peer) => members.has(peer)))
-  if (2 * present.size > order.length) return true
-  return order.length > 0 && 2 * present.size === order.length && present.has(order[0]!)
+  const present = new Set(voters)
+  return isQuorumOf(order, (peer) => present.has(peer))
+}
+
+/** The same, of the voters that `isPresent` says are there: it is asked at every event, and no list is made for it. */
+export function isQuorumOf(order: readonly string[], isPresent: (peer: string) => boolean): boolean {
+  let present = 0
+  for (const peer of order) if (isPresent(peer)) present++
+  if (2 * present > order.length) return true
+  return order.length > 0 && 2 * present === order.length && isPresent(order[0]!)
 }
 
 /**

@@ -60,6 +60,18 @@ function lengths(seats: number): { length: number; longer: number } {
   return { length: Math.floor(seats / rows), longer: seats % rows }
 }
 
+/** Electorate → root → the grid: a state is asked for its grid more than once, and ten thousand seats are many. */
+const grids = new WeakMap<readonly string[], Map<string, Grid>>()
+
+/** The grid of the round that starts from `root`; `electorate` does not change from here on. */
+export function gridOf(root: string, electorate: readonly string[]): Grid {
+  const roots = grids.get(electorate) ?? new Map<string, Grid>()
+  grids.set(electorate, roots)
+  const grid = roots.get(root) ?? new Grid(root, electorate)
+  roots.set(root, grid)
+  return grid
+}
+
 /** The grid of the round that starts from `root`. */
 export class Grid {
   /** Members in the order of their seats; empty before the first agreement. */
@@ -68,6 +80,8 @@ export class Grid {
   /** Who decides, in the order in which they lead; empty before the first agreement. */
   readonly council: readonly string[]
   readonly #seats: ReadonlyMap<string, number>
+  /** Made when it is asked for: a peer asks for its own at every event. */
+  readonly #rows: (readonly string[])[] = []
 
   constructor(root: string, electorate: readonly string[]) {
     this.electorate = electorate
@@ -118,7 +132,13 @@ export class Grid {
   /** Members of `row`, in the order of their seats. */
   row(row: number): readonly string[] {
     const seats = this.electorate.length
-    return this.electorate.slice(firstSeat(row, seats), firstSeat(row + 1, seats))
+    this.#rows[row] ??= this.electorate.slice(firstSeat(row, seats), firstSeat(row + 1, seats))
+    return this.#rows[row]
+  }
+
+  /** Members of the row of `peer`, with it, in the order of their seats; none for a guest. */
+  rowMatesOf(peer: string): readonly string[] {
+    return this.isMember(peer) ? this.row(this.rowOf(peer)!) : []
   }
 
   /** The member in `row` and `column`. */

@@ -123,6 +123,13 @@ export function hasBit(bitmap: Uint8Array, index: number): boolean {
   return ((bitmap[index >> 3] ?? 0) & (1 << (index & 7))) !== 0
 }
 
+/** How many of the first `count` places of `bitmap` are set. */
+export function bitCount(bitmap: Uint8Array, count: number): number {
+  let set = 0
+  for (let index = 0; index < count; index++) if (hasBit(bitmap, index)) set++
+  return set
+}
+
 /** What `resultIdentity` returned last: it is hashed at once, and as long as the part itself. */
 let identityBuffer = new Uint8Array(0)
 
@@ -146,6 +153,21 @@ export function resultIdentity(result: {
   identity.set(bitmap, 46)
   identity.set(bytes, 46 + bitmap.length)
   return identity
+}
+
+/** Commits never change, and simulated peers share what one of them decoded. */
+const commitDigests = new WeakMap<object, string>()
+
+/** The digest that names `commit`; `hash`: SHA-256 as lower-case hex. */
+export function commitDigestOf(
+  commit: Parameters<typeof commitIdentity>[0],
+  hash: (bytes: Uint8Array) => string,
+): string {
+  const known = commitDigests.get(commit)
+  if (known !== undefined) return known
+  const digest = hash(commitIdentity(commit))
+  commitDigests.set(commit, digest)
+  return digest
 }
 
 /** What the digest of a commit covers. */

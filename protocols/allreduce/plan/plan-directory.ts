@@ -2,11 +2,13 @@
  * Who is where in a plan, looked up once: a peer asks it at every message, and a plan of ten thousand peers is too long to
  * search each time. A plan does not change, so its directory is kept for as long as the plan.
  *
- *     peer ──▶ row, place among the contributors        row ──▶ its contributors, its audience
+ *     peer ──▶ row, place among the contributors, the parts that it sums
+ *     row  ──▶ its contributors, its audience
  *     part ──▶ its reducers, and those of them that may finish it
  */
 
 import { linksMax } from '../../core/limits.ts'
+import { leaderOrder } from './electorate.ts'
 import { columnCountOf, columnOfSeat, rowCountOf, rowOfSeat } from './grid.ts'
 import type { Contributor, Plan, Share } from './plan.ts'
 
@@ -23,6 +25,10 @@ export interface PlanDirectory {
   contributorsOf: readonly (readonly IndexedContributor[])[]
   /** Row → everyone that gets the results there: contributors, receivers, followers, each by seat. */
   audiences: readonly (readonly string[])[]
+  /** Who leads the attempts of the round in which order, when it has a council. */
+  leaders: readonly string[]
+  /** Reducer → the parts that it sums, ascending. */
+  partsOf: ReadonlyMap<string, readonly number[]>
   /** Part → its reducer in each row. */
   reducers: readonly (readonly string[])[]
   /** Part → the reducers that may make its mean, in the order of their rows. */
@@ -71,6 +77,8 @@ function compile(plan: Plan): PlanDirectory {
   )
   const turns = turnsMax(plan.seats)
   return {
+    leaders: leaderOrder(plan.root, plan.council),
+    partsOf: partsByReducer(plan),
     rows,
     contributors,
     contributorsOf,
@@ -84,6 +92,17 @@ function compile(plan: Plan): PlanDirectory {
       }),
     ),
   }
+}
+
+function partsByReducer({ shares }: Plan): Map<string, number[]> {
+  const partsOf = new Map<string, number[]>()
+  for (const { reducers, firstPart, partCount } of shares)
+    for (const peer of new Set(reducers)) {
+      const parts = partsOf.get(peer) ?? []
+      partsOf.set(peer, parts)
+      for (let part = firstPart; part < firstPart + partCount; part++) parts.push(part)
+    }
+  return partsOf
 }
 
 /**

@@ -153,7 +153,10 @@ export function sendingOrder(plan: Plan, index: number): number[] {
 
 /** Sum of the weights of the contributors in `bitmap`, in the plan's order; 0 when it names nobody. */
 export function weightOf(plan: Plan, bitmap: Uint8Array): number {
-  return plan.contributors.reduce((sum, { weight }, index) => sum + (hasBit(bitmap, index) ? weight : 0), 0)
+  let sum = 0
+  for (let index = 0; index < plan.contributors.length; index++)
+    if (hasBit(bitmap, index)) sum += plan.contributors[index]!.weight
+  return sum
 }
 
 /** Everyone of `row` that gets the results of `plan`. */

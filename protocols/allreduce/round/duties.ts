@@ -4,10 +4,11 @@
  */
 
 import { heldForPassingMax } from '../../core/limits.ts'
-import { compareBallots, isLegalBallot, leaderOrder } from '../plan/electorate.ts'
-import { commitIdentity, partCount, partLength } from '../plan/parts.ts'
+import { compareBallots, isLegalBallot } from '../plan/electorate.ts'
+import { commitDigestOf, partCount, partLength } from '../plan/parts.ts'
 import { planFault, rowOfPeer, weightOf } from '../plan/plan.ts'
 import { planIdOf } from '../plan/plan-codec.ts'
+import { directoryOf } from '../plan/plan-directory.ts'
 import { Early } from './early.ts'
 import type { Inspection } from './events.ts'
 import { Expiry } from './expiry.ts'
@@ -89,7 +90,9 @@ export class Duties {
   /** When a role wants to look again. */
   dueMs(): number {
     if (this.round.committed !== undefined) return Number.POSITIVE_INFINITY
-    return Math.min(...this.#roles.map((role) => role.dueMs()))
+    let dueMs = Number.POSITIVE_INFINITY
+    for (const role of this.#roles) dueMs = Math.min(dueMs, role.dueMs())
+    return dueMs
   }
 
   /** After a broken link: says to `peer` what this peer says in this round. */
@@ -186,7 +189,7 @@ export class Duties {
     if (message.kind === 'Commit') {
       if (message.digests.length !== (message.weight > 0 ? count : 0))
         return 'a commit that does not name every part'
-      digest = this.#session.init.hash(commitIdentity(message))
+      digest = commitDigestOf(message, this.#session.init.hash)
     }
     if (this.round.committed !== undefined) this.#tellVotes(from)
     this.round.progressAtMs = this.#session.nowMs
@@ -199,7 +202,7 @@ export class Duties {
     const fault = planFault(plan, partCount(this.#session.init.partition))
     if (fault !== undefined) return `a plan with ${fault}`
     if (plan.round !== round.number) return 'a plan of another round'
-    if (!isLegalBallot(ballot, leaderOrder(plan.root, plan.council))) return 'a plan of the wrong leader'
+    if (!isLegalBallot(ballot, directoryOf(plan).leaders)) return 'a plan of the wrong leader'
     if (round.base !== undefined && !round.isOfBase(plan)) return 'a plan from another state'
     if (this.voting.isOutbid(ballot) || compareBallots(ballot, round.plan?.ballot) < 0) return undefined
     const planId = planIdOf(plan, this.#session.init.hash)

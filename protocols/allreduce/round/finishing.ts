@@ -9,8 +9,9 @@
  * names another of them, and hand that one their sums. With one row, reducer and finisher are the same peer.
  */
 
-import { hasBit, newBitmap, partCount, partLength } from '../plan/parts.ts'
-import { audienceOf, type Plan, reducersOf, rowIn, rowOfPeer, weightOf } from '../plan/plan.ts'
+import { bitCount, hasBit, newBitmap, partCount, partLength } from '../plan/parts.ts'
+import { audienceOf, type Plan, reducersOf, rowOfPeer, weightOf } from '../plan/plan.ts'
+import { directoryOf } from '../plan/plan-directory.ts'
 import type { Event, Inspection } from './events.ts'
 import { decodeSum, encodeSum } from './reduction.ts'
 import type { BallotPlan, Round } from './round.ts'
@@ -84,9 +85,8 @@ export class Finishing implements Role {
     const row = rowOfPeer(plan, from)
     if (row === undefined || !this.#round.isReducer(plan, part, from))
       return 'a sum from a peer that does not reduce it'
-    const isOfRow = plan.contributors.every(
-      (peer, index) => !hasBit(bitmap, index) || rowIn(plan, peer) === row,
-    )
+    const ofRow = directoryOf(plan).contributorsOf[row]!.filter(({ index }) => hasBit(bitmap, index))
+    const isOfRow = ofRow.length === bitCount(bitmap, plan.contributors.length)
     if (!isOfRow || weight !== weightOf(plan, bitmap))
       return `a sum of part ${part} that claims a wrong weight`
     const sum = inspection.isDecodable ? decodeSum(bytes, partLength(partition, part)) : undefined
@@ -242,8 +242,9 @@ export class Finishing implements Role {
   /** Rows with updates whose sum may still come. */
   #waitingFor(plan: Plan, column: Column, part: number): number[] {
     const here = column.sums.get(part)
-    const withUpdates = new Set(plan.contributors.map((contributor) => rowIn(plan, contributor)))
-    return [...withUpdates].filter((row) => {
+    const rows = directoryOf(plan).contributorsOf.entries()
+    const withUpdates = [...rows].filter(([, contributors]) => contributors.length > 0).map(([row]) => row)
+    return withUpdates.filter((row) => {
       const reducer = this.#round.reducer(part, row)
       if (reducer === undefined || here?.has(row) || column.slow.has(row)) return false
       return this.#session.isLive(reducer) || this.#session.isExpected(reducer)

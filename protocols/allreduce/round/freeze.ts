@@ -11,7 +11,7 @@
  */
 
 import { planPeersMax, rowPeersMax } from '../../core/limits.ts'
-import { compareText, isQuorum } from '../plan/electorate.ts'
+import { compareText, isQuorumOf } from '../plan/electorate.ts'
 import { rowCountOf } from '../plan/grid.ts'
 import { partCount } from '../plan/parts.ts'
 import type { Plan, PlanLists, Receiver } from '../plan/plan.ts'
@@ -179,14 +179,15 @@ function isOfRow({ grid }: Round, session: Session, peer: string): boolean {
 
 /** Live peers of this row with an update from this round's state. Where there are several rows, only members give updates. */
 export function committers(round: Round, session: Session): string[] {
-  const { grid } = round
-  return [...round.standings]
-    .filter(([peer, { root, commit }]) => {
-      if (!session.isLive(peer) || !isOfRow(round, session, peer)) return false
-      if (grid.rowCount > 1 && !grid.isMember(peer)) return false
-      return root === round.base!.root && commit !== undefined && commit.message.weight > 0
-    })
-    .map(([peer]) => peer)
+  const { grid, standings } = round
+  const candidates = grid.rowCount === 1 ? standings.keys() : grid.rowMatesOf(session.self)
+  const committed: string[] = []
+  for (const peer of candidates) {
+    const { commit, root } = standings.get(peer) ?? {}
+    if (commit === undefined || commit.message.weight === 0 || root !== round.base!.root) continue
+    if (session.isLive(peer)) committed.push(peer)
+  }
+  return committed
 }
 
 /** The contributors of `plan` that are here in the life that the plan names, as far as this peer is linked with them. */
@@ -200,8 +201,8 @@ export function contributorsHere(round: Round, session: Session, plan: Plan): st
 export function isQuorumHere(round: Round, session: Session): boolean {
   const { order, survivors, grid } = round
   if (grid.rowCount > 1 && !order.includes(session.self)) return true
-  const voters = order.filter((peer) => canBeCounted(round, session, session.speakerOf(peer, round.number)))
-  return isQuorum(survivors === undefined ? order : order.filter((peer) => survivors.has(peer)), voters)
+  const left = survivors === undefined ? order : order.filter((peer) => survivors.has(peer))
+  return isQuorumOf(left, (peer) => canBeCounted(round, session, session.speakerOf(peer, round.number)))
 }
 
 /** `peer` is here and, for all that is known, can vote in this round. */

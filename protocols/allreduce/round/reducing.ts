@@ -9,7 +9,8 @@
  */
 
 import { newBitmap, partCount, partLength, setBit } from '../plan/parts.ts'
-import { type Contributor, type Plan, rowIn, rowOfPeer, sendingOrder } from '../plan/plan.ts'
+import { type Contributor, type Plan, rowOfPeer, sendingOrder } from '../plan/plan.ts'
+import { directoryOf, type IndexedContributor } from '../plan/plan-directory.ts'
 import type { Event, Inspection } from './events.ts'
 import type { Finishing } from './finishing.ts'
 import type { BallotPlan, OwnUpdate, Round } from './round.ts'
@@ -68,9 +69,9 @@ export class Reducing implements Role {
     const { part, bytes } = message
     const { partition, encodedBytes } = this.#session.init
     const plan = this.#round.plans.get(message.planId)!
-    const contributor = plan.contributors.find(({ peer }) => peer === from)
+    const contributor = directoryOf(plan).contributors.get(from)
     if (contributor === undefined) return 'a part from a peer that does not contribute'
-    if (rowIn(plan, contributor) !== this.#row(plan)) return 'a part from another row'
+    if (rowOfPeer(plan, from) !== rowOfPeer(plan, this.#session.self)) return 'a part from another row'
     if (part >= partCount(partition)) return `part ${part} of ${partCount(partition)}`
     const inbox = this.#inbox(message.planId)
     if (inbox.closed.has(part)) return undefined // late: the mean went out without it, and says so
@@ -155,34 +156,31 @@ export class Reducing implements Role {
     return inbox
   }
 
-  #row(plan: Plan): number | undefined {
-    return rowOfPeer(plan, this.#session.self)
+  /** Parts that this peer sums for its row. */
+  #myParts(plan: Plan): readonly number[] {
+    const { self } = this.#session
+    if (rowOfPeer(plan, self) === undefined) return []
+    const own = directoryOf(plan).partsOf.get(self) ?? []
+    if (this.#round.reassigned.size === 0) return own
+    const given = [...this.#round.reassigned].filter(
+      ([part, reducers]) => reducers.includes(self) && !own.includes(part),
+    )
+    return [...own, ...given.map(([part]) => part)]
   }
 
-  /** Parts that this peer sums for its row. */
-  #myParts(plan: Plan): number[] {
-    const { self } = this.#session
-    const row = this.#row(plan)
-    if (row === undefined) return []
-    const parts: number[] = []
-    for (const { reducers, firstPart, partCount: count } of plan.shares) {
-      if (reducers[row] === self)
-        for (let part = firstPart; part < firstPart + count; part++) parts.push(part)
-    }
-    const own = new Set(parts)
-    for (const [part, reducers] of this.#round.reassigned) {
-      if (reducers.includes(self) && !own.has(part)) parts.push(part)
-    }
-    return parts
+  /** Contributors of this peer's row, in the plan's order. */
+  #contributors(plan: Plan): readonly IndexedContributor[] {
+    const row = rowOfPeer(plan, this.#session.self)
+    return row === undefined ? [] : directoryOf(plan).contributorsOf[row]!
   }
 
   #sendParts({ planId, plan }: BallotPlan, isWanted: (part: number, reducer: string) => boolean): void {
     const { own, number: round } = this.#round
-    const index = plan.contributors.findIndex(({ peer }) => peer === this.#session.self)
+    const contributor = directoryOf(plan).contributors.get(this.#session.self)
     // none any more once the round is over: a reassignment may come after that
-    if (own?.parts === undefined || plan.contributors[index]?.commit !== own.commit) return
-    const row = this.#row(plan)!
-    for (const part of sendingOrder(plan, index)) {
+    if (own?.parts === undefined || contributor?.commit !== own.commit) return
+    const row = rowOfPeer(plan, this.#session.self)!
+    for (const part of sendingOrder(plan, contributor.index)) {
       const reducer = this.#round.reducer(part, row)
       if (reducer === undefined || !isWanted(part, reducer)) continue
       this.#session.send(reducer, partMessage({ round, planId, part }, own))
@@ -204,7 +202,7 @@ export class Reducing implements Role {
   }
 
   #close(current: BallotPlan, inbox: Inbox, part: number): void {
-    if (inbox.closed.has(part) || this.#waitingFor(current.plan, inbox, part).length > 0) return
+    if (inbox.closed.has(part) || this.#isWaiting(current.plan, inbox, part)) return
     const senders = this.#included(current.plan, inbox, part)
     if (senders.length === 0) return // its own copy comes first; without any there is no mean
     inbox.closed.add(part)
@@ -216,21 +214,26 @@ export class Reducing implements Role {
   }
 
   /** Contributors whose copy of `part` is here, in the plan's order. */
-  #included(plan: Plan, inbox: Inbox, part: number): Contributor[] {
+  #included(plan: Plan, inbox: Inbox, part: number): IndexedContributor[] {
     const copies = inbox.parts.get(part)
-    return plan.contributors.filter(({ peer }) => copies?.has(peer) ?? false)
+    return this.#contributors(plan).filter(({ peer }) => copies?.has(peer) ?? false)
+  }
+
+  #isWaiting(plan: Plan, inbox: Inbox, part: number): boolean {
+    return this.#contributors(plan).some((contributor) => this.#isAwaited(contributor, inbox, part))
   }
 
   #waitingFor(plan: Plan, inbox: Inbox, part: number): string[] {
-    const copies = inbox.parts.get(part)
-    const row = this.#row(plan)
-    const missing = plan.contributors.filter((contributor) => {
-      const { peer } = contributor
-      if (rowIn(plan, contributor) !== row) return false
-      if (copies?.has(peer) || inbox.slow.has(peer) || inbox.excluded.has(`${part} ${peer}`)) return false
-      return this.#session.isLive(peer) && this.#round.isPlannedLife(contributor)
-    })
+    const missing = this.#contributors(plan).filter((sender) => this.#isAwaited(sender, inbox, part))
     return missing.map(({ peer }) => peer)
+  }
+
+  /** A copy of `part` may still come from `contributor`. */
+  #isAwaited(contributor: Contributor, inbox: Inbox, part: number): boolean {
+    const { peer } = contributor
+    if (inbox.parts.get(part)?.has(peer) || inbox.slow.has(peer)) return false
+    if (inbox.excluded.has(`${part} ${peer}`)) return false
+    return this.#session.isLive(peer) && this.#round.isPlannedLife(contributor)
   }
 
   #giveUpOnSilent({ plan }: BallotPlan, inbox: Inbox): void {
@@ -259,13 +262,11 @@ function partMessage(name: { round: number; planId: string; part: number }, { pa
   }
 }
 
-function summarise(plan: Plan, senders: readonly Contributor[]): { bitmap: Uint8Array; weight: number } {
+function summarise(
+  plan: Plan,
+  senders: readonly IndexedContributor[],
+): { bitmap: Uint8Array; weight: number } {
   const bitmap = newBitmap(plan.contributors.length)
-  let weight = 0
-  plan.contributors.forEach((contributor, index) => {
-    if (!senders.includes(contributor)) return
-    setBit(bitmap, index)
-    weight += contributor.weight
-  })
-  return { bitmap, weight }
+  for (const { index } of senders) setBit(bitmap, index)
+  return { bitmap, weight: senders.reduce((sum, { weight }) => sum + weight, 0) }
 }

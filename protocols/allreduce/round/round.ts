@@ -15,9 +15,10 @@ import {
   isQuorum,
   leaderOrder,
 } from '../plan/electorate.ts'
-import { Grid } from '../plan/grid.ts'
+import { Grid, gridOf } from '../plan/grid.ts'
 import type { Parts } from '../plan/parts.ts'
 import { type Contributor, finisherOf, type Plan, type Reach, reducersOf, rowOfPeer } from '../plan/plan.ts'
+import { directoryOf } from '../plan/plan-directory.ts'
 import type { SealContent } from '../plan/seal.ts'
 import type { CommittedRound } from './events.ts'
 import { Results } from './results.ts'
@@ -108,7 +109,7 @@ export class Round {
   /** This peer holds the round's state from now on. */
   begin(base: RoundBase, nowMs: number, isVoter: boolean): void {
     this.base = base
-    this.grid = new Grid(base.root, base.electorate)
+    this.grid = gridOf(base.root, base.electorate)
     this.isVoter = isVoter
     this.startedAtMs = nowMs
     this.progressAtMs = nowMs
@@ -138,13 +139,13 @@ export class Round {
 
   /** True when `voters` decide on a seal of `plan`. */
   isDecidedBy(plan: Plan, voters: ReadonlySet<string>, peersMin: number): boolean {
-    const contributors = plan.contributors.map(({ peer }) => peer)
     const isFounding = plan.council.length === 0
+    const contributors = isFounding ? plan.contributors.map(({ peer }) => peer) : []
     if (this.survivors === undefined && isFounding) {
       const unbroken = [...voters].filter((peer) => !this.standings.get(peer)?.isReborn)
       return isFoundingQuorum(contributors, unbroken, peersMin)
     }
-    const order = leaderOrder(plan.root, isFounding ? contributors : plan.council)
+    const order = isFounding ? leaderOrder(plan.root, contributors) : directoryOf(plan).leaders
     return isQuorum(
       this.survivors === undefined ? order : order.filter((p) => this.survivors!.has(p)),
       voters,

@@ -11,10 +11,11 @@
  * acceptor. One that lost it does not vote until a plan names its new life.
  */
 
-import { type Ballot, compareBallots, compareText, isLegalBallot, leaderOrder } from '../plan/electorate.ts'
+import { type Ballot, compareBallots, compareText, isLegalBallot } from '../plan/electorate.ts'
 import { hasBit, newBitmap, setBit } from '../plan/parts.ts'
 import { type Plan, partCountOf } from '../plan/plan.ts'
 import { planIdOf } from '../plan/plan-codec.ts'
+import { directoryOf } from '../plan/plan-directory.ts'
 import { type SealContent, sealFault, sealIdentity } from '../plan/seal.ts'
 import { nextElectorate } from '../plan/seating.ts'
 import type { CommittedPart, CommittedRound } from './events.ts'
@@ -94,7 +95,7 @@ export class Voting implements Role {
     if (from !== ballot.leader) return 'a seal of another leader'
     const plan = round.plans.get(planId)
     if (plan === undefined) return 'a seal of an unknown plan'
-    if (!isLegalBallot(ballot, leaderOrder(plan.root, plan.council))) return 'a seal of the wrong leader'
+    if (!isLegalBallot(ballot, directoryOf(plan).leaders)) return 'a seal of the wrong leader'
     const fault = sealFault(plan, message)
     if (fault !== undefined) return `a seal that ${fault}`
     if (this.isOutbid(ballot)) return undefined
