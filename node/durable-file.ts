@@ -6,15 +6,19 @@
  */
 
 import { createHash } from 'node:crypto'
-import { open, readFile, rename, rm } from 'node:fs/promises'
+import { open, rename, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { SwarmError } from '../protocols/core/errors.ts'
 
 const checksumBytes = 32
 
+/** Read and hashed at a time; neither takes 2 GiB or more at once, which the state of a large model has. */
+const readBytes = 1 << 26
+
 /**
  * Puts `pieces`, one after another, in the place of what is at `path`. One call at a time for each path.
- * @throws {SwarmError} STORAGE_FAILED; what was there is then still there.
+ * @throws {SwarmError} STORAGE_FAILED; what was there is then still there, and what was written of the new one is not: a full disk
+ * gets its room back.
  */
 export async function writeDurably(path: string, pieces: readonly Uint8Array[]): Promise<void> {
   const temporary = `${path}.new`
@@ -31,22 +35,44 @@ export async function writeDurably(path: string, pieces: readonly Uint8Array[]):
     await rename(temporary, path)
     await flushFolder(dirname(path))
   } catch (cause) {
+    await rm(temporary, { force: true }).catch(() => {})
     throw failed(`cannot write ${path}`, cause)
   }
 }
 
-/** What {@link writeDurably} wrote; undefined when there is nothing, or the disk has spoiled it. */
+/**
+ * What {@link writeDurably} wrote; undefined when there is nothing, or the disk has spoiled it.
+ * @throws {SwarmError} STORAGE_FAILED.
+ */
 export async function readDurable(path: string): Promise<Uint8Array | undefined> {
-  let bytes: Uint8Array
   try {
-    bytes = await readFile(path)
+    const { bytes, checksum } = await readHashed(path)
+    const contents = bytes.subarray(0, -checksumBytes)
+    return checksum.equals(bytes.subarray(contents.length)) ? contents : undefined
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
     throw failed(`cannot read ${path}`, error)
   }
-  const contents = bytes.subarray(0, -checksumBytes)
-  const checksum = createHash('sha256').update(contents).digest()
-  return checksum.equals(bytes.subarray(contents.length)) ? contents : undefined
+}
+
+/** The whole file, and the SHA-256 of what stands before its checksum. */
+async function readHashed(path: string): Promise<{ bytes: Uint8Array; checksum: Buffer }> {
+  const file = await open(path, 'r')
+  try {
+    const { size } = await file.stat()
+    const bytes = new Uint8Array(size)
+    const hash = createHash('sha256')
+    const end = size - checksumBytes
+    for (let at = 0; at < size; ) {
+      const { bytesRead } = await file.read(bytes, at, Math.min(readBytes, size - at))
+      if (bytesRead === 0) break // it was cut off meanwhile: its checksum is missing
+      hash.update(bytes.subarray(at, Math.max(at, Math.min(at + bytesRead, end))))
+      at += bytesRead
+    }
+    return { bytes, checksum: hash.digest() }
+  } finally {
+    await file.close()
+  }
 }
 
 /** Removes `path`, so that a power cut does not bring it back. @throws {SwarmError} STORAGE_FAILED. */

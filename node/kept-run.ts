@@ -28,6 +28,7 @@ export class KeptRun implements RunStore {
   /** A state could not be written. */
   #failure: unknown
   #waiting: EncodedState | undefined
+  #isClosed = false
 
   private constructor(folder: string, recalled: Uint8Array | undefined) {
     this.#folder = folder
@@ -42,13 +43,13 @@ export class KeptRun implements RunStore {
     const folder = join(runs, job)
     try {
       await mkdir(folder, { recursive: true, mode: 0o700 })
+      await prune(runs, job)
     } catch (cause) {
-      throw new SwarmError('STORAGE_FAILED', `cannot make the folder ${folder}`, {
+      throw new SwarmError('STORAGE_FAILED', `cannot open the folder ${folder}`, {
         cause,
         hint: 'Free some space, check the permissions, or choose another place with STARLING_HOME.',
       })
     }
-    await prune(runs, job)
     return new KeptRun(folder, await readDurable(join(folder, 'pledge')))
   }
 
@@ -58,6 +59,7 @@ export class KeptRun implements RunStore {
       recalled: this.#recalled,
       write: (pieces) => {
         const path = join(this.#folder, 'pledge')
+        if (this.#isClosed) return Promise.reject(closed(path))
         return this.#inTurn(() => {
           if (this.#failure !== undefined) throw this.#failure
           return pieces === undefined ? removeDurably(path) : writeDurably(path, pieces)
@@ -66,19 +68,20 @@ export class KeptRun implements RunStore {
     }
   }
 
-  /** The newest state of a former life; undefined when there is none of `expected`. @throws {SwarmError} STORAGE_FAILED. */
+  /** The newest state of a former life; undefined when there is none of `expected` that can be read: the others have newer ones. */
   async state(expected: ExpectedState): Promise<State | undefined> {
-    const bytes = await readDurable(join(this.#folder, 'state'))
     try {
+      const bytes = await readDurable(join(this.#folder, 'state'))
       return bytes && unpackState(bytes, expected)
     } catch (error) {
-      if (error instanceof SwarmError) return undefined // of another version: the others have newer ones
+      if (error instanceof SwarmError) return undefined // of another version, or larger than an array may be
       throw error
     }
   }
 
   /** Writes `state` in its turn; should that fail, the next pledge says so. */
   keep(state: EncodedState): void {
+    if (this.#isClosed) return
     const isNext = this.#waiting !== undefined
     this.#waiting = state
     if (isNext) return
@@ -93,14 +96,18 @@ export class KeptRun implements RunStore {
     })
   }
 
-  /** Resolves when nothing is being written any more. */
+  /**
+   * Resolves when nothing is being written any more. What is asked for from now on is refused: a goodbye that a slow disk held up
+   * must not write between what this peer's next part in the run reads and writes.
+   */
   async close(): Promise<void> {
+    this.#isClosed = true
     await this.#writing
   }
 
   /** The run has ended: nothing of it is kept. A folder that cannot be removed stays, until others take its place. */
   async forget(): Promise<void> {
-    await this.#writing
+    await this.close()
     await rm(this.#folder, { recursive: true, force: true }).catch(() => {})
   }
 
@@ -111,6 +118,10 @@ export class KeptRun implements RunStore {
   }
 }
 
+function closed(path: string): SwarmError {
+  return new SwarmError('STORAGE_FAILED', `${path} is not written any more: this peer has left the run`)
+}
+
 /** Removes what other runs left, the oldest first, until `keptRunsMax` are left with this one. */
 async function prune(runs: string, job: string): Promise<void> {
   const others = (await readdir(runs)).filter((name) => name !== job)
@@ -118,13 +129,17 @@ async function prune(runs: string, job: string): Promise<void> {
     others.map(async (name) => ({ path: join(runs, name), usedMs: await usedMs(join(runs, name)) })),
   )
   dated.sort((a, b) => b.usedMs - a.usedMs)
-  for (const { path } of dated.slice(keptRunsMax - 1)) await rm(path, { recursive: true, force: true })
+  for (const { path } of dated.slice(keptRunsMax - 1))
+    await rm(path, { recursive: true, force: true }).catch(() => {}) // it takes room, and holds nothing up
 }
 
-/** When something was last put in `folder`, since 1970; 0 for what is gone meanwhile. */
+/**
+ * When something was last put in `folder`, since 1970; 0 for what is gone meanwhile, and for a time to come: the clock was wrong
+ * then, and would keep it before all others for as long.
+ */
 async function usedMs(folder: string): Promise<number> {
   return stat(folder).then(
-    ({ mtimeMs }) => mtimeMs,
+    ({ mtimeMs }) => (mtimeMs > Date.now() ? 0 : mtimeMs),
     () => 0,
   )
 }

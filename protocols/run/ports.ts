@@ -163,7 +163,7 @@ export interface RunGossip {
 
 /** What outlives this peer's process. */
 export interface StateStore {
-  /** The newest state of a former life; undefined when there is none of `expected`. @throws {SwarmError} STORAGE_FAILED. */
+  /** The newest state of a former life; undefined when there is none of `expected` that can be read. */
   state(expected: ExpectedState): Promise<State | undefined>
   /** Keeps `state` in the place of older ones, in its own time. */
   keep(state: EncodedState): void

@@ -1,6 +1,6 @@
 /** What a node keeps of a run, on a real disk. */
 
-import { mkdir, mkdtemp, readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, rm, symlink, utimes, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
@@ -77,6 +77,10 @@ test('what the disk has spoiled, or another version wrote, counts as lost', asyn
   const spoiled = await KeptRun.open(runs, 'bafyjob')
   expect(spoiled.pledges.recalled).toBeUndefined()
   expect(await spoiled.state(expected)).toBeUndefined()
+  await rm(join(runs, 'bafyjob', 'state'))
+  await mkdir(join(runs, 'bafyjob', 'state')) // what no file can be read from
+  expect(await spoiled.state(expected)).toBeUndefined()
+  await rm(join(runs, 'bafyjob', 'state'), { recursive: true })
   spoiled.keep(await encodeState(stateOf(2)))
   await spoiled.close()
   const other = await KeptRun.open(runs, 'bafyjob')
@@ -109,4 +113,45 @@ test('a run that ended leaves nothing, and of those that did not the newest few 
   expect((await readdir(runs)).sort()).toEqual(newest)
   await run.forget()
   expect(await readdir(runs)).not.toContain('job-0')
+})
+
+test.runIf(process.platform === 'linux')(
+  'a disk that is full keeps what it had, and no half of a new file',
+  async () => {
+    const runs = await runsFolder()
+    const run = await KeptRun.open(runs, 'bafyjob')
+    await run.pledges.write([Uint8Array.of(1)])
+    await symlink('/dev/full', join(runs, 'bafyjob', 'pledge.new'))
+    await expect(run.pledges.write([Uint8Array.of(2)])).rejects.toMatchObject({ cause: { code: 'ENOSPC' } })
+    expect(await readdir(join(runs, 'bafyjob'))).toEqual(['pledge'])
+    expect([...(await KeptRun.open(runs, 'bafyjob')).pledges.recalled!]).toEqual([1])
+  },
+)
+
+test.each(['close', 'forget'] as const)(
+  'after %s nothing is written that waited for a write',
+  async (end) => {
+    const runs = await runsFolder()
+    const run = await KeptRun.open(runs, 'bafyjob')
+    const late = run.pledges.write([Uint8Array.of(1)]).then(() => run.pledges.write([Uint8Array.of(2)]))
+    const refused = expect(late).rejects.toMatchObject({ code: 'STORAGE_FAILED' })
+    await run[end]()
+    run.keep(await encodeState(stateOf(1)))
+    await refused
+    const next = await KeptRun.open(runs, 'bafyjob')
+    expect(next.pledges.recalled).toEqual(end === 'close' ? Uint8Array.of(1) : undefined)
+    expect(await next.state(expected)).toBeUndefined()
+  },
+)
+
+test('a folder from a time to come is not kept before those that were used since', async () => {
+  const runs = await runsFolder()
+  for (let age = keptRunsMax; age > 0; age--) {
+    await KeptRun.open(runs, `job-${age}`)
+    await utimes(join(runs, `job-${age}`), 1_000_000 - age, 1_000_000 - age)
+  }
+  await utimes(join(runs, `job-${keptRunsMax}`), 1e10, 1e10)
+  await KeptRun.open(runs, 'job-0')
+  const newest = Array.from({ length: keptRunsMax }, (_, age) => `job-${age}`)
+  expect((await readdir(runs)).sort()).toEqual(newest)
 })
