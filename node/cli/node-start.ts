@@ -7,6 +7,7 @@ import { assert } from '../../protocols/core/assert.ts'
 import { systemClock } from '../../protocols/core/clock.ts'
 import { SwarmError } from '../../protocols/core/errors.ts'
 import type { Jobs, SignedJob } from '../../protocols/jobs/index.ts'
+import { claimFolder } from '../claimed-folder.ts'
 import { coordinatorAddresses } from '../coordinator-address.ts'
 import { dirsFor } from '../dirs.ts'
 import { exitCodeOfError, exitCodeOfRun, exitCodes } from '../exit-codes.ts'
@@ -14,7 +15,7 @@ import { type ParticipationEvent, participate } from '../participate.ts'
 import type { Ended } from '../peer/run-end.ts'
 import { type LogLine, processLog } from '../process-log.ts'
 import type { RunEnd } from '../run-events.ts'
-import { openHome, openSwarmNode, type SwarmNode } from '../swarm-node.ts'
+import { type Home, openHome, openSwarmNode, type SwarmNode } from '../swarm-node.ts'
 import { TriedJobs } from '../tried-jobs.ts'
 import type { CommonOptions, SwarmOptions } from './common-options.ts'
 import type { CliIo } from './io.ts'
@@ -38,6 +39,9 @@ export interface NodeStartOptions extends CommonOptions, SwarmOptions {
   job: string | undefined
 }
 
+/** With what the machine and its folders say. */
+type RunningOptions = NodeStartOptions & { threads: number; bootstrap: readonly string[]; runs: string }
+
 /** Whoever cannot reach this peer, because a router or a firewall is between them, comes over the coordinator's relay. */
 const relayed = '/p2p-circuit'
 
@@ -48,20 +52,40 @@ export async function runNodeStart(options: NodeStartOptions, io: CliIo): Promis
     : await coordinatorAddresses(options.coordinator, io.env)
   const threads = options.threads ?? Math.max(1, Math.floor(availableParallelism() / 2))
   const home = join(dirsFor(io.env).data, 'node')
+  const kept = await openHome(home)
+  const giveBack = await claimFolder(home)
+  try {
+    return await runNode({ ...options, threads, bootstrap, runs: join(home, 'runs') }, kept, log, io.signal)
+  } finally {
+    await giveBack()
+  }
+}
+
+async function runNode(
+  options: RunningOptions,
+  kept: Home,
+  log: (line: LogLine) => void,
+  signal: AbortSignal,
+): Promise<number> {
   const node = await openSwarmNode({
-    ...(await openHome(home)),
+    ...kept,
     listen: [...new Set([...options.listen, relayed])],
     announce: options.announce,
-    bootstrap,
+    bootstrap: options.bootstrap,
     mdns: options.mdns,
-    self: { role: 'node', backend: options.backend, threads, clientOnly: !isReachable(options) },
+    self: {
+      role: 'node',
+      backend: options.backend,
+      threads: options.threads,
+      clientOnly: !isReachable(options),
+    },
     admit: admitOnly(options),
   })
   log({ event: 'ready', peer: node.self, addresses: node.addresses() })
   // no reason to end: whoever speaks another version may be updated, and others may speak this one
   node.services.versions.follow((mismatch) => log({ event: 'version_mismatch', ...failureOf(mismatch) }))
   try {
-    return await takeJobs({ ...options, threads, runs: join(home, 'runs') }, node, log, io.signal)
+    return await takeJobs(options, node, log, signal)
   } finally {
     await node.close()
     log({ event: 'stopped' })
@@ -92,7 +116,7 @@ function forPeople(log: (line: LogLine) => void): (line: LogLine) => void {
 }
 
 async function takeJobs(
-  options: NodeStartOptions & { threads: number; runs: string },
+  options: RunningOptions,
   node: SwarmNode,
   log: (line: LogLine) => void,
   signal: AbortSignal,

@@ -1,13 +1,16 @@
 /**
- * What commands, nodes and tabs make of others, over real libp2p: of programs of other ages, which they tell apart, and of jobs of
- * strangers that a coordinator knows.
+ * What commands, nodes and tabs make of others, over real libp2p: of programs of other ages, which they tell apart, of jobs of
+ * strangers that a coordinator knows, and of a node that is themselves.
  */
 
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
 import { generateKeyPair } from '@libp2p/crypto/keys'
 import type { PrivateKey } from '@libp2p/interface'
 import { multiaddr } from '@multiformats/multiaddr'
 import { expect, onTestFinished, test } from 'vitest'
 import { waitForJob } from '../../browser-client/peer/wait-for-job.ts'
+import { claimFolder } from '../../node/claimed-folder.ts'
 import { followRun } from '../../node/follow-run.ts'
 import { createNode } from '../../node/libp2p.ts'
 import { modelParameters } from '../../node/model-parameters.ts'
@@ -24,6 +27,7 @@ import {
 import { manifestInit } from '../unit/jobs/example.ts'
 import { hurried } from './peers/clock.ts'
 import { runCommand } from './peers/command.ts'
+import { testFolder } from './peers/program.ts'
 
 /** On a busy machine a connection takes seconds. */
 const patient = { timeout: 20_000 }
@@ -83,6 +87,20 @@ test('a node goes on when its coordinator speaks other versions, and says so in 
     code: 'VERSION_MISMATCH',
     message: `peer ${id} at ${address} speaks jobs/0, shards/0; this program speaks jobs/1, shards/1`,
     hint: 'Update Starling there: that program is the older one.',
+  })
+})
+
+test('a second node of one home is refused: it would be the same peer, with other promises', async () => {
+  const home = await testFolder()
+  const folder = join(home, 'data/node')
+  await mkdir(folder, { recursive: true })
+  const giveBack = await claimFolder(folder)
+  const { exitCode, stdout } = await runCommand(['node', 'start', '--json', '--mdns'], undefined, home)
+  await giveBack()
+  expect(exitCode).toBe(1)
+  expect(JSON.parse(stdout).error).toMatchObject({
+    code: 'STORAGE_FAILED',
+    message: `another process is the node of ${folder}`,
   })
 })
 

@@ -1,4 +1,4 @@
-/** Runs a command of `starling` inside this process, with a home of its own. */
+/** Runs a command of `starling` inside this process, with a home of its own unless one is given. */
 
 import { Interruption } from '../../../node/cli/io.ts'
 import { runProgram } from '../../../node/cli/program.ts'
@@ -10,14 +10,14 @@ export interface Ran {
 }
 
 /** Until it ends, or is terminated since it has said `enough` on stdout. */
-export async function runCommand(words: readonly string[], enough?: string): Promise<Ran> {
+export async function runCommand(words: readonly string[], enough?: string, home?: string): Promise<Ran> {
   const stop = new AbortController()
   let stdout = ''
   const write = (text: string) => {
     stdout += text
     if (enough !== undefined && text.includes(enough)) stop.abort(new Interruption('SIGTERM'))
   }
-  const env = { STARLING_HOME: await testFolder() }
+  const env = { STARLING_HOME: home ?? (await testFolder()) }
   const io = { stdout: { write }, stderr: { write: () => {} }, env, cwd: '/', signal: stop.signal }
   const exitCode = await runProgram(words, io, '1')
   return { exitCode, stdout }
