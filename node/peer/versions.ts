@@ -6,7 +6,7 @@
  *     gossip, at each connection ────▶ topics ────┴▶ compared ──▶ a mismatch, once for each peer and protocol
  *     identify, asked again ─────────▶ the protocol of a run, which a peer names only once it takes part in it
  *
- * A peer that differs is not cut off: a program may speak of jobs in one version and average in another.
+ * That holds also for a peer that goes and comes, as one does that is dialled again and again. A peer that differs is not cut off: a program may speak of jobs in one version and average in another.
  */
 
 import type { GossipSub } from '@libp2p/gossipsub'
@@ -29,6 +29,9 @@ const asksMax = 8
 /** An answer takes two round trips. */
 const answerMsMax = 5_000
 
+/** Peers and protocols that one listener has been told of: of those told longest ago it may hear again. */
+const toldMax = 4_096
+
 /** What libp2p gives identify when a connection opens, and a second more: it has failed then. */
 const identifyMsMax = 6_000
 
@@ -48,7 +51,7 @@ export interface VersionsInit {
 export class Versions implements Startable {
   readonly #components: VersionComponents
   readonly #init: VersionsInit
-  readonly #listeners = new Set<(mismatch: SwarmError) => void>()
+  readonly #listeners = new Set<(peer: string, found: readonly Difference[]) => void>()
   /** Of connected peers, by protocol. */
   readonly #found = new Map<string, Map<string, Difference>>()
   /** Connected peers that identify has told of, and those of them that have named an averaging protocol. */
@@ -82,9 +85,17 @@ export class Versions implements Startable {
 
   /** Calls `listener` for every peer that speaks other versions (VERSION_MISMATCH): those that are here, then whoever comes. */
   follow(listener: (mismatch: SwarmError) => void): () => void {
-    for (const peer of this.#found.keys()) listener(this.mismatchOf(peer)!)
-    this.#listeners.add(listener)
-    return () => this.#listeners.delete(listener)
+    const told = new Set<string>()
+    const tell = (peer: string, found: readonly Difference[]) => {
+      const news = found.filter(({ protocol }) => !told.has(`${protocol} ${peer}`))
+      if (news.length === 0) return
+      for (const { protocol } of news) told.add(`${protocol} ${peer}`)
+      for (const oldest of told) if (told.size > toldMax) told.delete(oldest)
+      listener(this.#mismatch(peer, news))
+    }
+    for (const [peer, found] of this.#found) tell(peer, [...found.values()])
+    this.#listeners.add(tell)
+    return () => this.#listeners.delete(tell)
   }
 
   /** How a connected peer differs from this program, as far as it has said; undefined while it does not. */
@@ -148,8 +159,7 @@ export class Versions implements Startable {
       ...news.map((difference) => [difference.protocol, difference] as const),
     ])
     this.#found.set(peer, found)
-    const mismatch = this.#mismatch(peer, news)
-    for (const listener of [...this.#listeners]) listener(mismatch)
+    for (const listener of [...this.#listeners]) listener(peer, news)
   }
 
   #isConnected(peer: string): boolean {

@@ -126,6 +126,21 @@ test('topics tell it as well, once for each protocol; who speaks ours too, or no
   })
 })
 
+test('a peer of another version that goes and comes again is told of once', async () => {
+  const { id, address } = await startOther(['/starling/jobs/2'])
+  const node = await startNode()
+  const told: (string | undefined)[] = []
+  node.services.versions.follow(({ peer }) => told.push(peer))
+  for (let time = 0; time < 2; time++) {
+    await node.libp2p.dial(multiaddr(address))
+    const asked = node.services.versions.requireSame(id, { signal: AbortSignal.timeout(60_000) })
+    await expect(asked).rejects.toMatchObject({ code: 'VERSION_MISMATCH' })
+    await node.libp2p.hangUp(multiaddr(address))
+    expect(node.services.versions.mismatchOf(id)).toBeUndefined()
+  }
+  expect(told).toEqual([id])
+})
+
 test('two peers of a run that average in different versions say so: the coordinator knows both, and they wait', async () => {
   const job = 'bafyjob'
   const old = await startNode()
