@@ -163,6 +163,7 @@ export class SteadyTrainer {
     })
     const failed = timings.flatMap((timing) => ('failure' in timing ? [timing.backend] : []))
     this.#candidates = this.#candidates.filter(({ name }) => !failed.includes(name))
+    contestant.trainer.resetOptimizer() // not in each timed step: a scale of the loss that has to be found again would count as work
     this.#opened = { backend, trainer: contestant.trainer }
     if (this.#isHalf) this.#notes.push('steps compute in float16')
     else if (this.#precision === 'float16')
@@ -192,7 +193,6 @@ export class SteadyTrainer {
     const step = async (signal: AbortSignal | undefined) => {
       trainer.load(program.initial)
       await trainer.steps([batch], [0], { signal }).catch(unlessNotFinite)
-      trainer.resetOptimizer()
     }
     return { trainer, step, release: () => trainer.release() }
   }

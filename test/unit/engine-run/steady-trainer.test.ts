@@ -118,3 +118,37 @@ it('gives a task that overflows float16 again in float32, and says what steps co
   expect(poor.takeNotes()).toEqual(['steps compute in float32: native has no float16'])
   await Promise.all([half.release(), full.release(), poor.release()])
 })
+
+it('times steps in float16 at the scale that the first has found, and begins a run without it', async () => {
+  const scales: number[] = []
+  const backend: Backend = {
+    ...native,
+    name: 'webgpu',
+    compile: async (model, options) => {
+      const executable = await native.compile(model, options)
+      return {
+        inputs: executable.inputs,
+        state: executable.state,
+        release: () => executable.release(),
+        run: async (feeds, runOptions) => {
+          const outputs = await executable.run(feeds, runOptions)
+          const scale = feeds.loss_scale?.data[0]
+          if (scale === undefined) return outputs
+          scales.push(scale)
+          const overflow = { ...outputs.gradient_square!, data: Float32Array.of(Number.POSITIVE_INFINITY) }
+          return scale > 2 ** 14 ? { ...outputs, gradient_square: overflow } : outputs
+        },
+      }
+    },
+  }
+  const steady = await SteadyTrainer.open({
+    model: exampleModel('glyphs/cnn.onnx'),
+    spec: { ...sgdSpec, precision: 'float16' },
+    microBatch: 4,
+    candidates: [backend, native].map((each) => ({ name: each.name, open: async () => each })),
+  })
+  expect(scales.slice(0, 3)).toEqual([2 ** 16, 2 ** 15, 2 ** 14])
+  expect(new Set(scales.slice(3))).toEqual(new Set(scales.length > 3 ? [2 ** 14] : []))
+  expect(await steady.run(steady.program.initial, async ({ lossScale }) => lossScale)).toBe(2 ** 16)
+  await steady.release()
+})
