@@ -11,6 +11,7 @@
 import { SwarmError } from '../protocols/core/errors.ts'
 import { dataFieldsMax } from '../protocols/core/limits.ts'
 import { seededRandom, seedFrom } from '../protocols/core/random.ts'
+import { classesMax, fieldName } from './data-index.ts'
 import { type DataSet, type Field, type Split, sampleLength } from './data-set.ts'
 import { type FolderFile, trainName, validationNames } from './folder.ts'
 import { type NpyArray, readNpy } from './npy.ts'
@@ -41,6 +42,12 @@ export function arrayFolder(files: readonly FolderFile[], options: ArrayFolderOp
       split !== undefined && names.includes(split) ? [file] : [],
     )
   const [train, validation] = [inSplit([trainName]), inSplit(validationNames)]
+  const [stray] = train.length === 0 ? validation : []
+  if (stray !== undefined)
+    throw invalid(
+      `there is ${stray.path}, and no array in ${trainName}/`,
+      `Put what trains into ${trainName}/, or all samples into the folder itself.`,
+    )
   const atTop = arrays.flatMap(({ folders, file }) => (folders.length === 0 ? [file] : []))
   const splits =
     train.length === 0
@@ -72,6 +79,12 @@ function splitOf(files: readonly FolderFile[], where: string, { pixels = [] }: A
     )
   const twice = read.find(({ name }, index) => read.findIndex((array) => array.name === name) < index)
   if (twice !== undefined) throw invalid(`${where} has the array ${twice.name} twice, once as ${twice.path}`)
+  const unnamed = read.find(({ name }) => !fieldName().safeParse(name).success)
+  if (unnamed !== undefined)
+    throw invalid(
+      `${unnamed.path} has a name that no input can have`,
+      'Name it in 1 to 96 printable ASCII characters; model.inputs says which input takes it.',
+    )
   const count = first.shape[0]!
   const other = read.find(({ shape }) => shape[0] !== count)
   if (other !== undefined)
@@ -153,6 +166,11 @@ function classesOf({ fields: { y } }: Split): number {
       )
     largest = Math.max(largest, label)
   }
+  if (largest >= classesMax)
+    throw invalid(
+      `${labelsName}.npy holds the class ${largest}, at most ${classesMax} are possible`,
+      'Number the classes from 0 up. Save labels that are values as float32.',
+    )
   return largest + 1
 }
 

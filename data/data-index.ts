@@ -21,6 +21,9 @@ import { SwarmError } from '../protocols/core/errors.ts'
 import { blockBytesMax, dataFieldsMax, jobBytesMax, vocabularyMax } from '../protocols/core/limits.ts'
 import { sampleLength } from './data-set.ts'
 
+/** Classes of labels; a model with an output for each has more than a job may carry long before. */
+export const classesMax = 2 ** 24
+
 const size = (max: number) => z.int().min(1).max(max)
 
 const storedShape = {
@@ -31,7 +34,7 @@ const arraySchema = z.strictObject({ dtype: z.enum(['uint8', 'int32']), ...store
 const count = size(2 ** 32 - 1)
 /** `count`: images, or tokens. */
 const splitSchema = z.strictObject({ count, x: arraySchema, y: arraySchema.optional() })
-const common = { v: z.literal(1), classes: size(2 ** 24) }
+const common = { v: z.literal(1), classes: size(classesMax) }
 const single = { ...common, train: splitSchema, validation: splitSchema }
 /** One number for each channel of an image. */
 const channels = (number: z.ZodNumber) => z.array(number).min(1).max(16)

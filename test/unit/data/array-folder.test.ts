@@ -127,6 +127,7 @@ test('the name of a data set does not depend on the order of its files', async (
 describe('a folder is refused', () => {
   const [dense, ids, y] = samples('', 0, 8)
   const class3 = { path: 'y.npy', bytes: npyFile('<i4', [8], Int32Array.of(0, 1, 2, -100, 0, 1, 2, 0)) }
+  const class24 = { path: 'y.npy', bytes: npyFile('<i4', [8], Int32Array.of(2 ** 24, 1, 2, 0, 0, 1, 2, 0)) }
   test.each([
     ['that is empty', [], {}, 'no .npy files'],
     ['without labels', [dense!, ids!], {}, 'only dense.npy, ids.npy'],
@@ -151,6 +152,14 @@ describe('a folder is refused', () => {
       {},
       'twice',
     ],
+    [
+      'with samples to validate with alone',
+      [dense!, y!, ...samples('test/', 0, 4)],
+      {},
+      'no array in train/',
+    ],
+    ['with a name that no input has', [{ ...dense!, path: 'données.npy' }, y!], {}, 'données.npy has a name'],
+    ['with more classes than there can be', [dense!, class24], {}, 'the class 16777216'],
     ['with too few samples to divide', samples('', 0, 1), {}, 'too few'],
     ['with pixels that are no bytes', [dense!, y!], { pixels: ['dense'] }, 'dense.npy is named as pixels'],
     ['without what is named as pixels', [dense!, y!], { pixels: ['image'] }, 'no array image'],
