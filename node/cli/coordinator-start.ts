@@ -16,7 +16,7 @@ import { publishAddresses } from '../coordinator-address.ts'
 import { dirsFor } from '../dirs.ts'
 import { invitationLink } from '../invitation-link.ts'
 import { JobRecords } from '../job-records.ts'
-import { keepOne } from '../kept-state.ts'
+import { KeptStates, type NamedStates } from '../kept-state.ts'
 import { evaluationBatch, measureOn } from '../measure.ts'
 import { type PageServer, startPageServer, tabFolder } from '../page-server.ts'
 import { fetchMaterial } from '../peer/job-material.ts'
@@ -76,6 +76,7 @@ export async function runCoordinatorStart(options: CoordinatorStartOptions, io: 
   })
   const { jobs, shards, discovery, versions } = node.services
   versions.follow((mismatch) => log({ event: 'version_mismatch', ...failureOf(mismatch) }))
+  const kept = new KeptStates(node.store, () => namedStates(jobs))
   const coordinator = new Coordinator({
     self: node.self,
     jobs,
@@ -84,7 +85,7 @@ export async function runCoordinatorStart(options: CoordinatorStartOptions, io: 
       discovery.on((event) => {
         if (event.kind === 'PeerGone') listener(event.peer)
       }),
-    open: (record, { signal }) => openJob(node, record, signal),
+    open: (record, { signal }) => openJob(node, kept, record, signal),
     clock: systemClock,
     epochMs: () => Date.now(),
     onEvent: (event) => logEvent(log, event, linkTo),
@@ -165,7 +166,22 @@ function interruptionOf(signal: AbortSignal): Promise<never> {
 /** Threads that measure: half of the cores, since on a small machine the peers have the same ones. */
 const threads = Math.max(1, Math.floor(availableParallelism() / 2))
 
-async function openJob(node: SwarmNode, record: JobRecord, signal: AbortSignal): Promise<OpenJob> {
+/** Of each known job: once it has ended, the state of its verdict. */
+function namedStates(jobs: Jobs): NamedStates[] {
+  return jobs.list().flatMap(({ job }) => {
+    const record = jobs.get(job)
+    if (record === undefined) return []
+    const last = record.verdict?.statement.state
+    return [{ job, roots: last ? [last.root] : record.evaluations.map(({ statement }) => statement.root) }]
+  })
+}
+
+async function openJob(
+  node: SwarmNode,
+  kept: KeptStates,
+  record: JobRecord,
+  signal: AbortSignal,
+): Promise<OpenJob> {
   const { manifest, job, evaluations } = record
   const { model, dataSet } = await fetchMaterial({ manifest, shards: node.services.shards }, { signal })
   const compute = openNodeCompute()
@@ -183,7 +199,7 @@ async function openJob(node: SwarmNode, record: JobRecord, signal: AbortSignal):
       expected,
       first: { root: root.toString(), state: first },
       measure: measureOn(compute, opened, dataSet.validation, manifest.model.inputs),
-      keep: await keepOne(node.store, expected, evaluated),
+      keep: await kept.keeper(expected, evaluated),
       close: () => compute.close(),
     }
   } catch (error) {

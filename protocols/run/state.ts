@@ -105,6 +105,11 @@ export function readStateIndex(bytes: Uint8Array, expected: ExpectedState): Stat
   return index
 }
 
+/** CIDs of the chunks that an index block names, of whatever run it is. @throws {SwarmError} STATE_MISMATCH when it is none. */
+export function stateChunks(bytes: Uint8Array): string[] {
+  return decodeIndex(bytes).chunks.map((chunk) => chunk.toString())
+}
+
 /** What the job says a state of its run looks like. */
 export interface ExpectedState {
   job: string

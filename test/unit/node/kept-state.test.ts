@@ -2,7 +2,7 @@
 
 import { CID } from 'multiformats/cid'
 import { expect, test } from 'vitest'
-import { keepOne } from '../../../node/kept-state.ts'
+import { KeptStates } from '../../../node/kept-state.ts'
 import { blockBytesMax } from '../../../protocols/core/limits.ts'
 import { encodeState, type State } from '../../../protocols/run/state.ts'
 import { memoryStore } from '../../../protocols/shards/index.ts'
@@ -10,8 +10,8 @@ import { root as job } from '../jobs/example.ts'
 
 /** Two chunks: the first is the same in every state. */
 const parameters = blockBytesMax / 4
-const state = (round: number): State => ({
-  job,
+const state = (round: number, of = job): State => ({
+  job: of,
   round,
   leases: { cursor: 0, firstStep: 0, steps: 1, holders: [], rates: [] },
   ahead: null,
@@ -23,8 +23,8 @@ const state = (round: number): State => ({
 const expected = { job, parameters, outer: 1 }
 
 /** Which of the blocks of `state` are in `store`. */
-async function held(store: ReturnType<typeof memoryStore>, round: number): Promise<boolean[]> {
-  const { blocks } = await encodeState(state(round))
+async function held(store: ReturnType<typeof memoryStore>, round: number, of = job): Promise<boolean[]> {
+  const { blocks } = await encodeState(state(round, of))
   return Promise.all([...blocks.keys()].map(async (cid) => store.has(CID.parse(cid))))
 }
 
@@ -33,13 +33,14 @@ test('a state that is kept takes the place of the one before, also of one kept b
   const roots = await Promise.all(
     [1, 2, 3].map(async (round) => (await encodeState(state(round))).root.toString()),
   )
-  const keep = await keepOne(store, expected, [])
+  const alone = () => [{ job, roots }]
+  const keep = await new KeptStates(store, alone).keeper(expected, [])
   await keep(roots[0]!, state(1))
   await keep(roots[1]!, state(2))
   expect(await held(store, 1)).toEqual([true, false, false])
   expect(await held(store, 2)).toEqual([true, true, true])
 
-  const keepAgain = await keepOne(store, expected, roots.slice(0, 2))
+  const keepAgain = await new KeptStates(store, alone).keeper(expected, roots.slice(0, 2))
   await keepAgain(roots[2]!, state(3))
   expect(await held(store, 2)).toEqual([true, false, false])
   expect(await held(store, 3)).toEqual([true, true, true])
@@ -48,7 +49,28 @@ test('a state that is kept takes the place of the one before, also of one kept b
 test('a block that is no state of the run stays, whoever says that it was evaluated', async () => {
   const store = memoryStore()
   await store.put(CID.parse(job), Uint8Array.of(1))
-  const keep = await keepOne(store, expected, [job])
+  const keep = await new KeptStates(store, () => []).keeper(expected, [job])
   await keep('', state(1))
   expect(await store.has(CID.parse(job))).toBe(true)
 })
+
+test.each(['in one life', 'after a restart'])(
+  'what another run of the model has kept stays, %s',
+  async (when) => {
+    const store = memoryStore()
+    const other = 'another job'
+    const { root } = await encodeState(state(0, other))
+    const jobs = () => [
+      { job, roots: [] },
+      { job: other, roots: [root.toString()] },
+    ]
+    const before = new KeptStates(store, jobs)
+    await (await before.keeper({ ...expected, job: other }, []))('', state(0, other))
+    const now = when === 'in one life' ? before : new KeptStates(store, jobs)
+    const keep = await now.keeper(expected, [])
+    await keep('', state(0))
+    await keep('', { ...state(1), parameters: new Float32Array(parameters).fill(1) })
+    expect(await held(store, 0, other)).toEqual([true, true, true])
+    expect(await held(store, 0)).toEqual([true, true, false])
+  },
+)
