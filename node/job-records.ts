@@ -11,7 +11,7 @@ import { SwarmError } from '../protocols/core/errors.ts'
 import type { Jobs } from '../protocols/jobs/index.ts'
 
 /** What is asked of the jobs protocol. */
-export type RecordedJobs = Pick<Jobs, 'recall' | 'on' | 'get'>
+export type RecordedJobs = Pick<Jobs, 'recall' | 'on' | 'get' | 'list'>
 
 interface StoredJob {
   envelope: Uint8Array
@@ -46,6 +46,8 @@ export class JobRecords {
     this.#jobs.on((notice) => {
       if (notice.kind !== 'refused' && notice.kind !== 'progress') this.#write(notice.job)
     })
+    // what peers told meanwhile: written before the files were read, it would have taken the place of what they hold
+    for (const { job } of this.#jobs.list()) this.#write(job)
   }
 
   async #recall(path: string): Promise<void> {

@@ -61,6 +61,25 @@ test('a file that cannot be read is told, and the other jobs are taken up', asyn
   expect(again.list().map((summary) => summary.job)).toEqual([job])
 })
 
+test('a job that peers tell of before the records are read is written too, and takes nothing from one that was', async () => {
+  const folder = await freshFolder()
+  const jobs = loneService()
+  await recordsOf(folder, jobs).records.restore({ signal })
+  const { job, envelope } = await sealed()
+  const stop = { kind: statementKind.stop, job, at: created, reason: 'enough' }
+  await jobs.recall(envelope, [(await sealStatement(stop, ownerKey)).envelope])
+  await written(folder, `${job}.cbor`)
+
+  const again = loneService()
+  const news = await sealed({ name: 'news' })
+  for (const told of [envelope, news.envelope]) await again.announce(told)
+  await recordsOf(folder, again).records.restore({ signal })
+  await written(folder, `${news.job}.cbor`)
+  const third = loneService()
+  await recordsOf(folder, third).records.restore({ signal })
+  expect(third.get(job)?.stop?.statement.reason).toBe('enough')
+})
+
 test('a write that fails is told, and the next one is made', async () => {
   const folder = await freshFolder()
   const jobs = loneService()
