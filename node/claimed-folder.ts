@@ -15,29 +15,32 @@ import { join } from 'node:path'
 import { SwarmError } from '../protocols/core/errors.ts'
 
 /**
- * Claims `folder`, which exists. The returned function gives it back.
+ * Claims `folder`, which exists. The returned function gives it back. Where the system lets this process have no such names (a service
+ * that may open network sockets only), nothing is claimed: what guards against a mistake is no reason to compute nothing.
  * @throws {SwarmError} STORAGE_FAILED while another claim stands, of this process or another one.
  */
 export async function claimFolder(folder: string): Promise<() => Promise<void>> {
   const name = nameOf(await realpath(folder))
-  const server = (await listening(name)) ?? ((await isLeftBehind(name)) ? await listening(name) : undefined)
-  if (server === undefined) {
+  let server = await listening(name)
+  if (server === 'taken' && (await isLeftBehind(name))) server = await listening(name)
+  if (server === 'taken') {
     throw new SwarmError('STORAGE_FAILED', `another process is the node of ${folder}`, {
       hint: 'Stop it, or give this one a folder of its own with STARLING_HOME.',
     })
   }
-  return () => new Promise((resolve) => server.close(() => resolve()))
+  const claim = server
+  return async () => {
+    if (claim !== 'not allowed') await new Promise((resolve) => claim.close(resolve))
+  }
 }
 
-/** Undefined when somebody else listens on `name`. */
-function listening(name: string): Promise<Server | undefined> {
-  return new Promise((resolve, reject) => {
+function listening(name: string): Promise<Server | 'taken' | 'not allowed'> {
+  return new Promise((resolve) => {
     const server = createServer((socket) => socket.destroy()).unref()
     server.once('listening', () => resolve(server))
-    server.once('error', (cause: NodeJS.ErrnoException) => {
-      if (cause.code === 'EADDRINUSE') resolve(undefined)
-      else reject(new SwarmError('STORAGE_FAILED', `cannot listen on ${name}`, { cause }))
-    })
+    server.once('error', ({ code }: NodeJS.ErrnoException) =>
+      resolve(code === 'EADDRINUSE' ? 'taken' : 'not allowed'),
+    )
     server.listen(name)
   })
 }

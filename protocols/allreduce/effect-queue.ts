@@ -27,6 +27,7 @@ export class EffectQueue {
   readonly #effects: Effect[] = []
   #isDraining = false
   #isWriting = false
+  #hasFailed = false
 
   constructor(init: EffectQueueInit) {
     this.#init = init
@@ -34,6 +35,7 @@ export class EffectQueue {
 
   /** Carries out `effects` after those that wait: before it returns, unless a pledge has to be written first. */
   put(effects: readonly Effect[]): void {
+    if (this.#hasFailed) return // the run trains on until it hears of it: what others send meanwhile must not gather here
     this.#effects.push(...effects)
     this.#drain()
   }
@@ -58,6 +60,8 @@ export class EffectQueue {
     try {
       await store.write(pledge && encodePledge(pledge, this.#init.self))
     } catch (error) {
+      this.#hasFailed = true
+      this.#effects.length = 0
       this.#init.onFailure(error)
       return
     }
