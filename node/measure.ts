@@ -31,8 +31,8 @@ function validationIndices({ count, fields: { y } }: Split): number[] {
  * field for each input, as the job says.
  */
 export function measureOn(
-  compute: Compute,
-  opened: OpenedModel,
+  compute: Pick<Compute, 'evaluate'>,
+  opened: Pick<OpenedModel, 'inputs' | 'labels' | 'classes'>,
   split: Split,
   fields?: Readonly<Record<string, string>>,
 ) {
@@ -58,8 +58,10 @@ export function measureOn(
       parts.push({ result: await evaluate([filled]), weight: 1 })
       parts.push({ result: await evaluate([fillers]), weight: rest / size - 1 })
     }
+    // where no label counts there is no mean: the first sample may be such a one, and then the fillers are
+    const counting = parts.filter(({ result }) => result.predictions > 0)
     const total = (value: (result: EvaluationResult) => number) =>
-      parts.reduce((sum, { result, weight }) => sum + weight * result.predictions * value(result), 0)
+      counting.reduce((sum, { result, weight }) => sum + weight * result.predictions * value(result), 0)
     const predictions = total(() => 1)
     return {
       loss: total(({ loss }) => loss) / predictions,
