@@ -20,9 +20,6 @@ const domain = 'com.microsoft.nchwc'
  */
 const positionsMin = 1_000
 
-/** The same for the gradient of its input, beside ConvTranspose: with 128 positions it takes 0.2 to 0.8 times as long. Fewer were not measured. */
-const turnedPositionsMin = 128
-
 /**
  * The result of `type` of Conv `x` `[batch, channels, height, width]` with `weight` `[outputs, channels, ...kernel]` and perhaps `bias`
  * `[outputs]`, in blocks; null where that does not pay or is not possible. `attributes`: Conv's, with padding as numbers.
@@ -34,10 +31,16 @@ export function blockedConvolution(
   type: TensorType,
 ): Value | null {
   const { channelBlock: block } = f.builder.target
-  if (block === undefined || !canBeBlocked(weight, attributes, type, block)) return null
-  if (positionsOf(type) < positionsMin) return null
-  const inputs = [blockedWeight(f, weight, block), ...(bias ? [bias] : [])]
-  return convolved(f, x, inputs, weight.shape.slice(2), attributes, type)
+  if (block === undefined || !canBeBlocked(weight, intOf(attributes, 'group', 1), block)) return null
+  if (sizeOf(type.shape) / type.shape[1]! < positionsMin) return null
+  const rest = bias ? [bias] : []
+  const inputs = [intoBlocks(f, x), blockedWeight(f, weight, block), ...rest] as const
+  const form = {
+    strides: intsOf(attributes, 'strides') ?? [1, 1],
+    dilations: intsOf(attributes, 'dilations') ?? [1, 1],
+    pads: intsOf(attributes, 'pads') ?? [0, 0, 0, 0],
+  }
+  return outOfBlocks(f, convolveBlocks(f, inputs, form, type))
 }
 
 /** {@link blockedConvolution} of a model's own Conv; null also where its padding is a rule instead of numbers. */
@@ -46,64 +49,45 @@ export function blockedNode(f: Formulas, { inputs, attributes, outputs }: TypedN
   return 'auto_pad' in attributes ? null : blockedConvolution(f, [x, weight, bias], attributes, outputs[0]!)
 }
 
-/**
- * {@link blockedConvolution} of `dy` `[batch, outputs, height, width]` with `weight` `[outputs, channels, ...kernel]` turned: its taps
- * reversed, its channels and outputs exchanged.
- */
-export function blockedTurnedConvolution(
-  f: Formulas,
-  dy: Value,
-  weight: Value,
-  attributes: Attributes,
-  type: TensorType,
-): Value | null {
-  const { channelBlock: block } = f.builder.target
-  if (block === undefined || !canBeBlocked(weight, attributes, type, block)) return null
-  if (positionsOf(type) < turnedPositionsMin) return null
-  const turned = blockedTurnedWeight(f, weight, block)
-  return convolved(f, dy, [turned], weight.shape.slice(2), attributes, type)
-}
-
-function positionsOf({ shape }: TensorType): number {
-  return sizeOf(shape) / shape[1]!
-}
-
-function canBeBlocked(weight: Value, attributes: Attributes, type: TensorType, block: number): boolean {
+/** Whether a convolution with `weight` has a form in blocks that may pay. */
+export function canBeBlocked(weight: Value, group: number, block: number): boolean {
   const [outputs, channels, ...kernel] = weight.shape as [number, number, ...number[]]
   return (
     kernel.length === 2 &&
     sizeOf(kernel) > 1 && // a 1×1 convolution is a matrix product, and fast as one
-    intOf(attributes, 'group', 1) === 1 &&
+    group === 1 &&
     outputs % block === 0 &&
     channels % block === 0 &&
-    type.dtype === 'float32'
+    weight.dtype === 'float32'
   )
 }
 
-/** `x`, in blocks and out again, with `inputs`: a weight in blocks and perhaps a bias. */
-function convolved(
+/** Conv of `inputs`, images and weight in blocks and perhaps a bias; its result, of `type`, is in blocks. */
+export function convolveBlocks(
   f: Formulas,
-  x: Value,
-  inputs: readonly Value[],
-  kernel: readonly number[],
-  attributes: Attributes,
+  inputs: readonly [Value, Value, ...Value[]],
+  form: Readonly<Record<'strides' | 'dilations' | 'pads', readonly number[]>>,
   type: TensorType,
 ): Value {
-  const complete: Attributes = {
-    kernel_shape: ints(kernel),
-    strides: ints(intsOf(attributes, 'strides') ?? [1, 1]),
-    dilations: ints(intsOf(attributes, 'dilations') ?? [1, 1]),
-    pads: ints(intsOf(attributes, 'pads') ?? [0, 0, 0, 0]),
+  const attributes: Attributes = {
+    kernel_shape: ints(inputs[1].shape.slice(2)),
+    strides: ints(form.strides),
+    dilations: ints(form.dilations),
+    pads: ints(form.pads),
     group: int(1),
     auto_pad: text('NOTSET'),
   }
-  const blocked = f.builder.emit('Conv', [intoBlocks(f, x), ...inputs], complete, type, domain)
-  return f.builder.emit('ReorderOutput', [blocked], { channels: int(type.shape[1]!) }, type, domain)
+  return f.builder.emit('Conv', inputs, attributes, type, domain)
 }
 
 /** Images `[batch, channels, height, width]` with their elements in the order [batch, channels/b, height, width, b of channels]. */
-function intoBlocks(f: Formulas, images: Value): Value {
+export function intoBlocks(f: Formulas, images: Value): Value {
   return f.builder.emit('ReorderInput', [images], {}, images, domain)
+}
+
+/** The reverse of {@link intoBlocks}. */
+export function outOfBlocks(f: Formulas, blocks: Value): Value {
+  return f.builder.emit('ReorderOutput', [blocks], { channels: int(blocks.shape[1]!) }, blocks, domain)
 }
 
 /**
@@ -116,22 +100,6 @@ function blockedWeight(f: Formulas, weight: Value, block: number): Value {
   const image = intoBlocks(f, f.reshape(weight, [1, outputs, channels, taps]))
   const cut = f.reshape(image, [outputs / block, channels / block, block, taps, block])
   return f.reshape(f.transpose(cut, [0, 1, 3, 2, 4]), weight.shape)
-}
-
-/** {@link blockedWeight} of the turned weight: [channels/b, outputs/b, ...kernel reversed, b of outputs, b of channels]. */
-function blockedTurnedWeight(f: Formulas, weight: Value, block: number): Value {
-  const [outputs, channels, ...kernel] = weight.shape as [number, number, ...number[]]
-  const taps = sizeOf(kernel)
-  const images = intoBlocks(f, f.reshape(weight, [outputs, channels, taps, 1]))
-  const cut = f.reshape(images, [outputs / block, block, channels / block, taps, block])
-  const byTap = f.reshape(f.transpose(cut, [2, 0, 3, 1, 4]), [
-    (channels / block) * (outputs / block),
-    taps,
-    block * block,
-  ])
-  const reversed = f.builder.integers(Array.from({ length: taps }, (_, tap) => taps - 1 - tap))
-  const turned = f.builder.emit('Gather', [byTap, reversed], { axis: int(1) }, byTap)
-  return f.reshape(turned, [channels, outputs, ...kernel])
 }
 
 /** ONNX bytes of a graph that brings an image `x` `[1, channels, 1, 1]` into blocks, for asking how wide they are. */

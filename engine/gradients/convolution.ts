@@ -1,8 +1,8 @@
 /**
  * Gradients of convolutions (Dumoulin & Visin, "A guide to convolution arithmetic for deep learning", 2016, section 4).
  *
- * Input: the transposed convolution of dY; at stride 1, on CPUs, the convolution with turned weights that it equals: with
- * groups, where that takes 0.5 (depthwise) to 0.9 of its time, and in the blocks of blocked-convolution.ts. Else neither is faster.
+ * Input: the transposed convolution of dY; on CPUs with groups, at stride 1, the convolution with turned weights that it equals, which
+ * takes 0.5 (depthwise) to 0.9 of its time; without groups in the blocks of blocked-spread.ts.
  * Weight: what each tap read, times dY. Two forms of that product, measured with onnxruntime 1.30, both 1.5x to 10x faster than a
  * convolution of transposed tensors:
  *   by tap     channels first, one product over all images for each tap. Fastest on CPUs once the products are large
@@ -11,11 +11,11 @@
  *              channels (7 times faster with one), and for GPUs, which a long product of few rows leaves idle
  */
 
-import { blockedTurnedConvolution } from '../blocked-convolution.ts'
 import { allAxes, type Formulas, perChannel } from '../onnx/formulas.ts'
 import { int, intOf, ints } from '../onnx/graph.ts'
 import type { Value } from '../onnx/graph-builder.ts'
 import { sizeOf, type TensorType } from '../onnx/types.ts'
+import { blockedSpread } from './blocked-spread.ts'
 import { type Application, gradient, spelledOnGpu, type Use } from './rule.ts'
 import { groupedVolume, lacksKernel, spreadBack, transposedVolume, turnedWeight } from './volumes.ts'
 import {
@@ -37,7 +37,11 @@ export const convolution = {
       (application) => {
         const { f, x, dy } = application
         const [windows, group] = [convWindows(application, application.y[0]!), groupOf(application)]
-        return byTurnedWeight(f, dy, x[1]!, windows, group) ?? spreadBack(f, dy, x[1]!, windows, group)
+        return (
+          blockedSpread(f, dy, x[1]!, windows, group) ??
+          byTurnedWeight(f, dy, x[1]!, windows, group) ??
+          spreadBack(f, dy, x[1]!, windows, group)
+        )
       },
       (application) => {
         const { f, x, dy, y } = application
@@ -111,8 +115,8 @@ function isEven({ strides, kernel, dilations, begin, end }: Windows): boolean {
 }
 
 /**
- * convᵀ(`dy`, `weight`) as conv of dY and the weight with its taps reversed and its channels exchanged, with groups or in blocks; null
- * where it is not the same or not faster.
+ * convᵀ(`dy`, `weight`) as conv of dY and the weight with its taps reversed and its channels exchanged, with groups; null where it is
+ * not the same or not faster.
  */
 function byTurnedWeight(
   f: Formulas,
@@ -121,7 +125,7 @@ function byTurnedWeight(
   windows: Windows,
   group: number,
 ): Value | null {
-  if (f.builder.target.device !== 'cpu' || !isEven(windows)) return null
+  if (f.builder.target.device !== 'cpu' || group === 1 || !isEven(windows)) return null
   const { kernel, dilations, begin, end, inputSize } = windows
   const channels = weight.shape[1]!
   const around = [begin, end].flatMap((pads) =>
@@ -134,7 +138,6 @@ function byTurnedWeight(
     group: int(group),
   }
   const type = { dtype: dy.dtype, shape: [dy.shape[0]!, channels * group, ...inputSize] }
-  if (group === 1) return blockedTurnedConvolution(f, dy, weight, attributes, type)
   return f.builder.emit('Conv', [dy, turnedWeight(f, weight, kernel, group)], attributes, type)
 }
 

@@ -15,6 +15,7 @@ import { seededRandom } from '../../../protocols/core/random.ts'
 import { relativeError } from './pytorch-models.ts'
 
 const batch = 4
+/** Even, for strides of 2. */
 const side = 24
 
 let backend: Backend
@@ -67,8 +68,18 @@ it.each<[string, Form, number]>([
   ['with uneven padding', { pads: [2, 0, 1, 2], size: [25, 24] }, 2],
   ['with gaps between its taps', { pads: [1, 2, 3, 2], dilations: [2, 2], size: [24, 24] }, 2],
   [
-    'of every second row, whose gradient goes another way',
+    'of every second column, whose gradient is two of them',
     { pads: [1, 1, 1, 1], strides: [1, 2], size: [24, 12] },
+    3,
+  ],
+  [
+    'of a quarter of the places, too few for itself, whose gradient is four of them',
+    { pads: [1, 0, 0, 1], strides: [2, 2], size: [12, 12] },
+    4,
+  ],
+  [
+    'that ends before the image, whose gradient goes another way',
+    { pads: [0, 0, 1, 0], strides: [1, 2], size: [23, 11] },
     1,
   ],
 ])('a convolution %s has the loss and gradients that it has without', async (_, form, count) => {
