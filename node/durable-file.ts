@@ -96,9 +96,13 @@ async function flushFolder(path: string): Promise<void> {
   }
 }
 
+/** What a person may mend without starting anything again: room on the disk, or in a quota. */
+const roomCodes: ReadonlySet<unknown> = new Set(['ENOSPC', 'EDQUOT'])
+
 function failed(what: string, cause: unknown): SwarmError {
   return new SwarmError('STORAGE_FAILED', what, {
     cause,
+    retry: roomCodes.has((cause as NodeJS.ErrnoException).code) ? 'same-peer' : 'never',
     hint: 'Free some space, check the permissions, or choose another place with STARLING_HOME.',
   })
 }
