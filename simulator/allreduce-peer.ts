@@ -151,10 +151,11 @@ export class AllreducePeer implements Process<Uint8Array> {
       hash,
     })
     if (model !== undefined) this.#step({ kind: 'ReachMeasured', ...model.reach(host.id) })
-    if (options.known !== undefined) this.know(options.known)
+    if (options.known !== undefined) host.setPeers([]) // until the machine says whom it wants
     const base = options.base ?? this.#disk.base
     if (base === undefined) this.#catchUp()
     else this.#hold(base)
+    if (options.known !== undefined) this.know(options.known)
   }
 
   /** The first round that this life remembers from its disk; undefined when there was nothing on it. */

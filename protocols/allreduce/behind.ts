@@ -44,6 +44,12 @@ export class Positions {
     this.#following.add(peer)
   }
 
+  /** `peer` said that it holds a state before that of `round`, and nothing since. */
+  isBefore(peer: string, round: number): boolean {
+    const position = this.#positions.get(peer)
+    return position !== undefined && position.round < round
+  }
+
   isFollowing(peer: string): boolean {
     return this.#following.has(peer)
   }

@@ -6,6 +6,8 @@
  *                            as many as `linksMax` leaves room for
  *     the first grid         also the row before, until the round has a plan: that row's votes come from each voter itself,
  *                            and who still counts them would lose the voters with their links
+ *     any later grid         also who is linked and not known to have come to its state, until the round has a plan: seats may be
+ *                            others, and who missed how the last round ended would have nobody to ask
  *     guest with the state   the row that its id draws
  *     guest without          a few members, drawn by its id
  *
@@ -14,6 +16,7 @@
 
 import { linksMax, rowPeersMax } from '../core/limits.ts'
 import { seedFrom } from '../core/random.ts'
+import type { Positions } from './behind.ts'
 import type { Neighbours } from './neighbours.ts'
 import { compareText, leaderOrder, lotOf } from './plan/electorate.ts'
 import { Grid } from './plan/grid.ts'
@@ -35,15 +38,20 @@ export class Contacts {
   readonly #self: string
   readonly #rounds: Rounds
   readonly #neighbours: Neighbours
+  readonly #positions: Positions
   /** Peers of the run; undefined: links are nobody's business here. */
   known: readonly string[] | undefined
   /** What the wanted links were derived from. */
   #derivedFrom: { known: readonly string[]; root: string | undefined; planId: string | undefined } | undefined
+  /** What came out: the links of the round, without those that are kept for stragglers. */
+  #ofRound: readonly string[] = []
+  #stragglers: readonly string[] = []
 
-  constructor(self: string, rounds: Rounds, neighbours: Neighbours) {
+  constructor(self: string, rounds: Rounds, neighbours: Neighbours, positions: Positions) {
     this.#self = self
     this.#rounds = rounds
     this.#neighbours = neighbours
+    this.#positions = positions
   }
 
   /** The peers to be linked with from now on, if they are others than before. */
@@ -51,13 +59,23 @@ export class Contacts {
     const { known } = this
     if (known === undefined) return undefined
     const round = this.#roundHeld()
+    const before = this.#stragglers
+    const isAnew = this.#derive(round, known)
+    this.#stragglers = this.#stragglers.filter((peer) => this.#isStraggling(peer, round))
+    if (!isAnew && this.#stragglers.length === before.length) return undefined
+    const contacts = [...this.#ofRound, ...this.#stragglers].sort(compareText)
+    return this.#neighbours.want(contacts, nowMs) ? contacts : undefined
+  }
+
+  /** Finds the links of `round`; false when it would find the same as last time. */
+  #derive(round: Round | undefined, known: readonly string[]): boolean {
     const root = round?.base?.root
     const planId = round?.plan?.planId
     const last = this.#derivedFrom
     if (last !== undefined && last.known === known && last.root === root && last.planId === planId)
-      return undefined
+      return false
     this.#derivedFrom = { known, root, planId }
-    const contacts = contactsOf({
+    this.#ofRound = contactsOf({
       self: this.#self,
       root,
       grid: round?.grid ?? new Grid('', []),
@@ -65,7 +83,18 @@ export class Contacts {
       known,
       rowBefore: round !== undefined && this.#isRowNeeded(round) ? this.#neighbours.wanted : [],
     })
-    return this.#neighbours.want(contacts, nowMs) ? contacts : undefined
+    const candidates = last?.root === root ? this.#stragglers : this.#neighbours.live
+    const ofRound = new Set(this.#ofRound)
+    const others = candidates.filter((peer) => !ofRound.has(peer) && this.#isStraggling(peer, round))
+    // By its own lot, so that a straggler that not all have room for is kept by some.
+    this.#stragglers = leaderOrder(this.#self, others).slice(0, Math.max(0, linksMax - ofRound.size))
+    return true
+  }
+
+  /** `peer` is here and may still need what the round before `round` came to. */
+  #isStraggling(peer: string, round: Round | undefined): boolean {
+    if (round?.base === undefined || round.plan !== undefined || round.grid.rowCount === 1) return false
+    return this.#neighbours.isLive(peer) && this.#positions.isBefore(peer, round.number)
   }
 
   /** The first round of a grid has no plan yet, so somebody may still be at the end of the single row's last one. */

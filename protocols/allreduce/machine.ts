@@ -60,7 +60,7 @@ export class AllreduceMachine implements Session {
     this.init = init
     this.self = init.self
     this.#neighbours = new Neighbours(init.timing.linkMs)
-    this.#contacts = new Contacts(init.self, this.#rounds, this.#neighbours)
+    this.#contacts = new Contacts(init.self, this.#rounds, this.#neighbours, this.#positions)
     this.#pledges = new Pledges(init.recalled)
     this.#presence = new Presence(this, this.#rounds, this.#pledges)
   }

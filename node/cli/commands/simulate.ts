@@ -29,7 +29,7 @@ export function addSimulate(program: Command, perform: Perform): void {
     )
     .option(
       '--machines',
-      'instead: the protocol machines on home links, 33 peers or more (half a minute for 256)',
+      'instead: the protocol machines on home links, 33 peers or more (half a minute a round for 1,024)',
     )
     .option('--svg <folder>', 'also draw the errors by round, as errors.svg in this folder')
     .option('--draws <count>', 'swarms that are drawn', wholeNumber(1, 1000), 10)

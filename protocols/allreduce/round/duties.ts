@@ -192,8 +192,14 @@ export class Duties {
       digest = commitDigestOf(message, this.#session.init.hash)
     }
     if (this.round.committed !== undefined) this.#tellVotes(from)
-    this.round.progressAtMs = this.#session.nowMs
+    if (this.#isProgress(from)) this.round.progressAtMs = this.#session.nowMs
     return this.round.stand(from, message, digest)
+  }
+
+  /** Newcomers come all the time, and under a plan nobody's word brings the round on: neither must excuse a leader that does nothing. */
+  #isProgress(from: string): boolean {
+    const { base, plan, grid, isFounding } = this.round
+    return base === undefined || (plan === undefined && (isFounding || grid.isMember(from)))
   }
 
   #plan(from: string, { ballot, plan }: PlanFrozen): string | undefined {

@@ -1,7 +1,8 @@
 /**
  * A leader of a grid must hold every mean before it seals, and its row's reducers push them to it. Of a mean whose reducer in this
- * row is gone nobody does: the leader asks its column for it, one mate at a time, until one has it. Others wait for the seal
- * and pull what it names (`fetching.ts`).
+ * row is gone nobody does, and none whose finisher died before this row's reducer had it: the leader asks its column, one mate at a
+ * time, until one has it; at once for the former, for any other when nothing came for `partMs`. Others wait for the seal and pull what
+ * it names (`fetching.ts`).
  */
 
 import { wantsInFlightMax } from '../../core/limits.ts'
@@ -24,9 +25,15 @@ export class Pulling implements Role {
   advance(): void {
     this.#dueMs = Number.POSITIVE_INFINITY
     const current = this.#led()
-    const parts = current === undefined ? [] : this.#unpushed(current)
-    if (parts.length === 0) return
+    const missing = current === undefined ? [] : this.#missing(current)
+    if (missing.length === 0) return
     const { nowMs, init } = this.#session
+    const quietMs = this.#round.progressAtMs + init.timing.partMs
+    const parts = nowMs >= quietMs ? missing : missing.filter((part) => this.#isUnpushed(part))
+    if (parts.length === 0) {
+      this.#dueMs = quietMs
+      return
+    }
     if (nowMs >= this.#askedAtMs + init.timing.wantMs) {
       this.#askedAtMs = nowMs
       this.#ask(current!, parts)
@@ -46,16 +53,21 @@ export class Pulling implements Role {
     return seal?.ballot.attempt === plan.ballot.attempt ? undefined : plan
   }
 
-  /** Parts whose mean is not here and whose reducer in this row is not either. */
-  #unpushed({ plan, planId }: BallotPlan): number[] {
-    const row = this.#round.grid.rowOf(this.#session.self)
-    if (row === undefined) return []
+  /** Parts whose mean is not here. Those that this peer reduces itself their finisher hands it. */
+  #missing({ plan, planId }: BallotPlan): number[] {
+    const { self } = this.#session
+    const row = this.#round.grid.rowOf(self)
+    if (row === undefined || this.#round.results.count(planId) === partCountOf(plan)) return []
     const parts = Array.from({ length: partCountOf(plan) }, (_, part) => part)
-    return parts.filter((part) => {
-      if (this.#round.results.has(planId, part)) return false
-      const reducer = this.#round.reducer(part, row)
-      return reducer === undefined || !this.#session.isLive(reducer)
-    })
+    return parts.filter(
+      (part) => !this.#round.results.has(planId, part) && this.#round.reducer(part, row) !== self,
+    )
+  }
+
+  /** Its reducer in this row is gone. */
+  #isUnpushed(part: number): boolean {
+    const reducer = this.#round.reducer(part, this.#round.grid.rowOf(this.#session.self)!)
+    return reducer === undefined || !this.#session.isLive(reducer)
   }
 
   #ask({ planId }: BallotPlan, parts: readonly number[]): void {

@@ -1,7 +1,9 @@
 import { expect, test } from 'vitest'
+import { Positions } from '../../../protocols/allreduce/behind.ts'
 import { Contacts, contactsOf } from '../../../protocols/allreduce/contacts.ts'
 import { Neighbours } from '../../../protocols/allreduce/neighbours.ts'
 import { Grid } from '../../../protocols/allreduce/plan/grid.ts'
+import type { Plan } from '../../../protocols/allreduce/plan/plan.ts'
 import type { Duties } from '../../../protocols/allreduce/round/duties.ts'
 import { Round } from '../../../protocols/allreduce/round/round.ts'
 import { Rounds } from '../../../protocols/allreduce/rounds.ts'
@@ -51,7 +53,7 @@ test('links last until the next state is here, however early the others begin it
   const peers = Array.from({ length: 80 }, (_, index) => `peer-${index}`)
   const [self, ...known] = peers as [string, ...string[]]
   const rounds = new Rounds((number) => ({ round: new Round(number) }) as Duties)
-  const contacts = new Contacts(self, rounds, new Neighbours(3_000))
+  const contacts = new Contacts(self, rounds, new Neighbours(3_000), new Positions())
   contacts.known = known
   rounds.place = 4
   rounds.open(4)!.round.begin({ round: 4, root: 'four', electorate: peers }, 0, true)
@@ -63,3 +65,38 @@ test('links last until the next state is here, however early the others begin it
   rounds.current!.round.begin({ round: 5, root: 'five', electorate: [...peers].reverse() }, 3_000, true)
   expect(contacts.change(3_000)).toEqual(new Grid('five', [...peers].reverse()).matesOf(self).sort())
 })
+
+test('in other seats a peer keeps those that have not come along, until they have or the round has a plan', () => {
+  const peers = Array.from({ length: 80 }, (_, index) => `peer-${index}`)
+  const [self, ...known] = peers as [string, ...string[]]
+  const rounds = new Rounds((number) => ({ round: new Round(number) }) as Duties)
+  const neighbours = new Neighbours(3_000)
+  const positions = new Positions()
+  const contacts = new Contacts(self, rounds, neighbours, positions)
+  contacts.known = known
+  rounds.place = 4
+  rounds.open(4)!.round.begin({ round: 4, root: 'four', electorate: peers }, 0, true)
+  const redrawn = [self, ...known.toReversed()]
+  const mates = new Grid('five', redrawn).matesOf(self).sort()
+  const old = contacts.change(0)!.filter((peer) => !mates.includes(peer))
+  const [late, later, gone] = old as [string, string, string]
+  for (const peer of [late, later]) neighbours.linkUp(peer)
+  for (const peer of old) positions.note(peer, { round: 4, root: 'four', isVoter: true })
+  rounds.place = 5
+  rounds.open(5)!.round.begin({ round: 5, root: 'five', electorate: redrawn }, 1_000, true)
+  expect(contacts.change(1_000)).toEqual([...mates, late, later].sort())
+  expect(mates).not.toContain(gone)
+  positions.note(late, { round: 5, root: 'five', isVoter: true })
+  expect(contacts.change(2_000)).toEqual([...mates, later].sort())
+  const plan = planOf(redrawn)
+  rounds.current!.round.adopt({ ballot: { attempt: 0, leader: self }, planId: 'plan', plan })
+  expect(contacts.change(3_000)).toEqual(mates)
+})
+
+function planOf(peers: readonly string[]): Plan {
+  const receivers = peers.map((peer, seat) => {
+    return { peer, seat, incarnation: 1, bandwidth: undefined, place: undefined }
+  })
+  const lists = { contributors: [], receivers, followers: [] }
+  return { round: 5, root: 'five', seats: peers.length, council: [], ...lists, shares: [] }
+}

@@ -213,3 +213,24 @@ test('a part that comes while its mean is being computed is not counted', () => 
   }
   expect(table.committed(late, 1)).toEqual(table.committed(victim, 1))
 })
+
+test('newcomers that go on saying where they stand do not excuse a leader under which nothing moves', () => {
+  const { table, base } = founded()
+  for (const peer of ['a', 'b', 'c']) table.update(peer, base, 1)
+  const isStuck = isKind('Part', 'Reassign')
+  table.deal(isStuck)
+  const [leader, next] = leaderOrder(base.root, base.electorate) as [string, string]
+  for (let seconds = 0; seconds < 60 && onTable(table, 'Prepare').length === 0; seconds += 3) {
+    const newcomer = `newcomer-${seconds}`
+    for (const to of ['a', 'b', 'c']) {
+      table.step(to, { kind: 'LinkUp', peer: newcomer })
+      const { root } = base
+      table.hand(newcomer, to, { ...sentIn(table, 1, 'Hold'), root, incarnation: 9, isVoter: false })
+    }
+    table.deal(isStuck)
+    table.wait(3_000)
+  }
+  expect(table.nowMs).toBeGreaterThan(20_000)
+  expect(onTable(table, 'Prepare')[0]).toMatchObject({ from: next, message: { ballot: { attempt: 1 } } })
+  expect(leader).not.toBe(next)
+})
