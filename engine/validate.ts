@@ -106,15 +106,19 @@ function atMost(items: readonly string[], separator: string): string {
   return [...items.slice(0, namedMax), ...(rest > 0 ? [`and ${rest} more`] : [])].join(separator)
 }
 
-/** Nodes whose output moves with a parameter and whose gradient is missing; those of branches and loops too, whatever their course. */
+/**
+ * Nodes whose output moves with a parameter and whose gradient is missing, and random ones wherever they stand; those of branches and
+ * loops too, whatever their course.
+ */
 export function unsupportedNodes({ graph, parameters }: PreparedModel): UnsupportedNode[] {
   const moving = new Set(parameters.keys())
   const found: UnsupportedNode[] = []
   const visit = ({ opType, domain, name, inputs, outputs, attributes }: Node) => {
     const operator = domain === '' ? opType : `${domain}.${opType}`
-    if (!inputs.some((input, index) => moving.has(input) && gradientFlows(operator, index))) return
-    for (const output of outputs) moving.add(output)
     const rule = ruleOf(operator)
+    const isMoved = inputs.some((input, index) => moving.has(input) && gradientFlows(operator, index))
+    if (!isMoved && !(rule.kind === 'missing' && rule.never)) return
+    for (const output of outputs) moving.add(output)
     if (rule.kind === 'missing') {
       found.push({ node: name || outputs[0]!, operator, reason: rule.reason, remedy: rule.remedy })
     }

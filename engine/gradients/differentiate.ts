@@ -8,7 +8,7 @@
 import { assert } from '../../protocols/core/assert.ts'
 import type { Formulas } from '../onnx/formulas.ts'
 import type { TypedNode, Value } from '../onnx/graph-builder.ts'
-import { sizeOf } from '../onnx/types.ts'
+import { isReal, sizeOf } from '../onnx/types.ts'
 import { accumulate } from './accumulate.ts'
 import { Recall, type Recomputed } from './recall.ts'
 import { type Application, formulaOf } from './rule.ts'
@@ -59,7 +59,7 @@ function isEmpty(input: Value, dys: readonly (Value | null)[]): boolean {
   return sizeOf(input.shape) === 0 || dys.every((dy) => dy === null || sizeOf(dy.shape) === 0)
 }
 
-/** Names of the values that move when a wanted one does. */
+/** Names of the values that move when a wanted one does. Whole numbers and truth values jump or stay: none flows through them. */
 function activeValues(nodes: readonly TypedNode[], wanted: readonly Value[]): Set<string> {
   const active = new Set(wanted.map(({ name }) => name))
   for (const { opType, inputs, outputs } of nodes) {
@@ -68,7 +68,7 @@ function activeValues(nodes: readonly TypedNode[], wanted: readonly Value[]): Se
       (input, index) => input !== null && active.has(input.name) && formulaOf(rule, index) !== null,
     )
     if (!moves) continue
-    for (const output of outputs) if (output !== null) active.add(output.name)
+    for (const output of outputs) if (output !== null && isReal(output.dtype)) active.add(output.name)
   }
   return active
 }

@@ -58,8 +58,11 @@ export type Rule =
   | { readonly kind: 'imported' }
   /** The output does not change with small changes of the inputs: nothing flows back, and that is right. */
   | { readonly kind: 'constant'; readonly reason: string; readonly spelling?: Spelling }
-  /** A gradient exists and is not here. A model that trains through this operator is refused with this reason. */
-  | { readonly kind: 'missing'; readonly reason: string; readonly remedy: string }
+  /**
+   * A gradient exists and is not here. A model that trains through this operator is refused with this reason; where it is `never`
+   * right to have one, so is a model whose output depends on it in any way.
+   */
+  | { readonly kind: 'missing'; readonly reason: string; readonly remedy: string; readonly never?: true }
 
 /** A rule with one formula for each input, in order. */
 export function gradient(...inputs: readonly (Formula | null)[]): Rule {

@@ -1,6 +1,7 @@
 /**
  * Operators without a formula, and why. Two kinds: those whose output does not move with small input changes (comparisons,
- * indices, shapes, random draws) are fine in a model that trains; the others refuse it, with what to do instead.
+ * indices, shapes) are fine in a model that trains; the others refuse it, with what to do instead. Random draws refuse it wherever
+ * they stand.
  */
 import { constant, imported, missing, type Rule } from './rule.ts'
 
@@ -22,10 +23,15 @@ const quantised = missing(
   'it is made for inference with integers',
   'Export the float32 model, before quantisation.',
 )
-const random = missing(
-  'its output is random: peers could not repeat each other',
-  'Export in evaluation mode, model.eval().',
-)
+/** Without inputs it would be folded into a constant, the same noise in every step; made again in a backward pass it would be other noise. */
+const random: Rule = {
+  kind: 'missing',
+  reason: 'its output is random: no peer could repeat a step',
+  remedy:
+    'Give the model its random numbers as an input, drawn when the data set is made; or export in evaluation mode, model.eval(), ' +
+    'where it draws none.',
+  never: true,
+}
 const text = missing('it works on text or files', 'Do it before training, when the data set is made.')
 
 /** The same row for several operators. */

@@ -56,6 +56,11 @@ export function elementTypeOf(code: number): ElementType | null {
   return null
 }
 
+/** Whether elements of `dtype` can change by as little as one likes, up to rounding. */
+export function isReal(dtype: ElementType): boolean {
+  return dtype === 'float32' || dtype === 'float64' || dtype === 'float16' || dtype === 'bfloat16'
+}
+
 /** Whether `name` (as onnxruntime spells it) is an element type this engine carries. */
 export function isElementType(name: string): name is ElementType {
   return Object.hasOwn(elementTypes, name)

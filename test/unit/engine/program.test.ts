@@ -4,6 +4,7 @@ import { beforeAll, describe, expect, test } from 'vitest'
 import type { Backend } from '../../../engine/backends/backend.ts'
 import { openNativeBackend } from '../../../engine/backends/native.ts'
 import {
+  AttributeProto_AttributeType,
   type ModelProto,
   ModelProtoSchema,
   NodeProtoSchema,
@@ -261,6 +262,26 @@ describe('validate', () => {
     expect(unsupported.map(({ operator, node }) => [operator, node])).toEqual([
       ['Bernoulli', 'odd one'],
       ['DynamicQuantizeLinear', 'odd one'],
+    ])
+  })
+
+  test('refuses noise that no parameter moves, and says where to get it from', () => {
+    const file = changed(ties, (model) => {
+      const shape = { name: 'shape', type: AttributeProto_AttributeType.INTS, ints: [1n] }
+      model.graph!.node.push(
+        create(NodeProtoSchema, { opType: 'RandomNormal', name: 'noise', attribute: [shape], output: ['e'] }),
+        create(NodeProtoSchema, { opType: 'Add', name: 'sum', input: ['y', 'e'], output: ['z'] }),
+      )
+      model.graph!.output[0]!.name = 'z'
+    })
+    const { unsupported } = validate(file)
+    expect(unsupported).toEqual([
+      {
+        node: 'noise',
+        operator: 'RandomNormal',
+        reason: expect.stringContaining('random'),
+        remedy: expect.stringContaining('as an input'),
+      },
     ])
   })
 
