@@ -6,6 +6,7 @@ import { openWasmBackend } from '../../engine/backends/wasm.ts'
 import { openWebGpuBackend } from '../../engine/backends/webgpu.ts'
 import { requireSoftwareGpu } from '../software-gpu.ts'
 import type { ChromiumBackends, Realm } from './chromium/browser.ts'
+import { model } from './graphs.ts'
 
 export interface BackendRow {
   title: string
@@ -16,9 +17,22 @@ export interface BackendRow {
   isRemote: boolean
 }
 
+const negation = model({
+  inputs: { x: { dtype: 'float32', shape: [1] } },
+  outputs: ['y'],
+  nodes: [{ op: 'Neg', inputs: ['x'], outputs: ['y'] }],
+})
+
+/**
+ * One session of it is never closed: while one is open that has run a shader, SwiftShader keeps all that it compiled, which is most of
+ * what these suites wait for. A trainer has no need of that: the session of its steps stays open as long as it does.
+ */
 async function openWebGpu(): Promise<Backend> {
   requireSoftwareGpu()
-  return openWebGpuBackend(await loadNativeRuntime(), { threads: 1 })
+  const backend = await openWebGpuBackend(await loadNativeRuntime(), { threads: 1 })
+  const kept = await backend.compile(negation)
+  await kept.run({ x: { dtype: 'float32', shape: [1], data: Float32Array.of(1) } })
+  return backend
 }
 
 /** Those of Node, in this process. */
@@ -37,6 +51,13 @@ export const backends: readonly BackendRow[] = [
   },
   { title: 'webgpu', open: openWebGpu, namesFailingNode: true, isRemote: false },
 ]
+
+/** The backend of Node that is called `title`. */
+export async function openBackend(title: string): Promise<Backend> {
+  const row = backends.find((one) => one.title === title)
+  if (row === undefined) throw new Error(`no backend '${title}'`)
+  return row.open()
+}
 
 /** Those of a browser: WebAssembly, and WebGPU over both builds that a tab chooses from. */
 export function chromiumRows(chromium: ChromiumBackends): readonly BackendRow[] {

@@ -61,14 +61,14 @@ const elementsMax = 150
 const magnitudeMax = 12
 const nodesMax = 7
 
-/** The graph of `seed`, of nodes that `isAllowed`. */
-export function randomGraph(seed: number, isAllowed: (proposal: Proposal) => boolean): RandomGraph {
+/** The graph of `seed`. */
+export function randomGraph(seed: number): RandomGraph {
   const random = seededRandom(seed)
   const graph = new Growing(random)
   const wanted = 2 + random.integer(nodesMax - 1)
   for (let attempt = 0; attempt < 40 && graph.nodes.length < wanted; attempt++) {
     const proposal = steps[random.integer(steps.length)]!(graph)
-    if (proposal === null || !isAllowed(proposal)) graph.discard()
+    if (proposal === null) graph.discard()
     else graph.add(proposal)
   }
   return { seed, ...graph.finish() }
