@@ -1,10 +1,9 @@
 /** What an executor must find out about a Part, a Sum or a Result before the machine sees it: its digest, and whether it decodes. */
 
-import { partElements } from '../core/limits.ts'
 import type { Codec } from '../wire/codecs/codec.ts'
 import { type Partition, partCount, partLength, resultIdentity } from './plan/parts.ts'
 import type { Inspection } from './round/events.ts'
-import { decodePart, decodeSum } from './round/reduction.ts'
+import { decodeSum, isPart } from './round/reduction.ts'
 import { isData, type Message } from './round/vocabulary.ts'
 
 export interface InspectionInit<Digest> {
@@ -13,9 +12,6 @@ export interface InspectionInit<Digest> {
   /** SHA-256 as lower-case hex. */
   hash(bytes: Uint8Array): Digest
 }
-
-/** Values of the part that is being looked at: nobody keeps them, and a new array for each would be garbage of the vector's size. */
-const scratch = new Float32Array(partElements)
 
 /** The bytes whose digest names `message`; undefined for the messages that need none. */
 export function identityOf(message: Message): Uint8Array | undefined {
@@ -33,7 +29,7 @@ export function isDecodable(
   if (part >= partCount(partition)) return false
   const length = partLength(partition, part)
   if (message.kind === 'Sum') return decodeSum(bytes, length) !== undefined
-  return decodePart(codec, bytes, scratch.subarray(0, length))
+  return isPart(codec, bytes, length)
 }
 
 /** The inspection of `message`, with a hash that answers at once; undefined for the messages that need none. */

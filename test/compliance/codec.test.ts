@@ -164,10 +164,15 @@ describe.each(Object.keys(expectations) as CodingName[])('coding %s', (name) => 
       const mutated = bytes.slice()
       mutated[random.integer(bytes.length)] = random.integer(256)
       mutated[random.integer(8)] = random.integer(256)
+      let largest = 0
       const code = codeOf(() => {
         const values = decoded(coding, mutated, 300)
         if (!values.every(Number.isFinite)) throw new Error('not finite')
+        largest = Math.max(...values.map(Math.abs))
       })
+      if (coding.bound !== undefined) {
+        expect(codeOf(() => expect(coding.bound!(mutated, 300)).toBeGreaterThanOrEqual(largest))).toBe(code)
+      }
       if (code !== undefined) refused++
       expect(code === undefined || code === 'PART_INVALID', code).toBe(true)
     }

@@ -19,8 +19,8 @@ import { partTimeoutMs } from './timeouts.ts'
 import type { Part, Reassign } from './vocabulary.ts'
 
 interface Inbox {
-  /** Part → contributor → its bytes; dropped once the part is reduced. */
-  parts: Map<number, Map<string, Uint8Array>>
+  /** Part → contributor → its copy; dropped once the part is reduced. Bytes of this peer's own are made when they are looked at. */
+  parts: Map<number, Map<string, Part>>
   /** Parts that were given to Reduce. */
   closed: Set<number>
   /** Contributors that sent nothing for too long: not waited for any more. */
@@ -66,8 +66,8 @@ export class Reducing implements Role {
 
   /** A contributor's part of a plan that is known here. Returns why it is refused, if it is. */
   receive(from: string, message: Part, inspection: Inspection): string | undefined {
-    const { part, bytes } = message
-    const { partition, encodedBytes } = this.#session.init
+    const { part } = message
+    const { partition } = this.#session.init
     const plan = this.#round.plans.get(message.planId)!
     const contributor = directoryOf(plan).contributors.get(from)
     if (contributor === undefined) return 'a part from a peer that does not contribute'
@@ -75,19 +75,14 @@ export class Reducing implements Role {
     if (part >= partCount(partition)) return `part ${part} of ${partCount(partition)}`
     const inbox = this.#inbox(message.planId)
     if (inbox.closed.has(part)) return undefined // late: the mean went out without it, and says so
-    const fault = this.#fault(
-      contributor,
-      part,
-      bytes.length > encodedBytes(partLength(partition, part)),
-      inspection,
-    )
+    const fault = this.#fault(contributor, message, inspection)
     if (fault !== undefined) {
       inbox.excluded.add(`${part} ${from}`)
       return fault
     }
-    const senders = inbox.parts.get(part) ?? new Map<string, Uint8Array>()
+    const senders = inbox.parts.get(part) ?? new Map<string, Part>()
     inbox.parts.set(part, senders)
-    senders.set(from, bytes)
+    senders.set(from, message)
     this.#heardMs = this.#session.nowMs
     return undefined
   }
@@ -187,15 +182,14 @@ export class Reducing implements Role {
     }
   }
 
-  #fault(
-    contributor: Contributor,
-    part: number,
-    isTooLong: boolean,
-    inspection: Inspection,
-  ): string | undefined {
-    const commit = this.#round.standings.get(contributor.peer)?.commit
-    if (commit?.digest !== contributor.commit) return 'a part of another commit than the planned one'
-    if (isTooLong) return `part ${part} is too long`
+  #fault({ peer, commit: planned }: Contributor, message: Part, inspection: Inspection): string | undefined {
+    const { part } = message
+    const { partition, encodedBytes } = this.#session.init
+    const commit = this.#round.standings.get(peer)?.commit
+    if (commit?.digest !== planned) return 'a part of another commit than the planned one'
+    const isOwn = peer === this.#session.self
+    if (!isOwn && message.bytes.length > encodedBytes(partLength(partition, part)))
+      return `part ${part} is too long`
     if (commit.message.digests[part] !== inspection.digest) return `part ${part} is not what was committed to`
     if (!inspection.isDecodable) return `part ${part} has values that are no update`
     return undefined
@@ -207,7 +201,7 @@ export class Reducing implements Role {
     if (senders.length === 0) return // its own copy comes first; without any there is no mean
     inbox.closed.add(part)
     const copies = inbox.parts.get(part)!
-    const inputs = senders.map(({ peer, weight }) => ({ bytes: copies.get(peer)!, weight }))
+    const inputs = senders.map(({ peer, weight }) => ({ bytes: copies.get(peer)!.bytes, weight }))
     const { planId } = current
     const round = this.#round.number
     this.#session.emit({ kind: 'Reduce', round, planId, part, inputs })

@@ -22,8 +22,11 @@ export type RowReduction =
   /** Indices of inputs that are no part: nothing was reduced. */
   | { kind: 'invalid'; inputs: number[] }
 
-/** Values of the input that is being added. */
+/** Values of the part that is being added or looked at: nobody keeps them, and new arrays would be garbage of the vector's size. */
 const scratch = new Float32Array(partElements)
+
+/** The mean that is being made: nobody keeps it but encoded. */
+const mean = new Float32Array(partElements)
 
 /** The weighted sum of `inputs` (at least one), each an encoding of `length` elements; borrowed. */
 export function sumRow(codec: Codec, length: number, inputs: readonly ReductionInput[]): RowReduction {
@@ -43,7 +46,8 @@ export function sumRow(codec: Codec, length: number, inputs: readonly ReductionI
 /** The encoded mean of the rows' `sums` (at least one, f32 of one length; borrowed), which together weigh `weight` > 0. */
 export function finishPart(codec: Codec, sums: readonly Float32Array[], weight: number): Uint8Array {
   const [first, ...rest] = sums
-  const total = first!.slice()
+  const total = mean.subarray(0, first!.length)
+  total.set(first!)
   for (const sum of rest) addWeighted(total, sum, 1)
   for (let i = 0; i < total.length; i++) total[i]! /= weight
   return codec.encodeMean(total)
@@ -68,13 +72,31 @@ export function reducePart(
 
 /** Decodes one part into `values`; false when it is no encoding or passes `updateMagnitudeMax`. */
 export function decodePart(codec: Codec, bytes: Uint8Array, values: Float32Array): boolean {
-  try {
+  return isEncoding(() => {
     codec.decode(bytes, values)
+    return isBounded(codec, bytes, values.length) || isWithin(values, updateMagnitudeMax)
+  })
+}
+
+/** True when {@link decodePart} will be, of `length` elements; `bytes` are decoded only where nothing else tells. */
+export function isPart(codec: Codec, bytes: Uint8Array, length: number): boolean {
+  return isEncoding(
+    () => isBounded(codec, bytes, length) || decodePart(codec, bytes, scratch.subarray(0, length)),
+  )
+}
+
+function isBounded(codec: Codec, bytes: Uint8Array, length: number): boolean {
+  return (codec.bound(bytes, length) ?? Number.POSITIVE_INFINITY) <= updateMagnitudeMax
+}
+
+/** What `look` finds; false when it meets bytes that are no encoding. */
+function isEncoding(look: () => boolean): boolean {
+  try {
+    return look()
   } catch (error) {
     if (error instanceof SwarmError && error.code === 'PART_INVALID') return false
     throw error
   }
-  return isWithin(values, updateMagnitudeMax)
 }
 
 /** The f32 of a row's sum in `bytes`, copied; undefined when they are not `length` values that updates can sum up to. */

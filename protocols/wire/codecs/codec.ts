@@ -32,6 +32,12 @@ export interface Coding {
    * @throws {SwarmError} PART_INVALID when `bytes` is no encoding of `into.length` elements; `into` is then undefined.
    */
   decode(bytes: Uint8Array, into: Float32Array): void
+  /**
+   * A magnitude, finite, that no value in `bytes` passes: from the scales alone, which are one number for a block of values. Absent
+   * where only decoding tells.
+   * @throws {SwarmError} PART_INVALID when `decode` would.
+   */
+  bound?(bytes: Uint8Array, length: number): number
 }
 
 export interface Codec {
@@ -58,4 +64,9 @@ export interface Codec {
    *   `into` is then undefined.
    */
   decode(bytes: Uint8Array, into: Float32Array): void
+  /**
+   * A magnitude, finite, that no value in `bytes`, an encoding of `length` elements, passes; undefined where only decoding tells.
+   * @throws {SwarmError} PART_INVALID when it can be told without decoding that `bytes` is no encoding in a coding of the job.
+   */
+  bound(bytes: Uint8Array, length: number): number | undefined
 }

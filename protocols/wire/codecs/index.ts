@@ -49,6 +49,12 @@ function codecOf(name: CodecName, update: Coding, mean: Coding, updates: readonl
   const byId = new Map(readable.map((coding) => [codingIds[coding.name], coding]))
   /** Long enough that partial blocks do not count. */
   const sample = 1 << 20
+  const codingOf = ([id = 0]: Uint8Array): Coding => {
+    const coding = byId.get(id)
+    if (coding === undefined)
+      throw new SwarmError('PART_INVALID', `coding ${id} is not one of this job, which uses ${name}`)
+    return coding
+  }
   return {
     name,
     bytesPerElement: update.encodedBytes(sample) / sample,
@@ -56,12 +62,8 @@ function codecOf(name: CodecName, update: Coding, mean: Coding, updates: readonl
     encodedBytes: (length) => 1 + Math.max(...readable.map((coding) => coding.encodedBytes(length))),
     encode: (values, into) => withId(update, values, into),
     encodeMean: (values) => withId(mean, values),
-    decode(bytes, into) {
-      const coding = byId.get(bytes[0] ?? 0)
-      if (coding === undefined)
-        throw new SwarmError('PART_INVALID', `coding ${bytes[0]} is not one of this job, which uses ${name}`)
-      coding.decode(bytes.subarray(1), into)
-    },
+    decode: (bytes, into) => codingOf(bytes).decode(bytes.subarray(1), into),
+    bound: (bytes, length) => codingOf(bytes).bound?.(bytes.subarray(1), length),
   }
 }
 

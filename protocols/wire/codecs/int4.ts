@@ -48,13 +48,10 @@ export const int4: Coding = {
 
   decode(bytes, into) {
     const { length } = into
-    if (bytes.length !== encodedBytes(length)) throw wrongLength('int4', bytes.length, length)
-    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+    const scales = scalesOf(bytes, length)
     const blocks = Math.ceil(length / blockElements)
     for (let block = 0; block < blocks; block++) {
-      const scale = scaleOf(view.getUint16(2 * block, true))
-      if (!isScale(scale, nibbleMax))
-        throw new SwarmError('PART_INVALID', `the scale of block ${block} is ${scale}`)
+      const scale = scaleAt(scales, block)
       const start = block * blockElements
       const end = Math.min(start + blockElements, length)
       let place = 2 * blocks + start / 2
@@ -65,6 +62,27 @@ export const int4: Coding = {
       }
     }
   },
+
+  bound(bytes, length) {
+    const scales = scalesOf(bytes, length)
+    let largest = 0
+    for (let block = 0; 2 * block < scales.byteLength; block++)
+      largest = Math.max(largest, scaleAt(scales, block))
+    return nibbleMax * largest
+  },
+}
+
+/** Where the scales lie. */
+function scalesOf(bytes: Uint8Array, length: number): DataView {
+  if (bytes.length !== encodedBytes(length)) throw wrongLength('int4', bytes.length, length)
+  return new DataView(bytes.buffer, bytes.byteOffset, 2 * Math.ceil(length / blockElements))
+}
+
+function scaleAt(scales: DataView, block: number): number {
+  const scale = scaleOf(scales.getUint16(2 * block, true))
+  if (!isScale(scale, nibbleMax))
+    throw new SwarmError('PART_INVALID', `the scale of block ${block} is ${scale}`)
+  return scale
 }
 
 /** Writes `values[start … end)` times `inverse` from byte `place` on, rounded. */

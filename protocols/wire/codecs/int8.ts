@@ -44,18 +44,37 @@ export const int8: Coding = {
   },
 
   decode(bytes, into) {
+    const scales = scalesOf(bytes, into.length)
     const blocks = Math.ceil(into.length / blockElements)
-    if (bytes.length !== 4 * blocks + into.length) throw wrongLength('int8', bytes.length, into.length)
-    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
     const quanta = new Int8Array(bytes.buffer, bytes.byteOffset + 4 * blocks, into.length)
     for (let block = 0; block < blocks; block++) {
-      const scale = view.getFloat32(4 * block, true)
-      if (!isScale(scale, byteMax))
-        throw new SwarmError('PART_INVALID', `the scale of block ${block} is ${scale}`)
+      const scale = scaleAt(scales, block)
       const end = Math.min((block + 1) * blockElements, into.length)
       for (let i = block * blockElements; i < end; i++) into[i] = scale * quanta[i]!
     }
   },
+
+  bound(bytes, length) {
+    const scales = scalesOf(bytes, length)
+    let largest = 0
+    for (let block = 0; 4 * block < scales.byteLength; block++)
+      largest = Math.max(largest, scaleAt(scales, block))
+    return byteMax * largest
+  },
+}
+
+/** Where the scales lie. */
+function scalesOf(bytes: Uint8Array, length: number): DataView {
+  const scaleBytes = 4 * Math.ceil(length / blockElements)
+  if (bytes.length !== scaleBytes + length) throw wrongLength('int8', bytes.length, length)
+  return new DataView(bytes.buffer, bytes.byteOffset, scaleBytes)
+}
+
+function scaleAt(scales: DataView, block: number): number {
+  const scale = scales.getFloat32(4 * block, true)
+  if (!isScale(scale, byteMax))
+    throw new SwarmError('PART_INVALID', `the scale of block ${block} is ${scale}`)
+  return scale
 }
 
 /** The scale of a block whose largest magnitude is `largest`. */

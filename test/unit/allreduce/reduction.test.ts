@@ -12,10 +12,12 @@ import {
   decodeSum,
   encodeSum,
   finishPart,
+  isPart,
   type ReductionInput,
   sumRow,
 } from '../../../protocols/allreduce/round/reduction.ts'
-import { codecFor } from '../../../protocols/wire/codecs/index.ts'
+import { updateMagnitudeMax } from '../../../protocols/core/limits.ts'
+import { codecFor, codecNames } from '../../../protocols/wire/codecs/index.ts'
 
 const f32 = codecFor('f32')
 const int8 = codecFor('int8')
@@ -106,6 +108,24 @@ test('int8 inputs are averaged as the values they decode to', () => {
   const errors = mean.map((value, i) => Math.abs(value - values[i]!))
   expect(Math.max(...errors)).toBeLessThan(1 / 127 + 1e-6)
 })
+
+test.each(codecNames)(
+  'a part in %s is looked at as it is decoded, also where only its values tell',
+  (name) => {
+    const codec = codecFor(name)
+    const decoded = new Float32Array(300)
+    const verdicts = [1, updateMagnitudeMax / 2, updateMagnitudeMax, 1.002 * updateMagnitudeMax, 1e30].map(
+      (largest) => {
+        const bytes = codec.encode(new Float32Array(300).fill(largest / 3).fill(-largest, 7, 8))
+        expect(isPart(codec, bytes, 300), `${largest}`).toBe(decodePart(codec, bytes, decoded))
+        return isPart(codec, bytes, 300)
+      },
+    )
+    expect([verdicts[0], verdicts[1], verdicts[4]]).toEqual([true, true, false])
+    expect(isPart(codec, codec.encode(decoded.subarray(1)), 300)).toBe(false)
+    expect(isPart(codec, Uint8Array.of(99), 300)).toBe(false)
+  },
+)
 
 test('a vector is cut in parts of one length, the last shorter', () => {
   const partition = { elements: 10, partElements: 4 }
