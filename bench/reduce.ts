@@ -4,9 +4,11 @@
  * framing, hashing, agreement and arithmetic are all in the difference, and the peers share this machine's cores, where the
  * stream has them for itself.
  *
- * A round's time is from the first peer's call to the last peer's average. The first rounds warm up and are not counted.
+ * A round's time is from the first peer's call to the last peer's average. The first rounds warm up and are not counted. Where the peers
+ * take most of the cores' time, it is their arithmetic that is measured, whatever the links allow.
  */
 
+import { availableParallelism } from 'node:os'
 import { type CodecName, codecFor } from '../protocols/wire/codecs/index.ts'
 import { Child } from './child.ts'
 import type { PeerRound, ReducePeerCalls } from './reduce-peer.ts'
@@ -43,17 +45,25 @@ export interface ReduceRow {
   bytes_up_per_parameter: number
   /** (N − 1) / N · (c + m): every part to its reducer, every mean to the others. */
   bytes_up_per_parameter_formula: number
-  /** The least time in which the shaped uplink carries those bytes, and the four messages after another, by the round's. */
+  /** The least time in which the shaped uplink carries those bytes, and the six messages after another, by the round's. */
   link_ratio: Spread | null
   /** Raw TCP's time for what one peer sends, by the round's time. 1 would be a raw stream's speed in every peer. */
   tcp_ratio: Spread
   /** The same for what all peers send together: they share the machine. */
   tcp_ratio_all_peers: Spread
+  /** From the first peer's call to the last peer's offer: updates are coded and named before anything is sent. */
+  offering_ms: Spread
   /** From the last peer's offer to the first peer's plan. */
   forming_ms: Spread
+  /** From the first peer's plan to the first word of a seal: parts and means travel. */
+  reducing_ms: Spread
+  /** From there to the last peer's average: the vote, and decoding. */
+  sealing_ms: Spread
   /** CPU time of one peer in one round. */
   cpu_ms: Spread
-  /** Most memory of a peer beyond its idle state, in vectors (its own update is one). */
+  /** Share of this machine's processor time that all peers together took while a round was on. */
+  cores_share: Spread
+  /** Most resident memory of a peer since its start, beyond what its process had before its links were up, in vectors (its own update is one). */
   peak_vectors: number
 }
 
@@ -153,18 +163,15 @@ async function addressesOver(
     }))
 }
 
-/** Commit, plan, the first part, the last mean: what follows each other in a round takes half a round trip each. */
-const messagesInTurn = 4
+/** Commit, plan, the first part, the last mean, the seal and the votes: what follows each other in a round takes half a round trip each. */
+const messagesInTurn = 6
 
 function rowOf(
   { parameters, codec }: Case,
   { peers, shape }: Pick<ReduceOptions, 'peers' | 'shape'>,
   measured: readonly Measured[],
 ): ReduceRow {
-  const roundMs = measured.map(
-    ({ seen }) =>
-      Math.max(...seen.map(({ endedMs }) => endedMs)) - Math.min(...seen.map(({ startedMs }) => startedMs)),
-  )
+  const roundMs = measured.map(({ seen }) => latest(seen, 'endedMs') - earliest(seen, 'startedMs'))
   const leastMs =
     shape === undefined
       ? undefined
@@ -184,16 +191,34 @@ function rowOf(
     link_ratio: leastMs === undefined ? null : spreadOf(roundMs.map((ms) => leastMs / ms)),
     tcp_ratio: spreadOf(ratios),
     tcp_ratio_all_peers: spreadOf(ratios.map((ratio) => ratio * peers)),
-    forming_ms: spreadOf(
-      measured.map(
-        ({ seen }) =>
-          Math.min(...seen.map(({ plannedMs }) => plannedMs)) -
-          Math.max(...seen.map(({ offeredMs }) => offeredMs)),
-      ),
+    offering_ms: spreadOf(
+      measured.map(({ seen }) => latest(seen, 'offeredMs') - earliest(seen, 'startedMs')),
     ),
+    forming_ms: spreadOf(measured.map(({ seen }) => earliest(seen, 'plannedMs') - latest(seen, 'offeredMs'))),
+    reducing_ms: spreadOf(
+      measured.map(({ seen }) => earliest(seen, 'sealingMs') - earliest(seen, 'plannedMs')),
+    ),
+    sealing_ms: spreadOf(measured.map(({ seen }) => latest(seen, 'endedMs') - earliest(seen, 'sealingMs'))),
     cpu_ms: spreadOf(all.map(({ cpuMs }) => cpuMs)),
+    cores_share: spreadOf(
+      measured.map(({ seen }, index) => {
+        const cpuMs = seen.reduce((sum, peer) => sum + peer.cpuMs, 0)
+        return cpuMs / (roundMs[index]! * availableParallelism())
+      }),
+    ),
     peak_vectors: Math.max(...all.map(({ peakBytes }) => peakBytes)) / (4 * parameters),
   }
+}
+
+/** A moment of a round. */
+type Moment = 'startedMs' | 'offeredMs' | 'plannedMs' | 'sealingMs' | 'endedMs'
+
+function earliest(seen: readonly PeerRound[], moment: Moment): number {
+  return Math.min(...seen.map((peer) => peer[moment]))
+}
+
+function latest(seen: readonly PeerRound[], moment: Moment): number {
+  return Math.max(...seen.map((peer) => peer[moment]))
 }
 
 const heading = [
@@ -203,8 +228,9 @@ const heading = [
   'of the link',
   'of raw TCP, a peer',
   'all peers',
-  'forming ms',
+  'offering, forming, reducing, sealing ms',
   'CPU ms a peer',
+  'of the cores',
   'peak memory',
 ]
 
@@ -217,8 +243,11 @@ function cellsOf(row: ReduceRow): string[] {
     row.link_ratio === null ? 'loopback' : spreadText(row.link_ratio, 2),
     spreadText(row.tcp_ratio, 3),
     spreadText(row.tcp_ratio_all_peers, 3),
-    spreadText(row.forming_ms, 1),
+    [row.offering_ms, row.forming_ms, row.reducing_ms, row.sealing_ms]
+      .map(({ median }) => median.toFixed(0))
+      .join(', '),
     spreadText(row.cpu_ms, 1),
+    spreadText(row.cores_share, 2),
     isTiny ? '' : `${row.peak_vectors.toFixed(1)} vectors`,
   ]
 }
