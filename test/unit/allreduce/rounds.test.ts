@@ -96,7 +96,8 @@ test('a slow peer gets the result, stays a member, and its call is answered when
   expect(table.effects('Committed', 'c').at(-1)!.outcome.electorate).toEqual(['a', 'b', 'c'])
 })
 
-test('a follower learns every round without having a state', () => {
+/** A table at which `f` has followed round 1, to which `a`, `b` and `c` gave 4. */
+function followed() {
   const { table, base } = founded()
   table.seat('f', 3)
   for (const peer of ['a', 'b', 'c']) {
@@ -107,21 +108,17 @@ test('a follower learns every round without having a state', () => {
   table.deal()
   for (const peer of ['a', 'b', 'c']) table.update(peer, base, 4)
   table.deal()
+  return { table, base }
+}
+
+test('a follower learns every round without having a state', () => {
+  const { table } = followed()
   expect(table.committed('f', 1)).toEqual(Array(6).fill(4))
   expect(table.effects('Committed', 'a').at(-1)!.outcome.electorate).toEqual(['a', 'b', 'c'])
 })
 
 test('a round that was decided before this peer came to it is answered at once', () => {
-  const { table, base } = founded()
-  table.seat('f', 3)
-  for (const peer of ['a', 'b', 'c']) {
-    table.step('f', { kind: 'LinkUp', peer })
-    table.step(peer, { kind: 'LinkUp', peer: 'f' })
-  }
-  table.step('f', { kind: 'FollowStarted' })
-  table.deal()
-  for (const peer of ['a', 'b', 'c']) table.update(peer, base, 4)
-  table.deal()
+  const { table, base } = followed()
   const before = table.effects('Committed', 'f').length
   table.step('f', { kind: 'JoinAsReceiver', base })
   expect(table.effects('Committed', 'f')).toHaveLength(before + 1)
