@@ -32,7 +32,7 @@ export async function readResults(path: string): Promise<RunResult[]> {
 }
 
 export async function writeResults(path: string, results: readonly RunResult[]): Promise<void> {
-  await writeFile(path, `${JSON.stringify(results, null, 1)}\n`)
+  await writeFile(path, `${JSON.stringify(results, null, 2)}\n`)
 }
 
 export function isSame(a: RunIdentity, b: RunIdentity): boolean {
