@@ -12,7 +12,7 @@ import type { Libp2p, PrivateKey } from '@libp2p/interface'
 import { ping } from '@libp2p/ping'
 import { type Allreduce, allreduce } from '../../protocols/allreduce/index.ts'
 import { type Clock, systemClock } from '../../protocols/core/clock.ts'
-import { gossipBytesMax, linkStallMs } from '../../protocols/core/limits.ts'
+import { gossipFrameBytesMax, linkStallMs } from '../../protocols/core/limits.ts'
 import { type Discovery, discovery, type SelfDescription } from '../../protocols/discovery/index.ts'
 import { type Jobs, jobs, type SignedJob } from '../../protocols/jobs/index.ts'
 import { type BlockStore, type Shards, shards } from '../../protocols/shards/index.ts'
@@ -93,7 +93,7 @@ export function baseServices() {
       unsubcribeBackoff: 1_000,
       pruneBackoff: 5_000,
       graftFloodThreshold: 0,
-      maxInboundDataLength: gossipBytesMax,
+      maxInboundDataLength: gossipFrameBytesMax,
     }),
   }
 }

@@ -39,6 +39,12 @@ export const heldForPassingMax = 4 * councilPeers
 /** Bytes of one gossiped message. HELLO with eight addresses is under 2 KiB; 16 KiB leaves room, and bounds a flood. */
 export const gossipBytesMax = 1 << 14
 
+/**
+ * Bytes of one frame of gossip. The answer to a peer that is in nobody's mesh holds all that was said in some seconds, in one frame: 10,000
+ * peers that say HELLO every 12 s come to 2.4 MB. A longer one ends the stream of gossip with whoever sent it, for good.
+ */
+export const gossipFrameBytesMax = 1 << 22
+
 /** A HELLO record is forgotten after this long without a newer one (hivemind's metadata expiry). */
 export const helloExpiryMs = 60_000
 

@@ -3,7 +3,13 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { SwarmError } from '../../protocols/core/errors.ts'
-import { gossipBytesMax, helloAddressesMax, helloExpiryMs } from '../../protocols/core/limits.ts'
+import {
+  gossipBytesMax,
+  gossipFrameBytesMax,
+  helloAddressesMax,
+  helloExpiryMs,
+  helloIntervalMs,
+} from '../../protocols/core/limits.ts'
 import { decodeHello, encodeHello, type Hello } from '../../protocols/discovery/messages.ts'
 import { encodeMessage } from '../../protocols/wire/message.ts'
 
@@ -89,4 +95,10 @@ test('mutated bytes decode to a HELLO or give a code', () => {
     { numRuns: 5_000 },
   )
   expect(refused).toBeGreaterThan(2_000)
+})
+
+test('what 10,000 peers say in the seconds that gossip remembers fits one frame', () => {
+  const signedBytes = encodeHello(hello).length + 250 // key, signature, topic and number of a gossiped message
+  const rememberedMs = 5_000
+  expect((10_000 * rememberedMs * signedBytes) / helloIntervalMs).toBeLessThan(gossipFrameBytesMax)
 })
