@@ -5,7 +5,7 @@ import { generateKeyPair } from '@libp2p/crypto/keys'
 import type { PrivateKey } from '@libp2p/interface'
 import { afterEach, expect, test } from 'vitest'
 import { createNode } from '../../node/libp2p.ts'
-import { helloIntervalMs } from '../../protocols/core/limits.ts'
+import { gossipBytesMax, helloIntervalMs } from '../../protocols/core/limits.ts'
 import { type DiscoveryEffect, discovery, type SelfDescription } from '../../protocols/discovery/index.ts'
 import { helloTopic } from '../../protocols/discovery/messages.ts'
 
@@ -153,6 +153,22 @@ test('a peer that left a run and is back at once, three times over, still hears 
     for (const topic of topics) pubsub.unsubscribe(topic)
     await node.stop()
   }
+})
+
+test('a frame of gossip that is longer than one message of ours comes through', async () => {
+  const speaker = await startPeer({ self: watcher })
+  const listener = await startPeer({ bootstrap: [speaker.address] })
+  const heard: number[] = []
+  listener.node.services.pubsub.addEventListener('message', ({ detail: { topic, data } }) => {
+    if (topic === 'run') heard.push(data.length)
+  })
+  listener.node.services.pubsub.subscribe('run')
+  await expect
+    .poll(() => speaker.node.services.pubsub.getSubscribers('run').map(String))
+    .toEqual([listener.id])
+  const bytes = new Uint8Array(4 * gossipBytesMax) // as the many messages of an answer are
+  await speaker.node.services.pubsub.publish('run', bytes)
+  await expect.poll(() => heard, { timeout: 10_000 }).toEqual([bytes.length])
 })
 
 test('a bootstrap address that is none is refused with an example', async () => {
