@@ -82,6 +82,11 @@ export class PeerTable {
     }
   }
 
+  /** How many live peers there are. */
+  get size(): number {
+    return this.#peers.size
+  }
+
   /** The live peers, in order of their ids. */
   records(): PeerRecord[] {
     const records = [...this.#peers.values()].map((entry) => entry.record)

@@ -1,9 +1,8 @@
 /**
  * Discovery over libp2p: gossips this peer's HELLO, keeps the table of live peers, and dials.
  *
- * A HELLO goes out every `helloIntervalMs`, at once when something about this peer changes, and soon after a new peer
- * appears (so that a newcomer knows the swarm after a second, not after an interval); never more often than
- * `helloGapMs`. In a large swarm newcomers wait for the interval: everybody greeting everybody would grow as its square.
+ * A HELLO is wanted when something about this peer changes and when a new peer appears; when it goes out is
+ * `hello-schedule.ts`'s matter.
  */
 
 import type { GossipSub, Message } from '@libp2p/gossipsub'
@@ -12,11 +11,12 @@ import type { Connection, PeerId, PeerInfo } from '@libp2p/interface'
 import { type Multiaddr, multiaddr } from '@multiformats/multiaddr'
 import { type Clock, systemClock } from '../core/clock.ts'
 import { SwarmError } from '../core/errors.ts'
-import { helloAddressesMax, helloExpiryMs, helloIntervalMs, rowPeersMax } from '../core/limits.ts'
+import { helloAddressesMax, helloExpiryMs, helloIntervalMs } from '../core/limits.ts'
 import { type Random, seededRandom, seedFrom } from '../core/random.ts'
 import type { PeerComponents } from '../wire/components.ts'
 import { type Coordinates, Vivaldi } from './coordinates.ts'
 import { type Dial, type DialEvent, Dialer } from './dialer.ts'
+import { HelloSchedule } from './hello-schedule.ts'
 import { type DiscoveryEffect, type DiscoveryEvent, type PeerRecord, PeerTable } from './machine.ts'
 import {
   decodeHello,
@@ -27,11 +27,8 @@ import {
   type SelfDescription,
 } from './messages.ts'
 
-/** Between two HELLOs of this peer. With rounds of 50 ms it would otherwise gossip twenty times a second. */
-const helloGapMs = 1_000
-
-/** Newcomers are greeted out of turn in swarms up to this size. */
-const greetedPeersMax = 2 * rowPeersMax
+/** A newcomer is greeted within this time, by each peer at a moment of its own. */
+const greetingMsMax = 500
 
 /** How often time is looked at. */
 const wakeMs = 250
@@ -72,13 +69,12 @@ export class Discovery {
   readonly #vivaldi: Vivaldi
   #measuredAt = Number.NEGATIVE_INFINITY
   readonly #dialer: Dialer
+  readonly #schedule: HelloSchedule
   readonly #listeners = new Set<(event: DiscoveryEffect) => void>()
   readonly #stopping = new AbortController()
   #self: SelfDescription
   #sought: string | undefined
   #issued = 0
-  #saidAt = Number.NEGATIVE_INFINITY
-  #sayAt = Number.POSITIVE_INFINITY
   #cancelWake: () => void = () => {}
 
   /** @throws {SwarmError} USAGE when a bootstrap address is none. */
@@ -91,6 +87,7 @@ export class Discovery {
     this.#id = components.peerId.toString()
     this.#random = init.random ?? seededRandom(seedFrom(this.#id, 'discovery'))
     this.#dialer = new Dialer(this.#random)
+    this.#schedule = new HelloSchedule(this.#random)
     this.#vivaldi = new Vivaldi(seededRandom(seedFrom(this.#id, 'coordinates')))
   }
 
@@ -149,7 +146,7 @@ export class Discovery {
     return this.#table.records()
   }
 
-  /** Changes what this peer says of itself, and says it (at most once a second). `job: undefined` leaves the job. */
+  /** Changes what this peer says of itself, and says it as soon as `HelloSchedule` lets it. `job: undefined` leaves the job. */
   setSelf(change: Partial<SelfDescription>): void {
     const previousJob = this.#self.job?.job
     this.#self = { ...this.#self, ...change }
@@ -224,8 +221,7 @@ export class Discovery {
 
   #step(event: DiscoveryEvent): void {
     for (const effect of this.#table.step(event)) {
-      if (effect.kind === 'PeerAppeared' && this.peers().length <= greetedPeersMax)
-        this.#saySoon(this.#random.next() * 500)
+      if (effect.kind === 'PeerAppeared') this.#saySoon(this.#random.next() * greetingMsMax)
       if (effect.kind === 'PeerAppeared' || effect.kind === 'PeerChanged')
         this.#considerDialing(effect.record)
       if (effect.kind === 'PeerGone') this.#dial({ kind: 'Unwanted', now: event.now, key: effect.peer })
@@ -273,7 +269,7 @@ export class Discovery {
     this.#step({ kind: 'Woke', now })
     this.#dial({ kind: 'Woke', now })
     if (now >= this.#measuredAt + measureMs) this.#measure(now)
-    if (now >= this.#sayAt) void this.#say(helloExpiryMs)
+    if (this.#schedule.isDue(now)) void this.#say(helloExpiryMs)
     this.#cancelWake = this.#clock.setTimer(wakeMs, () => this.#wake())
   }
 
@@ -290,15 +286,12 @@ export class Discovery {
 
   /** A HELLO goes out in `delayMs`, or as soon after the last one as is allowed. */
   #saySoon(delayMs: number): void {
-    const now = this.#clock.now()
-    this.#sayAt = Math.min(this.#sayAt, Math.max(now + delayMs, this.#saidAt + helloGapMs))
+    this.#schedule.hasten(delayMs, { now: this.#clock.now(), peers: this.#table.size })
   }
 
   /** `lifeMs` 0 is a goodbye. */
   async #say(lifeMs: number): Promise<void> {
-    const now = this.#clock.now()
-    this.#saidAt = now
-    this.#sayAt = now + helloIntervalMs * (0.9 + 0.2 * this.#random.next())
+    this.#schedule.said(this.#clock.now())
     this.#issued = Math.max(this.#issued + 1, this.#unixMs())
     const addresses = this.#components.addressManager
       .getAddresses()

@@ -6,7 +6,7 @@
 import type { Clock } from '../core/clock.ts'
 import type { RunGossip } from './ports.ts'
 
-/** How long a peer that comes back listens for where the others are: they repeat it every two seconds (`gossip.ts`). */
+/** How long a peer that comes back listens for where the others are: some of them repeat it every two seconds (`gossip.ts`). */
 const hearingMs = 3_000
 
 /** Waits for `peersMin` peers, this one among them. True when somebody already holds a later state than the first. */

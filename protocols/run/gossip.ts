@@ -6,14 +6,23 @@
  */
 
 import type { Clock } from '../core/clock.ts'
+import { reportExpiryMs } from '../core/limits.ts'
 import type { Jobs } from '../jobs/index.ts'
 import type { Report, RunGossip, Standing } from './ports.ts'
 
-/** Between two reports. Rounds can be as short as 50 ms; four reports a second are plenty for people and for verdicts. */
-const reportGapMs = 250
+/**
+ * Between two reports, at least, and for each peer of the run: every report reaches all of them. Rounds can be as short as 50 ms;
+ * four reports a second are plenty for people and for verdicts, and forty of all peers together a tenth of a slow core.
+ */
+const reportGapMsMin = 250
+const reportGapMsPerPeer = 25
 
-/** While nothing changes a report is repeated: a peer that joins waits this long at most to learn who is there. */
-const repeatMs = 2_000
+/** While nothing changes a report is repeated: a peer that joins soon hears from somebody, and after this long from everybody. */
+const repeatMsMin = 2_000
+const repeatMsPerPeer = 250
+
+/** A third of the time for which a report counts, so that two may be lost. */
+const repeatMsMax = reportExpiryMs / 3
 
 export interface RunGossipInit {
   job: string
@@ -33,12 +42,16 @@ export function runGossip(init: RunGossipInit): RunGossip & { close(): void } {
   let sentMs = Number.NEGATIVE_INFINITY
   let stopTimer: (() => void) | undefined
 
+  const spread = (msMin: number, perPeerMs: number) => {
+    const peers = jobs.get(job)?.progress.size ?? 0
+    return Math.min(repeatMsMax, Math.max(msMin, perPeerMs * peers))
+  }
   const send = () => {
     if (newest === undefined) return
     sentMs = clock.now()
     jobs.publishProgress(job, { ...newest, ...traffic() })
     init.onReport?.(newest)
-    schedule(repeatMs)
+    schedule(spread(repeatMsMin, repeatMsPerPeer))
   }
   const schedule = (delayMs: number) => {
     stopTimer?.()
@@ -48,7 +61,7 @@ export function runGossip(init: RunGossipInit): RunGossip & { close(): void } {
   return {
     report(report) {
       newest = report
-      const waitMs = sentMs + reportGapMs - clock.now()
+      const waitMs = sentMs + spread(reportGapMsMin, reportGapMsPerPeer) - clock.now()
       if (waitMs <= 0) send()
       else schedule(waitMs)
     },

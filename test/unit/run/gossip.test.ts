@@ -71,6 +71,29 @@ test('a report goes out at once, the newest of those that come too fast a quarte
   ])
 })
 
+test('with more peers each reports less often, and all together forty times a second at most', () => {
+  const { gossip, sent, progress, pass } = gossiping()
+  for (let peer = 0; peer < 36; peer++) progress.set(`peer ${peer}`, { progress: report(1), heardMs: 0 })
+  gossip.report(report(1))
+  for (const round of [2, 3]) {
+    pass(50)
+    gossip.report(report(round))
+  }
+  pass(850)
+  for (let peer = 36; peer < 1_000; peer++) progress.set(`peer ${peer}`, { progress: report(1), heardMs: 0 })
+  pass(8_950)
+  gossip.report(report(4))
+  pass(50_000)
+  gossip.close()
+  expect(sent).toEqual([
+    [0, 1],
+    [900, 3],
+    [900 + 9_000, 3],
+    [9_900 + 20_000, 4], // a third of the time for which a report counts, however many there are
+    [9_900 + 40_000, 4],
+  ])
+})
+
 test('where others stand is what they said; a change is news of another peer of this run, and waiting for it can be cancelled', async () => {
   const { gossip, progress, listeners, hear } = gossiping()
   for (const peer of ['self', 'other']) progress.set(peer, { progress: report(7), heardMs: 0 })
