@@ -85,6 +85,29 @@ test.each([
   expect(outcome.parts.filter(({ weight }) => weight === weightOf(outcome)).length).toBeGreaterThan(0)
 })
 
+test('a leader that stands in for a gone mate hears of lost finishers from those who are linked with them', () => {
+  const swarm = grid(2)
+  nextRound(swarm)
+  const base = swarm.live()[0]!.base!
+  const layout = new Grid(base.root, base.electorate)
+  const [leader] = layout.council
+  const gone = layout.rowMatesOf(leader!).filter((peer) => !layout.council.includes(peer))
+  for (const peer of gone) swarm.network.crash(peer)
+  const lost: string[] = []
+  let reassigned = 0
+  swarm.onMessage((from, to, message: Message) => {
+    if (message.kind === 'Reassign' && from === leader) reassigned++
+    const standsIn = message.kind === 'Sum' && from === leader && !layout.areColumnMates(from, to)
+    if (standsIn && lost.length === 0 && swarm.crash(to)) lost.push(to)
+    return 'pass'
+  })
+  const outcome = nextRound(swarm)
+  expect(lost).toHaveLength(1)
+  expect(outcome.electorate).not.toEqual(expect.arrayContaining(gone))
+  expect(reassigned).toBeGreaterThan(0)
+  expect(reassigned).toBeLessThan(36 * 6) // each part once, to everyone
+})
+
 test('a row reducer that leaves as it hands in its sums costs no part anything', () => {
   const swarm = grid(2)
   nextRound(swarm)

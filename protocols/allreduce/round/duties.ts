@@ -251,11 +251,13 @@ export class Duties {
     if (rowOfPeer(round.plan.plan, reducer) === undefined) return 'a reducer that is not in the plan'
     if (parts.some((part) => part >= partCount(this.#session.init.partition)))
       return 'a part that there is not'
+    let isNew = false
     for (const part of parts) {
       const reducers = round.reassigned.get(part) ?? []
+      isNew ||= !reducers.includes(reducer)
       round.reassigned.set(part, [...reducers.filter((peer) => peer !== reducer), reducer])
     }
-    round.progressAtMs = this.#session.nowMs
+    if (isNew) round.progressAtMs = this.#session.nowMs // or a leader that names the same ones again and again would lead for ever
     this.reducing.reassigned(message)
     this.finishing.reassigned(message)
     return undefined

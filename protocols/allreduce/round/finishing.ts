@@ -10,7 +10,7 @@
  */
 
 import { bitCount, hasBit, newBitmap, partCount, partLength } from '../plan/parts.ts'
-import { audienceOf, type Plan, reducersOf, rowOfPeer, weightOf } from '../plan/plan.ts'
+import { audienceOf, finisherOf, type Plan, reducersOf, rowOfPeer, weightOf } from '../plan/plan.ts'
 import { directoryOf } from '../plan/plan-directory.ts'
 import type { Event, Inspection } from './events.ts'
 import { decodeSum, encodeSum } from './reduction.ts'
@@ -258,14 +258,18 @@ export class Finishing implements Role {
     this.#heardMs = this.#session.nowMs
   }
 
-  /** Tells the leader once of each finisher that is gone before its mean was here. */
-  #reportLost({ planId, ballot }: BallotPlan, column: Column): void {
+  /**
+   * Tells the leader once of each finisher that is gone before its mean was here. Who stands in for another column has a link with the
+   * plan's finisher alone: of others it cannot tell.
+   */
+  #reportLost({ planId, plan, ballot }: BallotPlan, column: Column): void {
     const { number: round, results } = this.#round
     for (const part of column.own.keys()) {
       const finisher = this.#round.finisher(part)
       if (finisher === undefined || results.has(planId, part) || column.reported.get(part) === finisher)
         continue
       if (this.#session.isLive(finisher) || this.#session.isExpected(finisher)) continue
+      if (finisher !== finisherOf(plan, part) && !this.#isOfColumn(finisher)) continue
       column.reported.set(part, finisher)
       if (this.#session.isLive(ballot.leader))
         this.#session.send(ballot.leader, { kind: 'Lacking', round, planId, part })
@@ -276,5 +280,9 @@ export class Finishing implements Role {
     const held = this.#round.results.get(planId, part)
     if (held === undefined) return
     for (const peer of new Set(peers)) if (peer !== this.#session.self) this.#session.send(peer, held.message)
+  }
+
+  #isOfColumn(peer: string): boolean {
+    return this.#round.grid.areColumnMates(this.#session.self, peer)
   }
 }

@@ -36,8 +36,8 @@ export class Leading implements Role {
   readonly #voting: Voting
   readonly #succession: Succession
   readonly #gathering: Gathering
-  /** Parts whose finisher, as a reducer of this row says, is gone. */
-  readonly #orphans = new Map<number, string>()
+  /** Part → finishers that are gone, as its reducers say. Asked again when nothing comes from anyone. */
+  readonly #lost = new Map<number, Set<string>>()
   #lead: Lead | undefined
   #resultCount = 0
   #resultAtMs = 0
@@ -100,7 +100,9 @@ export class Leading implements Role {
     const plan = this.#round.plan
     if (plan?.planId !== planId || !reducersOf(plan.plan, part).includes(from)) return
     const finisher = this.#round.finisher(part)
-    if (finisher !== undefined) this.#orphans.set(part, finisher)
+    if (finisher === undefined) return
+    const lost = this.#lost.get(part) ?? new Set<string>()
+    this.#lost.set(part, lost.add(finisher))
   }
 
   /** Only the first ballot of an electorate needs no promises: nothing lower can have been accepted. */
@@ -261,38 +263,36 @@ export class Leading implements Role {
     const isOverdue = this.#session.nowMs >= this.#reduceDueMs()
     const missing = parts.filter((part) => !results.has(current.planId, part))
     const here = new Set(contributorsHere(this.#round, this.#session, current.plan))
-    const orphans = missing.filter((part) => isOverdue || this.#isOrphan(part, here))
-    if (orphans.length > 0) this.#reassign(lead, current, orphans, here)
+    if (isOverdue) this.#lost.clear()
+    const orphans = missing.filter(
+      (part) => isOverdue || this.#isGone(part, this.#round.finisher(part)!, here),
+    )
+    const successors = new Map(orphans.map((part) => [part, this.#successorOf(current.plan, part, here)]))
+    this.#reassign(lead, current, successors)
+    if (isOverdue) this.#resultAtMs = this.#session.nowMs
   }
 
-  #isOrphan(part: number, here: ReadonlySet<string>): boolean {
-    const finisher = this.#round.finisher(part)!
-    if (this.#orphans.get(part) === finisher) return true
+  /** Nothing of `part` can be expected of `finisher`. */
+  #isGone(part: number, finisher: string, here: ReadonlySet<string>): boolean {
+    if (this.#lost.get(part)?.has(finisher)) return true
     const { plan } = this.#round.plan!
     const contributes = plan.contributors.some(({ peer }) => peer === finisher)
     return this.#canSee(finisher) && !(contributes ? here.has(finisher) : this.#session.isLive(finisher))
   }
 
-  /** Gives `parts` to others, in turn, and not again to the peer that failed. */
-  #reassign(
-    lead: Lead,
-    { planId, plan }: BallotPlan,
-    parts: readonly number[],
-    here: ReadonlySet<string>,
-  ): void {
-    this.#resultAtMs = this.#session.nowMs
+  /** Gives each part to its successor, if it has one. */
+  #reassign(lead: Lead, { planId }: BallotPlan, successors: ReadonlyMap<number, string | undefined>): void {
     const byReducer = new Map<string, number[]>()
-    for (const part of parts) {
-      const reducer = this.#successorOf(plan, part, here)
+    for (const [part, reducer] of successors)
       if (reducer !== undefined) byReducer.set(reducer, [...(byReducer.get(reducer) ?? []), part])
-    }
     const { number: round } = this.#round
-    for (const [reducer, given] of byReducer) {
-      this.#session.broadcast({ kind: 'Reassign', round, ballot: lead.ballot, planId, parts: given, reducer })
+    for (const [reducer, parts] of byReducer) {
+      this.#resultAtMs = this.#session.nowMs
+      this.#session.broadcast({ kind: 'Reassign', round, ballot: lead.ballot, planId, parts, reducer })
     }
   }
 
-  /** With one row any contributor that is here; with several another row's reducer of the part, which has a sum of it. */
+  /** With one row any contributor that is here; with several another row's reducer of the part, which has a sum of it. Never one that is gone. */
   #successorOf(plan: Plan, part: number, here: ReadonlySet<string>): string | undefined {
     const finisher = this.#round.finisher(part)
     if (this.#round.grid.rowCount === 1) {
@@ -303,7 +303,7 @@ export class Leading implements Role {
     const after = finishers.indexOf(finisher!) + 1
     const others = reducersOf(plan, part).filter((peer) => peer !== '' && !finishers.includes(peer))
     const inTurn = [...finishers.slice(after), ...finishers.slice(0, after), ...others]
-    return inTurn.find((peer) => peer !== finisher && (!this.#canSee(peer) || this.#session.isLive(peer)))
+    return inTurn.find((peer) => peer !== finisher && !this.#isGone(part, peer, here))
   }
 
   /** Only while time alone can bring the plan: otherwise a commit or a promise will. */

@@ -1,8 +1,9 @@
 /**
  * A leader of a grid must hold every mean before it seals, and its row's reducers push them to it. Of a mean whose reducer in this
- * row is gone nobody does, and none whose finisher died before this row's reducer had it: the leader asks its column, one mate at a
- * time, until one has it; at once for the former, for any other when nothing came for `partMs`. Others wait for the seal and pull what
- * it names (`fetching.ts`).
+ * row is gone nobody does, nor of one that the leader reduces itself, standing in for another column, and whose finisher is not the
+ * plan's any more; and none whose finisher died before this row's reducer had it. The leader asks its column, one mate at a time, until one
+ * has it; at once for the first two, for any other when nothing came for `partMs`. Others wait for the seal and pull what it names
+ * (`fetching.ts`).
  */
 
 import { wantsInFlightMax } from '../../core/limits.ts'
@@ -53,21 +54,21 @@ export class Pulling implements Role {
     return seal?.ballot.attempt === plan.ballot.attempt ? undefined : plan
   }
 
-  /** Parts whose mean is not here. Those that this peer reduces itself their finisher hands it. */
+  /** Parts whose mean is not here, and is another's to make. */
   #missing({ plan, planId }: BallotPlan): number[] {
     const { self } = this.#session
-    const row = this.#round.grid.rowOf(self)
-    if (row === undefined || this.#round.results.count(planId) === partCountOf(plan)) return []
+    const { grid, results } = this.#round
+    if (!grid.isMember(self) || results.count(planId) === partCountOf(plan)) return []
     const parts = Array.from({ length: partCountOf(plan) }, (_, part) => part)
-    return parts.filter(
-      (part) => !this.#round.results.has(planId, part) && this.#round.reducer(part, row) !== self,
-    )
+    return parts.filter((part) => !results.has(planId, part) && this.#round.finisher(part) !== self)
   }
 
-  /** Its reducer in this row is gone. */
+  /** Its reducer in this row is gone, or is this peer, which has no link with its finisher: it stands in for another column. */
   #isUnpushed(part: number): boolean {
-    const reducer = this.#round.reducer(part, this.#round.grid.rowOf(this.#session.self)!)
-    return reducer === undefined || !this.#session.isLive(reducer)
+    const { self } = this.#session
+    const reducer = this.#round.reducer(part, this.#round.grid.rowOf(self)!)
+    const pusher = reducer === self ? this.#round.finisher(part) : reducer
+    return pusher === undefined || !this.#session.isLive(pusher)
   }
 
   #ask({ planId }: BallotPlan, parts: readonly number[]): void {
