@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import type { FolderFile } from '../data/folder.ts'
 import { SwarmError } from '../protocols/core/errors.ts'
 import { jobBytesMax } from '../protocols/core/limits.ts'
+import { readFailure } from './read-failure.ts'
 
 /** Folders below each other: a split, a class. */
 const depthMax = 2
@@ -53,7 +54,7 @@ async function pathsIn(
 
 function unreadable(what: string): (cause: unknown) => never {
   return (cause) => {
-    throw new SwarmError('DATA_MISSING', `${what} cannot be read`, {
+    throw new SwarmError('DATA_MISSING', `${what} cannot be read${readFailure(cause)}`, {
       cause,
       hint: 'Give the folder with --data, or correct the path in the job file; its files must be readable.',
     })

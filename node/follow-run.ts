@@ -8,6 +8,7 @@ import { SwarmError } from '../protocols/core/errors.ts'
 import type { ParameterSpec } from '../protocols/core/tensor.ts'
 import type { Manifest, Verdict } from '../protocols/jobs/index.ts'
 import { isFinal, watchingReason } from '../protocols/jobs/index.ts'
+import { coordinatorNotice } from './coordinator-notice.ts'
 import type { RunEnd, RunEvent } from './run-events.ts'
 import { RunNarrator } from './run-narrator.ts'
 import type { SwarmClient } from './swarm-client.ts'
@@ -114,11 +115,18 @@ export async function followRun(
 /** Tells who comes and goes, what the run waits for while it has not begun, and who cannot take part in it together. */
 function tellOfPeers(init: FollowRunInit, narrator: RunNarrator): () => void {
   const { client, job, manifest, emit, seconds, clock = systemClock } = init
-  const { discovery, versions } = client.node.services
+  const { coordinator, node } = client
+  const { discovery, versions } = node.services
+  const ofCoordinator = coordinatorNotice({
+    coordinator,
+    isConnected: () => node.libp2p.getPeers().some((peer) => peer.toString() === coordinator),
+    seconds,
+    emit,
+  })
   const stops = [
     discovery.on((effect) => {
       narrator.takeDiscovery(effect)
-      if (effect.kind === 'PeerGone' && effect.peer === client.coordinator) emit(coordinatorGone(seconds()))
+      ofCoordinator(effect)
     }),
     versions.follow(({ message, hint }) => emit({ event: 'warning', seconds: seconds(), message, hint })),
     tellWaiting({
@@ -135,15 +143,6 @@ function tellOfPeers(init: FollowRunInit, narrator: RunNarrator): () => void {
   return () => {
     for (const stop of stops) stop()
     discovery.seek(undefined)
-  }
-}
-
-function coordinatorGone(seconds: number): RunEvent {
-  return {
-    event: 'warning',
-    seconds,
-    message: 'The coordinator has gone. The peers go on, but nobody measures what they have learned.',
-    hint: 'Start it again where it ran; it takes the run up.',
   }
 }
 

@@ -17,6 +17,7 @@ import { snakeCase } from '../protocols/jobs/problems.ts'
 import { type DownloadProgress, download } from './download.ts'
 import { readFolder } from './folder-files.ts'
 import type { DataSpec, Source } from './job-spec.ts'
+import { readFailure } from './read-failure.ts'
 
 export interface DataOptions {
   /** The folder that the job file's paths start from. */
@@ -159,7 +160,7 @@ async function readLocal(path: string): Promise<Uint8Array> {
     return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   } catch (cause) {
     if (cause instanceof SwarmError) throw cause
-    throw new SwarmError('DATA_MISSING', `the data file ${path} cannot be read`, {
+    throw new SwarmError('DATA_MISSING', `the data file ${path} cannot be read${readFailure(cause)}`, {
       cause,
       hint: 'Give the data with --data, or correct the path in the job file.',
     })

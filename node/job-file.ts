@@ -19,12 +19,16 @@ import {
 } from '../protocols/jobs/spec.ts'
 import { meantKey, suggestion } from './job-keys.ts'
 import { type JobSpec, jobSpecSchema } from './job-spec.ts'
+import { readFailure } from './read-failure.ts'
 
 /** A job file is written by hand; a longer one is something else. */
 const jobFileBytesMax = 64 * 1024
 
 /** Problems that one message lists: more do not fit a screen, and the rest comes up after these are mended. */
 const shownProblemsMax = 40
+
+/** Errors of the YAML itself: those after the first are mostly its echo. */
+const syntaxProblemsMax = 3
 
 /** Sections within sections; the format itself needs three. */
 const depthMax = 8
@@ -58,6 +62,8 @@ export async function readJobFile(path: string): Promise<JobFile> {
     const lines = problems
       .slice(0, shownProblemsMax)
       .map(({ line, column, message }) => `${name}:${line}:${column}: ${message}`)
+    const rest = problems.length - lines.length
+    if (rest > 0) lines.push(`and ${rest} more`)
     const count = problems.length === 1 ? 'a problem' : `${problems.length} problems`
     throw new SwarmError('JOB_INVALID', `${path} has ${count}:\n${lines.join('\n')}`, {
       hint: 'Correct these lines; examples/glyphs/job.yaml shows a complete job file.',
@@ -76,7 +82,8 @@ export function parseJobFile(text: string): { spec?: JobSpec; problems: FileProb
     return { line, column: col, message }
   }
   if (document.errors.length > 0) {
-    return { problems: document.errors.map(({ pos, message }) => located(pos[0], firstLine(message))) }
+    const errors = document.errors.slice(0, syntaxProblemsMax)
+    return { problems: errors.map(({ pos, message }) => located(pos[0], firstLine(message))) }
   }
   const reader = new PlainReader()
   const value = reader.read(document.contents as Node | null, [])
@@ -84,7 +91,7 @@ export function parseJobFile(text: string): { spec?: JobSpec; problems: FileProb
   const problems = [
     ...withoutEchoes(reader.problems, parsed.success ? [] : problemsOf(parsed.error.issues, value), value),
     ...joined(value),
-  ].map((problem) => located(reader.offsetOf(problem.path), sentence(problem, value)))
+  ].map((problem) => located(reader.offsetOf(problem.path), sentence(problem, value, reader)))
   problems.sort((a, b) => a.line - b.line || a.column - b.column)
   return parsed.success && problems.length === 0 ? { spec: parsed.data, problems } : { problems }
 }
@@ -120,13 +127,14 @@ function joined(value: unknown): Problem[] {
   })
 }
 
-function sentence({ path, message, isUnknownKey }: Problem, value: unknown): string {
-  if (path.length === 0) return `the job file ${message}`
+function sentence({ path, message, isUnknownKey }: Problem, value: unknown, reader: PlainReader): string {
+  if (path.length === 0) return value === null ? 'the job file is empty' : `the job file ${message}`
   if (isUnknownKey !== true) return `${pathText(path)} ${message}`
   // an unknown key is shown as it was written
   const section = path.slice(0, -1)
   const key = String(path.at(-1))
-  const name = section.length === 0 ? key : `${pathText(section)}.${key}`
+  const written = reader.writtenAs(path) ?? key
+  const name = section.length === 0 ? written : `${pathText(section)}.${written}`
   return `${name} ${message}${suggestion(key, section, value)}`
 }
 
@@ -137,6 +145,7 @@ const namedByModel: ReadonlySet<string> = new Set(['model.inputs', 'model.dimens
 class PlainReader {
   readonly problems: Problem[] = []
   readonly #offsets = new Map<string, number>()
+  readonly #written = new Map<string, string>()
 
   read(node: Node | null, path: (string | number)[]): unknown {
     if (node === null) return null
@@ -158,8 +167,14 @@ class PlainReader {
       if (isSnakeCase || isOfModel) entries.push([own, this.read(value as Node | null, at)])
       else this.problems.push({ path: at, message: 'is not a known key', isUnknownKey: true })
       this.#place(at, key as Node)
+      this.#written.set(at.join('\n'), name)
     }
     return Object.fromEntries(entries)
+  }
+
+  /** The key at `path` as it stands in the file. */
+  writtenAs(path: readonly (string | number)[]): string | undefined {
+    return this.#written.get(path.join('\n'))
   }
 
   /** Where the key at `path` stands, or the nearest section around it. */
@@ -191,17 +206,17 @@ function firstLine(message: string): string {
 
 async function readText(path: string): Promise<string> {
   try {
-    const { size } = await stat(path)
-    if (size > jobFileBytesMax) {
+    const found = await stat(path)
+    if (found.isFile() && found.size > jobFileBytesMax) {
       throw new SwarmError(
         'JOB_INVALID',
-        `${path} has ${size} bytes; a job file has at most ${jobFileBytesMax}`,
+        `${path} has ${found.size} bytes; a job file has at most ${jobFileBytesMax}`,
       )
     }
     return await readFile(path, 'utf8')
   } catch (cause) {
     if (cause instanceof SwarmError) throw cause
-    throw new SwarmError('NOT_FOUND', `the job file ${path} cannot be read`, {
+    throw new SwarmError('NOT_FOUND', `the job file ${path} cannot be read${readFailure(cause)}`, {
       cause,
       hint: 'Give the path of a job file, such as examples/glyphs/job.yaml.',
     })

@@ -61,15 +61,20 @@ export class KeptStates {
     const dropped = [...this.#kept.get(job)!].filter((cid) => !blocks.has(cid))
     this.#kept.set(job, new Set(blocks.keys()))
     if (dropped.length === 0) return
-    const needed = await this.#keptFor(job)
+    const needed = await this.#keptFor((other) => other !== job)
     for (const cid of dropped) if (!needed.has(cid)) await this.#store.delete(CID.parse(cid))
   }
 
-  /** CIDs of what is kept for others than `job`. */
-  async #keptFor(job: string): Promise<Set<string>> {
+  /** The blocks of what is kept for all jobs that are known. @throws {SwarmError} STORAGE_FAILED. */
+  async blocks(): Promise<CID[]> {
+    return [...(await this.#keptFor(() => true))].map((cid) => CID.parse(cid))
+  }
+
+  /** CIDs of what is kept for those jobs that `isMeant`. */
+  async #keptFor(isMeant: (job: string) => boolean): Promise<Set<string>> {
     const needed = new Set<string>()
     for (const other of this.#jobs()) {
-      if (other.job === job) continue
+      if (!isMeant(other.job)) continue
       const known = this.#kept.get(other.job)
       for (const cid of known ?? (await this.#blocksNamed(other))) needed.add(cid)
     }

@@ -10,6 +10,7 @@ import { dirname, isAbsolute, join, sep } from 'node:path'
 import { embedExternalData, type ReadExternal } from '../engine/onnx/external-data.ts'
 import { SwarmError } from '../protocols/core/errors.ts'
 import { jobBytesMax } from '../protocols/core/limits.ts'
+import { readFailure } from './read-failure.ts'
 
 /**
  * The bytes of the model at `path`, with all of its weights inside; they belong to the caller.
@@ -21,7 +22,7 @@ export async function readModelFile(path: string): Promise<Uint8Array> {
     // a copy, since Buffer.slice does not copy as Uint8Array.slice does, and the engine knows no Buffer
     bytes = new Uint8Array(await readFile(path))
   } catch (cause) {
-    throw new SwarmError('NOT_FOUND', `the model ${path} cannot be read`, {
+    throw new SwarmError('NOT_FOUND', `the model ${path} cannot be read${readFailure(cause)}`, {
       cause,
       hint: "Give the path of an ONNX file; a job file's model.file starts from the job file's folder.",
     })
@@ -38,10 +39,14 @@ function readBeside(path: string): ReadExternal {
       throw new SwarmError('LIMIT_EXCEEDED', `the weights of ${path} have more than ${jobBytesMax} bytes`)
     }
     const file = await open(await insideFolder(dirname(path), location)).catch((cause) => {
-      throw new SwarmError('NOT_FOUND', `the model's data file ${location} cannot be read`, {
-        cause,
-        hint: 'Copy all files of the model into one folder.',
-      })
+      throw new SwarmError(
+        'NOT_FOUND',
+        `the model's data file ${location} cannot be read${readFailure(cause)}`,
+        {
+          cause,
+          hint: 'Copy all files of the model into one folder.',
+        },
+      )
     })
     try {
       const { size } = await file.stat()

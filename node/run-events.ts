@@ -124,6 +124,15 @@ export interface WarningEvent {
   hint?: string
 }
 
+/** What a warning said holds no longer. */
+export interface RecoveredEvent {
+  event: 'recovered'
+  seconds: number
+  message: string
+  /** The message of that warning. */
+  warning: string
+}
+
 /** Something failed; a run whose coordinator or peers live on may go on. */
 export interface ErrorEvent {
   event: 'error'
@@ -144,4 +153,5 @@ export type RunEvent =
   | EvaluationEvent
   | VerdictEvent
   | WarningEvent
+  | RecoveredEvent
   | ErrorEvent

@@ -8,10 +8,10 @@ import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { generateKeyPair } from '@libp2p/crypto/keys'
 import type { PrivateKey } from '@libp2p/interface'
-import { FsBlockstore } from 'blockstore-fs'
 import { SwarmError } from '../protocols/core/errors.ts'
-import { type BlockStore, blockStore, memoryStore } from '../protocols/shards/index.ts'
+import { type BlockStore, memoryStore } from '../protocols/shards/index.ts'
 import { loadOrCreateIdentity } from './identity.ts'
+import { KeptBlocks } from './kept-blocks.ts'
 import { createNode } from './libp2p.ts'
 import { type StarlingInit, type StarlingServices, type SwarmPeer, starlingServices } from './peer/network.ts'
 
@@ -54,33 +54,38 @@ export async function openSwarmNode(init: SwarmNodeInit): Promise<SwarmNode> {
   }
 }
 
-/** What a peer keeps on disk. */
+/** Who a peer is, and where its blocks are. */
 export interface Home {
   key: PrivateKey
   store: BlockStore
+}
+
+/** What a peer keeps on disk. */
+export interface KeptHome extends Home {
+  blocks: KeptBlocks
 }
 
 /**
  * Opens a peer's folder, making it when missing.
  *
  *     <home>/identity.key     who this peer is
- *     <home>/blocks/          what it has fetched or made, by content
+ *     <home>/blocks/          what it has fetched or made, by content (kept-blocks.ts)
  *     <home>/runs/            where it is in the runs it takes part in (kept-run.ts); a node's only
  *
  * @throws {SwarmError} STORAGE_FAILED.
  */
-export async function openHome(home: string): Promise<Home> {
-  const blocks = new FsBlockstore(join(home, 'blocks'))
+export async function openHome(home: string): Promise<KeptHome> {
+  let blocks: KeptBlocks
   try {
     await mkdir(home, { recursive: true })
-    await blocks.open()
+    blocks = await KeptBlocks.open(join(home, 'blocks'))
   } catch (cause) {
     throw new SwarmError('STORAGE_FAILED', `cannot make the folder ${home}`, {
       cause,
       hint: 'Free some space, check the permissions, or choose another place with STARLING_HOME.',
     })
   }
-  return { key: await loadOrCreateIdentity(join(home, 'identity.key')), store: blockStore(blocks) }
+  return { key: await loadOrCreateIdentity(join(home, 'identity.key')), store: blocks.store, blocks }
 }
 
 /** A peer that leaves nothing behind: a new identity, and blocks in memory. For commands that only ask or launch. */

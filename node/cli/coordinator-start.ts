@@ -16,6 +16,7 @@ import { publishAddresses } from '../coordinator-address.ts'
 import { dirsFor } from '../dirs.ts'
 import { invitationLink } from '../invitation-link.ts'
 import { JobRecords } from '../job-records.ts'
+import { blocksOfJob, type KeptBlocks } from '../kept-blocks.ts'
 import { KeptStates, type NamedStates } from '../kept-state.ts'
 import { evaluationBatch, measureOn } from '../measure.ts'
 import { type PageServer, startPageServer, tabFolder } from '../page-server.ts'
@@ -60,8 +61,9 @@ export async function runCoordinatorStart(options: CoordinatorStartOptions, io: 
   let stun: StunServer | undefined
   const linkTo = (job: string) =>
     page && invitationLink({ pageUrl: options.pageUrl ?? page.url, job, addresses: node.addresses() })
+  const { blocks, ...identity } = await openHome(home)
   const node: SwarmNode = await openSwarmNode({
-    ...(await openHome(home)),
+    ...identity,
     listen: options.listen,
     announce: options.announce,
     bootstrap: [],
@@ -85,7 +87,10 @@ export async function runCoordinatorStart(options: CoordinatorStartOptions, io: 
       discovery.on((event) => {
         if (event.kind === 'PeerGone') listener(event.peer)
       }),
-    open: (record, { signal }) => openJob(node, kept, record, signal),
+    open: async (record, { signal }) => {
+      await makeRoom(blocks, jobs, kept)
+      return openJob(node, kept, record, signal)
+    },
     clock: systemClock,
     epochMs: () => Date.now(),
     onEvent: (event) => logEvent(log, event, linkTo),
@@ -165,6 +170,20 @@ function interruptionOf(signal: AbortSignal): Promise<never> {
 
 /** Threads that measure: half of the cores, since on a small machine the peers have the same ones. */
 const threads = Math.max(1, Math.floor(availableParallelism() / 2))
+
+/** Keeps what the open jobs are made of; of those that have ended what `starling export` asks for. */
+async function makeRoom(blocks: KeptBlocks, jobs: Jobs, kept: KeptStates): Promise<void> {
+  const needed = await kept.blocks()
+  let bytes = 0
+  for (const { job, status } of jobs.list()) {
+    const manifest = jobs.get(job)?.manifest
+    if (manifest === undefined) continue
+    const isModelOnly = status !== 'open'
+    needed.push(...(await blocksOfJob(blocks.store, manifest, { isModelOnly })))
+    bytes += manifest.model.bytes + (isModelOnly ? 0 : manifest.data.bytes)
+  }
+  await blocks.makeRoom(bytes, needed)
+}
 
 /** Of each known job: once it has ended, the state of its verdict. */
 function namedStates(jobs: Jobs): NamedStates[] {

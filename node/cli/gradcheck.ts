@@ -42,10 +42,19 @@ export interface GradcheckOptions extends CommonOptions {
 
 /**
  * Prints a line for each parameter and the verdict; 1 when a gradient is wrong.
- * @throws {SwarmError} as reading, compiling and running the model do.
+ * @throws {SwarmError} USAGE for a job file; as reading, compiling and running the model do.
  */
 export async function runGradcheck(options: GradcheckOptions, io: CliIo): Promise<number> {
   const path = resolve(io.cwd, options.path)
+  if (/\.ya?ml$/i.test(path)) {
+    throw new SwarmError(
+      'USAGE',
+      `gradcheck takes an ONNX model, and ${options.path} is named like a job file`,
+      {
+        hint: 'Give the file that stands in it as model.file.',
+      },
+    )
+  }
   const model = await readModelFile(path)
   const loss = options.loss ?? (await lossOf(path, model))
   const backend = await openBackend(options.backend)

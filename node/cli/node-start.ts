@@ -11,11 +11,12 @@ import { claimFolder } from '../claimed-folder.ts'
 import { coordinatorAddresses } from '../coordinator-address.ts'
 import { dirsFor } from '../dirs.ts'
 import { exitCodeOfError, exitCodeOfRun, exitCodes } from '../exit-codes.ts'
+import { blocksOfJob, type KeptBlocks } from '../kept-blocks.ts'
 import { type ParticipationEvent, participate } from '../participate.ts'
 import type { Ended } from '../peer/run-end.ts'
 import { type LogLine, processLog } from '../process-log.ts'
 import type { RunEnd } from '../run-events.ts'
-import { type Home, openHome, openSwarmNode, type SwarmNode } from '../swarm-node.ts'
+import { type KeptHome, openHome, openSwarmNode, type SwarmNode } from '../swarm-node.ts'
 import { TriedJobs } from '../tried-jobs.ts'
 import type { CommonOptions, SwarmOptions } from './common-options.ts'
 import type { CliIo } from './io.ts'
@@ -63,7 +64,7 @@ export async function runNodeStart(options: NodeStartOptions, io: CliIo): Promis
 
 async function runNode(
   options: RunningOptions,
-  kept: Home,
+  kept: KeptHome,
   log: (line: LogLine) => void,
   signal: AbortSignal,
 ): Promise<number> {
@@ -85,7 +86,7 @@ async function runNode(
   // no reason to end: whoever speaks another version may be updated, and others may speak this one
   node.services.versions.follow((mismatch) => log({ event: 'version_mismatch', ...failureOf(mismatch) }))
   try {
-    return await takeJobs(options, node, log, signal)
+    return await takeJobs(options, node, kept.blocks, log, signal)
   } finally {
     await node.close()
     log({ event: 'stopped' })
@@ -118,6 +119,7 @@ function forPeople(log: (line: LogLine) => void): (line: LogLine) => void {
 async function takeJobs(
   options: RunningOptions,
   node: SwarmNode,
+  blocks: KeptBlocks,
   log: (line: LogLine) => void,
   signal: AbortSignal,
 ): Promise<number> {
@@ -127,6 +129,10 @@ async function takeJobs(
     const { job, manifest } = signed
     log({ event: 'job', job, name: manifest.name, owner: manifest.owner })
     try {
+      await blocks.makeRoom(
+        manifest.model.bytes + manifest.data.bytes,
+        await blocksOfJob(node.store, manifest),
+      )
       const ended = await participate(
         {
           node,

@@ -34,7 +34,9 @@ export async function runProgram(argv: readonly string[], io: CliIo, version: st
   }
   const program = createProgram(io, perform, version)
   try {
-    await program.parseAsync(argv, { from: 'user' })
+    // commander's own `help <command>` fails without a word for one that it does not know
+    const words = argv[0] === 'help' ? [...argv.slice(1), '--help'] : argv
+    await program.parseAsync(words, { from: 'user' })
     return exitCode
   } catch (error) {
     const shown = error instanceof CommanderError ? fromCommander(error, commandPath(program, argv)) : error

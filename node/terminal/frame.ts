@@ -177,6 +177,7 @@ function peerLabel({ peer, name }: PeerRow): string {
 
 function noticeLines({ notices }: RunModel, { colors, width }: FrameOptions): string[] {
   return notices.map((notice) => {
+    if (notice.event === 'recovered') return colors.green(cut(printable(notice.message), width))
     const color = notice.event === 'error' ? colors.red : colors.yellow
     return color(cut(`${notice.event}: ${printable(notice.message)}`, width))
   })

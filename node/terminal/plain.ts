@@ -55,6 +55,8 @@ export function plainLine(event: RunEvent): string | undefined {
       const accuracy = event.val_accuracy === null ? '' : `, accuracy ${percent(event.val_accuracy)}`
       return `Held out, after ${event.round} rounds: loss ${loss(event.val_loss)}${accuracy}.`
     }
+    case 'recovered':
+      return printable(event.message)
     case 'warning':
     case 'error': {
       const message = printable(event.message)

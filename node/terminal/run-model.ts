@@ -6,6 +6,7 @@
 import type {
   ErrorEvent,
   EvaluationEvent,
+  RecoveredEvent,
   RunEvent,
   StartedEvent,
   VerdictEvent,
@@ -19,7 +20,7 @@ export const curvePointsMax = 1024
 /** Peers in the table; those that joined later are only counted. A terminal shows a few dozen. */
 export const tablePeersMax = 256
 
-/** Warnings and errors that stay on the screen. */
+/** Warnings, errors and recoveries that stay on the screen. */
 export const noticesMax = 3
 
 /** One line of the table of peers. */
@@ -49,7 +50,7 @@ export interface RunModel {
   /** The job's metric, when it is the accuracy; else empty. */
   accuracy: readonly Point[]
   lastEvaluation: EvaluationEvent | undefined
-  notices: readonly (WarningEvent | ErrorEvent)[]
+  notices: readonly (WarningEvent | RecoveredEvent | ErrorEvent)[]
   verdict: VerdictEvent | undefined
   /** Of the last event. */
   seconds: number
@@ -117,6 +118,11 @@ function change(run: RunModel, event: RunEvent): Partial<RunModel> {
     case 'warning':
     case 'error':
       return { notices: [...run.notices, event].slice(-noticesMax) }
+    case 'recovered': {
+      // a warning that holds no longer makes place for the news
+      const standing = run.notices.filter(({ message }) => message !== event.warning)
+      return { notices: [...standing, event].slice(-noticesMax) }
+    }
     case 'verdict':
       return { verdict: event, rounds: event.rounds }
   }

@@ -218,3 +218,9 @@ export const tabStepBytesMax = 1 << 30
 
 /** Bytes of blocks that one browser keeps for all jobs together: two of the largest, a twentieth of a small laptop's disk. */
 export const tabStoreBytesMax = 2 * jobBytesMax
+
+/**
+ * Bytes of models and data sets that one process keeps on its disk for jobs to come: two of the largest jobs. What the jobs at hand
+ * need stays beyond it.
+ */
+export const nodeStoreBytesMax = 4 * jobBytesMax

@@ -135,7 +135,7 @@ const mistakes: Record<string, Mistake> = {
     make: async () => launchLocally('nowhere.yaml'),
     exitCode: 3,
     code: 'NOT_FOUND',
-    message: /the job file .*nowhere\.yaml cannot be read$/,
+    message: /the job file .*nowhere\.yaml cannot be read: there is no such file$/,
     hint: /examples\/glyphs\/job\.yaml/,
   },
   'a missing data file': {
@@ -143,7 +143,7 @@ const mistakes: Record<string, Mistake> = {
       launchLocally(await jobFile(folder, { data: '{ kind: text, source: { file: no.txt }, context: 8 }' })),
     exitCode: 3,
     code: 'DATA_MISSING',
-    message: /the data file .*no\.txt cannot be read$/,
+    message: /the data file .*no\.txt cannot be read: there is no such file$/,
     hint: /--data/,
   },
   'a missing model': {
@@ -151,7 +151,7 @@ const mistakes: Record<string, Mistake> = {
       launchLocally(await jobFile(folder, { model: '{ file: no.onnx, loss: softmax_cross_entropy }' })),
     exitCode: 3,
     code: 'NOT_FOUND',
-    message: /the model .*no\.onnx cannot be read$/,
+    message: /the model .*no\.onnx cannot be read: there is no such file$/,
     hint: /model\.file starts from the job file's folder/,
   },
   'data that the model does not take': {

@@ -61,6 +61,12 @@ test('the help of the whole lists every command and every exit code', async () =
   }
 })
 
+test('help is understood before a command as --help is after it, also for a word that is none', async () => {
+  expect(await run(['help', 'node', 'start'])).toEqual(await run(['node', 'start', '--help']))
+  const { exitCode, stdout } = await run(['help', 'lanch'])
+  expect([exitCode, stdout]).toEqual([0, expect.stringContaining('launch [options] <job.yaml>')])
+})
+
 test('--version prints the version and nothing else', async () => {
   expect(await run(['--version'])).toEqual({ exitCode: 0, stdout: '1.2.3\n', stderr: '' })
 })

@@ -1,3 +1,4 @@
+import { tmpdir } from 'node:os'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { parseJobFile, readJobFile } from '../../../node/job-file.ts'
@@ -66,6 +67,7 @@ data:
 train:
   optimizer: adamw
   lr: 0.001
+  weight_deca: 0.1
   batchSize: 3
   betas: [0.9, 1]
   codec: int8
@@ -81,12 +83,13 @@ convergence: { metric: val_accuracy, mode: max, max_rounds: 1.5 }
       '5:3 data.trian is not a known key: write train',
       '6:3 data.validation must be at least 1, not 0',
       '9:3 train.lr is not a known key: write learning_rate',
-      '10:3 train.batchSize is not a known key: write batch_size',
-      '11:16 train.betas.1 must be below 1, not 1',
-      '12:3 train.codec is not a known key: codec belongs to section swarm',
-      '13:10 swarm.min_peers must be at most 32, not 99',
-      '14:1 convergence.max_minutes is missing',
-      '14:49 convergence.max_rounds must be a whole number, not 1.5',
+      '10:3 train.weight_deca is not a known key: write weight_decay',
+      '11:3 train.batchSize is not a known key: write batch_size',
+      '12:16 train.betas.1 must be below 1, not 1',
+      '13:3 train.codec is not a known key: codec belongs to section swarm',
+      '14:10 swarm.min_peers must be at most 32, not 99',
+      '15:1 convergence.max_minutes is missing',
+      '15:49 convergence.max_rounds must be a whole number, not 1.5',
     ])
   })
 
@@ -148,9 +151,7 @@ convergence: { metric: val_accuracy, mode: max, max_rounds: 1.5 }
     ])
     expect(replaced('name: digits', 'name: digits\nname: again')).toEqual(['2:1 Map keys must be unique'])
     expect(replaced('{ kind: idx }', '{ kind: idx')[0]).toMatch(/^\d+:\d+ /)
-    expect(parseJobFile('').problems).toEqual([
-      { line: 1, column: 1, message: 'the job file must be a section with keys, not null' },
-    ])
+    expect(parseJobFile('').problems).toEqual([{ line: 1, column: 1, message: 'the job file is empty' }])
   })
 
   test('never breaks the reader, whatever is in it', () => {
@@ -187,9 +188,18 @@ convergence: { metric: val_accuracy, mode: max, max_rounds: 1.5 }
   test('that cannot be read is said to be, with the path', async () => {
     await expect(readJobFile('/nowhere/job.yaml')).rejects.toMatchObject({
       code: 'NOT_FOUND',
-      message: 'the job file /nowhere/job.yaml cannot be read',
+      message: 'the job file /nowhere/job.yaml cannot be read: there is no such file',
       hint: expect.stringContaining('examples/glyphs/job.yaml'),
     })
+    await expect(readJobFile(tmpdir())).rejects.toMatchObject({
+      message: expect.stringMatching(/cannot be read: it is a folder$/),
+    })
+  })
+
+  test('that is no YAML is not told once for each of its words', () => {
+    expect(
+      parseJobFile('# Title\n\n```sh\nnpm start\n```\n\n- a: [b\n! c: d\n').problems.length,
+    ).toBeLessThan(4)
   })
 })
 

@@ -36,6 +36,6 @@ test('a file that goes while its folder is read is named', async () => {
   signal.throwIfAborted = () => rmSync(path) // asked before each file
   await expect(readFolder(folder, /\.npy$/, { signal })).rejects.toMatchObject({
     code: 'DATA_MISSING',
-    message: `${path} cannot be read`,
+    message: `${path} cannot be read: there is no such file`,
   })
 })

@@ -5,6 +5,7 @@ import type { RunEvent } from '../../../node/run-events.ts'
 import { colorsFor } from '../../../node/terminal/colors.ts'
 import { createRenderer, type ProgressMode } from '../../../node/terminal/create-renderer.ts'
 import { frame } from '../../../node/terminal/frame.ts'
+import { plainLine } from '../../../node/terminal/plain.ts'
 import {
   afterEvent,
   curvePointsMax,
@@ -176,6 +177,19 @@ test('live is not used in CI, on a dumb terminal or in a pipe', () => {
   for (const env of environments) {
     expect(written(recordedRun, { mode: 'auto', isTTY: true, env })).not.toContain('\u001b[?2026h')
   }
+})
+
+test('a warning that holds no longer makes place for the news, which is told as it is', () => {
+  const warning = 'The coordinator is silent.'
+  const recovered: RunEvent = { event: 'recovered', seconds: 3, message: 'It is back.', warning }
+  const notices = [
+    { event: 'warning', seconds: 1, message: 'odd' },
+    { event: 'warning', seconds: 2, message: warning },
+    recovered,
+  ] as const
+  const lines = frameOf([...recordedRun.slice(0, 3), ...notices], 120, 30)
+  expect(lines.slice(-3)).toEqual(['warning: odd', 'It is back.', footer])
+  expect(plainLine(recovered)).toBe('It is back.')
 })
 
 test('a run of any length takes bounded memory', () => {
