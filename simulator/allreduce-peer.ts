@@ -37,6 +37,7 @@ import type { Codec } from '../protocols/wire/codecs/codec.ts'
 import type { AllreduceChecker, GivenUpdate } from './allreduce-checker.ts'
 import type { Host, Process } from './network.ts'
 import type { SharedWire } from './shared-wire.ts'
+import { isSignatureOf, signatureOf } from './signatures.ts'
 
 /** What all peers of a simulated run share. */
 export interface SimulatedRun {
@@ -62,9 +63,12 @@ export interface SimulatedRun {
   diskMsMax?: number | undefined
   /** Planted bugs: how the tests prove that the checkers see. */
   answersBeforeWriting?: boolean | undefined
+  believesRelays?: boolean | undefined
   sum?: typeof sumRow
   finish?: typeof finishPart
   alterOutcome?: (id: string, outcome: CommittedRound) => CommittedRound
+  /** What `id` says to `to` in place of `message`: liars. */
+  alterSent?: ((id: string, to: string, message: Message) => Message) | undefined
 }
 
 /** A run of large vectors on given links, simulated with small vectors: what differs from what is computed. */
@@ -138,13 +142,16 @@ export class AllreducePeer implements Process<Uint8Array> {
     this.#run = run
     this.incarnation = seedFrom(run.seed, host.id, options.life) >>> 0
     this.#random = seededRandom(this.incarnation)
-    const { partition, codec, peersMin, model } = run
+    const { partition, codec, peersMin, model, believesRelays = false } = run
     this.#machine = new AllreduceMachine({
       self: host.id,
       incarnation: this.incarnation,
       partition,
       encodedBytes: (elements) => (model ?? codec).encodedBytes(elements),
       peersMin,
+      job: 'simulated',
+      sign: (bytes) => signatureOf(host.id, bytes),
+      verify: (peer, bytes, signature) => believesRelays || isSignatureOf(peer, bytes, signature),
       timing: { ...defaultTiming, electorateExpiryMs: Number.POSITIVE_INFINITY, ...run.timing },
       firstRound: model?.firstRound,
       recalled: this.#recalled,
@@ -343,9 +350,10 @@ export class AllreducePeer implements Process<Uint8Array> {
   }
 
   #send(to: string, message: Message): void {
-    const { wire, model } = this.#run
-    const bytes = wire.encode(message)
-    this.#host.send(to, bytes, model?.frameBytes(message, bytes) ?? bytes.length)
+    const { wire, model, alterSent } = this.#run
+    const said = alterSent?.(this.id, to, message) ?? message
+    const bytes = wire.encode(said)
+    this.#host.send(to, bytes, model?.frameBytes(said, bytes) ?? bytes.length)
   }
 
   #reduce({ round, planId, part, inputs }: Extract<Effect, { kind: 'Reduce' }>): void {

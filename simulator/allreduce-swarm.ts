@@ -43,9 +43,11 @@ export interface SwarmOptions {
   mayFork?: boolean
   diskMsMax?: number
   answersBeforeWriting?: boolean
+  believesRelays?: boolean
   sum?: typeof sumRow
   finish?: typeof finishPart
   alterOutcome?: (id: string, outcome: CommittedRound) => CommittedRound
+  alterSent?: (id: string, to: string, message: Message) => Message
 }
 
 /** Virtual time after which a recovery counts as stuck: ten times the longest wait of the protocol. */
@@ -237,7 +239,7 @@ export class AllreduceSwarm {
   #run(): SimulatedRun {
     const { seed, partition, codec, peersMin, timing, trainingMs, slow, sum, finish, alterOutcome } =
       this.options
-    const { diskMsMax, answersBeforeWriting } = this.options
+    const { diskMsMax, answersBeforeWriting, believesRelays, alterSent } = this.options
     return {
       seed,
       partition,
@@ -255,9 +257,11 @@ export class AllreduceSwarm {
           .map((peer) => ({ peer: peer.id, base: peer.base! })),
       diskMsMax,
       answersBeforeWriting,
+      believesRelays,
       sum,
       finish,
       alterOutcome,
+      alterSent,
     }
   }
 

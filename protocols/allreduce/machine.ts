@@ -29,7 +29,8 @@ import { pendingReason } from './round/pending.ts'
 import { Pledges } from './round/pledges.ts'
 import type { Round, Standing } from './round/round.ts'
 import type { Session } from './round/session.ts'
-import type { Message, RoundMessage } from './round/vocabulary.ts'
+import { Signing } from './round/signing.ts'
+import type { Message, RoundMessage, Word } from './round/vocabulary.ts'
 import { Rounds } from './rounds.ts'
 
 /**
@@ -51,6 +52,7 @@ export class AllreduceMachine implements Session {
   readonly #contacts: Contacts
   readonly #pledges: Pledges
   readonly #presence: Presence
+  readonly #signing: Signing
   readonly #positions = new Positions()
   readonly #mandates = new Mandates()
   readonly #departure = new Departure(this, this.#rounds)
@@ -69,6 +71,7 @@ export class AllreduceMachine implements Session {
     this.#neighbours = new Neighbours(init.timing.linkMs)
     this.#contacts = new Contacts(init.self, this.#rounds, this.#neighbours, this.#positions)
     this.#pledges = new Pledges(init.recalled)
+    this.#signing = new Signing(init)
     this.#presence = new Presence(this, this.#rounds, this.#pledges)
   }
 
@@ -145,6 +148,14 @@ export class AllreduceMachine implements Session {
     return this.#mandates.of(this.self, number).filter(([member, { incarnation }]) => {
       return grid.isMember(member) && this.#isMembersLife(base, standings.get(member), member, incarnation)
     })
+  }
+
+  signed<W extends Word>({ grid }: Round, word: W): W {
+    return grid.rowCount > 1 ? this.#signing.sign(word) : word
+  }
+
+  isGenuine(speaker: string, word: Word): boolean {
+    return this.#signing.isGenuine(speaker, word)
   }
 
   pledge(round: Round): void {

@@ -10,6 +10,7 @@ import { SwarmError } from '../core/errors.ts'
 import { Fields, fromHex } from '../core/fields.ts'
 import {
   attemptsMax,
+  councilPeers,
   frameBytesMax,
   partElements,
   partsMax,
@@ -17,6 +18,7 @@ import {
   roundsMax,
   roundWeightMax,
   runPeersMax,
+  signatureBytes,
 } from '../core/limits.ts'
 import { mapInPieces } from '../wire/map-in-pieces.ts'
 import type { Frame } from '../wire/outbox.ts'
@@ -44,6 +46,8 @@ import {
   type PromiseMade,
   type Relayed,
   type Result,
+  type Vote,
+  type Votes,
 } from './round/vocabulary.ts'
 
 /** Bytes of one encoded part: f32, the widest codec, and the byte that names it. */
@@ -92,8 +96,18 @@ const rows: { [Kind in Message['kind']]: Row<Extract<Message, { kind: Kind }>> }
   },
   Plan: {
     tag: 5,
-    encode: (m) => ({ round: m.round, ballot: encodeBallot(m.ballot), plan: encodePlan(m.plan) }),
-    decode: (f) => ({ round: decodeRound(f), ballot: decodeBallot(f), plan: decodePlan(f.nested('plan')) }),
+    encode: (m) => ({
+      round: m.round,
+      ballot: encodeBallot(m.ballot),
+      plan: encodePlan(m.plan),
+      ...encodeSignature(m),
+    }),
+    decode: (f) => ({
+      round: decodeRound(f),
+      ballot: decodeBallot(f),
+      plan: decodePlan(f.nested('plan')),
+      ...decodeSignature(f),
+    }),
   },
   Part: {
     tag: 6,
@@ -113,6 +127,7 @@ const rows: { [Kind in Message['kind']]: Row<Extract<Message, { kind: Kind }>> }
       plan: fromHex(m.planId),
       parts: m.parts,
       reducer: m.reducer,
+      ...encodeSignature(m),
     }),
     decode: (f) => ({
       round: decodeRound(f),
@@ -120,12 +135,13 @@ const rows: { [Kind in Message['kind']]: Row<Extract<Message, { kind: Kind }>> }
       planId: f.digest('plan'),
       parts: f.integers('parts', partsMax, partsMax - 1),
       reducer: f.id('reducer'),
+      ...decodeSignature(f),
     }),
   },
   Prepare: {
     tag: 9,
-    encode: (m) => ({ round: m.round, ballot: encodeBallot(m.ballot) }),
-    decode: (f) => ({ round: decodeRound(f), ballot: decodeBallot(f) }),
+    encode: (m) => ({ round: m.round, ballot: encodeBallot(m.ballot), ...encodeSignature(m) }),
+    decode: (f) => ({ round: decodeRound(f), ballot: decodeBallot(f), ...decodeSignature(f) }),
   },
   Promise: {
     tag: 10,
@@ -160,33 +176,29 @@ const rows: { [Kind in Message['kind']]: Row<Extract<Message, { kind: Kind }>> }
       ballot: encodeBallot(m.ballot),
       plan: fromHex(m.planId),
       ...encodeSeal(m),
+      ...encodeSignature(m),
     }),
     decode: (f) => ({
       round: decodeRound(f),
       ballot: decodeBallot(f),
       planId: f.digest('plan'),
       ...decodeSeal(f),
+      ...decodeSignature(f),
     }),
   },
   Accepted: {
     tag: 12,
-    encode: (m) => ({ round: m.round, ballot: encodeBallot(m.ballot), seal: fromHex(m.sealDigest) }),
-    decode: (f) => ({ round: decodeRound(f), ballot: decodeBallot(f), sealDigest: f.digest('seal') }),
+    encode: (m) => ({ ...encodeVoted(m), ...encodeSignature(m) }),
+    decode: (f) => ({ ...decodeVoted(f), ...decodeSignature(f) }),
   },
   Votes: {
     tag: 21,
     encode: (m) => ({
-      round: m.round,
-      ballot: encodeBallot(m.ballot),
-      seal: fromHex(m.sealDigest),
-      voters: m.voters,
+      ...encodeVoted(m),
+      voters: m.votes.map(({ voter }) => voter),
+      signatures: joined(m.votes.map(({ signature }) => signature)),
     }),
-    decode: (f) => ({
-      round: decodeRound(f),
-      ballot: decodeBallot(f),
-      sealDigest: f.digest('seal'),
-      voters: f.ids('voters', planPeersMax),
-    }),
+    decode: (f) => ({ ...decodeVoted(f), votes: decodeVotes(f) }),
   },
   Want: {
     tag: 13,
@@ -210,13 +222,21 @@ const rows: { [Kind in Message['kind']]: Row<Extract<Message, { kind: Kind }>> }
   },
   Roster: {
     tag: 18,
-    encode: (m) => ({ round: m.round, root: m.root, row: m.row, leader: m.leader, ...encodeLists(m) }),
+    encode: (m) => ({
+      round: m.round,
+      root: m.root,
+      row: m.row,
+      leader: m.leader,
+      ...encodeLists(m),
+      ...encodeSignature(m),
+    }),
     decode: (f) => ({
       round: decodeRound(f),
       root: f.id('root'),
       row: f.integer('row', rowCountOf(runPeersMax) - 1),
       leader: f.id('leader'),
       ...decodeLists(f, planPeersMax),
+      ...decodeSignature(f),
     }),
   },
   Sum: {
@@ -315,8 +335,10 @@ function decodeMap({ buffer, byteOffset, byteLength }: Uint8Array): unknown {
 /** Looked at before decoding: a Relay in a Relay would nest without end. */
 function decodeRelayed(f: Fields): Relayed {
   const kind = kindOfTag.get(f.integer('kind', 255))
-  if (kind === undefined || !isRelayed(kind))
+  if (kind === undefined || !isRelayed({ kind }))
     throw new SwarmError('MESSAGE_INVALID', `a ${kind} is not passed on`)
+  if (kind !== 'Votes' && !f.has('signature'))
+    throw new SwarmError('MESSAGE_INVALID', `a ${kind} is not passed on without its signature`)
   return decodeFields(f) as Relayed
 }
 
@@ -326,6 +348,40 @@ function decodeDeputed(f: Fields): PromiseMade | Accepted {
   if (kind !== 'Promise' && kind !== 'Accepted')
     throw new SwarmError('MESSAGE_INVALID', `a ${kind} is not said for another`)
   return decodeFields(f) as PromiseMade | Accepted
+}
+
+function encodeSignature({ signature }: { signature?: Uint8Array | undefined }): Record<string, unknown> {
+  return signature === undefined ? {} : { signature }
+}
+
+function decodeSignature(f: Fields): { signature?: Uint8Array } {
+  return f.has('signature') ? { signature: f.bytes('signature', signatureBytes) } : {}
+}
+
+function encodeVoted({ round, ballot, sealDigest }: Accepted | Votes): Record<string, unknown> {
+  return { round, ballot: encodeBallot(ballot), seal: fromHex(sealDigest) }
+}
+
+function decodeVoted(f: Fields): Omit<Accepted, 'kind'> {
+  return { round: decodeRound(f), ballot: decodeBallot(f), sealDigest: f.digest('seal') }
+}
+
+/** The signatures stand one after the other in one byte string, in the order of the voters. */
+function decodeVotes(f: Fields): Vote[] {
+  const voters = f.ids('voters', councilPeers)
+  const signatures = f.bytes('signatures', councilPeers * signatureBytes)
+  if (signatures.length !== voters.length * signatureBytes)
+    throw new SwarmError('MESSAGE_INVALID', 'field "signatures" does not have one entry for each voter')
+  return voters.map((voter, index) => ({
+    voter,
+    signature: signatures.subarray(index * signatureBytes, (index + 1) * signatureBytes),
+  }))
+}
+
+function joined(signatures: readonly Uint8Array[]): Uint8Array {
+  const bytes = new Uint8Array(signatures.length * signatureBytes)
+  for (const [index, signature] of signatures.entries()) bytes.set(signature, index * signatureBytes)
+  return bytes
 }
 
 function encodeMandate({ deputy, round, incarnation, promised }: Mandate): Record<string, unknown> {

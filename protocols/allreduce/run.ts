@@ -35,6 +35,7 @@ import { Outgoing } from './queue.ts'
 import { type CommittedRound, defaultTiming, type Effect, type Event, type Outlook } from './round/events.ts'
 import type { Pledge } from './round/pledges.ts'
 import { isData, type Message } from './round/vocabulary.ts'
+import { signerOf, verify } from './signatures.ts'
 import { Throughput } from './throughput.ts'
 import { Vectors } from './vectors.ts'
 
@@ -80,12 +81,15 @@ export class AllreduceRun {
     this.#vectors = new Vectors(codec, partitionOf(init.parameterCount))
     this.#machine = new AllreduceMachine({
       self: this.#self,
+      job: init.job,
       incarnation: crypto.getRandomValues(new Uint32Array(1))[0]!,
       partition: this.#vectors.partition,
       encodedBytes: (elements) => codec.encodedBytes(elements),
       peersMin: init.peersMin,
       timing: init.timing ?? defaultTiming,
       recalled: this.#recall(),
+      sign: signerOf(components.privateKey),
+      verify,
       hash: hashOf,
     })
     this.#effects = new EffectQueue({

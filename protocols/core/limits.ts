@@ -36,6 +36,15 @@ export const councilPeers = 31
 /** Messages of one round kept for passing on while a peer does not yet hold its state: every councillor's vote, and some rivals' words. */
 export const heldForPassingMax = 4 * councilPeers
 
+/** Bytes of one signature under a word that is passed on: Ed25519's (RFC 8032, section 5.1.6). Identities have no other keys. */
+export const signatureBytes = 64
+
+/**
+ * Words of one relay that their speakers did not sign, in one round: after these nothing that it passes on is looked at until the next. Each
+ * costs about a millisecond of a core to find out; a relay of the same version that tells the truth has none.
+ */
+export const forgedWordsMax = 16
+
 /** Bytes of one gossiped message. HELLO with eight addresses is under 2 KiB; 16 KiB leaves room, and bounds a flood. */
 export const gossipBytesMax = 1 << 14
 

@@ -9,6 +9,7 @@ import type {
   NewStreamOptions,
   PeerId,
   PeerStore,
+  PrivateKey,
   Stream,
   StreamHandler,
   StreamHandlerOptions,
@@ -19,6 +20,8 @@ import type { Multiaddr } from '@multiformats/multiaddr'
 
 export interface PeerComponents {
   peerId: PeerId
+  /** Of `peerId`. */
+  privateKey: PrivateKey
   peerStore: PeerStore
   events: TypedEventTarget<Libp2pEvents>
   registrar: {

@@ -1,22 +1,28 @@
 /** The bytes of every allreduce message. A change here is a new protocol id. */
 
+import { decode as decodeCbor, encode as encodeCbor } from '@ipld/dag-cbor'
+import { sha256 } from '@noble/hashes/sha2.js'
 import fc from 'fast-check'
 import type { Uint8ArrayList } from 'uint8arraylist'
 import { describe, expect, test } from 'vitest'
 import { decodeMessage, encodeFrame, encodeMessage } from '../../protocols/allreduce/messages.ts'
 import { resultIdentity } from '../../protocols/allreduce/plan/parts.ts'
 import type { Plan } from '../../protocols/allreduce/plan/plan.ts'
-import { planIdentity } from '../../protocols/allreduce/plan/plan-codec.ts'
+import { encodeLists, planIdentity } from '../../protocols/allreduce/plan/plan-codec.ts'
 import { sealIdentity } from '../../protocols/allreduce/plan/seal.ts'
-import type { Message } from '../../protocols/allreduce/round/vocabulary.ts'
+import { wordIdentity } from '../../protocols/allreduce/round/signing.ts'
+import type { Message, Word } from '../../protocols/allreduce/round/vocabulary.ts'
 import { SwarmError } from '../../protocols/core/errors.ts'
+import { toHex } from '../../protocols/core/fields.ts'
 import { frameBytesMax, partElements, partsMax } from '../../protocols/core/limits.ts'
 import { seededRandom } from '../../protocols/core/random.ts'
 import { codecFor } from '../../protocols/wire/codecs/index.ts'
 
 const digest = (byte: string) => byte.repeat(32)
+const sha256Hex = (bytes: Uint8Array) => toHex(sha256(bytes))
 const unmeasured = { bandwidth: undefined, place: undefined }
 const ballot = { attempt: 2, leader: 'b' }
+const signature = new Uint8Array(64).fill(0xab)
 
 const plan: Plan = {
   round: 7,
@@ -96,14 +102,23 @@ const messages: { [Kind in Message['kind']]: Extract<Message, { kind: Kind }> } 
     receivers: plan.receivers,
     followers: plan.followers,
   },
-  Votes: { kind: 'Votes', round: 7, ballot, sealDigest: digest('f1'), voters: ['a', 'b'] },
+  Votes: {
+    kind: 'Votes',
+    round: 7,
+    ballot,
+    sealDigest: digest('f1'),
+    votes: [
+      { voter: 'a', signature },
+      { voter: 'b', signature },
+    ],
+  },
   Deputed: {
     kind: 'Deputed',
     round: 7,
     member: 'b',
     message: { kind: 'Accepted', round: 7, ballot, sealDigest: digest('f1') },
   },
-  Relay: { kind: 'Relay', round: 7, origin: 'b', message: { kind: 'Prepare', round: 7, ballot } },
+  Relay: { kind: 'Relay', round: 7, origin: 'b', message: { kind: 'Prepare', round: 7, ballot, signature } },
 }
 
 /** Bytes in hex, with `<d1>` for a digest of 32 bytes `d1`. */
@@ -139,9 +154,9 @@ const golden: { [Kind in Message['kind']]: string } = {
   Roster:
     'a863726f7701646b696e641264726f6f74617265726f756e6407666c6561646572617a69666f6c6c6f77657273a2657065657273816163657365617473810269726563656976657273a5657065657273816162657365617473810166706c6163657381f66a62616e6477696474687381f66c696e6361726e6174696f6e7381056c636f6e7472696275746f7273a765706163657381f6657065657273816161657365617473810066706c6163657381820c382767636f6d6d6974735820<c1>67776569676874738118206a62616e64776964746873811a002625a0',
   Votes:
-    'a5646b696e6415647365616c5820<f1>65726f756e64076662616c6c6f74a2666c6561646572616267617474656d70740266766f746572738261616162',
+    'a6646b696e6415647365616c5820<f1>65726f756e64076662616c6c6f74a2666c6561646572616267617474656d70740266766f7465727382616161626a7369676e6174757265735880<ab><ab>',
   Relay:
-    'a4646b696e641465726f756e6407666f726967696e6162676d657373616765a3646b696e640965726f756e64076662616c6c6f74a2666c6561646572616267617474656d707402',
+    'a4646b696e641465726f756e6407666f726967696e6162676d657373616765a4646b696e640965726f756e64076662616c6c6f74a2666c6561646572616267617474656d707402697369676e61747572655840<ab>',
 }
 
 const kinds = Object.keys(messages) as Message['kind'][]
@@ -229,9 +244,35 @@ test.each<[string, Message]>([
   ['a negative weight', { ...messages.Commit, weight: -1 }],
   ['a negative round', { ...messages.Hold, round: -1 }],
   ['a peer id without end', { ...messages.Hold, root: 'x'.repeat(129) }],
+  ['a signature longer than any', { ...messages.Prepare, signature: new Uint8Array(65) }],
+  ['more votes than a council has', { ...messages.Votes, votes: Array(32).fill({ voter: 'a', signature }) }],
+  ['a word that is passed on unsigned', { ...messages.Relay, message: messages.Prepare }],
   ['an attempt beyond any struggle', { ...messages.Prepare, ballot: { attempt: 10_001, leader: 'b' } }],
 ])('%s is refused', (_, message) => {
   expect(codeOf(() => decodeMessage(encodeMessage(message)))).toBe('MESSAGE_INVALID')
+})
+
+test('votes with a signature too few are refused', () => {
+  const fields = decodeCbor<Record<string, unknown>>(encodeMessage(messages.Votes))
+  expect(codeOf(() => decodeMessage(encodeCbor(fields)))).toBeUndefined()
+  expect(codeOf(() => decodeMessage(encodeCbor({ ...fields, signatures: signature })))).toBe(
+    'MESSAGE_INVALID',
+  )
+})
+
+test('what signatures cover is fixed to the byte', () => {
+  const coveredBy = (word: Word) => hexOf(wordIdentity('job', word, sha256Hex))
+  const start = `72${hexOf(new TextEncoder().encode('starling-allreduce'))}636a6f62`
+  const sealDigest = sha256Hex(sealIdentity(digest('e1'), seal))
+  const lists = sha256Hex(encodeCbor(encodeLists(plan)))
+  // domain · job · kind · round 7 · attempt 2 · leader 'b' · what the word says
+  expect(coveredBy(messages.Prepare)).toBe(`86${start}675072657061726507026162`)
+  expect(coveredBy(messages.Plan)).toBe(`87${start}64506c616e070261625820${sha256Hex(planIdentity(plan))}`)
+  expect(coveredBy(messages.Reassign)).toBe(`89${start}68526561737369676e070261625820<e1>81036161`)
+  expect(coveredBy(messages.Seal)).toBe(`87${start}645365616c070261625820${sealDigest}`)
+  expect(coveredBy(messages.Accepted)).toBe(`87${start}684163636570746564070261625820<f1>`)
+  // root 'r' · row 1 · leader 'z'
+  expect(coveredBy(messages.Roster)).toBe(`88${start}66526f7374657207617201617a5820${lists}`)
 })
 
 test('what digests cover is fixed to the byte', () => {
@@ -255,5 +296,9 @@ function codeOf(run: () => unknown): string | undefined {
 
 function hexOf(bytes: Uint8Array): string {
   const hex = Buffer.from(bytes).toString('hex')
-  return ['c1', 'd1', 'e1', 'f1'].reduce((text, byte) => text.replaceAll(digest(byte), `<${byte}>`), hex)
+  const named = ['c1', 'd1', 'e1', 'f1'].map((byte) => [digest(byte), byte] as const)
+  return [...named, ['ab'.repeat(64), 'ab'] as const].reduce(
+    (text, [bytes, name]) => text.replaceAll(bytes, `<${name}>`),
+    hex,
+  )
 }

@@ -16,9 +16,9 @@ import { Fetching } from './fetching.ts'
 import { Finishing } from './finishing.ts'
 import { Gathering } from './gathering.ts'
 import { Leading } from './leading.ts'
-import { passOnTo } from './passing.ts'
 import { Pulling } from './pulling.ts'
 import { Reducing } from './reducing.ts'
+import { Relaying } from './relaying.ts'
 import { Round } from './round.ts'
 import type { Role, Session } from './session.ts'
 import { Succession } from './succession.ts'
@@ -26,15 +26,16 @@ import {
   type Commit,
   type Deputed,
   type Hold,
-  isRelayed,
   type Lacking,
   type Message,
   type PlanFrozen,
+  planMessage,
   type Reassign,
   type Relay,
-  type Relayed,
   type Result,
   type RoundMessage,
+  type Seal,
+  sealMessage,
 } from './vocabulary.ts'
 import { Voting } from './voting.ts'
 
@@ -52,13 +53,12 @@ export class Duties {
   readonly fetching: Fetching
   readonly pulling: Pulling
   readonly expiry: Expiry
+  readonly #relaying: Relaying
   readonly #session: Session
   readonly #roles: readonly Role[]
   readonly #early: Early
   /** What deputies said of whom this peer has not heard that they are. */
   #unspoken: { from: string; message: Deputed }[] = []
-  /** Words that came before this peer knew the grid along which to pass them on. */
-  #unpassed: { origin: string; from: string; message: Relayed }[] = []
 
   constructor(number: number, session: Session) {
     this.#session = session
@@ -72,6 +72,7 @@ export class Duties {
     this.leading = new Leading(this.round, session, this.succession, this.voting, this.gathering)
     this.fetching = new Fetching(this.round, session, this.voting)
     this.pulling = new Pulling(this.round, session)
+    this.#relaying = new Relaying(this.round, session)
     const { expiry, reducing, finishing, gathering, leading, pulling, voting, fetching } = this
     this.#roles = [expiry, reducing, finishing, gathering, leading, pulling, voting, fetching]
     const { partition, encodedBytes } = session.init
@@ -82,7 +83,7 @@ export class Duties {
   /** Lets every role act. A committed round only votes on: somebody else may still need it. */
   advance(): void {
     this.#replay()
-    this.#passHeld()
+    this.#relaying.passHeld()
     this.#hearDeputies()
     for (const role of this.round.committed === undefined ? this.#roles : [this.voting]) role.advance()
   }
@@ -113,8 +114,21 @@ export class Duties {
     if (this.round.isReleased) return undefined // as of a round that is not kept any more
     if (message.kind === 'Relay') return this.#relay(from, message)
     if (message.kind === 'Deputed') return this.#deputed(from, message)
-    if (isRelayed(message.kind)) this.#pass({ origin: from, from, message: message as Relayed })
-    return this.#take(from, message, inspection)
+    return this.#relaying.heard(from, message) ?? this.#take(from, message, inspection)
+  }
+
+  /** A word by way of a neighbour: who passed it on answers for the signature, who signed it for the rest. */
+  #relay(from: string, { origin, message }: Relay): string | undefined {
+    if (origin === this.#session.self) return undefined
+    const reason = this.#relaying.passedOn(from, origin, message)
+    if (reason !== undefined) return reason
+    const fault = this.#take(origin, message)
+    if (fault !== undefined)
+      this.#session.refuse(
+        origin,
+        `${message.kind} of round ${message.round}, passed on by ${from}: ${fault}`,
+      )
+    return undefined
   }
 
   #take(
@@ -202,7 +216,7 @@ export class Duties {
     return base === undefined || (plan === undefined && (isFounding || grid.isMember(from)))
   }
 
-  #plan(from: string, { ballot, plan }: PlanFrozen): string | undefined {
+  #plan(from: string, { ballot, plan, signature }: PlanFrozen): string | undefined {
     const { round } = this
     if (from !== ballot.leader) return 'a plan of another leader'
     const fault = planFault(plan, partCount(this.#session.init.partition))
@@ -220,7 +234,7 @@ export class Duties {
       if (planId !== round.plan?.planId)
         this.#session.emit({ kind: 'Progress', round: round.number, phase: 'reducing' })
     }
-    round.adopt({ ballot, planId, plan })
+    round.adopt({ ballot, planId, plan, signature })
     round.progressAtMs = this.#session.nowMs
     return undefined
   }
@@ -268,39 +282,11 @@ export class Duties {
     this.leading.lacking(from, message)
   }
 
-  /** A neighbour's word about what another peer said: as good as hearing it, for peers that no link joins. */
-  #relay(from: string, { origin, message }: Relay): string | undefined {
-    const { grid, base } = this.round
-    if (base !== undefined && (grid.rowCount === 1 || !grid.isMember(from)))
-      return 'a word passed on outside of a grid'
-    if (message.round !== this.round.number) return 'a word about another round'
-    if (origin === this.#session.self) return undefined
-    this.#pass({ origin, from, message })
-    return this.#take(origin, message)
-  }
-
-  #pass(word: { origin: string; from: string; message: Relayed }): void {
-    if (word.from === this.#session.self) return
-    if (this.round.base === undefined) {
-      if (this.#unpassed.length < heldForPassingMax) this.#unpassed.push(word)
-      return
-    }
-    const { origin, message } = word
-    const relay: Relay = { kind: 'Relay', round: this.round.number, origin, message }
-    for (const peer of passOnTo(this.round.grid, this.#session, word)) {
-      if (peer !== origin) this.#session.send(peer, relay)
-    }
-  }
-
-  #passHeld(): void {
-    if (this.round.base === undefined) return
-    for (const word of this.#unpassed.splice(0)) this.#pass(word)
-  }
-
   /** A deputy's word is as good as the member's, once the member has said who that is. */
   #deputed(from: string, word: Deputed): string | undefined {
     const { member, message } = word
     if (message.round !== this.round.number) return 'a word about another round'
+    if (this.round.grid.rowCount > 1) return 'a word of a deputy in a grid'
     if (this.#session.speakerOf(member, this.round.number) === from) return this.#take(member, message)
     if (this.#unspoken.length >= heldForPassingMax) return 'no room for words of deputies'
     this.#unspoken.push({ from, message: word })
@@ -316,17 +302,13 @@ export class Duties {
     this.voting.repeatTo(peer)
     const { grid, order, plan, seal, number: round } = this.round
     if (grid.rowCount === 1 || !grid.isMember(this.#session.self)) return
-    const words: { origin: string; message: Relayed }[] = []
-    if (plan !== undefined) {
-      const { ballot } = plan
-      words.push({ origin: ballot.leader, message: { kind: 'Plan', round, ballot, plan: plan.plan } })
-    }
-    if (seal !== undefined) {
-      const { ballot, planId, digests, absent } = seal
-      words.push({ origin: ballot.leader, message: { kind: 'Seal', round, ballot, planId, digests, absent } })
-    }
-    for (const { origin, message } of words)
+    const words: (PlanFrozen | Seal)[] = []
+    if (plan !== undefined) words.push(planMessage(round, plan))
+    if (seal !== undefined) words.push(sealMessage(round, seal))
+    for (const message of words) {
+      const { leader: origin } = message.ballot
       if (origin !== peer) this.#session.send(peer, { kind: 'Relay', round, origin, message })
+    }
     const decision = this.voting.decision()
     if (decision === undefined) return
     // As the word of a councillor in another row, which this peer is not the one to pass on: told as its own, `peer` would.

@@ -50,6 +50,8 @@ export const defaultTiming: Timing = {
 
 export interface MachineInit {
   self: string
+  /** CID of the job's manifest, as text: a word that is signed for one run is none in another. */
+  job: string
   /** A random 32-bit number, drawn anew for each machine: names this life of the peer. */
   incarnation: number
   partition: Partition
@@ -65,6 +67,10 @@ export interface MachineInit {
   firstRound?: number | undefined
   /** What a former life of this peer pledged last; absent: it was no member, or its memory is lost. */
   recalled?: Pledge | undefined
+  /** This peer's signature under `bytes`. */
+  sign(bytes: Uint8Array): Uint8Array
+  /** True when `signature` is that of `peer` under `bytes`; all peers of a run must come to the same answer. */
+  verify(peer: string, bytes: Uint8Array, signature: Uint8Array): boolean
   /** SHA-256 as lower-case hex; used on plans, commits and seals only, never on parts. */
   hash(bytes: Uint8Array): string
 }

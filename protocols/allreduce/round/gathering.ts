@@ -117,14 +117,14 @@ export class Gathering implements Role {
       this.#turnMs = turnMs
       return
     }
-    this.#told = {
+    this.#told = this.#session.signed(this.#round, {
       kind: 'Roster',
       round,
       root: base!.root,
       row,
       leader,
       ...rosterOf(this.#round, this.#session),
-    }
+    })
     this.#session.send(office, this.#told)
   }
 

@@ -21,12 +21,21 @@ import type { BallotPlan, Round } from './round.ts'
 import type { Role, Session } from './session.ts'
 import type { Succession } from './succession.ts'
 import { partTimeoutMs } from './timeouts.ts'
-import type { Lacking, PromiseMade, Seal } from './vocabulary.ts'
+import {
+  type Lacking,
+  type Prepare,
+  type PromiseMade,
+  planMessage,
+  type Reassign,
+  sealMessage,
+} from './vocabulary.ts'
 import type { Voting } from './voting.ts'
 
 interface Lead {
   ballot: Ballot
   phase: 'preparing' | 'gathering' | 'reducing' | 'sealed'
+  /** Undefined in a ballot that needs no promises. */
+  prepare: Prepare | undefined
   promises: Map<string, PromiseMade>
 }
 
@@ -86,13 +95,13 @@ export class Leading implements Role {
     const { plan, seal, number: round } = this.#round
     const lead = this.#lead
     if (lead === undefined) return
-    const { ballot } = lead
+    const { ballot, prepare } = lead
     const isAsking = lead.phase === 'preparing' || (lead.phase === 'gathering' && this.#round.isFounding)
-    if (isAsking) this.#session.send(peer, { kind: 'Prepare', round, ballot })
+    if (isAsking && prepare !== undefined) this.#session.send(peer, prepare)
     if (plan !== undefined && compareBallots(plan.ballot, ballot) === 0)
-      this.#session.send(peer, { kind: 'Plan', round, ballot, plan: plan.plan })
+      this.#session.send(peer, planMessage(round, plan))
     if (seal !== undefined && compareBallots(seal.ballot, ballot) === 0)
-      this.#session.send(peer, sealMessage(round, ballot, seal))
+      this.#session.send(peer, sealMessage(round, seal))
   }
 
   /** A reducer that waits for a mean lost its finisher. */
@@ -109,11 +118,14 @@ export class Leading implements Role {
   #begin(ballot: Ballot): void {
     const { number: round, isFounding } = this.#round
     const isFirst = ballot.attempt === 0 && !isFounding
-    this.#lead = { ballot, phase: isFirst ? 'gathering' : 'preparing', promises: new Map() }
+    const prepare = isFirst
+      ? undefined
+      : this.#session.signed<Prepare>(this.#round, { kind: 'Prepare', round, ballot })
+    this.#lead = { ballot, phase: isFirst ? 'gathering' : 'preparing', prepare, promises: new Map() }
     this.#session.emit({ kind: 'Progress', round, phase: 'gathering' })
     this.#round.promised = ballot
     this.#session.pledge(this.#round) // or its next life might propose something else in this ballot
-    if (!isFirst) this.#session.broadcast({ kind: 'Prepare', round, ballot })
+    if (prepare !== undefined) this.#session.broadcast(prepare)
   }
 
   #giveUpOnLeader(): void {
@@ -196,17 +208,19 @@ export class Leading implements Role {
   #propose(lead: Lead, plan: Plan): void {
     const { number: round } = this.#round
     const planId = planIdOf(plan, this.#session.init.hash)
-    this.#round.adopt({ ballot: lead.ballot, planId, plan })
+    const message = this.#session.signed(this.#round, planMessage(round, { ballot: lead.ballot, plan }))
+    this.#round.adopt({ ballot: lead.ballot, planId, plan, signature: message.signature })
     this.#round.progressAtMs = this.#session.nowMs
     this.#resultAtMs = this.#session.nowMs
     lead.phase = 'reducing'
-    this.#session.broadcast({ kind: 'Plan', round, ballot: lead.ballot, plan })
+    this.#session.broadcast(message)
     this.#session.emit({ kind: 'Progress', round, phase: 'reducing' })
   }
 
   #seal(lead: Lead, planId: string, { digests, absent }: SealContent): void {
     lead.phase = 'sealed'
-    this.#session.broadcast(sealMessage(this.#round.number, lead.ballot, { planId, digests, absent }))
+    const seal = sealMessage(this.#round.number, { ballot: lead.ballot, planId, digests, absent })
+    this.#session.broadcast(this.#session.signed(this.#round, seal))
   }
 
   /** The plan's peers that are gone, go, or came back and do not remember what they promised, as far as this peer is linked with them. */
@@ -286,9 +300,11 @@ export class Leading implements Role {
     for (const [part, reducer] of successors)
       if (reducer !== undefined) byReducer.set(reducer, [...(byReducer.get(reducer) ?? []), part])
     const { number: round } = this.#round
+    const { ballot } = lead
     for (const [reducer, parts] of byReducer) {
       this.#resultAtMs = this.#session.nowMs
-      this.#session.broadcast({ kind: 'Reassign', round, ballot: lead.ballot, planId, parts, reducer })
+      const message: Reassign = { kind: 'Reassign', round, ballot, planId, parts, reducer }
+      this.#session.broadcast(this.#session.signed(this.#round, message))
     }
   }
 
@@ -330,9 +346,4 @@ function highest<T extends { ballot: Ballot }>(entries: readonly (T | undefined)
 
 function isSamePlan(promise: PromiseMade, known: { ballot: Ballot }): boolean {
   return promise.plan !== undefined && compareBallots(promise.plan.ballot, known.ballot) === 0
-}
-
-function sealMessage(round: number, ballot: Ballot, seal: SealContent & { planId: string }): Seal {
-  const { planId, digests, absent } = seal
-  return { kind: 'Seal', round, ballot, planId, digests, absent }
 }

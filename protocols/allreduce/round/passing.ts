@@ -8,8 +8,7 @@
  * Each peer therefore hears twice what the origin said once, and no path has a state that could get lost. Guests hear it from
  * the row that they are linked with. A roster goes the other way: from the leader's row mate to the leader.
  *
- * What is passed on is believed as if its origin had said it here: a peer can speak for another so. With one row nothing is
- * passed on.
+ * What is believed of what comes this way stands in `relaying.ts`. With one row nothing is passed on.
  */
 
 import type { Grid } from '../plan/grid.ts'

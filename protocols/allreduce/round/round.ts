@@ -22,7 +22,7 @@ import { directoryOf } from '../plan/plan-directory.ts'
 import type { SealContent } from '../plan/seal.ts'
 import type { CommittedRound } from './events.ts'
 import { Results } from './results.ts'
-import type { Commit, Hold } from './vocabulary.ts'
+import type { Accepted, Commit, Hold } from './vocabulary.ts'
 
 /** A peer that said it holds the round's state. */
 export interface Standing extends Reach {
@@ -49,6 +49,8 @@ export interface BallotPlan {
   ballot: Ballot
   planId: string
   plan: Plan
+  /** The leader's, under its `Plan`; undefined where there is one row. */
+  signature?: Uint8Array | undefined
 }
 
 /** A seal: the value that the round's Paxos decides on. */
@@ -59,6 +61,16 @@ export interface SealedValue extends SealContent {
 
 export interface BallotSeal extends SealedValue {
   ballot: Ballot
+  /** The leader's, under its `Seal`; undefined where there is one row. */
+  signature?: Uint8Array | undefined
+}
+
+/** Who accepted a seal in one ballot. */
+export interface BallotVotes {
+  ballot: Ballot
+  voters: Set<string>
+  /** Voter → its signature under `Accepted`. Where there is one row, nobody signs. */
+  signatures: Map<string, Uint8Array>
 }
 
 export class Round {
@@ -94,8 +106,8 @@ export class Round {
   accepted: BallotSeal | undefined
   /** Seals by digest. */
   readonly values = new Map<string, SealedValue>()
-  /** Who accepted which seal in which ballot: seal digest → ballot → peers. */
-  readonly votes = new Map<string, Map<string, { ballot: Ballot; voters: Set<string> }>>()
+  /** Who accepted which seal in which ballot: seal digest → ballot → votes. */
+  readonly votes = new Map<string, Map<string, BallotVotes>>()
   /** Set once a quorum accepted it. */
   decided: SealedValue | undefined
   committed: CommittedRound | undefined
@@ -211,11 +223,13 @@ export class Round {
   }
 
   /** Counts a vote; false when it was counted before. */
-  vote(peer: string, ballot: Ballot, sealDigest: string): boolean {
-    const ballots = this.votes.get(sealDigest) ?? new Map<string, { ballot: Ballot; voters: Set<string> }>()
+  vote(peer: string, { ballot, sealDigest, signature }: Accepted): boolean {
+    const ballots = this.votes.get(sealDigest) ?? new Map<string, BallotVotes>()
     this.votes.set(sealDigest, ballots)
-    const { voters } = ballots.get(ballotKey(ballot)) ?? { voters: new Set<string>() }
-    ballots.set(ballotKey(ballot), { ballot, voters })
+    const key = ballotKey(ballot)
+    const { voters, signatures } = ballots.get(key) ?? { voters: new Set(), signatures: new Map() }
+    ballots.set(key, { ballot, voters, signatures })
+    if (signature !== undefined) signatures.set(peer, signature)
     if (voters.has(peer)) return false
     voters.add(peer)
     return true

@@ -3,7 +3,7 @@
 import type { Effect, MachineInit } from './events.ts'
 import type { Mandate } from './mandates.ts'
 import type { Round } from './round.ts'
-import type { Message } from './vocabulary.ts'
+import type { Message, Word } from './vocabulary.ts'
 
 export interface Session {
   readonly self: string
@@ -24,6 +24,10 @@ export interface Session {
   speakerOf(member: string, round: number): string
   /** Members that left, and whose votes in `round` are this peer's. */
   mandatesIn(round: Round): readonly [string, Mandate][]
+  /** `word` of this peer, signed where there are several rows: others pass it on. */
+  signed<W extends Word>(round: Round, word: W): W
+  /** `speaker` signed `word`. */
+  isGenuine(speaker: string, word: Word): boolean
   /** Notes durably what this peer is bound to in `round`, before anything that is sent from now on goes out. */
   pledge(round: Round): void
   /** To one peer; to this peer itself it is delivered within the same step. */

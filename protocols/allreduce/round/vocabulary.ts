@@ -10,7 +10,7 @@
  *     Want  Lacking  WantSeal  SealValue pulling what a peer missed, by digest
  *     Relay  Deputed                     another peer's words: passed on along a row or a column, or said by its deputy
  *
- * Digests are lower-case hex of SHA-256.
+ * Digests are lower-case hex of SHA-256. What others pass on is signed by whoever said it (`signing.ts`).
  */
 
 import type { Ballot } from '../plan/electorate.ts'
@@ -18,6 +18,12 @@ import type { Pace } from '../plan/pace.ts'
 import type { Plan, PlanLists, Reach } from '../plan/plan.ts'
 import type { SealContent } from '../plan/seal.ts'
 import type { Mandate } from './mandates.ts'
+
+/** A word that reaches some by way of others. Where there is one row, nobody passes it on, and it is not signed. */
+interface Signable {
+  /** Its speaker's, over `wordIdentity`. */
+  signature?: Uint8Array | undefined
+}
 
 /** "I hold this state; an update may follow." */
 export interface Hold extends Reach {
@@ -62,7 +68,7 @@ export interface Leave {
 }
 
 /** What a row gives to the round, as its reporter saw it when the row was ready: to the leader, who sits in another row. */
-export interface Roster extends PlanLists {
+export interface Roster extends PlanLists, Signable {
   kind: 'Roster'
   round: number
   root: string
@@ -71,7 +77,7 @@ export interface Roster extends PlanLists {
 }
 
 /** The leader's frozen plan, or a later leader's word that it continues with it. */
-export interface PlanFrozen {
+export interface PlanFrozen extends Signable {
   kind: 'Plan'
   round: number
   ballot: Ballot
@@ -116,7 +122,7 @@ export interface Result {
 }
 
 /** The leader gives parts without a result to another peer, to sum in its row if nobody else there does, and to finish. */
-export interface Reassign {
+export interface Reassign extends Signable {
   kind: 'Reassign'
   round: number
   ballot: Ballot
@@ -126,7 +132,7 @@ export interface Reassign {
 }
 
 /** Paxos phase 1, request. */
-export interface Prepare {
+export interface Prepare extends Signable {
   kind: 'Prepare'
   round: number
   ballot: Ballot
@@ -151,7 +157,7 @@ export interface Outbid {
 }
 
 /** Paxos phase 2, request: the results that count, and who goes on with them. */
-export interface Seal extends SealContent {
+export interface Seal extends SealContent, Signable {
   kind: 'Seal'
   round: number
   ballot: Ballot
@@ -159,20 +165,27 @@ export interface Seal extends SealContent {
 }
 
 /** Paxos phase 2, answer, told to the whole council: "I accepted this seal and hold all its bytes." */
-export interface Accepted {
+export interface Accepted extends Signable {
   kind: 'Accepted'
   round: number
   ballot: Ballot
   sealDigest: string
 }
 
-/** "These accepted that seal in that ballot, so it is decided": what a councillor tells those that hear no votes. */
+/** "These accepted that seal in that ballot, so it is decided": what a councillor tells those that hear no votes, with the proof. */
 export interface Votes {
   kind: 'Votes'
   round: number
   ballot: Ballot
   sealDigest: string
-  voters: readonly string[]
+  /** No more than decide. */
+  votes: readonly Vote[]
+}
+
+/** A councillor's signature under its `Accepted`. */
+export interface Vote {
+  voter: string
+  signature: Uint8Array
 }
 
 /** "Send me a result of this part": the one with `digest`, or any when that is undefined. */
@@ -217,6 +230,9 @@ export interface Relay {
 /** What is passed on: a leader's words and the council's decision to everyone, rosters to the leader. */
 export type Relayed = PlanFrozen | Reassign | Prepare | Seal | Votes | Roster
 
+/** What a peer signs: what is passed on, and the votes that prove a decision. */
+export type Word = Exclude<Relayed, Votes> | Accepted
+
 const relayedKinds: ReadonlySet<Message['kind']> = new Set<Relayed['kind']>([
   'Plan',
   'Reassign',
@@ -226,9 +242,9 @@ const relayedKinds: ReadonlySet<Message['kind']> = new Set<Relayed['kind']>([
   'Roster',
 ])
 
-/** True for the kinds of messages that are passed on. */
-export function isRelayed(kind: Message['kind']): kind is Relayed['kind'] {
-  return relayedKinds.has(kind)
+/** True for messages that are passed on. */
+export function isRelayed(message: Pick<Message, 'kind'>): message is Relayed {
+  return relayedKinds.has(message.kind)
 }
 
 /** What `member`, which left, would say: from its deputy. */
@@ -266,6 +282,20 @@ export type Message =
 
 /** A message about one round. */
 export type RoundMessage = Extract<Message, { round: number }>
+
+/** A leader's plan, as it says it and as others pass it on. */
+export function planMessage(
+  round: number,
+  { ballot, plan, signature }: Omit<PlanFrozen, 'kind' | 'round'>,
+): PlanFrozen {
+  return { kind: 'Plan', round, ballot, plan, signature }
+}
+
+/** A leader's seal, as it says it and as others pass it on. */
+export function sealMessage(round: number, seal: Omit<Seal, 'kind' | 'round'>): Seal {
+  const { ballot, planId, digests, absent, signature } = seal
+  return { kind: 'Seal', round, ballot, planId, digests, absent, signature }
+}
 
 /** The messages that carry values. */
 export function isData(message: Message): message is Part | Sum | Result {

@@ -11,7 +11,7 @@
  * acceptor. One that lost it does not vote until a plan names its new life.
  */
 
-import { type Ballot, compareBallots, compareText, isLegalBallot } from '../plan/electorate.ts'
+import { type Ballot, compareBallots, isLegalBallot } from '../plan/electorate.ts'
 import { hasBit, newBitmap, setBit } from '../plan/parts.ts'
 import { type Plan, partCountOf } from '../plan/plan.ts'
 import { planIdOf } from '../plan/plan-codec.ts'
@@ -24,7 +24,7 @@ import { jointPromise } from './mandates.ts'
 import type { Pledge } from './pledges.ts'
 import type { Round, SealedValue } from './round.ts'
 import type { Role, Session } from './session.ts'
-import type { Accepted, Message, Outbid, Prepare, PromiseMade, Seal, Votes } from './vocabulary.ts'
+import type { Accepted, Message, Outbid, Prepare, PromiseMade, Seal, Vote, Votes } from './vocabulary.ts'
 
 /** Different seals that votes may name in one round. Every attempt adds at most one; the rest is a flood. */
 const sealsMax = 64
@@ -45,6 +45,8 @@ export class Voting implements Role {
   #unanswered: Prepare | undefined
   /** The Prepare that was promised last. */
   #answered: Prepare | undefined
+  /** What this peer said when it accepted last. */
+  #vote: Accepted | undefined
   /** Members that left, for whom this peer votes too. */
   readonly #members = new Set<string>()
 
@@ -105,7 +107,7 @@ export class Voting implements Role {
       return value.sealDigest === round.seal.sealDigest ? undefined : 'two seals in one ballot'
     }
     round.promised = ballot
-    round.seal = { ballot, ...value }
+    round.seal = { ballot, signature: message.signature, ...value }
     round.progressAtMs = this.#session.nowMs
     if (round.base !== undefined)
       this.#session.emit({ kind: 'Progress', round: round.number, phase: 'sealing' })
@@ -133,31 +135,38 @@ export class Voting implements Role {
   }
 
   /** Somebody's vote. Returns why it is refused, if it is. */
-  accepted(from: string, { ballot, sealDigest }: Accepted): string | undefined {
+  accepted(from: string, message: Accepted): string | undefined {
+    const { sealDigest } = message
     const { votes } = this.#round
     if (!votes.has(sealDigest) && votes.size >= sealsMax) return 'too many seals in one round'
     if ((votes.get(sealDigest)?.size ?? 0) >= ballotsMax) return 'too many ballots for one seal'
-    if (this.#round.vote(from, ballot, sealDigest)) this.#round.progressAtMs = this.#session.nowMs
+    if (this.#round.vote(from, message)) this.#round.progressAtMs = this.#session.nowMs
     return undefined
   }
 
-  /** A councillor's word about votes that this peer has no link to hear. Returns why it is refused, if it is. */
-  votes({ ballot, sealDigest, voters }: Votes): string | undefined {
-    for (const voter of voters) {
-      const fault = this.accepted(voter, { kind: 'Accepted', round: this.#round.number, ballot, sealDigest })
+  /** Votes that this peer has no link to hear, signed by those that gave them. Returns why they are refused, if they are. */
+  votes({ round, ballot, sealDigest, votes }: Votes): string | undefined {
+    for (const { voter, signature } of votes) {
+      const fault = this.accepted(voter, { kind: 'Accepted', round, ballot, sealDigest, signature })
       if (fault !== undefined) return fault
     }
     return undefined
   }
 
-  /** The votes that decided the round; undefined before. */
+  /** The signed votes that decided the round, no more than it takes; undefined before, and where there is one row. */
   decision(): Votes | undefined {
     const { committed, votes, number: round } = this.#round
     if (committed === undefined) return undefined
     const { sealDigest, plan } = committed
-    for (const { ballot, voters } of votes.get(sealDigest)?.values() ?? []) {
-      if (this.#round.isDecidedBy(plan, voters, this.#session.init.peersMin))
-        return { kind: 'Votes', round, ballot, sealDigest, voters: [...voters].sort(compareText) }
+    for (const { ballot, signatures } of votes.get(sealDigest)?.values() ?? []) {
+      const proof: Vote[] = []
+      for (const voter of directoryOf(plan).leaders) {
+        const signature = signatures.get(voter)
+        if (signature !== undefined) proof.push({ voter, signature })
+        const voters = new Set(proof.map((vote) => vote.voter))
+        if (this.#round.isDecidedBy(plan, voters, this.#session.init.peersMin))
+          return { kind: 'Votes', round, ballot, sealDigest, votes: proof }
+      }
     }
     return undefined
   }
@@ -276,7 +285,9 @@ export class Voting implements Role {
     const { accepted, number: round } = this.#round
     if (accepted === undefined) return undefined
     const { ballot, sealDigest } = accepted
-    return { kind: 'Accepted', round, ballot, sealDigest }
+    if (this.#vote?.sealDigest !== sealDigest || compareBallots(this.#vote.ballot, ballot) !== 0)
+      this.#vote = this.#session.signed(this.#round, { kind: 'Accepted', round, ballot, sealDigest })
+    return this.#vote
   }
 
   /** In a founding round the contributors vote, each for the life of it that contributed. */

@@ -148,7 +148,7 @@ export const scenes = {
     ...training,
     mismatch: new SwarmError(
       'VERSION_MISMATCH',
-      'node 7QmRt speaks allreduce/2; this program speaks allreduce/3',
+      'node 7QmRt speaks allreduce/3; this program speaks allreduce/4',
       { hint: 'Update Starling there: that program is the older one.' },
     ),
   },

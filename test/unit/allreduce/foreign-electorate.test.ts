@@ -9,6 +9,7 @@ import { planIdentity } from '../../../protocols/allreduce/plan/plan-codec.ts'
 import { sealIdentity } from '../../../protocols/allreduce/plan/seal.ts'
 import { defaultTiming, type Effect, type Event } from '../../../protocols/allreduce/round/events.ts'
 import { codecFor } from '../../../protocols/wire/codecs/index.ts'
+import { isSignatureOf, signatureOf } from '../../../simulator/signatures.ts'
 
 const f32 = codecFor('f32')
 
@@ -24,6 +25,9 @@ test('a linked peer that invents plan, electorate, vote and result decides nothi
     encodedBytes: (elements) => 4 * elements,
     peersMin: 1,
     timing: defaultTiming,
+    job: 'job',
+    sign: (bytes) => signatureOf('a', bytes),
+    verify: isSignatureOf,
     hash,
   })
   const effects: Effect[] = []

@@ -13,6 +13,7 @@ import { finishPart, sumRow } from '../../../protocols/allreduce/round/reduction
 import type { Message } from '../../../protocols/allreduce/round/vocabulary.ts'
 import { toHex } from '../../../protocols/core/fields.ts'
 import { codecFor } from '../../../protocols/wire/codecs/index.ts'
+import { isSignatureOf, signatureOf } from '../../../simulator/signatures.ts'
 
 const f32 = codecFor('f32')
 
@@ -54,6 +55,9 @@ export class Table {
         peersMin,
         timing: { ...defaultTiming, electorateExpiryMs: Number.POSITIVE_INFINITY },
         recalled,
+        job: 'job',
+        sign: (bytes) => signatureOf(self, bytes),
+        verify: isSignatureOf,
         hash,
       }),
     )

@@ -2,6 +2,7 @@
 
 import { expect, test } from 'vitest'
 import { leaderOrder } from '../../../protocols/allreduce/plan/electorate.ts'
+import { signatureOf } from '../../../simulator/signatures.ts'
 import { founded, isKind, onTable, sentIn } from './table.ts'
 
 test('nobody commits before a quorum has accepted', () => {
@@ -155,4 +156,17 @@ test('a plan whose contributors all restarted is made anew', () => {
     table.deal()
   }
   expect(table.committed(second, 1)).toEqual(Array(6).fill(7))
+})
+
+test('nobody tells the votes of others where each voter tells its own', () => {
+  const { table, base } = founded()
+  for (const peer of ['a', 'b', 'c']) table.update(peer, base, 1)
+  table.deal(isKind('Accepted'))
+  const { ballot, sealDigest } = onTable(table, 'Accepted').find(
+    ({ message }) => message.round === 1,
+  )!.message
+  const votes = ['a', 'b', 'c'].map((voter) => ({ voter, signature: signatureOf('b', Uint8Array.of()) }))
+  table.hand('b', 'a', { kind: 'Votes', round: 1, ballot, sealDigest, votes })
+  expect(table.effects('Refused', 'a').at(-1)).toMatchObject({ peer: 'b' })
+  expect(table.committed('a', 1)).toBeUndefined()
 })
