@@ -1,14 +1,16 @@
 /**
  * Test projects, from the fastest to the slowest. `unit` opens no socket, starts no process and runs no kernel, so its files can share
  * processes; `engine` runs kernels, whose memory and devices outlive a file, each file in a process of its own; `simulation` runs the
- * protocol machines on a virtual clock; `processes` starts real peers on loopback and runs one file at a time, because
- * each file already keeps both cores of a small machine busy; it starts when the others are done; `e2e` adds a real
- * Chromium to them, with the page as people open it.
+ * protocol machines on a virtual clock, and beside it `network` one service after another between real libp2p nodes, which mostly wait;
+ * `processes` starts whole programs and runs one file at a time, because each file already keeps both cores of a small
+ * machine busy; it starts when the others are done; `e2e` adds a real Chromium to them, with the page as people open it.
  */
 import { defineConfig } from 'vitest/config'
 import { softwareGpu } from './test/software-gpu.ts'
 
 const setupFiles = ['./node/platform.ts']
+/** Real nodes of single services, most of them in the test's own process. */
+const ofServices = ['test/integration/{allreduce,discovery,jobs,links,relay,shards,stun}.test.ts']
 const withKernels = ['test/compliance/**/*.test.ts', 'test/unit/{engine,engine-run,cli}/**/*.test.ts']
 
 export default defineConfig({
@@ -47,10 +49,22 @@ export default defineConfig({
       },
       {
         test: {
+          name: 'network',
+          setupFiles,
+          include: ofServices,
+          testTimeout: 240_000,
+          hookTimeout: 60_000,
+          expect: { poll: { timeout: 30_000 } }, // as of `processes`
+          sequence: { groupOrder: 1 },
+        },
+      },
+      {
+        test: {
           name: 'processes',
           setupFiles,
           globalSetup: ['./test/bundle-programs.mjs'],
           include: ['test/{integration,learning}/**/*.test.ts'],
+          exclude: ofServices,
           fileParallelism: false,
           testTimeout: 240_000,
           hookTimeout: 60_000,
