@@ -128,6 +128,16 @@ const convolutions = [
     dilations: [4],
     pads: [4, 4],
   }),
+  row('enough channels, elements in a line', 'Conv', [p([1, 16, 8, 9]), p([2, 16, 2, 2])], {
+    pads: [1, 0, 0, 1],
+  }),
+  row('enough channels, a line with dilation and fewer rows', 'Conv', [p([1, 16, 4, 10]), p([2, 16, 2, 2])], {
+    dilations: [2, 2],
+    pads: [0, 2, 0, 0],
+  }),
+  row('enough channels, a line of three axes', 'Conv', [p([1, 16, 1, 8, 9]), p([1, 16, 1, 2, 2])], {
+    pads: [0, 0, 1, 0, 1, 0],
+  }),
   row('dilation and enough channels', 'Conv', [p([1, 16, 6]), p([2, 16, 2])], { dilations: [3] }),
   row('one spatial axis', 'Conv', [p([2, 3, 8]), p([4, 3, 3]), p([4])], { strides: [2], pads: [1, 2] }),
   row('three spatial axes', 'Conv', [p([1, 2, 3, 4, 3]), p([2, 2, 2, 2, 2])], { strides: [1, 2, 1] }),
