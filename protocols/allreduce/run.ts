@@ -69,8 +69,7 @@ export class AllreduceRun {
   /** Events that wait for the one being handled, which is the first. */
   readonly #events: Event[] = []
   readonly #effects: EffectQueue
-  /** A pledge could not be written: this peer's part in the run is over. */
-  #failure: unknown
+  readonly #failed = new AbortController()
 
   constructor(components: PeerComponents, clock: Clock, init: AllreduceRunInit, onLeft: () => void) {
     this.#init = init
@@ -97,7 +96,7 @@ export class AllreduceRun {
       store: init.pledges,
       carryOut: (effect) => this.#carryOut(effect),
       onFailure: (error) => {
-        this.#failure = error
+        this.#failed.abort(error)
         this.#waiter?.reject(error)
         this.#left.resolve()
       },
@@ -145,6 +144,11 @@ export class AllreduceRun {
   setPeers(peers: Iterable<string>): void {
     const known = [...new Set(peers)].filter((peer) => peer !== this.#machine.self)
     this.#step({ kind: 'PeersKnown', peers: known })
+  }
+
+  /** Aborts, with STORAGE_FAILED, when what binds this peer could not be written: it says nothing more, and its part in the run is over. */
+  get failed(): AbortSignal {
+    return this.#failed.signal
   }
 
   /** Bytes exchanged for this run so far. */
@@ -241,7 +245,7 @@ export class AllreduceRun {
       return await new Promise<RoundOutcome>((resolve, reject) => {
         onAbort = () => reject(signal.reason)
         signal.addEventListener('abort', onAbort, { once: true })
-        if (this.#failure !== undefined) throw this.#failure
+        this.#failed.signal.throwIfAborted()
         this.#waiter = { ...wanted, resolve, reject }
         this.#step(event)
       })

@@ -120,9 +120,11 @@ export class RunPeer {
   /**
    * Takes part until `signal` aborts or the job's rounds are used up; then keeps serving its states until `signal` aborts.
    * @throws {unknown} `signal.reason`.
+   * @throws {SwarmError} STORAGE_FAILED, whatever it is doing, when the averaging cannot write what binds this peer: the others wait for it.
    */
-  async run({ signal }: { signal: AbortSignal }): Promise<never> {
-    const { store } = this.#init
+  async run({ signal: asked }: { signal: AbortSignal }): Promise<never> {
+    const { store, averaging } = this.#init
+    const signal = AbortSignal.any([asked, averaging.failed])
     const kept = await store?.state(this.#expected)
     await this.#hold(kept ?? this.#state)
     if (await this.#isBehind(signal)) await this.#sync(signal)

@@ -122,6 +122,8 @@ export interface Averaging {
    * @throws {SwarmError} PART_INVALID when it has a value that is not finite or too large; nothing was then given.
    */
   average(offer: Offer, options: { signal: AbortSignal }): Promise<RoundOutcome>
+  /** Aborts, with the error, when this peer's part in the run is over for a fault of its own machine. */
+  readonly failed: AbortSignal
   /** Who is here now, and who of them has given an update to the round of this peer's state. */
   readonly outlook: { live: readonly string[]; committed: readonly string[] }
   /** Takes the round's outcome without giving anything: a newcomer's first round. */

@@ -1,8 +1,12 @@
 /** The allreduce between real libp2p nodes on loopback: links, hashing and timers are the real ones. */
 
+import { mkdir, mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { generateKeyPair } from '@libp2p/crypto/keys'
 import type { PrivateKey } from '@libp2p/interface'
 import { afterEach, expect, test } from 'vitest'
+import { KeptRun } from '../../node/kept-run.ts'
 import { createNode } from '../../node/libp2p.ts'
 import {
   type AllreduceRun,
@@ -12,7 +16,6 @@ import {
   type RoundCommitted,
   type RoundOutcome,
 } from '../../protocols/allreduce/index.ts'
-import { SwarmError } from '../../protocols/core/errors.ts'
 import type { Averaging } from '../../protocols/run/ports.ts'
 import type { CodecName } from '../../protocols/wire/codecs/codec.ts'
 
@@ -26,11 +29,10 @@ afterEach(async () => {
 
 const refused: string[] = []
 
-/** A disk in memory, which a test can stop or break. */
+/** A disk in memory, which a test can stop. */
 class Disk implements PledgeStore {
   readonly identity: PrivateKey
   recalled: Uint8Array | undefined
-  isBroken = false
   /** Bytes from which on a write ends as the process does: what was written is there, and nothing happens after it. */
   lastWriteBytes = Number.POSITIVE_INFINITY
   readonly #ended = Promise.withResolvers<void>()
@@ -45,7 +47,6 @@ class Disk implements PledgeStore {
   }
 
   async write(pieces: readonly Uint8Array[] | undefined): Promise<void> {
-    if (this.isBroken) throw new SwarmError('STORAGE_FAILED', 'the disk is full')
     this.recalled = pieces && Buffer.concat(pieces)
     if ((this.recalled?.length ?? 0) < this.lastWriteBytes) return
     this.#ended.resolve()
@@ -53,7 +54,11 @@ class Disk implements PledgeStore {
   }
 }
 
-async function startPeer(codec: CodecName, peersMin: number, disk?: Disk) {
+async function startPeer(
+  codec: CodecName,
+  peersMin: number,
+  disk?: PledgeStore & { readonly identity: PrivateKey },
+) {
   const node = await createNode({
     identity: disk?.identity ?? (await generateKeyPair('Ed25519')),
     listen: ['/ip4/127.0.0.1/tcp/0'],
@@ -86,7 +91,7 @@ async function startSwarm(
   count: number,
   codec: CodecName = 'f32',
   peersMin = count,
-  disks: readonly Disk[] = [],
+  disks: readonly (PledgeStore & { readonly identity: PrivateKey })[] = [],
 ): Promise<Peer[]> {
   const peers: Peer[] = []
   for (let index = 0; index < count; index++) peers.push(await startPeer(codec, peersMin, disks[index]))
@@ -259,16 +264,21 @@ test('a voter that is killed as its vote is written comes back as the voter that
   void lost
 })
 
-test('a peer that cannot write what binds it does not say it: its call fails, and the others go on', async () => {
-  const disk = new Disk(await generateKeyPair('Ed25519'))
+test('a peer that cannot write what binds it does not say it: its part in the run ends, and the others go on', async () => {
+  const runs = await mkdtemp(join(tmpdir(), 'starling-full-'))
+  cleanups.push(() => rm(runs, { recursive: true }))
+  const kept = await KeptRun.open(runs, 'job')
+  const disk = { identity: await generateKeyPair('Ed25519'), ...kept.pledges }
   const peers = await startSwarm(3, 'f32', 3, [disk])
   const [full, ...others] = peers as [Peer, ...Peer[]]
   const founded = await Promise.all(peers.map((peer, index) => average(peer, index, genesis)))
   const base = next(committed(founded[0]!))
-  disk.isBroken = true
+  await mkdir(join(runs, 'job', 'pledge.new')) // in the way of the file
+  expect(full.run.failed.aborted).toBe(false)
   const failing = average(full, 0, base)
   const going = Promise.all(others.map((peer, index) => average(peer, index + 1, base)))
   await expect(failing).rejects.toMatchObject({ code: 'STORAGE_FAILED' })
+  expect(full.run.failed.reason).toMatchObject({ code: 'STORAGE_FAILED' })
   await expect(average(full, 0, base)).rejects.toMatchObject({ code: 'STORAGE_FAILED' })
   await full.run.leave()
   for (const outcome of (await going).map(committed)) {

@@ -32,6 +32,8 @@ class Swarm {
   #followers = new Set<(outcome: Committed) => void>()
   #changed: (() => void)[] = []
   members: string[]
+  /** The disks of all can be written no more. */
+  readonly failed = new AbortController()
   /** Another outcome than the others', for one peer. */
   misled?: (peer: string, outcome: Committed) => RoundOutcome | undefined
 
@@ -52,6 +54,7 @@ class Swarm {
     const { members } = this
     return {
       outlook: { live: members, committed: [] },
+      failed: this.failed.signal,
       hold: () => {},
       average: async (round) => {
         // as the allreduce protocol, which takes no update that has blown up
@@ -105,8 +108,9 @@ class Swarm {
       plan: { ...examplePlan, ...plan },
       initial: Float32Array.from([1, -2, 3]),
       trainer: {
-        train: async (task) => {
+        train: async (task, { signal }) => {
           const value = loss(task)
+          signal.throwIfAborted()
           if (!Number.isFinite(value)) throw new SwarmError('LOSS_NOT_FINITE', 'the loss is NaN')
           for (const batch of task.batches) this.seenSamples.push(...(batch.labels.data as Int32Array))
           // The gradient of (parameters - sample)² / 2, averaged over the batch.
@@ -330,6 +334,20 @@ describe('peers of one run', () => {
     expect(swarm.outcomes.map(({ totalWeight }) => totalWeight)).toEqual([2, 2])
     expect(peers[0]!.root).toBe(peers[1]!.root)
     expect(events.filter(({ kind }) => kind === 'loss-not-finite')).toHaveLength(2)
+  })
+
+  test('stop in the middle of their steps when what binds them cannot be written', async () => {
+    const swarm = new Swarm(['a'])
+    const loss = () => {
+      swarm.failed.abort(new SwarmError('STORAGE_FAILED', 'the disk is full'))
+      return 1
+    }
+    const running = swarm
+      .peer('a', { plan: { peersMin: 1 }, loss })
+      .run({ signal: AbortSignal.timeout(5_000) })
+    await expect(running).rejects.toMatchObject({ code: 'STORAGE_FAILED' })
+    expect(swarm.seenSamples).toEqual([])
+    expect(swarm.outcomes).toEqual([])
   })
 
   test('stop with the reason of the signal', async () => {

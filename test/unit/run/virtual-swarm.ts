@@ -164,6 +164,7 @@ export class VirtualSwarm {
   #averaging(self: string): Averaging {
     const outlook = () => ({ live: this.#live, committed: [...this.#given.keys()] })
     return {
+      failed: new AbortController().signal,
       get outlook() {
         return outlook()
       },
