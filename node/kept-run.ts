@@ -12,6 +12,7 @@
 import { mkdir, readdir, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { PledgeStore } from '../protocols/allreduce/index.ts'
+import { type Clock, systemClock } from '../protocols/core/clock.ts'
 import { SwarmError } from '../protocols/core/errors.ts'
 import { packState, unpackState } from '../protocols/run/packed-state.ts'
 import type { EncodedState, ExpectedState, State } from '../protocols/run/state.ts'
@@ -21,26 +22,44 @@ import type { RunStore } from './peer/take-part.ts'
 /** Runs whose folders a node keeps: it is in one at a time, and may come back to a few that it was taken out of. */
 export const keptRunsMax = 4
 
+/**
+ * How long a peer that leaves waits for its disk. A container that is stopped gets ten seconds in all, of which handing over takes up to
+ * eight; and nobody has been told of what is not yet written.
+ */
+const closeMsMax = 2_000
+
+/** Folders in which a write goes on whose run was closed without it: a disk that does not answer, such as a network's. */
+const held = new Set<string>()
+
 export class KeptRun implements RunStore {
+  readonly #clock: Clock
   readonly #folder: string
   readonly #recalled: Uint8Array | undefined
   #writing: Promise<void> = Promise.resolve()
   /** A state could not be written. */
   #failure: unknown
   #waiting: EncodedState | undefined
-  #isClosed = false
+  /** Set once it is closed. */
+  #closing: Promise<void> | undefined
 
-  private constructor(folder: string, recalled: Uint8Array | undefined) {
+  private constructor(folder: string, recalled: Uint8Array | undefined, clock: Clock) {
+    this.#clock = clock
     this.#folder = folder
     this.#recalled = recalled
   }
 
   /**
    * Opens the folder of `job` below `runs`, making it when missing, and removes the oldest ones beyond {@link keptRunsMax}.
-   * @throws {SwarmError} STORAGE_FAILED.
+   * @throws {SwarmError} STORAGE_FAILED, also while a write of this process's former part in the run goes on there.
    */
-  static async open(runs: string, job: string): Promise<KeptRun> {
+  static async open(runs: string, job: string, clock: Clock = systemClock): Promise<KeptRun> {
     const folder = join(runs, job)
+    if (held.has(folder)) {
+      throw new SwarmError('STORAGE_FAILED', `the disk still holds up a write in ${folder}`, {
+        retry: 'same-peer',
+        hint: 'Look after the disk, or choose another place with STARLING_HOME.',
+      })
+    }
     try {
       await mkdir(folder, { recursive: true, mode: 0o700 })
       await prune(runs, job)
@@ -50,7 +69,7 @@ export class KeptRun implements RunStore {
         hint: 'Free some space, check the permissions, or choose another place with STARLING_HOME.',
       })
     }
-    return new KeptRun(folder, await readDurable(join(folder, 'pledge')))
+    return new KeptRun(folder, await readDurable(join(folder, 'pledge')), clock)
   }
 
   /** For the allreduce of the run. */
@@ -59,7 +78,7 @@ export class KeptRun implements RunStore {
       recalled: this.#recalled,
       write: (pieces) => {
         const path = join(this.#folder, 'pledge')
-        if (this.#isClosed) return Promise.reject(closed(path))
+        if (this.#closing !== undefined) return Promise.reject(closed(path))
         return this.#inTurn(() => {
           if (this.#failure !== undefined) throw this.#failure
           return pieces === undefined ? removeDurably(path) : writeDurably(path, pieces)
@@ -81,7 +100,7 @@ export class KeptRun implements RunStore {
 
   /** Writes `state` in its turn; should that fail, the next pledge says so. */
   keep(state: EncodedState): void {
-    if (this.#isClosed) return
+    if (this.#closing !== undefined) return
     const isNext = this.#waiting !== undefined
     this.#waiting = state
     if (isNext) return
@@ -97,12 +116,25 @@ export class KeptRun implements RunStore {
   }
 
   /**
-   * Resolves when nothing is being written any more. What is asked for from now on is refused: a goodbye that a slow disk held up
-   * must not write between what this peer's next part in the run reads and writes.
+   * Resolves when nothing is being written any more, or after {@link closeMsMax}. What is asked for from now on is refused: a goodbye that
+   * a slow disk held up must not write between what this peer's next part in the run reads and writes. For the same reason the
+   * folder is not opened again while a write goes on that was not waited for.
    */
-  async close(): Promise<void> {
-    this.#isClosed = true
-    await this.#writing
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async #close(): Promise<void> {
+    held.add(this.#folder)
+    const written = this.#writing.then(() => void held.delete(this.#folder))
+    await new Promise<void>((resolve) => {
+      const stopTimer = this.#clock.setTimer(closeMsMax, resolve)
+      void written.then(() => {
+        stopTimer()
+        resolve()
+      })
+    })
   }
 
   /** The run has ended: nothing of it is kept. A folder that cannot be removed stays, until others take its place. */

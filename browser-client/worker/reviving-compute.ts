@@ -1,7 +1,8 @@
 /**
  * A `Compute` that outlives its worker. When the worker dies in the middle of a task (it ran out of memory, a graphics device
  * took the runtime with it), another one opens the same model and does the task again, and the round goes on. After a death on
- * WebAssembly, which is one of memory, it works in smaller pieces; from the second death on it computes on WebAssembly.
+ * WebAssembly, which is one of memory, it makes values again instead of keeping them, which changes no bit; after the next one it works
+ * in smaller pieces too. From the second death on it computes on WebAssembly.
  *
  * In the same way a worker is replaced when other threads or another backend are wanted: onnxruntime fixes both with a realm's
  * first model. The optimizer's slots then start from zero, as after any lost device.
@@ -18,8 +19,8 @@ import { SwarmError } from '../../protocols/core/errors.ts'
 /** A model that kills its worker three times does not fit this device. */
 const deathsMax = 3
 
-/** The pieces after a death of memory, as a share of those before: two deaths must bring a model down to what fits, or it does not. */
-const shrinkBy = 4
+/** The pieces after a death that recomputing did not prevent, as a share of those before: this one must fit, or the model does not. */
+const shrinkBy = 16
 
 /** A `Compute` that can be ended from outside, and tells when it has died by itself. */
 export interface MortalCompute extends Compute {
@@ -84,7 +85,11 @@ export function revivingCompute<Worker extends MortalCompute>({
     if (wanted === undefined || isClosed || ++deaths >= deathsMax) throw error
     const options = { ...wanted.options }
     if (deaths > 1) options.backend = 'wasm'
-    if (opened?.backend === 'wasm') options.microBatch = Math.max(1, Math.floor(opened.microBatch / shrinkBy))
+    if (opened?.backend === 'wasm') {
+      if (options.recomputationMin === 'everything')
+        options.microBatch = Math.max(1, Math.floor(opened.microBatch / shrinkBy))
+      options.recomputationMin = 'everything'
+    }
     wanted = { ...wanted, options }
     worker = start()
     isReady = false

@@ -8,6 +8,7 @@
 import type { Batch, ParameterSpec } from '../../protocols/core/tensor.ts'
 import type { BackendName } from '../backends/backend.ts'
 import type { TrainingProgram, TrainingSpec } from '../program.ts'
+import type { Recomputation } from '../recomputation.ts'
 
 /** `auto`: the fastest backend that opens on this machine. */
 export type BackendChoice = BackendName | 'auto'
@@ -25,6 +26,8 @@ export interface OpenOptions {
    * micro-batches are halved. Default: no limit.
    */
   memoryBytesMax?: number | undefined
+  /** Recomputes at least so much, also where the estimate fits: it was wrong before. Default: `nothing`. */
+  recomputationMin?: Recomputation
 }
 
 /** What a caller learns of a model that is ready to train. */

@@ -95,8 +95,9 @@ class Server {
     const candidates = preferring(await this.#candidates(options), options.preferred)
     const { size, isFixed } = graphBatch(model, spec.batch)
     const microBatch = isFixed ? size : Math.min(options.microBatch ?? size, size)
+    const { memoryBytesMax, recomputationMin } = options
     const trainer = await SteadyTrainer.open(
-      { model, spec, microBatch, isBatchFixed: isFixed, memoryBytesMax: options.memoryBytesMax, candidates },
+      { model, spec, microBatch, isBatchFixed: isFixed, memoryBytesMax, recomputationMin, candidates },
       { signal },
     )
     this.#trainer = trainer

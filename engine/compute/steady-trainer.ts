@@ -28,6 +28,8 @@ export interface SteadyInit {
   isBatchFixed?: boolean
   /** Bytes that a step may take by estimate; before samples are cut, values are recomputed. Default: no limit. */
   memoryBytesMax?: number | undefined
+  /** Recomputed at least, also where the estimate fits. Default: nothing. */
+  recomputationMin?: Recomputation | undefined
   /** In the order of trying; one or more. */
   candidates: readonly Candidate[]
 }
@@ -175,7 +177,7 @@ export class SteadyTrainer {
   async #prepare(backend: Backend, microBatch: number): Promise<Contestant> {
     const { model, spec, isBatchFixed = false, memoryBytesMax = Number.POSITIVE_INFINITY } = this.#init
     const precision = this.#precision
-    const compile = (batch: number, recomputationMin: Recomputation = 'nothing') =>
+    const compile = (batch: number, recomputationMin = this.#init.recomputationMin ?? 'nothing') =>
       compileProgram(model, { ...spec, batch, precision }, backend, { memoryBytesMax, recomputationMin })
     let program = await compile(microBatch)
     for (let size = microBatch; stepBytes(program.memory) > memoryBytesMax; ) {

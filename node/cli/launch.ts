@@ -31,6 +31,7 @@ import { type LocalSwarm, startLocalSwarm } from '../local-swarm.ts'
 import { namingModel, readModelFile } from '../model-file.ts'
 import type { RunEvent } from '../run-events.ts'
 import { pruneRunFolders, runFolder } from '../run-folders.ts'
+import { stateWarning } from '../state-size.ts'
 import { openSwarmClient, ownerKey, type SwarmClient } from '../swarm-client.ts'
 import { createRenderer } from '../terminal/create-renderer.ts'
 import type { CommonOptions, ProgressOptions, SwarmOptions } from './common-options.ts'
@@ -85,6 +86,8 @@ export async function runLaunch(options: LaunchOptions, io: CliIo): Promise<numb
     // before anything is downloaded for a job that has nowhere to go
     if (options.local === undefined) await coordinatorAddresses(options.coordinator, io.env)
     const prepared = await prepare(options, io, say)
+    const warning = stateWarning(prepared.file.spec, prepared.opened.parameters)
+    if (warning !== undefined) emit({ event: 'warning', seconds: seconds(), message: warning })
     return await inSwarm(options, io, { say, emit, seconds }, async (client, swarm, signal) => {
       const { manifest, envelope } = await seal(prepared, client, await ownerKey(io.env))
       const { link } = await submit(client, envelope.envelope, signal)

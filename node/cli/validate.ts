@@ -20,6 +20,7 @@ import { isDataHere, openJobData } from '../job-data.ts'
 import { type JobFile, readJobFile } from '../job-file.ts'
 import type { JobSpec } from '../job-spec.ts'
 import { namingModel, readModelFile } from '../model-file.ts'
+import { stateWarning } from '../state-size.ts'
 import { printable } from '../terminal/format.ts'
 import type { CommonOptions } from './common-options.ts'
 import { type CliIo, writeJson } from './io.ts'
@@ -108,6 +109,8 @@ export async function runValidate(options: ValidateOptions, io: CliIo): Promise<
     model: modelFacts(path, program, { ...seen, notes: [...seen.notes, ...pieceNotes(spec, job)] }),
   }
   if (job !== undefined) {
+    const warning = stateWarning(job.spec, program.parameters)
+    if (warning !== undefined) found.model.warnings = [...found.model.warnings, warning]
     found.job = jobFacts(job.spec, program.parameterCount)
     found.data = await dataFacts(job, program, options, io)
   }
@@ -204,6 +207,10 @@ function jobFacts({ name, train, swarm }: JobSpec, parameters: number): JobFacts
   }
 }
 
+function operationsText(operations: number): string {
+  return operations < 1e6 ? count(operations) : `${count(Math.round(operations / 1e6))} million`
+}
+
 function mebibytes(size: number): string {
   return `${count(Math.ceil(size / 2 ** 20))} MiB`
 }
@@ -218,7 +225,7 @@ function report({ model, job, data }: Found, { loss }: TrainingSpec): string[] {
     `operators  ${printable(used.join(', '), 1_000)}`,
     ...inputs.map(({ name, dtype, shape }) => `input      ${printable(name)} ${dtype} [${shape.join(', ')}]`),
     `loss       ${loss}${of}${others.length === 0 ? '' : `; its output also fits ${others.join(', ')}`}`,
-    `step       ${count(Math.round(model.step_operations / 1e6))} million floating-point operations`,
+    `step       ${operationsText(model.step_operations)} floating-point operations`,
     `memory     ${mebibytes(model.step_memory_bytes)} for such a step by estimate, ${mebibytes(model.step_memory_bytes_recomputing)} if activations are recomputed, ${mebibytes(model.step_memory_bytes_float16)} in float16`,
     ...warnings.map((warning) => `warning    ${printable(warning, 1_000)}`),
     ...notes.map((note) => `note       ${printable(note, 1_000)}`),

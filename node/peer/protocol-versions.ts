@@ -62,15 +62,16 @@ export function versionMismatch(
   return new SwarmError('VERSION_MISMATCH', message, {
     peer,
     retry: 'other-peer',
-    hint: remedy(found, updateHere),
+    hint: remedy(found, who, updateHere),
   })
 }
 
-function remedy(found: readonly Difference[], updateHere: string): string {
+/** Who has to update. */
+function remedy(found: readonly Difference[], who: string, updateHere: string): string {
   if (found.every(({ theirs, ours }) => theirs.every((version) => version > ours))) return updateHere
   if (found.every(({ theirs, ours }) => theirs.every((version) => version < ours)))
-    return 'Update Starling there: that program is the older one.'
-  return 'Bring both to the same version of Starling.'
+    return `Whoever runs ${who} has to update Starling: that program is the older one.`
+  return `Whoever runs ${who} and you have to update to the same version of Starling.`
 }
 
 function parsed(id: string): { protocol: string; version: number } | undefined {

@@ -7,8 +7,9 @@
  *                       └─ fetch state r+1 … ──▶ apply r+1, r+2, r+3: caught up
  *
  * If the averages collected do not reach back to the state that was fetched, or belong to another branch, another state is
- * fetched. Which one is chosen by the rule by which allreduce judges who is behind: the latest round, of its states the one
- * that most peers hold, of equals the lesser root.
+ * fetched. Those that several peers hold come before what a single one claims: a claim costs a liar nothing, and whoever believes it
+ * half a minute. What a run starts from does not count as held by several, since newcomers all name it. Of the rest it is the
+ * rule by which allreduce judges who is behind: the latest round, of its states the one that most peers hold, of equals the lesser root.
  */
 
 import type { Clock } from '../core/clock.ts'
@@ -53,7 +54,7 @@ export async function catchUp(init: CatchUp): Promise<State> {
     const countMax = Math.max(1, Math.floor(bufferBytesMax / outcome.average.byteLength))
     for (const round of averages.keys()) if (averages.size > countMax) averages.delete(round)
   })
-  /** Roots that could not be had: somebody claims a state that nobody serves. Tried again when nothing else is left. */
+  /** Roots that could not be had, or led nowhere. Tried again when nothing else is left. */
   const failed = new Set<string>()
   try {
     while (true) {
@@ -63,7 +64,7 @@ export async function catchUp(init: CatchUp): Promise<State> {
       const reached = state && (await followFrom(state, averages, init))
       if (reached !== undefined) return reached
       if (target === undefined) failed.clear()
-      else if (state === undefined) failed.add(target.root)
+      else failed.add(target.root)
       if (target === undefined || state !== undefined) await gossip.changed({ signal })
     }
   } finally {
@@ -134,7 +135,15 @@ function newestState(
     targets.set(root, target)
   }
   const [best] = [...targets.values()].sort(
-    (a, b) => b.round - a.round || b.peers.length - a.peers.length || (a.root < b.root ? -1 : 1),
+    (a, b) =>
+      Number(isHeldBySeveral(b)) - Number(isHeldBySeveral(a)) ||
+      b.round - a.round ||
+      b.peers.length - a.peers.length ||
+      (a.root < b.root ? -1 : 1),
   )
   return best
+}
+
+function isHeldBySeveral({ round, peers }: Target): boolean {
+  return round > 0 && peers.length > 1
 }

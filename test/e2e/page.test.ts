@@ -52,7 +52,7 @@ const states: readonly {
     name: 'other-version',
     scene: 'other-version',
     heading: 'Training in round 34 with 5 other peers.',
-    note: 'Update Starling there: that program is the older one.',
+    note: 'Whoever runs peer 12D3KooWSahP5p has to update Starling: that program is the older one.',
   },
   { name: 'coordinator-lost', scene: 'lost', heading: 'Looking for the others again.' },
   { name: 'finished', scene: 'ended', heading: 'The run is over. Thank you.' },

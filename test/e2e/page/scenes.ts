@@ -148,8 +148,8 @@ export const scenes = {
     ...training,
     mismatch: new SwarmError(
       'VERSION_MISMATCH',
-      'node 7QmRt speaks allreduce/3; this program speaks allreduce/4',
-      { hint: 'Update Starling there: that program is the older one.' },
+      'peer 12D3KooWSahP5p speaks allreduce/3; this program speaks allreduce/4',
+      { hint: 'Whoever runs peer 12D3KooWSahP5p has to update Starling: that program is the older one.' },
     ),
   },
   lost: { ...training, isConnected: false },

@@ -131,9 +131,13 @@ test('a change before the model is opened is a change of the worker that opens i
   expect(await swarm.compute.train(task)).toMatchObject({ loss: 1 })
 })
 
-test('after each death on WebAssembly the next worker computes a quarter of the samples at a time', async () => {
+test('after a death on WebAssembly the next worker recomputes, and only after another one cuts the samples too', async () => {
   const swarm = workers(2, 'wasm')
   await open(swarm)
   expect(await swarm.compute.train(task)).toMatchObject({ loss: 2 })
-  expect(swarm.opened.map(({ microBatch }) => microBatch)).toEqual([undefined, 8, 2])
+  expect(swarm.opened).toEqual([
+    options,
+    { ...options, recomputationMin: 'everything' },
+    { ...options, backend: 'wasm', recomputationMin: 'everything', microBatch: 2 },
+  ])
 })

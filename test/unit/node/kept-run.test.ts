@@ -1,11 +1,13 @@
 /** What a node keeps of a run, on a real disk. */
 
+import { execFileSync } from 'node:child_process'
 import { mkdir, mkdtemp, readdir, readFile, rm, symlink, utimes, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import { KeptRun, keptRunsMax } from '../../../node/kept-run.ts'
 import { encodeState, type State } from '../../../protocols/run/state.ts'
+import { VirtualClock } from '../../../simulator/clock.ts'
 
 /** Three chunks, of which the first two are equal, as those of an outer state's zeros are. */
 const parameterCount = (1 << 19) + 1_000
@@ -146,6 +148,26 @@ test.each(['close', 'forget'] as const)(
     const next = await KeptRun.open(runs, 'bafyjob')
     expect(next.pledges.recalled).toEqual(end === 'close' ? Uint8Array.of(1) : undefined)
     expect(await next.state(expected)).toBeUndefined()
+  },
+)
+
+test.runIf(process.platform === 'linux')(
+  'a disk that hangs holds up who leaves for two seconds, and who comes back until it has answered',
+  async () => {
+    const runs = await runsFolder()
+    const clock = new VirtualClock()
+    const run = await KeptRun.open(runs, 'bafyjob', clock)
+    const pipe = join(runs, 'bafyjob', 'pledge.new')
+    execFileSync('mkfifo', [pipe]) // nobody can write to it until somebody reads
+    const held = run.pledges.write([Uint8Array.of(1)])
+    const closed = run.close()
+    clock.runNext(2_000)
+    expect(clock.now()).toBe(2_000)
+    await closed
+    await expect(KeptRun.open(runs, 'bafyjob')).rejects.toMatchObject({ retry: 'same-peer' })
+    await Promise.all([readFile(pipe), expect(held).rejects.toThrow()]) // a pipe cannot be flushed
+    const next = await KeptRun.open(runs, 'bafyjob')
+    expect(next.pledges.recalled).toBeUndefined()
   },
 )
 

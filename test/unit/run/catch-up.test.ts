@@ -1,0 +1,99 @@
+/** Whose state a peer that is behind asks for first, and what a peer that lies about its own costs it, on the simulator's clock. */
+
+import { expect, test } from 'vitest'
+import { SwarmError } from '../../../protocols/core/errors.ts'
+import { catchUp } from '../../../protocols/run/catch-up.ts'
+import type { RoundOutcome, Standing } from '../../../protocols/run/ports.ts'
+import { type EncodedState, encodeState, type State } from '../../../protocols/run/state.ts'
+import { VirtualClock } from '../../../simulator/clock.ts'
+
+const job = 'bafyjob'
+const parameters = 3
+
+/** A root that nobody serves. */
+const unheldRoot = 'bafyreib4pff766vhpbxbhjbqqnsh5emeznvujayjj4z2iu533cprgbz23m'
+
+function stateOf(round: number): State {
+  return {
+    job,
+    round,
+    weight: round,
+    electorate: round === 0 ? [] : ['a', 'b'],
+    leases: { cursor: 0, firstStep: 0, steps: 8, holders: [], rates: [] },
+    ahead: null,
+    parameters: new Float32Array(parameters).fill(round),
+    outer: new Float32Array(0),
+  }
+}
+
+interface Caught {
+  round: number
+  /** What it took, on the virtual clock. */
+  ms: number
+  /** Roots that were asked for. */
+  asked: string[]
+}
+
+/** Catches up among `claims`, round and root by peer; of `held` every block is served, others keep one waiting for ever. */
+async function caughtUp(claims: Record<string, Standing>, held: readonly EncodedState[]): Promise<Caught> {
+  const clock = new VirtualClock()
+  const asked: string[] = []
+  const blocks = new Map(held.flatMap((state) => [...state.blocks]))
+  const state = await catchUp({
+    averaging: { follow: () => () => {} } as never,
+    gossip: {
+      standings: () => new Map(Object.entries(claims)),
+      changed: async () => {},
+      report: () => {},
+    },
+    blocks: {
+      fetchBlocks: async (cids, { signal }) => {
+        asked.push(...cids.filter((cid) => cid === unheldRoot || held.some(({ root }) => `${root}` === cid)))
+        const found = cids.map((cid) => blocks.get(cid))
+        if (found.every((block) => block !== undefined)) return found
+        // time passes only while somebody is waited for
+        queueMicrotask(() => clock.runNext(clock.now() + 60_000))
+        return new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)))
+      },
+    },
+    clock,
+    expected: { job, parameters, outer: 0 },
+    advance: (_, outcome: RoundOutcome) => {
+      throw new SwarmError('STATE_MISMATCH', `no average was given, and ${outcome.round} is applied`)
+    },
+    settle: async (settled) => (await encodeState(settled)).root.toString(),
+    signal: new AbortController().signal,
+  })
+  return { round: state.round, ms: clock.now(), asked }
+}
+
+function claim(state: EncodedState, round: number): Standing {
+  return { round, root: state.root.toString(), weight: round }
+}
+
+const lie: Standing = { round: 99, root: unheldRoot, weight: 1e9 }
+
+test('a peer that claims a state which it does not serve costs nothing where several hold another one', async () => {
+  const [older, newer] = await Promise.all([encodeState(stateOf(6)), encodeState(stateOf(7))])
+  const claims = { a: claim(newer, 7), b: claim(newer, 7), c: claim(older, 6), d: claim(older, 6), liar: lie }
+  const caught = await caughtUp(claims, [older, newer])
+  expect(caught).toEqual({ round: 7, ms: 0, asked: [newer.root.toString()] })
+})
+
+test('where nobody else holds what the only honest one does, the lie costs half a minute once', async () => {
+  const newer = await encodeState(stateOf(7))
+  const caught = await caughtUp({ a: claim(newer, 7), liar: lie }, [newer])
+  expect(caught).toEqual({ round: 7, ms: 30_000, asked: [unheldRoot, newer.root.toString()] })
+})
+
+test('newcomers, who all hold what the run starts from, do not outvote the one that is ahead', async () => {
+  const [first, newer] = await Promise.all([encodeState(stateOf(0)), encodeState(stateOf(7))])
+  const claims = { a: claim(first, 0), b: claim(first, 0), c: claim(newer, 7) }
+  expect(await caughtUp(claims, [first, newer])).toMatchObject({ round: 7, ms: 0 })
+})
+
+test('in a run that has not begun a lie costs half a minute, and what it starts from is taken', async () => {
+  const first = await encodeState(stateOf(0))
+  const caught = await caughtUp({ a: claim(first, 0), b: claim(first, 0), liar: lie }, [first])
+  expect(caught).toMatchObject({ round: 0, ms: 30_000 })
+})
