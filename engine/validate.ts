@@ -155,13 +155,13 @@ function batchNotes({ nodes }: Graph, statistics: ReadonlyMap<string, Constant>)
   const measured = normalisations.filter(({ inputs }) => statistics.has(inputs[3]!)).length
   if (measured === 0) return []
   return [
-    `${measured} BatchNormalization train by the mean and variance of each batch; their running statistics are averaged over the peers`,
+    `BatchNormalization (${measured}) trains by the mean and variance of each batch; its running statistics are averaged over the peers`,
   ]
 }
 
 function dropoutNotes({ nodes }: Graph): string[] {
   const count = nodes.filter(({ opType }) => opType === 'Dropout').length
-  return count === 0 ? [] : [`${count} Dropout are left out: training runs without them`]
+  return count === 0 ? [] : [`Dropout (${count}) is left out: training runs without it`]
 }
 
 function halfNotes({ constants }: Graph): string[] {

@@ -45,13 +45,18 @@ const otherNames: Readonly<Record<string, string>> = {
 
 /** The keys, in snake_case, that the section at `path` of `value` may have. Empty where no section is known. */
 function keysAt(path: readonly (string | number)[], value: unknown): string[] {
+  return namesAt(path, value).map(snakeCase)
+}
+
+/** The same in camelCase, as paths have them. */
+function namesAt(path: readonly (string | number)[], value: unknown): string[] {
   let schema: z.core.$ZodType | undefined = jobSpecSchema
   let here = value
   for (const key of path) {
     schema = shapeOf(schema, here)?.[key]
     here = isObject(here) ? here[key] : undefined
   }
-  return Object.keys(shapeOf(schema, here) ?? {}).map(snakeCase)
+  return Object.keys(shapeOf(schema, here) ?? {})
 }
 
 /** The key of the section at `path` that was probably meant by the unknown `key`, in snake_case. */
@@ -70,6 +75,8 @@ export function suggestion(key: string, path: readonly (string | number)[], valu
   const meant = meantKey(key, path, value)
   if (meant !== undefined) return `: write ${meant}`
   const wanted = otherNames[key.toLowerCase()] ?? key
+  const below = namesAt(path, value).find((name) => keysAt([...path, name], value).includes(wanted))
+  if (below !== undefined) return `: ${wanted} belongs into ${snakeCase(below)}`
   const sections = Object.keys(jobSpecSchema.shape)
   const section = path.length < 2 && sections.find((name) => keysAt([name], value).includes(wanted))
   if (section) return `: ${wanted} belongs to section ${section}`

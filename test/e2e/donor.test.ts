@@ -147,7 +147,10 @@ async function pauses({ page, node, nodeIds, self }: Day): Promise<void> {
   await roundBy(node, self)
 }
 
-/** All work ends within a second, and the swarm goes on. */
+/**
+ * All work ends within a second, and the swarm goes on. The second is what the page promises to a donor, also on a machine that has too
+ * much to do: the work is ended and not waited for.
+ */
 async function stops({ browser, page, node, nodeIds }: Day): Promise<void> {
   await page.getByRole('button', { name: 'Stop', exact: true }).click()
   const clickedMs = performance.now()

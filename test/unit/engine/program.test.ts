@@ -406,7 +406,7 @@ describe('validate', () => {
   test('says that a BatchNormalization goes by the batch', () => {
     const { warnings, notes } = validate(modelBytes('cnn_dynamo.onnx'))
     expect(warnings).toEqual([])
-    expect(notes).toEqual([expect.stringContaining('1 BatchNormalization train by')])
+    expect(notes).toEqual([expect.stringContaining('BatchNormalization (1) trains by')])
   })
 })
 

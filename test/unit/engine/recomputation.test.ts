@@ -10,7 +10,7 @@ import { neededNodes, peakBytes, stepBytes } from '../../../engine/memory.ts'
 import { Formulas } from '../../../engine/onnx/formulas.ts'
 import { GraphBuilder } from '../../../engine/onnx/graph-builder.ts'
 import { compileProgram, type TrainingProgram } from '../../../engine/program.ts'
-import { planRecomputation } from '../../../engine/recomputation.ts'
+import { planRecomputation, type Recomputation } from '../../../engine/recomputation.ts'
 import { Trainer } from '../../../engine/trainer.ts'
 import { SwarmError } from '../../../protocols/core/errors.ts'
 import { exampleModel } from '../engine-run/example-models.ts'
@@ -174,17 +174,24 @@ describe('a limit on memory', () => {
   const model = exampleModel('shakespeare/gpt.onnx')
   const spec = { optimizer, batch: 8, loss: 'softmax_cross_entropy' } as const
   let program: TrainingProgram
-  const open = (memoryBytesMax: number) =>
+  const open = (memoryBytesMax: number, recomputationMin?: Recomputation) =>
     SteadyTrainer.open({
       model,
       spec,
       microBatch: spec.batch,
       memoryBytesMax,
+      recomputationMin,
       candidates: [{ name: backend.name, open: async () => backend }],
     })
 
   beforeAll(async () => {
     program = await compileProgram(model, spec, backend)
+  })
+
+  it('recomputes as much as is asked for where the estimate would not', async () => {
+    const steady = await open(Number.POSITIVE_INFINITY, 'everything')
+    expect([steady.program.recomputation, steady.microBatch]).toEqual(['everything', 8])
+    await steady.release()
   })
 
   it('recomputes before it cuts the batch, and no more than it must', async () => {

@@ -93,6 +93,12 @@ convergence: { metric: val_accuracy, mode: max, max_rounds: 1.5 }
     ])
   })
 
+  test('says where a key belongs that stands beside its section', () => {
+    expect(replaced('{ kind: idx }', '{ kind: text, file: some.txt, context: 8 }')).toEqual([
+      expect.stringMatching(/data\.file is not a known key: file belongs into source$/),
+    ])
+  })
+
   test('is checked for what two keys say together', () => {
     expect(replaced('  batch_size: 32', '  batch_size: 32\n  schedule: cosine')).toEqual([
       '8:3 train.schedule cosine needs a last step: set total_steps',
