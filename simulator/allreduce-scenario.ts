@@ -38,7 +38,7 @@ export const deadlyGridMoments: Moments = {
 }
 
 /** Faults that come by the clock. */
-const timedFaults = ['crash', 'leave', 'reset', 'cut', 'partition', 'newcomer'] as const
+export const timedFaults = ['crash', 'leave', 'reset', 'cut', 'partition', 'newcomer'] as const
 
 /** What one seed came to. */
 export interface SeedReport {
@@ -58,8 +58,8 @@ const faultsMs = 20_000
 /** Rounds that everyone must commit after the faults: one to catch up as a newcomer, two to be a full member again. */
 const recoveryRounds = 3
 
-/** One seed in so many is a grid of rows and columns: it costs as much as fifty single rows. */
-const gridEvery = 125
+/** One seed in so many is a grid of rows and columns: it costs as much as ten single rows, and `tidal-scenario.ts` has more of them. */
+const gridEvery = 250
 
 /** Clocks of home computers: some minutes off, and gaining or losing up to a hundredth, a hundred times what quartz does. */
 const skewMax = { offsetMs: 5 * 60_000, drift: 0.01 }
@@ -176,7 +176,8 @@ function strikeLater(swarm: AllreduceSwarm, enabled: readonly string[], untilMs:
   })
 }
 
-function strike(swarm: AllreduceSwarm, fault: string): void {
+/** Lets `fault`, one of `timedFaults`, happen to peers drawn at random, if that leaves a quorum. */
+export function strike(swarm: AllreduceSwarm, fault: string): void {
   const { random, network, log } = swarm
   const live = network.live()
   const one = live[random.integer(live.length)]!

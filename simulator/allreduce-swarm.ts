@@ -15,6 +15,7 @@ import type { Partition } from '../protocols/allreduce/plan/parts.ts'
 import type { CommittedRound, Timing } from '../protocols/allreduce/round/events.ts'
 import type { finishPart, sumRow } from '../protocols/allreduce/round/reduction.ts'
 import type { Message } from '../protocols/allreduce/round/vocabulary.ts'
+import { helloExpiryMs } from '../protocols/core/limits.ts'
 import { type Random, seededRandom, seedFrom } from '../protocols/core/random.ts'
 import type { CodecName } from '../protocols/wire/codecs/codec.ts'
 import { codecFor } from '../protocols/wire/codecs/index.ts'
@@ -39,6 +40,8 @@ export interface SwarmOptions {
   slow?: ReadonlyMap<string, number>
   /** Clocks that are off; default: none. */
   skewOf?: ((id: string) => Skew) | undefined
+  /** Between two words of gossip to one peer about who is here. Default: it knows at once. */
+  gossipMs?: number
   /** Forks are no violation: for scenarios whose electorates expire. */
   mayFork?: boolean
   diskMsMax?: number
@@ -72,6 +75,8 @@ export class AllreduceSwarm {
   readonly random: Random
   readonly peers = new Map<string, AllreducePeer>()
   readonly #lives = new Map<string, number>()
+  /** When each peer was here last, as far as any gossip saw. */
+  readonly #seenMs = new Map<string, number>()
   readonly #disks = new Map<string, Disk>()
   /** Who decides each round, with the life in which the peer was made a member: that one knows what it promised, and any that has its disk. */
   readonly #voters = new Map<number, Map<string, number | undefined>>()
@@ -111,7 +116,18 @@ export class AllreduceSwarm {
       this.peers.set(id, peer)
       return peer
     })
-    for (const peer of this.live()) peer.know([...this.#lives.keys()])
+    const { gossipMs } = this.options
+    if (gossipMs === undefined) for (const peer of this.live()) peer.know([...this.#lives.keys()])
+    else this.#gossip(this.peers.get(id)!, gossipMs)
+  }
+
+  /** Tells `peer`, and again every `gossipMs`, who was here lately: of who is gone it hears for a while yet, as HELLO has it. */
+  #gossip(peer: AllreducePeer, gossipMs: number): void {
+    if (this.peers.get(peer.id) !== peer || !this.network.isRunning(peer.id)) return
+    const nowMs = this.clock.now()
+    for (const id of this.network.live()) this.#seenMs.set(id, nowMs)
+    peer.know([...this.#seenMs].filter(([, seenMs]) => nowMs - seenMs < helloExpiryMs).map(([id]) => id))
+    this.clock.setTimer(gossipMs * (0.5 + this.random.next()), () => this.#gossip(peer, gossipMs))
   }
 
   /** Ends a peer without a word; false when that would take away a quorum. */

@@ -42,6 +42,8 @@ export interface Conditions {
   jitterMs: number
   /** Bytes per second of one direction of a link. */
   bytesPerSecond: number
+  /** This share of the links is so many times slower. Default: none is. */
+  slowLinks?: { share: number; factor: number }
   /** How long until an end notices a broken link, from 0 to this. */
   detectMs: number
   /** How long until a broken link is up again, from half of this to this. */
@@ -66,6 +68,7 @@ interface End {
 interface Link {
   ends: Record<string, End>
   delayMs: number
+  bytesPerSecond: number
   /** Counts connections: messages of an earlier one are lost. */
   epoch: number
   isConnected: boolean
@@ -259,9 +262,8 @@ export class Network<Message> {
       this.#shared(from, to, bytes, deliver)
       return
     }
-    const { jitterMs, bytesPerSecond } = this.#conditions
-    const travelMs = link.delayMs + this.#random.next() * jitterMs
-    const sendMs = (bytes * 1000) / bytesPerSecond
+    const travelMs = link.delayMs + this.#random.next() * this.#conditions.jitterMs
+    const sendMs = (bytes * 1000) / link.bytesPerSecond
     end.arrivalMs = Math.max(this.clock.now() + travelMs, end.arrivalMs) + sendMs
     this.clock.setTimer(end.arrivalMs - this.clock.now(), deliver)
   }
@@ -325,10 +327,17 @@ export class Network<Message> {
     const delayMs = least + this.#random.next() * (most - least)
     const end = (): End => ({ isUp: false, arrivalMs: 0 })
     const ends = { [a]: end(), [b]: end() }
-    const link = { ends, delayMs, epoch: 0, isConnected: false, blockedUntilMs: 0 }
+    const bytesPerSecond = this.#drawRate()
+    const link = { ends, delayMs, bytesPerSecond, epoch: 0, isConnected: false, blockedUntilMs: 0 }
     this.#linksOf(a).set(b, link)
     this.#linksOf(b).set(a, link)
     return link
+  }
+
+  #drawRate(): number {
+    const { bytesPerSecond, slowLinks } = this.#conditions
+    const isSlow = slowLinks !== undefined && this.#random.next() < slowLinks.share
+    return isSlow ? bytesPerSecond / slowLinks.factor : bytesPerSecond
   }
 
   #linksOf(id: string): Map<string, Link> {

@@ -79,10 +79,12 @@ export class Positions {
       this.#strayingSinceMs = undefined
       return undefined
     }
-    const ahead = this.#newestAfter(base.round)
-    this.#laggingSinceMs = ahead && (this.#laggingSinceMs ?? nowMs)
-    if (ahead !== undefined && this.#isMostBeyond(base.round + roundsKept)) return ahead
-    if (ahead !== undefined && nowMs - Math.max(this.#laggingSinceMs!, progressAtMs) >= behindMs) return ahead
+    const newest = this.#newest()
+    const isLagging = newest > base.round
+    this.#laggingSinceMs = isLagging ? (this.#laggingSinceMs ?? nowMs) : undefined
+    if (isLagging && this.#isMostBeyond(base.round + roundsKept)) return this.#mostHeld(newest)
+    if (isLagging && nowMs - Math.max(this.#laggingSinceMs!, progressAtMs) >= behindMs)
+      return this.#mostHeld(newest)
     const rival = this.#rival(base)
     this.#strayingSinceMs = rival && (this.#strayingSinceMs ?? nowMs)
     if (rival !== undefined && nowMs - this.#strayingSinceMs! >= behindMs) return rival
@@ -113,21 +115,29 @@ export class Positions {
 
   /** The newest state after `round` that anybody holds. */
   #newestAfter(round: number): Ahead | undefined {
-    const newest = Math.max(round, ...[...this.#positions.values()].map((position) => position.round))
+    const newest = this.#newest()
     return newest > round ? this.#mostHeld(newest) : undefined
   }
 
+  /** The furthest round that anybody is in. */
+  #newest(): number {
+    let newest = Number.NEGATIVE_INFINITY
+    for (const { round } of this.#positions.values()) if (round > newest) newest = round
+    return newest
+  }
+
   #isMostBeyond(round: number): boolean {
-    const beyond = [...this.#positions.values()].filter((position) => position.round > round).length
+    let beyond = 0
+    for (const position of this.#positions.values()) if (position.round > round) beyond++
     return 2 * beyond >= this.#positions.size
   }
 
   #rival({ round, root }: RoundBase): Ahead | undefined {
-    const same = [...this.#positions.values()].filter(
-      (other) => other.round === round && other.root === root,
-    ).length
     const other = this.#mostHeld(round, root)
     if (other === undefined) return undefined
+    let same = 0
+    for (const position of this.#positions.values())
+      if (position.round === round && position.root === root) same++
     const margin = other.peers.length - (same + 1)
     return margin > 0 || (margin === 0 && compareText(other.root, root) < 0) ? other : undefined
   }
@@ -137,12 +147,16 @@ export class Positions {
     const holders = new Map<string, string[]>()
     for (const [peer, position] of this.#positions) {
       if (position.round !== round || position.root === except) continue
-      holders.set(position.root, [...(holders.get(position.root) ?? []), peer])
+      const peers = holders.get(position.root) ?? []
+      holders.set(position.root, peers)
+      peers.push(peer)
     }
-    const [best] = [...holders].sort(
+    if (holders.size === 0) return undefined
+    const inOrder = [...holders].sort(
       ([rootA, a], [rootB, b]) => b.length - a.length || compareText(rootA, rootB),
     )
-    return best && { round, root: best[0], peers: best[1].sort() }
+    const [mostHeld, peers] = inOrder[0]!
+    return { round, root: mostHeld, peers: peers.sort() }
   }
 }
 

@@ -88,7 +88,7 @@ export class AllreduceMachine implements Session {
     this.#setContacts()
     let turns = 0
     do {
-      assert(++turns <= turnsMax, `${this.self} goes round in circles over ${event.kind}: ${this.pending()}`)
+      assert(++turns <= turnsMax, `${this.self} goes round in circles over ${event.kind}`)
       for (let next = this.#local.shift(); next !== undefined; next = this.#local.shift()) {
         this.#receive(this.self, next.message, next.inspection)
       }

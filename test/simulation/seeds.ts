@@ -12,7 +12,7 @@ import { deadlyMoments, runSeed } from '../../simulator/allreduce-scenario.ts'
 /** STARLING_SEED picks the first, so that a longer hunt needs no edit. */
 const firstSeed = Number(process.env.STARLING_SEED ?? 1_000)
 
-/** A thousand take some 100 s of one core; one in 125 is a grid, which takes as long as fifty others. */
+/** A thousand take some 100 s of one core; one in 250 is a grid, which takes as long as ten others. */
 const seedCount = Number(process.env.STARLING_SEEDS ?? 1_000)
 
 const shards = 4
