@@ -1,6 +1,6 @@
 /** The backends that the compliance suites run over, with what may differ between them, as data. */
 import * as onnxruntimeWeb from 'onnxruntime-web'
-import type { Backend } from '../../engine/backends/backend.ts'
+import type { Backend, Executable } from '../../engine/backends/backend.ts'
 import { loadNativeRuntime, openNativeBackend } from '../../engine/backends/native.ts'
 import { openWasmBackend } from '../../engine/backends/wasm.ts'
 import { openWebGpuBackend } from '../../engine/backends/webgpu.ts'
@@ -24,14 +24,16 @@ const negation = model({
 })
 
 /**
- * One session of it is never closed: while one is open that has run a shader, SwiftShader keeps all that it compiled, which is most of
- * what these suites wait for. A trainer has no need of that: the session of its steps stays open as long as it does.
+ * Sessions that are never closed: onnxruntime's device, and each shader that it compiled, which is most of what these suites wait for, live as
+ * long as any session on WebGPU does. They are held here because one that nothing holds is closed by the garbage collector. A trainer has
+ * no need of that: it holds the session of its steps.
  */
+const keptOpen: Executable[] = []
+
 async function openWebGpu(): Promise<Backend> {
   requireSoftwareGpu()
   const backend = await openWebGpuBackend(await loadNativeRuntime(), { threads: 1 })
-  const kept = await backend.compile(negation)
-  await kept.run({ x: { dtype: 'float32', shape: [1], data: Float32Array.of(1) } })
+  if (keptOpen.length === 0) keptOpen.push(await backend.compile(negation))
   return backend
 }
 
