@@ -20,7 +20,7 @@ import { type RandomGraph, randomGraph } from '../unit/engine/fuzz/random-graph.
 import { openBackend } from './backends.ts'
 
 const usualSeeds = '1-1000'
-/** Graphs in one model: opening a session costs more than in proportion to its nodes, and half of a second for a thousand. */
+/** Graphs in one model: a session of all of them takes WebGPU a minute to open, forty sessions four seconds together. */
 const groupSize = 25
 
 /** Operator sets that the graphs take turns in, by their seeds: the oldest and the newest that training graphs are written in. */
