@@ -15,6 +15,7 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { glyphs } from '../data/glyphs.ts'
+import { rowPeersMax } from '../protocols/core/limits.ts'
 import { type Random, seededRandom } from '../protocols/core/random.ts'
 import { ChurnSwarm } from './churn-swarm.ts'
 import type { Killable, NodePhase } from './killable.ts'
@@ -223,7 +224,7 @@ train:
   batch_size: 8
   local_steps: ${localSteps}
   seed: 1
-swarm: { min_peers: ${peers}, codec: int8, outer: { kind: nesterov, learning_rate: 0.7, momentum: 0.6 } }
+swarm: { min_peers: ${Math.min(peers, rowPeersMax)}, codec: int8, outer: { kind: nesterov, learning_rate: 0.7, momentum: 0.6 } }
 convergence:
   metric: val_loss
   mode: min

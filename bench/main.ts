@@ -108,7 +108,7 @@ ${measurements.map(({ name, summary }) => `  ${name.padEnd(12)} ${summary}`).joi
 Without a name all of them run, one after another, but converge and churn, which take long.
 
   --json             one JSON document instead of tables
-  --peers N          peers, to 32: reduce (default 3), churn (default 10); converge: a list (default 1,2,4,8)
+  --peers N          peers, to 64: reduce (default 3), churn (default 10); converge: a list (default 1,2,4,8)
   --parameters N     reduce, codecs, pledges: length of the vectors (default 1000000)
   --rounds N         rounds that are counted: reduce, codecs, pledges (default 20), step (default 5, ResNet-18 3); of the job: churn (default 50)
   --models LIST      step: ${caseNames.join(',')} (default: all)
@@ -195,7 +195,7 @@ function readArguments(): {
     const isKnown = positionals.every((word) => measurements.some(({ name }) => name === word))
     const settings = {
       json: values.json,
-      peers: listOf(values.peers, (text) => wholeNumber(text, 1, 32)),
+      peers: listOf(values.peers, (text) => wholeNumber(text, 1, 64)),
       steps: listOf(values.steps, (text) => wholeNumber(text, 1, 1000)),
       codecs: listOf(values.codecs, (text) => codecFor(text).name),
       seed: wholeNumber(values.seed, 0, 2 ** 31),

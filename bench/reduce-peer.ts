@@ -5,6 +5,7 @@ import { multiaddr } from '@multiformats/multiaddr'
 import { openSwarmNode, passingHome, type SwarmNode } from '../node/swarm-node.ts'
 import type { AllreduceRun } from '../protocols/allreduce/index.ts'
 import { defaultTiming, type Timing } from '../protocols/allreduce/round/events.ts'
+import { rowPeersMax } from '../protocols/core/limits.ts'
 import { type Random, seededRandom } from '../protocols/core/random.ts'
 import type { CodecName } from '../protocols/wire/codecs/index.ts'
 import { answer, sharedNowMs } from './child.ts'
@@ -72,7 +73,7 @@ answer<ReducePeerCalls>({
       job: 'bench',
       parameterCount: parameters,
       codec,
-      peersMin: peers,
+      peersMin: Math.min(peers, rowPeersMax), // founding is one row's
       timing: patientTiming,
       onEvent: (event) => {
         if (event.kind === 'phase') marks[event.phase] ??= sharedNowMs()

@@ -9,6 +9,8 @@
  */
 
 import { availableParallelism } from 'node:os'
+import { columnCountOf, rowCountOf } from '../protocols/allreduce/plan/grid.ts'
+import { rowPeersMax } from '../protocols/core/limits.ts'
 import { type CodecName, codecFor } from '../protocols/wire/codecs/index.ts'
 import { Child } from './child.ts'
 import type { PeerRound, ReducePeerCalls } from './reduce-peer.ts'
@@ -113,7 +115,7 @@ async function measure(
       const tcpMs = await tcp.transferMs(bytesUp)
       const asked = { round, electorate, waitMs: roundMsMax }
       const seen = await Promise.all(children.map((child) => child.ask('round', asked, 2 * roundMsMax)))
-      requireAll(round, seen)
+      requireAll(round, seen, round === 0 ? rowPeersMax : peers)
       electorate = seen[0]!.electorate
       measured.push({ tcpMs, seen })
     }
@@ -123,12 +125,15 @@ async function measure(
   }
 }
 
-/** An average of fewer updates costs less, so it says nothing: links broke, or somebody was too slow for the others. */
-function requireAll(round: number, seen: readonly PeerRound[]): void {
+/**
+ * An average of fewer updates costs less, so it says nothing: links broke, or somebody was too slow for the others. The first round
+ * of all is one row's, whose plan has room for `contributorsMax`.
+ */
+function requireAll(round: number, seen: readonly PeerRound[], contributorsMax: number): void {
   if (new Set(seen.map(({ digest }) => digest)).size > 1)
     throw new Error(`the peers' averages of round ${round} differ`)
   const fewest = Math.min(...seen.map(({ contributors }) => contributors))
-  if (fewest < seen.length)
+  if (fewest < Math.min(seen.length, contributorsMax))
     throw new Error(
       `round ${round} averaged ${fewest} of ${seen.length} updates: give the machine less to do, or fewer --peers or --parameters`,
     )
@@ -140,10 +145,17 @@ interface Measured {
   seen: PeerRound[]
 }
 
-/** Bytes that one peer sends in one round for each parameter. */
+/**
+ * Bytes that one peer sends in one round for each parameter: its update and a share of the means within its row; in a grid also
+ * its row's sums of that share in f32 to the finisher, and a finisher's means to the other rows.
+ */
 function formula(codec: CodecName, peers: number): number {
   const { bytesPerElement, meanBytesPerElement } = codecFor(codec)
-  return ((peers - 1) / peers) * (bytesPerElement + meanBytesPerElement)
+  const rows = rowCountOf(peers)
+  const columns = columnCountOf(peers)
+  const within = ((columns - 1) / columns) * (bytesPerElement + meanBytesPerElement)
+  const across = ((rows - 1) / rows / columns) * (Float32Array.BYTES_PER_ELEMENT + meanBytesPerElement)
+  return within + across
 }
 
 /** The addresses at which peer number `index` reaches the others: their own, or those of the shaped links to them. */
