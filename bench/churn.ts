@@ -9,6 +9,7 @@
  * still. The seed draws victims, phases and moments; when a process gets to a phase is the machine's business.
  */
 
+import { setMaxListeners } from 'node:events'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -25,6 +26,8 @@ export interface ChurnOptions {
   json: boolean
   peers: number
   rounds: number
+  /** Local steps of a round. */
+  steps: number
   seed: number
 }
 
@@ -64,10 +67,10 @@ const absentPhases: readonly NodePhase[] = ['starting', 'waiting', 'syncing']
 const momentMsMax = { averaging: 40, trainingShare: 0.7 }
 
 /**
- * Ten peers take eight seconds for them on two cores, and a peer that is killed is back after three: its round is still going on, and
- * it gives an update to it. Where all is slower, both are.
+ * Local steps of a round. Ten peers take eight seconds for them on two cores, and a peer that is killed is back after three: its round
+ * is still going on, and it gives an update to it. Where all is slower, both are.
  */
-const localSteps = 160
+export const churnSteps = 160
 
 /** Of the labels. */
 const noiseShare = 0.3
@@ -139,6 +142,7 @@ async function killInEveryRound(
     await swarm.begun(round)
     const startedMs = performance.now()
     const over = new AbortController()
+    setMaxListeners(0, over.signal) // one for each victim
     const ended = swarm.begun(round + 1).finally(() => over.abort())
     const here = swarm.nodes.filter(({ phase }) => !absentPhases.includes(phase))
     const count = Math.round(killedShare * here.length)
@@ -211,7 +215,7 @@ function idx(shape: readonly number[], data: Uint8Array): Uint8Array {
 }
 
 /** The learning rate falls to 0: one that stays leaves noise in the last state, and less of it the more updates are in the last mean. */
-function jobOf({ peers, rounds }: ChurnOptions): string {
+function jobOf({ peers, rounds, steps }: ChurnOptions): string {
   return `
 name: churn
 model: { file: ${model}, loss: softmax_cross_entropy }
@@ -220,9 +224,9 @@ train:
   optimizer: adamw
   learning_rate: 0.003
   schedule: cosine
-  total_steps: ${rounds * localSteps}
+  total_steps: ${rounds * steps}
   batch_size: 8
-  local_steps: ${localSteps}
+  local_steps: ${steps}
   seed: 1
 swarm: { min_peers: ${Math.min(peers, rowPeersMax)}, codec: int8, outer: { kind: nesterov, learning_rate: 0.7, momentum: 0.6 } }
 convergence:

@@ -7,7 +7,7 @@ import { parseArgs } from 'node:util'
 import { type Recomputation, recomputations } from '../engine/recomputation.ts'
 import { type CodecName, codecFor, codecNames } from '../protocols/wire/codecs/index.ts'
 import { benchBuild } from './build.ts'
-import { benchChurn } from './churn.ts'
+import { benchChurn, churnSteps } from './churn.ts'
 import { benchCodecs } from './codecs.ts'
 import type { RecipeOverrides } from './converge/recipe.ts'
 import { benchConverge } from './converge.ts'
@@ -80,8 +80,13 @@ const measurements: readonly Measurement[] = [
   {
     name: 'churn',
     summary: 'loss and agreement of real processes of which 30 % are killed in every round; many minutes',
-    run: ({ peers, rounds, ...rest }) =>
-      benchChurn({ ...rest, peers: peers?.[0] ?? 10, rounds: rounds ?? 50 }),
+    run: ({ peers, rounds, steps, ...rest }) =>
+      benchChurn({
+        ...rest,
+        peers: peers?.[0] ?? 10,
+        rounds: rounds ?? 50,
+        steps: steps?.[0] ?? churnSteps,
+      }),
   },
   {
     name: 'pledges',
@@ -115,7 +120,7 @@ Without a name all of them run, one after another, but converge and churn, which
   --contenders LIST  step: ${contenderNames.join(',')} (default: all)
   --recompute WHAT   step: activations that ours makes again: ${recomputations.join(', ')} (default: nothing)
   --link MBIT,MS     reduce: links of so many Mbit/s each way and that round trip, by proxies (default: loopback)
-  --steps LIST       converge: local steps (default 1,10,30,100)
+  --steps LIST       local steps: churn (default ${churnSteps}); converge: a list (default 1,10,30,100)
   --codecs LIST      reduce, converge: codecs (default f32,int8,int4,topk); codecs: the same (default all)
   --optimizer NAME   converge: adamw or muon (default adamw)
   --windows N        converge: samples of a step of all peers together (default 32)
