@@ -7,7 +7,7 @@
  *                         ▲                                                       │
  *                         └───────────────────── Behind ◀─────────────────────────┘
  *
- * A round goes Commit → Plan → Part → Result → Seal → Accepted; docs/protocols.md tells the story, `voting` and `leading`
+ * A round goes Commit → Plan → Part → Result → Seal → Accepted; docs/protocols.md tells the story, `voting`, `learning` and `leading`
  * hold the agreement, `reducing` the data. This file keeps the rounds that matter now (two committed ones, to serve
  * peers that missed their end, the current one, and the next), the links, and the clock of the waits.
  */

@@ -16,26 +16,24 @@ import { Fetching } from './fetching.ts'
 import { Finishing } from './finishing.ts'
 import { Gathering } from './gathering.ts'
 import { Leading } from './leading.ts'
+import { Learning } from './learning.ts'
 import { Pulling } from './pulling.ts'
 import { Reducing } from './reducing.ts'
 import { Relaying } from './relaying.ts'
 import { Round } from './round.ts'
 import type { Role, Session } from './session.ts'
 import { Succession } from './succession.ts'
-import {
-  type Commit,
-  type Deputed,
-  type Hold,
-  type Lacking,
-  type Message,
-  type PlanFrozen,
-  planMessage,
-  type Reassign,
-  type Relay,
-  type Result,
-  type RoundMessage,
-  type Seal,
-  sealMessage,
+import { Telling } from './telling.ts'
+import type {
+  Commit,
+  Deputed,
+  Hold,
+  Lacking,
+  PlanFrozen,
+  Reassign,
+  Relay,
+  Result,
+  RoundMessage,
 } from './vocabulary.ts'
 import { Voting } from './voting.ts'
 
@@ -45,6 +43,7 @@ const earlyBytesSpare = 1 << 20
 export class Duties {
   readonly round: Round
   readonly voting: Voting
+  readonly learning: Learning
   readonly succession: Succession
   readonly gathering: Gathering
   readonly leading: Leading
@@ -54,6 +53,7 @@ export class Duties {
   readonly pulling: Pulling
   readonly expiry: Expiry
   readonly #relaying: Relaying
+  readonly #telling: Telling
   readonly #session: Session
   readonly #roles: readonly Role[]
   readonly #early: Early
@@ -67,14 +67,16 @@ export class Duties {
     this.finishing = new Finishing(this.round, session)
     this.reducing = new Reducing(this.round, session, this.finishing)
     this.voting = new Voting(this.round, session)
+    this.learning = new Learning(this.round, session)
     this.succession = new Succession(this.round, session)
     this.gathering = new Gathering(this.round, session, () => this.succession.current()?.leader)
     this.leading = new Leading(this.round, session, this.succession, this.voting, this.gathering)
-    this.fetching = new Fetching(this.round, session, this.voting)
+    this.fetching = new Fetching(this.round, session, this.voting, this.learning)
     this.pulling = new Pulling(this.round, session)
     this.#relaying = new Relaying(this.round, session)
-    const { expiry, reducing, finishing, gathering, leading, pulling, voting, fetching } = this
-    this.#roles = [expiry, reducing, finishing, gathering, leading, pulling, voting, fetching]
+    this.#telling = new Telling(this.round, session, this.voting, this.learning)
+    const { expiry, reducing, finishing, gathering, leading, pulling, voting, learning, fetching } = this
+    this.#roles = [expiry, reducing, finishing, gathering, leading, pulling, voting, learning, fetching]
     const { partition, encodedBytes } = session.init
     const vectorBytes = encodedBytes(partition.partElements) * partCount(partition)
     this.#early = new Early(2 * vectorBytes + earlyBytesSpare)
@@ -106,7 +108,7 @@ export class Duties {
     // A member says where it stands when its link is up, and is told then; all mates telling it a whole plan at once is much.
     const { committed, grid } = this.round
     if (committed !== undefined && grid.rowCount > 1 && grid.isMember(peer)) this.voting.repeatTo(peer)
-    else this.#tellVotes(peer)
+    else this.#telling.tell(peer)
   }
 
   /** Takes a message into the record. Returns why it is refused, if it is. */
@@ -151,9 +153,9 @@ export class Duties {
       case 'Outbid':
         return this.voting.outbid(from, message)
       case 'Accepted':
-        return this.voting.accepted(from, message)
+        return this.learning.accepted(from, message)
       case 'Votes':
-        return this.voting.votes(message)
+        return this.learning.votes(message)
       case 'Want':
         return void this.fetching.want(from, message)
       case 'WantSeal':
@@ -205,7 +207,7 @@ export class Duties {
         return 'a commit that does not name every part'
       digest = commitDigestOf(message, this.#session.init.hash)
     }
-    if (this.round.committed !== undefined) this.#tellVotes(from)
+    if (this.round.committed !== undefined) this.#telling.tell(from)
     if (this.#isProgress(from)) this.round.progressAtMs = this.#session.nowMs
     return this.round.stand(from, message, digest)
   }
@@ -295,26 +297,5 @@ export class Duties {
 
   #hearDeputies(): void {
     for (const { from, message } of this.#unspoken.splice(0)) this.#deputed(from, message)
-  }
-
-  /** This peer's vote; in a grid also the leader's words and the decision, for a peer that hears nobody else. */
-  #tellVotes(peer: string): void {
-    this.voting.repeatTo(peer)
-    const { grid, order, plan, seal, number: round } = this.round
-    if (grid.rowCount === 1 || !grid.isMember(this.#session.self)) return
-    const words: (PlanFrozen | Seal)[] = []
-    if (plan !== undefined) words.push(planMessage(round, plan))
-    if (seal !== undefined) words.push(sealMessage(round, seal))
-    for (const message of words) {
-      const { leader: origin } = message.ballot
-      if (origin !== peer) this.#session.send(peer, { kind: 'Relay', round, origin, message })
-    }
-    const decision = this.voting.decision()
-    if (decision === undefined) return
-    // As the word of a councillor in another row, which this peer is not the one to pass on: told as its own, `peer` would.
-    const origin = order.find((other) => other !== peer && !grid.areRowMates(other, this.#session.self))
-    const word: Message =
-      origin === undefined ? decision : { kind: 'Relay', round, origin, message: decision }
-    this.#session.send(peer, word)
   }
 }

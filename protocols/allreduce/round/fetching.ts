@@ -10,6 +10,7 @@ import { partCount } from '../plan/parts.ts'
 import { planFault, rowOfPeer } from '../plan/plan.ts'
 import { planIdOf } from '../plan/plan-codec.ts'
 import { type SealContent, sealFault, sealIdentity } from '../plan/seal.ts'
+import type { Learning } from './learning.ts'
 import type { Round, SealedValue } from './round.ts'
 import type { Role, Session } from './session.ts'
 import type { Lacking, SealValue, Want, WantSeal } from './vocabulary.ts'
@@ -24,6 +25,7 @@ export class Fetching implements Role {
   readonly #round: Round
   readonly #session: Session
   readonly #voting: Voting
+  readonly #learning: Learning
   readonly #asked = new Map<number, Asked>()
   /** Peers that lack a part, or did not answer. */
   readonly #passedOver = new Map<number, Set<string>>()
@@ -31,16 +33,17 @@ export class Fetching implements Role {
   #patientUntilMs = Number.POSITIVE_INFINITY
   #askedSeals = 0
 
-  constructor(round: Round, session: Session, voting: Voting) {
+  constructor(round: Round, session: Session, voting: Voting, learning: Learning) {
     this.#round = round
     this.#session = session
     this.#voting = voting
+    this.#learning = learning
   }
 
   advance(): void {
     const { committed } = this.#round
     const value = committed === undefined ? this.#wanted() : undefined
-    const unknown = committed === undefined && value === undefined ? this.#voting.unknownSeals() : []
+    const unknown = committed === undefined && value === undefined ? this.#learning.unknownSeals() : []
     const target = value?.sealDigest ?? (unknown.length > 0 ? 'unknown' : undefined)
     const { nowMs, init } = this.#session
     if (target !== this.#target) {

@@ -1,10 +1,9 @@
 /**
- * A peer as acceptor and learner of the round's one decision (single-decree Paxos, Lamport 2001).
+ * A peer as acceptor of the round's one decision (single-decree Paxos, Lamport 2001); as learner: `learning.ts`.
  *
  *     Prepare(b)   b at least what was promised           → promise b, answer with what was accepted
  *     Seal(b, v)   b at least what was promised, and all
  *                  bytes of v are here                    → accept (b, v), tell everyone
- *     Accepted     a quorum for one (b, v)                → v is decided; with its bytes it is committed
  *
  * A member that left votes through its deputy (`mandates.ts`). A peer accepts only what it could serve, so a decided seal never lacks its
  * bytes. What binds an acceptor is pledged before it is said (`pledges.ts`): a member that restarts with its disk is the same
@@ -12,31 +11,17 @@
  */
 
 import { type Ballot, compareBallots, isLegalBallot } from '../plan/electorate.ts'
-import { hasBit, newBitmap, setBit } from '../plan/parts.ts'
+import { newBitmap, setBit } from '../plan/parts.ts'
 import { type Plan, partCountOf } from '../plan/plan.ts'
 import { planIdOf } from '../plan/plan-codec.ts'
 import { directoryOf } from '../plan/plan-directory.ts'
 import { type SealContent, sealFault, sealIdentity } from '../plan/seal.ts'
-import { nextElectorate } from '../plan/seating.ts'
-import type { CommittedPart, CommittedRound } from './events.ts'
 import { isOfMajority } from './freeze.ts'
 import { jointPromise } from './mandates.ts'
 import type { Pledge } from './pledges.ts'
 import type { Round, SealedValue } from './round.ts'
 import type { Role, Session } from './session.ts'
-import type { Accepted, Message, Outbid, Prepare, PromiseMade, Seal, Vote, Votes } from './vocabulary.ts'
-
-/** Different seals that votes may name in one round. Every attempt adds at most one; the rest is a flood. */
-const sealsMax = 64
-
-/** Different ballots in which one seal may be accepted: a later leader proposes again what may have been decided. */
-const ballotsMax = 256
-
-/**
- * Councillors that tell a decision to all of a grid: if the first dies with it untold, the others have told it. A peer that
- * heard none of them asks the first mate that is ahead of it.
- */
-const announcers = 3
+import type { Accepted, Message, Outbid, Prepare, PromiseMade, Seal } from './vocabulary.ts'
 
 export class Voting implements Role {
   readonly #round: Round
@@ -63,7 +48,6 @@ export class Voting implements Role {
     }
     this.#takeOn()
     this.#accept()
-    this.#learn()
   }
 
   dueMs(): number {
@@ -134,43 +118,6 @@ export class Voting implements Role {
     return undefined
   }
 
-  /** Somebody's vote. Returns why it is refused, if it is. */
-  accepted(from: string, message: Accepted): string | undefined {
-    const { sealDigest } = message
-    const { votes } = this.#round
-    if (!votes.has(sealDigest) && votes.size >= sealsMax) return 'too many seals in one round'
-    if ((votes.get(sealDigest)?.size ?? 0) >= ballotsMax) return 'too many ballots for one seal'
-    if (this.#round.vote(from, message)) this.#round.progressAtMs = this.#session.nowMs
-    return undefined
-  }
-
-  /** Votes that this peer has no link to hear, signed by those that gave them. Returns why they are refused, if they are. */
-  votes({ round, ballot, sealDigest, votes }: Votes): string | undefined {
-    for (const { voter, signature } of votes) {
-      const fault = this.accepted(voter, { kind: 'Accepted', round, ballot, sealDigest, signature })
-      if (fault !== undefined) return fault
-    }
-    return undefined
-  }
-
-  /** The signed votes that decided the round, no more than it takes; undefined before, and where there is one row. */
-  decision(): Votes | undefined {
-    const { committed, votes, number: round } = this.#round
-    if (committed === undefined) return undefined
-    const { sealDigest, plan } = committed
-    for (const { ballot, signatures } of votes.get(sealDigest)?.values() ?? []) {
-      const proof: Vote[] = []
-      for (const voter of directoryOf(plan).leaders) {
-        const signature = signatures.get(voter)
-        if (signature !== undefined) proof.push({ voter, signature })
-        const voters = new Set(proof.map((vote) => vote.voter))
-        if (this.#round.isDecidedBy(plan, voters, this.#session.init.peersMin))
-          return { kind: 'Votes', round, ballot, sealDigest, votes: proof }
-      }
-    }
-    return undefined
-  }
-
   /** Notes a seal and gives it its digest. */
   know(planId: string, { digests, absent }: SealContent): SealedValue {
     const sealDigest = this.#session.init.hash(sealIdentity(planId, { digests, absent }))
@@ -207,17 +154,6 @@ export class Voting implements Role {
     const accepted = this.#accepted()
     if (accepted === undefined) return
     for (const speak of this.#voices()) this.#session.send(peer, speak(accepted))
-  }
-
-  /** Seals that somebody accepted and this peer does not know the content of, with who accepted them. */
-  unknownSeals(): { sealDigest: string; peers: string[] }[] {
-    const { votes, values, plans } = this.#round
-    return [...votes]
-      .filter(([sealDigest]) => !plans.has(values.get(sealDigest)?.planId ?? ''))
-      .map(([sealDigest, ballots]) => ({
-        sealDigest,
-        peers: [...ballots.values()].flatMap(({ voters }) => [...voters]),
-      }))
   }
 
   #promise({ ballot, round }: Prepare): PromiseMade {
@@ -296,60 +232,8 @@ export class Voting implements Role {
     const me = plan.contributors.find(({ peer }) => peer === this.#session.self)
     return me !== undefined && me.commit === this.#round.own?.commit
   }
-
-  #learn(): void {
-    const round = this.#round
-    if (round.committed !== undefined) return
-    for (const [sealDigest, ballots] of round.votes) {
-      const value = round.values.get(sealDigest)
-      const plan = value && round.planOf(value)
-      // A vote of another branch's electorate decides nothing about this peer's state.
-      if (plan === undefined || (round.base !== undefined && !round.isOfBase(plan))) continue
-      const { peersMin } = this.#session.init
-      if (![...ballots.values()].some(({ voters }) => round.isDecidedBy(plan, voters, peersMin))) continue
-      round.decided = value
-      if (round.isComplete(value!)) this.#commit(value!, plan)
-      return
-    }
-  }
-
-  #commit(value: SealedValue, plan: Plan): void {
-    const outcome = outcomeOf(this.#round, value, plan)
-    this.#round.committed = outcome
-    this.#session.emit({ kind: 'Committed', outcome })
-    this.#announce()
-  }
-
-  /** In a grid the first councillors that are here tell the others. */
-  #announce(): void {
-    const { grid, order } = this.#round
-    if (grid.rowCount === 1) return
-    const here = order.filter((peer) => this.#session.isLive(peer))
-    if (here.slice(0, announcers).includes(this.#session.self)) this.#session.broadcast(this.decision()!)
-  }
 }
 
 function voiceOf(member: string): (message: Accepted | PromiseMade) => Message {
   return (message) => ({ kind: 'Deputed', round: message.round, member, message })
-}
-
-/** What a decided seal means: a pure function of the seal and the results it names. */
-function outcomeOf(round: Round, value: SealedValue, plan: Plan): CommittedRound {
-  const { planId, digests, sealDigest } = value
-  const parts: CommittedPart[] = digests.map((digest, part) => {
-    const { bytes, bitmap, weight } = round.results.get(planId, part, digest)!.message
-    return { bytes, bitmap, weight }
-  })
-  const complete = plan.contributors.filter((_, index) => parts.every(({ bitmap }) => hasBit(bitmap, index)))
-  return {
-    round: round.number,
-    root: plan.root,
-    planId,
-    sealDigest,
-    plan,
-    parts,
-    electorate: nextElectorate(plan, value.absent),
-    complete,
-    totalWeight: complete.reduce((sum, { weight }) => sum + weight, 0),
-  }
 }
