@@ -1,45 +1,20 @@
 /**
  * Rows and columns on the simulated network: 36 peers, six rows of six. What a lost peer costs is told by the mean's weight; what
- * it does not cost is the round, nor a single bit of anybody's state.
+ * it does not cost is the round, nor a single bit of anybody's state. What happens when a rule is broken: `grid-bugs.test.ts`.
  */
 
 import { expect, test } from 'vitest'
 import { Grid } from '../../protocols/allreduce/plan/grid.ts'
 import type { CommittedRound } from '../../protocols/allreduce/round/events.ts'
-import { finishPart, type ReductionInput, sumRow } from '../../protocols/allreduce/round/reduction.ts'
 import type { Message } from '../../protocols/allreduce/round/vocabulary.ts'
-import { deadlyGridMoments, drawGrid, strikeAt } from '../../simulator/allreduce-scenario.ts'
-import { AllreduceSwarm, type SwarmOptions } from '../../simulator/allreduce-swarm.ts'
-import { violationOf } from './violation.ts'
-
-/** 36 peers on a quick network, past the founding, which is one row's. */
-function grid(seed: number, overrides: Partial<SwarmOptions> = {}): AllreduceSwarm {
-  const swarm = new AllreduceSwarm({
-    ...drawGrid(seed),
-    peers: 36,
-    codec: 'f32',
-    partition: { elements: 24, partElements: 4 },
-    conditions: { delayMs: [5, 30], jitterMs: 5, bytesPerSecond: 1e6, detectMs: 200, reconnectMs: 500 },
-    trainingMs: 2_000,
-    slow: new Map(),
-    ...overrides,
-  })
-  swarm.found()
-  return swarm
-}
-
-/** Everybody commits one more round; returns what it came to. */
-function nextRound(swarm: AllreduceSwarm): CommittedRound {
-  const { round } = swarm
-  swarm.runUntil(() => swarm.live().every(({ base }) => (base?.round ?? 0) > round), 'a round', 120_000)
-  return swarm.outcomes.find((outcome) => outcome.round === round)!
-}
+import { deadlyGridMoments, strikeAt } from '../../simulator/allreduce-scenario.ts'
+import { nextRound, sixRows } from './six-rows.ts'
 
 const weightOf = ({ plan }: CommittedRound) => plan.contributors.reduce((sum, { weight }) => sum + weight, 0)
 
 test('all updates are in every part, over links with the own row, column and council alone', () => {
-  const swarm = grid(1)
-  for (let round = 0; round < 6; round++) nextRound(swarm)
+  const swarm = sixRows(1)
+  for (let round = 0; round < 4; round++) nextRound(swarm)
   for (const outcome of swarm.outcomes.filter(({ round }) => round > 1)) {
     const { round, plan, parts, complete } = outcome
     expect(plan.contributors, `round ${round}`).toHaveLength(36)
@@ -61,7 +36,7 @@ test.each([
   ["the leader's row, which has the means to pull", true],
   ['another row', false],
 ])('a reducer of %s takes its row out of its parts when it dies, and the weight says so', (_, isLeaders) => {
-  const swarm = grid(2)
+  const swarm = sixRows(2)
   nextRound(swarm)
   let struck: { victim: string; part: number } | undefined
   swarm.onMessage((from, _to, message: Message) => {
@@ -86,7 +61,7 @@ test.each([
 })
 
 test('a leader that stands in for a gone mate hears of lost finishers from those who are linked with them', () => {
-  const swarm = grid(2)
+  const swarm = sixRows(2)
   nextRound(swarm)
   const base = swarm.live()[0]!.base!
   const layout = new Grid(base.root, base.electorate)
@@ -109,7 +84,7 @@ test('a leader that stands in for a gone mate hears of lost finishers from those
 })
 
 test('a row reducer that leaves as it hands in its sums costs no part anything', () => {
-  const swarm = grid(2)
+  const swarm = sixRows(2)
   nextRound(swarm)
   let leaver: string | undefined
   swarm.onMessage((from, _to, message: Message) => {
@@ -130,7 +105,7 @@ test('a row reducer that leaves as it hands in its sums costs no part anything',
 test.each(Object.keys(deadlyGridMoments))(
   'a %s dies, and the others end the round and the next ones',
   (moment) => {
-    const swarm = grid(3)
+    const swarm = sixRows(3)
     strikeAt(swarm, moment, swarm.random)
     for (let round = 0; round < 4 && swarm.log.count(moment) === 0; round++) nextRound(swarm)
     expect(swarm.log.count(moment)).toBe(1)
@@ -140,7 +115,7 @@ test.each(Object.keys(deadlyGridMoments))(
 )
 
 test('a side with less than half of the peers commits nothing, the other goes on, and they are one again', () => {
-  const swarm = grid(4)
+  const swarm = sixRows(4)
   const base = swarm.live()[0]!.base!
   const { council } = new Grid(base.root, base.electorate)
   const outsiders = base.electorate.filter((peer) => !council.includes(peer))
@@ -151,22 +126,4 @@ test('a side with less than half of the peers commits nothing, the other goes on
   for (const peer of minority) expect(rounds.get(peer)).toBeLessThanOrEqual(base.round + 1)
   expect(Math.max(...rounds.values())).toBeGreaterThan(base.round + 3)
   swarm.recover(2)
-})
-
-test('planted bug: a finisher that adds the rows in another order is caught', () => {
-  const finish: typeof finishPart = (codec, sums, weight) => finishPart(codec, [...sums].reverse(), weight)
-  expect(violationOf(() => nextRound(grid(5, { finish })))).toContain('is not the weighted mean')
-})
-
-test('planted bug: a row that forgets the weights is caught', () => {
-  const forget = (inputs: readonly ReductionInput[]) => inputs.map(({ bytes }) => ({ bytes, weight: 1 }))
-  const sum: typeof sumRow = (codec, length, inputs) =>
-    sumRow(codec, length, inputs.length > 6 ? inputs : forget(inputs)) // the founding row is longer
-  expect(violationOf(() => nextRound(grid(6, { sum })))).toContain('is not the weighted mean')
-})
-
-test('planted bug: a finisher that counts a row twice is caught', () => {
-  const finish: typeof finishPart = (codec, sums, weight) =>
-    finishPart(codec, sums.length > 1 ? [...sums, sums[0]!] : sums, weight)
-  expect(violationOf(() => nextRound(grid(7, { finish })))).toContain('is not the weighted mean')
 })

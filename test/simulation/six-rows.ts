@@ -1,0 +1,26 @@
+import type { CommittedRound } from '../../protocols/allreduce/round/events.ts'
+import { drawGrid } from '../../simulator/allreduce-scenario.ts'
+import { AllreduceSwarm, type SwarmOptions } from '../../simulator/allreduce-swarm.ts'
+
+/** 36 peers on a quick network, past the founding, which is one row's. */
+export function sixRows(seed: number, overrides: Partial<SwarmOptions> = {}): AllreduceSwarm {
+  const swarm = new AllreduceSwarm({
+    ...drawGrid(seed),
+    peers: 36,
+    codec: 'f32',
+    partition: { elements: 24, partElements: 4 },
+    conditions: { delayMs: [5, 30], jitterMs: 5, bytesPerSecond: 1e6, detectMs: 200, reconnectMs: 500 },
+    trainingMs: 2_000,
+    slow: new Map(),
+    ...overrides,
+  })
+  swarm.found()
+  return swarm
+}
+
+/** Everybody commits one more round; returns what it came to. */
+export function nextRound(swarm: AllreduceSwarm): CommittedRound {
+  const { round } = swarm
+  swarm.runUntil(() => swarm.live().every(({ base }) => (base?.round ?? 0) > round), 'a round', 120_000)
+  return swarm.outcomes.find((outcome) => outcome.round === round)!
+}
