@@ -70,6 +70,7 @@ const activations = [
 
 const linear = [
   row('matrices', 'MatMul', [p([3, 4]), p([4, 5])]),
+  row('as many columns as make the other matrix worth turning', 'MatMul', [p([2, 3]), p([3, 257])]),
   row('a batch times a matrix', 'MatMul', [p([2, 3, 4]), p([4, 5])]),
   row('batches of matrices', 'MatMul', [p([2, 2, 3, 4]), p([2, 2, 4, 2])]),
   row('batches that broadcast', 'MatMul', [p([2, 1, 3, 4]), p([3, 4, 2])]),
