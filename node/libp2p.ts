@@ -10,7 +10,7 @@ import type { Libp2p, PrivateKey, ServiceMap } from '@libp2p/interface'
 import { mdns } from '@libp2p/mdns'
 import { tcp } from '@libp2p/tcp'
 import { webSockets } from '@libp2p/websockets'
-import { multiaddr } from '@multiformats/multiaddr'
+import { type Multiaddr, multiaddr } from '@multiformats/multiaddr'
 import { createLibp2p, type ServiceFactoryMap } from 'libp2p'
 import { SwarmError } from '../protocols/core/errors.ts'
 import { type BaseServices, baseServices, sharedOptions } from './peer/network.ts'
@@ -39,15 +39,26 @@ export interface NodeInit<Services extends ServiceMap> {
   services: Pick<ServiceFactoryMap<BaseServices & Services>, keyof Services>
 }
 
+/** Where a node listens, whatever it tells others. */
+export interface Listening {
+  addresses(): Multiaddr[]
+}
+
+export type NodeServices = BaseServices & { listening: Listening }
+
+const listening = ({ transportManager }: { transportManager: { getAddrs(): Multiaddr[] } }): Listening => ({
+  addresses: () => transportManager.getAddrs(),
+})
+
 /**
  * A started node.
  * @throws {SwarmError} PORT_IN_USE when an address is taken; USAGE when one is no address, or not this machine's.
  */
 export async function createNode<Services extends ServiceMap>(
   init: NodeInit<Services>,
-): Promise<Libp2p<BaseServices & Services>> {
+): Promise<Libp2p<NodeServices & Services>> {
   for (const address of [...init.listen, ...(init.announce ?? [])]) requireMultiaddr(address)
-  const node = await createLibp2p<BaseServices & Services>({
+  const node = await createLibp2p<NodeServices & Services>({
     privateKey: init.identity,
     addresses: { listen: init.listen, announce: init.announce ?? [] },
     start: false,
@@ -62,8 +73,9 @@ export async function createNode<Services extends ServiceMap>(
     services: {
       ...baseServices(),
       ...relayService(init.relay === true),
+      listening,
       ...init.services,
-    } as ServiceFactoryMap<BaseServices & Services>,
+    } as unknown as ServiceFactoryMap<NodeServices & Services>,
   })
   try {
     await node.start()

@@ -1,6 +1,6 @@
 /**
  * The log of a long-running process (`node start`, `coordinator start`): one line for each change. As JSON lines for
- * programs, whose keys are snake_case, or as plain lines for people.
+ * programs, whose keys are snake_case, or as plain text for people.
  */
 
 import type { CliIo } from './cli/io.ts'
@@ -20,12 +20,19 @@ export function processLog(io: Pick<CliIo, 'stdout'>, { json }: { json: boolean 
   return (line) => io.stdout.write(json ? `${JSON.stringify(line)}\n` : `${plainLine(line)}\n`)
 }
 
+/** One line; a list of words, such as addresses that somebody will copy, has a line below it for each. */
 function plainLine({ event, ...fields }: LogLine): string {
   const time = new Date().toISOString().slice(11, 19)
-  const texts = Object.entries(fields)
-    .filter(([, value]) => value !== undefined && value !== null)
-    .map(([key, value]) => `${key}=${shown(value)}`)
-  return [time, event, ...texts].join(' ')
+  const given = Object.entries(fields).filter(([, value]) => value !== undefined && value !== null)
+  const texts = given.filter(([, value]) => !isWords(value)).map(([key, value]) => `${key}=${shown(value)}`)
+  const lists = given.flatMap(([key, value]) =>
+    isWords(value) ? [`    ${key}:`, ...value.map((word) => `      ${shown(word)}`)] : [],
+  )
+  return [[time, event, ...texts].join(' '), ...lists].join('\n')
+}
+
+function isWords(value: unknown): value is string[] {
+  return Array.isArray(value) && value.length > 0 && value.every((word) => typeof word === 'string')
 }
 
 function shown(value: unknown): string {

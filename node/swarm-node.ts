@@ -28,6 +28,8 @@ export interface SwarmNodeInit extends StarlingInit {
 export interface SwarmNode extends SwarmPeer {
   /** Multiaddrs that others can reach it under, each ending in its id. */
   addresses(): string[]
+  /** Multiaddrs that it listens on, under which this machine reaches it also where others go another way. */
+  localAddresses(): string[]
   /** Says goodbye and stops. */
   close(): Promise<void>
 }
@@ -50,6 +52,8 @@ export async function openSwarmNode(init: SwarmNodeInit): Promise<SwarmNode> {
     services: libp2p.services,
     store,
     addresses: () => libp2p.getMultiaddrs().map((address) => address.toString()),
+    localAddresses: () =>
+      libp2p.services.listening.addresses().map((address) => `${address}/p2p/${libp2p.peerId}`),
     close: async () => libp2p.stop(),
   }
 }

@@ -7,8 +7,7 @@ import { nickname } from './nickname.ts'
 export function PeerName({ id }: { id: string }) {
   return (
     <span class="peer-name" title={id}>
-      {nickname(id)} <code>{shortId(id)}</code>
-      <CopyButton text={id} what="whole id" />
+      {nickname(id)} <code>{shortId(id)}</code> <CopyButton text={id} what="whole id" />
     </span>
   )
 }

@@ -102,8 +102,9 @@ export async function runCoordinatorStart(options: CoordinatorStartOptions, io: 
   try {
     io.signal.throwIfAborted()
     if (options.page) page = await servePage(options, jobs)
-    stun = await answerStun(options.listen, node.addresses(), log)
-    retract = await publishAddresses(dirs, node.addresses())
+    stun = await answerStun(options.listen, node.localAddresses(), log)
+    // a router may not lead back to this machine what it announces
+    retract = await publishAddresses(dirs, node.localAddresses())
     await records.restore(io)
     io.signal.throwIfAborted()
     log({ event: 'ready', peer: node.self, addresses: node.addresses(), page: page?.url })

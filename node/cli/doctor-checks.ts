@@ -3,9 +3,10 @@
  * file. Each says what it saw, and where something is wrong, what to do.
  */
 
+import { once } from 'node:events'
 import { constants } from 'node:fs'
 import { access, mkdir, rm, stat, statfs, writeFile } from 'node:fs/promises'
-import { createServer } from 'node:net'
+import { type AddressInfo, createConnection, createServer } from 'node:net'
 import { availableParallelism, freemem, totalmem } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -43,6 +44,9 @@ const diskBytesMin = 1e9
 /** The runtime, a small model with optimizer state, and libp2p take about half of this. */
 const memoryBytesMin = 1e9
 
+/** A connection within one machine takes no time; one that a firewall swallows never comes. */
+const connectMsMax = 3_000
+
 /**
  * ONNX model of opset 17 without inputs, output `y = a + a` with the constant a = 1: loads a backend, and runs a kernel.
  * Made with `onnx.helper` (Constant with value_float, Add; IR version 8).
@@ -62,6 +66,12 @@ export const checks: readonly Check[] = [
     run: nativeBackend,
   },
   { name: 'wasm_backend', isVital: true, remedy: "Run 'npm ci' in Starling's folder.", run: wasmBackend },
+  {
+    name: 'loopback',
+    isVital: true,
+    remedy: "Bring the loopback interface up ('ip link set lo up'), and let local firewalls pass 127.0.0.1.",
+    run: loopback,
+  },
   { name: 'port', isVital: true, remedy: 'Choose another port with --port or --listen.', run: portFree },
   {
     name: 'state_dir',
@@ -121,6 +131,21 @@ async function addOnes(backend: Backend): Promise<void> {
   const result = (await backend.evaluateConstants(model)).get('y')?.data
   if (result instanceof Float32Array && result[0] === 2) return
   throw new Error(`${backend.name} backend computes 1 + 1 = ${String(result)}`)
+}
+
+/** Processes on one machine speak over 127.0.0.1, which some containers lack. */
+async function loopback(): Promise<Finding> {
+  const server = createServer((socket) => socket.end())
+  try {
+    await once(server.listen(0, '127.0.0.1'), 'listening')
+    const { port } = server.address() as AddressInfo
+    const socket = createConnection({ host: '127.0.0.1', port, signal: AbortSignal.timeout(connectMsMax) })
+    await once(socket, 'connect')
+    socket.destroy()
+    return { status: 'ok', message: 'this machine reaches itself over 127.0.0.1' }
+  } finally {
+    server.close()
+  }
 }
 
 async function portFree({ port }: CheckContext): Promise<Finding> {

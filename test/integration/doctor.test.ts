@@ -46,6 +46,7 @@ test('a machine that runs these tests is healthy, and both backends compute on i
   expect(findings.get('native_backend')).toMatchObject({ status: 'ok' })
   expect(findings.get('wasm_backend')).toMatchObject({ status: 'ok' })
   expect(findings.get('state_dir')).toMatchObject({ status: 'ok' })
+  expect(findings.get('loopback')).toMatchObject({ status: 'ok' })
 })
 
 test('a port in use is named, with what to do', async () => {

@@ -1,10 +1,11 @@
 /** How `coordinator start` ends, whenever it is told to. */
 
+import { existsSync, readFileSync } from 'node:fs'
 import { mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
-import { runCoordinatorStart } from '../../../node/cli/coordinator-start.ts'
+import { type CoordinatorStartOptions, runCoordinatorStart } from '../../../node/cli/coordinator-start.ts'
 import { Interruption } from '../../../node/cli/io.ts'
 
 // it listens nowhere: this is about its end, not its network
@@ -18,14 +19,21 @@ const options = {
   json: true,
 }
 
-/** Runs it and aborts with SIGTERM as soon as `isTime` says so of the lines on stdout. */
-async function interrupted(isTime: (stdout: string) => boolean) {
+/** Runs it and aborts with SIGTERM as soon as `isTime` says so of the lines on stdout; what this machine's commands find until then. */
+async function interrupted(
+  isTime: (stdout: string) => boolean,
+  changes: Partial<CoordinatorStartOptions> = {},
+) {
   const home = await mkdtemp(join(tmpdir(), 'starling-coordinator-'))
   onTestFinished(() => rm(home, { recursive: true, force: true }))
   const controller = new AbortController()
   let text = ''
+  let published: string[] = []
   const look = () => {
-    if (isTime(text)) controller.abort(new Interruption('SIGTERM'))
+    if (!isTime(text)) return
+    const path = join(home, 'state', `coordinator-${process.pid}.json`)
+    if (existsSync(path)) published = JSON.parse(readFileSync(path, 'utf8')).addresses
+    controller.abort(new Interruption('SIGTERM'))
   }
   const stdout = {
     write: (more: string) => {
@@ -35,11 +43,18 @@ async function interrupted(isTime: (stdout: string) => boolean) {
   }
   look()
   const io = { stdout, stderr: stdout, env: { STARLING_HOME: home }, cwd: home, signal: controller.signal }
-  const reason: unknown = await runCoordinatorStart(options, io).catch((error: unknown) => error)
-  const events = text.trimEnd().split('\n')
+  const reason: unknown = await runCoordinatorStart({ ...options, ...changes }, io).catch(
+    (error: unknown) => error,
+  )
+  const lines: { event: string; addresses?: string[] }[] = text
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line))
   return {
     reason,
-    events: events.map((line) => JSON.parse(line).event),
+    lines,
+    published,
+    events: lines.map(({ event }) => event),
     state: await readdir(join(home, 'state')).catch(() => []),
   }
 }
@@ -56,3 +71,14 @@ test.each([
     expect(state).toEqual([])
   },
 )
+
+test('commands on its own machine find it where it listens, whatever it announces to others', async () => {
+  const announced = '/dns4/train.example/tcp/4001'
+  const changes = { listen: ['/ip4/127.0.0.1/tcp/0'], announce: [announced] }
+  const { lines, published } = await interrupted((stdout) => stdout.includes('"ready"'), changes)
+  const id = /[^/]+$/.exec(lines[0]!.addresses![0]!)![0]
+  expect(lines[0]!.addresses).toEqual([`${announced}/p2p/${id}`])
+  expect(published).toEqual([
+    expect.stringMatching(new RegExp(`^/ip4/127\\.0\\.0\\.1/tcp/[1-9]\\d*/p2p/${id}$`)),
+  ])
+})
