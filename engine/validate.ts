@@ -61,7 +61,12 @@ export function validate(model: Uint8Array, options: PrepareOptions = {}): Model
     operators: countOperators(graph),
     unsupported: unsupportedNodes(prepared),
     warnings: exporterWarnings(read, graph, tensors),
-    notes: [...batchNotes(graph, statistics), ...dropoutNotes(read.graph), ...halfNotes(read.graph)],
+    notes: [
+      ...batchNotes(graph, statistics),
+      ...dropoutNotes(read.graph),
+      ...halfNotes(read.graph),
+      ...integerNotes(read.graph),
+    ],
     losses: lossesFor(read.outputShapes.get(options.outputName ?? read.graph.outputs[0]!)),
   }
 }
@@ -169,4 +174,12 @@ function halfNotes({ constants }: Graph): string[] {
   return count === 0
     ? []
     : [`${count} tensors of 16-bit floats train in float32, and are exported in their own type`]
+}
+
+function integerNotes({ nodes, constants }: Graph): string[] {
+  const isStored = ({ opType, inputs }: Node) => opType === 'DequantizeLinear' && constants.has(inputs[0]!)
+  const count = nodes.filter(isStored).length
+  return count === 0
+    ? []
+    : [`${count} tensors are stored as integers (DequantizeLinear): they stay as they are, with their scales`]
 }

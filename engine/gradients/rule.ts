@@ -60,9 +60,15 @@ export type Rule =
   | { readonly kind: 'constant'; readonly reason: string; readonly spelling?: Spelling }
   /**
    * A gradient exists and is not here. A model that trains through this operator is refused with this reason; where it is `never`
-   * right to have one, so is a model whose output depends on it in any way.
+   * right to have one, so is a model whose output depends on it in any way. `still`: inputs that nobody would train.
    */
-  | { readonly kind: 'missing'; readonly reason: string; readonly remedy: string; readonly never?: true }
+  | {
+      readonly kind: 'missing'
+      readonly reason: string
+      readonly remedy: string
+      readonly never?: true
+      readonly still?: readonly number[]
+    }
 
 /** A rule with one formula for each input, in order. */
 export function gradient(...inputs: readonly (Formula | null)[]): Rule {

@@ -78,6 +78,7 @@ export function ruleOf(opType: string): Rule {
  */
 export function gradientFlows(opType: string, index: number): boolean {
   const rule = ruleOf(opType)
-  if (rule.kind === 'missing' || rule.kind === 'imported') return true
-  return rule.kind === 'spelled' ? !rule.still.includes(index) : formulaOf(rule, index) !== null
+  if (rule.kind === 'imported') return true
+  const isListed = rule.kind === 'missing' || rule.kind === 'spelled'
+  return isListed ? !rule.still?.includes(index) : formulaOf(rule, index) !== null
 }

@@ -19,9 +19,10 @@ const tooNew = missing(
   'Export at operator set 26 or older: opset_version=26.',
 )
 const dropped = missing('ONNX dropped it before operator set 11', 'Export at operator set 11 or newer.')
+/** No gradient passes a rounding. One that skips it (a straight-through estimate) is a choice of a method, which a file does not name. */
 const quantised = missing(
-  'it is made for inference with integers',
-  'Export the float32 model, before quantisation.',
+  'it computes with values rounded to integers, for inference',
+  'Export the float32 model, before quantisation; after quantisation-aware training, without its fake quantisation.',
 )
 /** Without inputs it would be folded into a constant, the same noise in every step; made again in a backward pass it would be other noise. */
 const random: Rule = {
@@ -67,7 +68,9 @@ export const withoutGradient = {
   ...rows(imported, 'SequenceInsert', 'SequenceLength', 'ConcatFromSequence'),
   ...rows(sequence, 'SequenceMap', 'Optional', 'OptionalGetElement', 'OptionalHasElement'),
   ...rows(quantised, 'ConvInteger', 'MatMulInteger', 'QLinearConv', 'QLinearMatMul', 'QuantizeLinear'),
-  ...rows(quantised, 'DequantizeLinear', 'DynamicQuantizeLinear'),
+  ...rows(quantised, 'DynamicQuantizeLinear'),
+  /** Scale and zero point belong to the integers: weights that a file stores so are constants, beside which others, an adapter's, train. */
+  DequantizeLinear: { ...quantised, still: [1, 2] } as Rule,
   ...rows(
     random,
     'Bernoulli',
