@@ -28,6 +28,7 @@ import {
   type RoundCommitted,
   type RoundOutcome,
 } from './options.ts'
+import { Outcomes, type Wanted } from './outcomes.ts'
 import type { RoundBase } from './plan/base.ts'
 import { partitionOf } from './plan/parts.ts'
 import { decodePledge } from './pledge-codec.ts'
@@ -44,13 +45,6 @@ const flushMsMax = 1_000
 
 const hashOf = (bytes: Uint8Array): string => bytesToHex(sha256Sync(bytes))
 
-interface Waiter {
-  round: number
-  averageInto: Float32Array | undefined
-  resolve(outcome: RoundOutcome): void
-  reject(error: unknown): void
-}
-
 export class AllreduceRun {
   readonly #init: AllreduceRunInit
   readonly #clock: Clock
@@ -60,8 +54,7 @@ export class AllreduceRun {
   readonly #links: Links
   readonly #outgoing: Outgoing
   readonly #onLeft: () => void
-  #waiter: Waiter | undefined
-  #follower: ((outcome: RoundCommitted) => void) | undefined
+  readonly #outcomes: Outcomes
   readonly #throughput = new Throughput()
   #stopTimer: (() => void) | undefined
   readonly #left = Promise.withResolvers<void>()
@@ -78,6 +71,7 @@ export class AllreduceRun {
     this.#onLeft = onLeft
     const codec = codecFor(init.codec, { kept: init.topkKept })
     this.#vectors = new Vectors(codec, partitionOf(init.parameterCount))
+    this.#outcomes = new Outcomes(this.#self, this.#vectors)
     this.#machine = new AllreduceMachine({
       self: this.#self,
       job: init.job,
@@ -97,7 +91,7 @@ export class AllreduceRun {
       carryOut: (effect) => this.#carryOut(effect),
       onFailure: (error) => {
         this.#failed.abort(error)
-        this.#waiter?.reject(error)
+        this.#outcomes.fail(error)
         this.#left.resolve()
       },
     })
@@ -186,7 +180,7 @@ export class AllreduceRun {
     this.#step({ kind: 'ReachMeasured', bandwidth, place: this.#init.place?.() })
     this.#init.onEvent?.({ kind: 'phase', round: base.round, phase: 'offered' })
     const event: Event = { kind: 'UpdateReady', base, weight, pace, parts, digests }
-    return this.#outcome(event, { round: base.round, averageInto }, signal)
+    return this.#outcome(event, { round: base.round, averageInto }, { signal })
   }
 
   /** Who is here now, and how far the round of this peer's state has come. */
@@ -197,16 +191,14 @@ export class AllreduceRun {
   /** Waits for the outcome of a round without giving anything to it. @throws {SwarmError} STORAGE_FAILED. */
   async receive(base: RoundBase, { signal }: { signal: AbortSignal }): Promise<RoundOutcome> {
     const wanted = { round: base.round, averageInto: undefined }
-    return this.#outcome({ kind: 'JoinAsReceiver', base }, wanted, signal)
+    return this.#outcome({ kind: 'JoinAsReceiver', base }, wanted, { signal })
   }
 
   /** Reports every round's outcome while this peer has no state; ended by the returned function. */
   follow(onCommitted: (outcome: RoundCommitted) => void): () => void {
-    this.#follower = onCommitted
+    const stop = this.#outcomes.follow(onCommitted)
     this.#step({ kind: 'FollowStarted' })
-    return () => {
-      this.#follower = undefined
-    }
+    return stop
   }
 
   /**
@@ -234,25 +226,12 @@ export class AllreduceRun {
     stopWaiting()
   }
 
-  async #outcome(
-    event: Event,
-    wanted: Pick<Waiter, 'round' | 'averageInto'>,
-    signal: AbortSignal,
-  ): Promise<RoundOutcome> {
-    signal.throwIfAborted()
-    let onAbort = () => {}
-    try {
-      return await new Promise<RoundOutcome>((resolve, reject) => {
-        onAbort = () => reject(signal.reason)
-        signal.addEventListener('abort', onAbort, { once: true })
-        this.#failed.signal.throwIfAborted()
-        this.#waiter = { ...wanted, resolve, reject }
-        this.#step(event)
-      })
-    } finally {
-      signal.removeEventListener('abort', onAbort)
-      this.#waiter = undefined
+  #outcome(event: Event, wanted: Wanted, { signal }: { signal: AbortSignal }): Promise<RoundOutcome> {
+    const begin = (): void => {
+      this.#failed.signal.throwIfAborted()
+      this.#step(event)
     }
+    return this.#outcomes.of(wanted, begin, { signal })
   }
 
   /** One event at a time: an effect that leads to another event must not interrupt those after it. */
@@ -291,7 +270,7 @@ export class AllreduceRun {
         this.#committed(effect.outcome)
         return
       case 'Behind':
-        this.#waiter?.resolve({ kind: 'behind', round: effect.round, root: effect.root, peers: effect.peers })
+        this.#outcomes.behind(effect)
         return
       case 'Left':
         this.#left.resolve()
@@ -310,22 +289,10 @@ export class AllreduceRun {
   }
 
   #committed(outcome: CommittedRound): void {
-    const waiter = this.#waiter?.round === outcome.round ? this.#waiter : undefined
-    if (waiter === undefined && this.#follower === undefined) return
+    if (!this.#outcomes.isWanted(outcome.round)) return
     // decided without them, and `averageInto` may be the memory that they are made from
     this.#outgoing.withdraw((message) => message.kind === 'Part' && message.round <= outcome.round)
-    const committed: RoundCommitted = {
-      kind: 'committed',
-      round: outcome.round,
-      root: outcome.root,
-      average: this.#vectors.average(outcome, waiter?.averageInto),
-      electorate: outcome.electorate,
-      contributors: outcome.complete.map(({ peer, weight, pace }) => ({ peer, weight, pace })),
-      omitted: this.#vectors.omitted(outcome, this.#self),
-      totalWeight: outcome.totalWeight,
-    }
-    if (waiter !== undefined) waiter.resolve(committed)
-    else this.#follower?.(committed)
+    this.#outcomes.committed(outcome)
   }
 
   /** Leaves the step that asked for it first: what is summed here is an event of its own. */
