@@ -16,21 +16,21 @@ import { assert } from '../core/assert.ts'
 import { Positions } from './behind.ts'
 import { Contacts } from './contacts.ts'
 import { Departure } from './departure.ts'
+import { Entrance } from './entrance.ts'
+import { KeepingUp } from './keeping-up.ts'
 import { Neighbours } from './neighbours.ts'
-import type { RoundBase } from './plan/base.ts'
 import { compareText } from './plan/electorate.ts'
-import { commitIdentity } from './plan/parts.ts'
 import { Presence } from './presence.ts'
 import { Duties } from './round/duties.ts'
-import type { CommittedRound, Effect, Event, Inspection, MachineInit, Outlook } from './round/events.ts'
+import type { Effect, Event, Inspection, MachineInit, Outlook } from './round/events.ts'
 import { committers } from './round/freeze.ts'
 import { type Mandate, Mandates } from './round/mandates.ts'
 import { pendingReason } from './round/pending.ts'
 import { Pledges } from './round/pledges.ts'
-import type { Round, Standing } from './round/round.ts'
+import type { Round } from './round/round.ts'
 import type { Session } from './round/session.ts'
 import { Signing } from './round/signing.ts'
-import type { Message, RoundMessage, Word } from './round/vocabulary.ts'
+import type { Message, Word } from './round/vocabulary.ts'
 import { Rounds } from './rounds.ts'
 
 /**
@@ -54,11 +54,10 @@ export class AllreduceMachine implements Session {
   readonly #presence: Presence
   readonly #signing: Signing
   readonly #positions = new Positions()
+  readonly #keepingUp: KeepingUp
+  readonly #entrance: Entrance
   readonly #mandates = new Mandates()
   readonly #departure = new Departure(this, this.#rounds)
-  /** The run holds the state of its place, so it is told when it falls behind. */
-  #isWaiting = false
-  #isFollowing = false
   #isGone = false
   #nowMs = 0
   #wakeMs = Number.POSITIVE_INFINITY
@@ -73,6 +72,8 @@ export class AllreduceMachine implements Session {
     this.#pledges = new Pledges(init.recalled)
     this.#signing = new Signing(init)
     this.#presence = new Presence(this, this.#rounds, this.#pledges)
+    this.#keepingUp = new KeepingUp(this, this.#rounds, this.#positions, this.#presence)
+    this.#entrance = new Entrance(this, this.#rounds, this.#presence, this.#pledges, this.#keepingUp)
   }
 
   get nowMs(): number {
@@ -94,7 +95,7 @@ export class AllreduceMachine implements Session {
       }
       for (const duties of this.#rounds.active()) this.#advance(duties)
     } while (this.#local.length > 0)
-    this.#judge()
+    this.#keepingUp.judge()
     if (this.#departure.isDue()) this.#go()
     else {
       this.#setContacts()
@@ -107,7 +108,8 @@ export class AllreduceMachine implements Session {
   pending(): string {
     const { place, current } = this.#rounds
     if (this.#isGone) return 'gone'
-    if (place === undefined) return this.#isFollowing ? 'following until the state is here' : 'no state yet'
+    if (place === undefined)
+      return this.#entrance.isFollowing ? 'following until the state is here' : 'no state yet'
     if (current?.round.base === undefined) return `round ${place}: the state is not here yet`
     return `round ${place}: ${pendingReason(current, this)}`
   }
@@ -146,7 +148,10 @@ export class AllreduceMachine implements Session {
   mandatesIn({ base, grid, survivors, number, standings }: Round): readonly [string, Mandate][] {
     if (base === undefined || grid.rowCount > 1 || survivors !== undefined) return []
     return this.#mandates.of(this.self, number).filter(([member, { incarnation }]) => {
-      return grid.isMember(member) && this.#isMembersLife(base, standings.get(member), member, incarnation)
+      return (
+        grid.isMember(member) &&
+        this.#presence.isMembersLife(base, standings.get(member), member, incarnation)
+      )
     })
   }
 
@@ -184,19 +189,16 @@ export class AllreduceMachine implements Session {
   #take(event: Event): void {
     switch (event.kind) {
       case 'StateReady':
-        this.#enter(event.base)
+        this.#entrance.enter(event.base)
         return
       case 'UpdateReady':
-        this.#update(event)
+        this.#entrance.give(event)
         return
       case 'JoinAsReceiver':
-        this.#joinAsReceiver(event.base)
+        this.#entrance.receive(event.base)
         return
       case 'FollowStarted':
-        this.#rounds.place = undefined
-        this.#isWaiting = false
-        this.#isFollowing = true
-        this.broadcast({ kind: 'Follow' })
+        this.#entrance.follow()
         return
       case 'LeaveRequested':
         this.#departure.begin(event.withinMs)
@@ -229,71 +231,9 @@ export class AllreduceMachine implements Session {
     }
   }
 
-  /** Comes to the round of `base`; undefined when it is over already, and then the answer was given. */
-  #enter(base: RoundBase): Duties | undefined {
-    const { place } = this.#rounds
-    if (place !== undefined && base.round < place) {
-      this.#answerLate(base)
-      return undefined
-    }
-    this.#isFollowing = false
-    this.#isWaiting = true
-    this.#rounds.place = base.round
-    const duties = this.#rounds.openFor(base, this.self)
-    if (duties.round.base === undefined) this.#begin(duties, base)
-    this.#releaseResults()
-    if (duties.round.committed === undefined) return duties
-    this.#answerLate(base)
-    return undefined
-  }
-
-  #begin({ round, voting }: Duties, base: RoundBase): void {
-    const recalled = this.#pledges.recalledIn(base)
-    this.#presence.begin(round, base)
-    if (recalled !== undefined && round.isVoter) voting.recall(recalled)
-  }
-
-  /** A member that restarted with its memory says itself that it votes; any other is in the plan before. */
-  #isMembersLife(
-    base: RoundBase,
-    standing: Standing | undefined,
-    member: string,
-    incarnation: number,
-  ): boolean {
-    const isOwnWord = standing?.incarnation === incarnation && standing.isVoter
-    return isOwnWord || this.#presence.isVoterIn(base, member, incarnation)
-  }
-
-  /** The run asks for a round that this machine has left behind: it may still know the outcome. */
-  #answerLate(base: RoundBase): void {
-    const round = this.#rounds.get(base.round)?.round
-    if (round?.committed?.root === base.root && !round.isReleased) {
-      this.emit({ kind: 'Committed', outcome: round.committed })
-      return
-    }
-    const ahead = this.#positions.judge(base, this.#nowMs, this.#nowMs, 0)
-    this.#becomeBehind(ahead ?? { round: base.round, root: base.root, peers: [] })
-  }
-
-  #update(event: Extract<Event, { kind: 'UpdateReady' }>): void {
-    const duties = this.#enter(event.base)
-    if (duties === undefined || duties.round.own !== undefined) return
-    const { weight, pace, parts, digests } = event
-    const { incarnation } = this.init
-    const commit = this.init.hash(commitIdentity({ incarnation, weight, digests }))
-    duties.round.own = { weight, parts, digests, commit }
-    this.#presence.commit(duties.round, { weight, pace, digests })
-  }
-
-  #joinAsReceiver(base: RoundBase): void {
-    const duties = this.#enter(base)
-    if (duties === undefined || duties.round.own !== undefined) return
-    this.#presence.commit(duties.round, { weight: 0, digests: [] })
-  }
-
   #linkUp(peer: string): void {
     this.#neighbours.linkUp(peer)
-    if (this.#isFollowing) this.send(peer, { kind: 'Follow' })
+    if (this.#entrance.isFollowing) this.send(peer, { kind: 'Follow' })
     if (this.#departure.isBegun) this.send(peer, { kind: 'Leaving' })
     const { place } = this.#rounds
     const standing = place === undefined ? undefined : this.#presence.standing(place, peer)
@@ -311,38 +251,10 @@ export class AllreduceMachine implements Session {
     } else if (message.kind === 'Follow') {
       this.#positions.follow(from)
     } else {
-      this.#notePosition(from, message)
+      this.#keepingUp.note(from, message)
       const reason = this.#rounds.open(message.round)?.receive(from, message, inspection)
       if (reason !== undefined) this.refuse(from, `${message.kind} of round ${message.round}: ${reason}`)
     }
-  }
-
-  #notePosition(from: string, message: RoundMessage): void {
-    if (message.kind !== 'Hold' && message.kind !== 'Commit') return
-    if (from === this.self) {
-      this.#positions.forget(from) // it holds a state, so it follows no more
-      return
-    }
-    this.#positions.note(from, message)
-    this.#releaseResults()
-  }
-
-  /** Once all that a committed round concerned vote on a later one, nobody asks for its bytes. In a grid nobody knows. */
-  #releaseResults(): void {
-    const current = this.#rounds.current?.round
-    if (current?.base === undefined || !current.isVoter || current.grid.rowCount > 1) return
-    for (const { round } of this.#rounds.active()) {
-      if (round.committed === undefined || round.isReleased) continue
-      if (this.#positions.areAllBeyond(round.number, othersIn(round.committed, this.self))) round.release()
-    }
-  }
-
-  /** In a grid a decision can pass a peer by: a mate that is in a later round knows it, and tells whoever says where it stands. */
-  #askAhead(base: RoundBase): void {
-    if (this.#rounds.current!.round.grid.rowCount === 1) return
-    const peer = this.#positions.nextToAsk(base, this.#nowMs, this.init.timing.wantMs)
-    const standing = peer === undefined ? undefined : this.#presence.holding(base.round)
-    if (standing !== undefined) this.send(peer!, standing)
   }
 
   /** Lets the round's roles act, and moves on when it is committed. */
@@ -355,7 +267,7 @@ export class AllreduceMachine implements Session {
     if (round.number !== this.#rounds.place) return
     this.#rounds.place = round.number + 1
     this.#mandates.forgetBefore(round.number)
-    this.#isWaiting = false
+    this.#keepingUp.isWaiting = false
     duties.reducing.release()
     duties.finishing.release()
   }
@@ -368,39 +280,18 @@ export class AllreduceMachine implements Session {
     this.emit({ kind: 'Left' })
   }
 
-  #judge(): void {
-    const base = this.#waitingBase()
-    if (base === undefined) return
-    const { progressAtMs } = this.#rounds.get(base.round)!.round
-    const ahead = this.#positions.judge(base, progressAtMs, this.#nowMs, this.init.timing.behindMs)
-    if (ahead !== undefined) this.#becomeBehind(ahead)
-    else this.#askAhead(base)
-  }
-
-  #becomeBehind(ahead: { round: number; root: string; peers: string[] }): void {
-    this.#rounds.place = undefined
-    this.#isWaiting = false
-    this.emit({ kind: 'Behind', ...ahead })
-  }
-
   #setContacts(): void {
     const peers = this.#contacts.change(this.#nowMs)
     if (peers !== undefined) this.emit({ kind: 'Link', peers })
   }
 
-  /** The base of the round that this peer waits in. */
-  #waitingBase(): RoundBase | undefined {
-    return this.#isWaiting ? this.#rounds.current?.round.base : undefined
-  }
-
   #setTimer(): void {
-    let dueMs = Math.min(this.#departure.dueMs(), this.#neighbours.dueMs(this.#nowMs))
+    let dueMs = Math.min(
+      this.#departure.dueMs(),
+      this.#neighbours.dueMs(this.#nowMs),
+      this.#keepingUp.dueMs(),
+    )
     for (const duties of this.#rounds.active()) dueMs = Math.min(dueMs, duties.dueMs())
-    const base = this.#waitingBase()
-    if (base !== undefined) {
-      const { progressAtMs } = this.#rounds.get(base.round)!.round
-      dueMs = Math.min(dueMs, this.#positions.dueMs(progressAtMs, this.init.timing))
-    }
     if (dueMs === this.#wakeMs || dueMs === Number.POSITIVE_INFINITY) return
     this.#wakeMs = dueMs
     this.#effects.push({ kind: 'SetTimer', delayMs: Math.max(1, Math.ceil(dueMs - this.#nowMs)) })
@@ -412,15 +303,4 @@ export class AllreduceMachine implements Session {
     const digest = this.#rounds.get(message.round)?.round.own?.digests[message.part]
     return digest === undefined ? undefined : { digest, isDecodable: true }
   }
-}
-
-/** The peers that a round gave something to do or to have, without `self`. */
-function othersIn({ plan, electorate }: CommittedRound, self: string): Set<string> {
-  const { contributors, receivers, followers } = plan
-  const others = new Set([
-    ...electorate,
-    ...[...contributors, ...receivers, ...followers].map(({ peer }) => peer),
-  ])
-  others.delete(self)
-  return others
 }

@@ -11,7 +11,7 @@
 import type { RoundBase } from './plan/base.ts'
 import type { Reach } from './plan/plan.ts'
 import type { Pledges } from './round/pledges.ts'
-import type { Round } from './round/round.ts'
+import type { Round, Standing } from './round/round.ts'
 import type { Session } from './round/session.ts'
 import type { Commit, Hold } from './round/vocabulary.ts'
 import type { Rounds } from './rounds.ts'
@@ -98,6 +98,17 @@ export class Presence {
       contributors.some((contributor) => contributor.peer === peer && contributor.commit === commit) ||
       receivers.some((receiver) => receiver.peer === peer && receiver.incarnation === incarnation)
     )
+  }
+
+  /** Life `incarnation` of `member` is one that votes: one that restarted with its memory says so itself, any other is in the plan before. */
+  isMembersLife(
+    base: RoundBase,
+    standing: Standing | undefined,
+    member: string,
+    incarnation: number,
+  ): boolean {
+    const isOwnWord = standing?.incarnation === incarnation && standing.isVoter
+    return isOwnWord || this.isVoterIn(base, member, incarnation)
   }
 
   #self(round: Round, root: string): Pick<Hold, 'round' | 'root' | 'incarnation' | 'isVoter'> {
