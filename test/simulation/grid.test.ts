@@ -22,6 +22,8 @@ test('all updates are in every part, over links with the own row, column and cou
     expect(complete).toHaveLength(36)
   }
   expect(swarm.live().flatMap(({ seen }) => seen.refused)).toEqual([])
+  // not even where the council is new, and links with it are on their way
+  expect(swarm.live().map(({ seen }) => seen.quorumLost)).toEqual(Array(36).fill(0))
   const base = swarm.live()[0]!.base!
   const layout = new Grid(base.root, base.electorate)
   nextRound(swarm)

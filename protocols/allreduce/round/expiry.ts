@@ -49,9 +49,13 @@ export class Expiry implements Role {
     return this.#lostSinceMs !== undefined
   }
 
-  /** A founding round has no electorate before it has a plan: until then it just waits for peers. */
+  /**
+   * A founding round has no electorate before it has a plan: until then it just waits for peers. Whoever is on the way is not lost: a
+   * councillor of a new grid still opens its links.
+   */
   #isQuorumHere(): boolean {
     const { isFounding, plan } = this.#round
+    if (this.#members().some((peer) => this.#session.isExpected(peer))) return true
     if (!isFounding) return isQuorumHere(this.#round, this.#session)
     if (plan === undefined) return true
     const here = this.#members().filter((peer) => canBeCounted(this.#round, this.#session, peer))
