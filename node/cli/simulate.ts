@@ -17,6 +17,7 @@ import {
   type RoundsUntil,
   roundsUntil,
 } from '../../simulator/averaging/experiment.ts'
+import { leastError } from '../../simulator/averaging/least-error.ts'
 import { publishedFor, tableFailures, tablePeers } from '../../simulator/averaging/published.ts'
 import { machineRounds } from '../../simulator/home-links/machine-rounds.ts'
 import { machineWorkload } from '../../simulator/home-links/machine-swarm.ts'
@@ -70,7 +71,7 @@ async function averaging(options: SimulateOptions, io: CliIo): Promise<void> {
     writeJson(io, { peers, failures, rounds, draws, seed, churn, averaging: errors, homeLinks })
   } else {
     io.stdout.write(
-      `${averagingHeading(options)}\n\n${averagingTable(errors)}\n${averagingNote}${driftNote}\n`,
+      `${averagingHeading(options)}\n\n${averagingTable(options, errors)}\n${averagingNote}${driftNote}\n`,
     )
     io.stdout.write(`${homesHeading(options)}\n\n${homesTable([homeLinks])}\n${homesNote}`)
   }
@@ -137,11 +138,13 @@ function averagingHeading({ peers, failures, draws, seed }: SimulateOptions): st
 const averagingNote =
   'Starling: the real plan code, sketches of one number a part; peers that return fetch the state and give nothing until they\n' +
   'have it. Keeping: the same round, but they give their old values to it, as the peers of all other methods do.\n' +
-  'The others: the rules of the Moshpit paper, one number a peer.\n'
+  'The others: the rules of the Moshpit paper, one number a peer.\n' +
+  'At best: what no method passes, in the mean over many draws, and the share of draws in which it is 0: who failed in every round\n' +
+  'has heard nobody.\n'
 
 const driftNote = 'DRIFT: how far the mean over all peers has moved from that of the first values, squared.\n'
 
-function averagingTable(errors: readonly ErrorByRound[]): string {
+function averagingTable(setting: SimulateOptions, errors: readonly ErrorByRound[]): string {
   const rounds = errors[0]!.mean.map((_, index) => `ROUND ${index + 1}`)
   const lines = errors.map(({ method, mean, median, high, drift, vectorsSent }) => [
     method,
@@ -149,7 +152,14 @@ function averagingTable(errors: readonly ErrorByRound[]): string {
     short(drift),
     vectorsSent.toFixed(2),
   ])
-  return table(['METHOD', ...rounds, 'DRIFT', 'VECTORS SENT A ROUND'], lines)
+  const least = rounds.map((_, index) => {
+    const { mean, noneShare } = leastError(setting, index + 1)
+    return `${short(mean)} (0 in ${percent(noneShare)})`
+  })
+  return table(
+    ['METHOD', ...rounds, 'DRIFT', 'VECTORS SENT A ROUND'],
+    [...lines, ['At best', ...least, '', '']],
+  )
 }
 
 /** An error in few characters; what is below the resolution of a double, at a mean near 0, is nothing. */

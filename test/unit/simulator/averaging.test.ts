@@ -3,6 +3,7 @@
 import { expect, test } from 'vitest'
 import { runProgram } from '../../../node/cli/program.ts'
 import { errorByRound, methods, roundsUntil } from '../../../simulator/averaging/experiment.ts'
+import { leastError } from '../../../simulator/averaging/least-error.ts'
 import { published } from '../../../simulator/averaging/published.ts'
 
 const methodOf = (name: string) => methods.find((method) => method.name === name)!
@@ -58,6 +59,19 @@ test('when those that return fetch the state, the second round is exact but for 
   expect(drift / (0.005 / 1024)).toBeGreaterThan(0.5)
   expect(drift / (0.005 / 1024)).toBeLessThan(2)
   expect(vectorsSent).toBeLessThanOrEqual(2.1)
+})
+
+test('who failed in every round has heard nobody: no method has a lower mean error', () => {
+  const setting = { peers: 128, failures: 0.2 }
+  const least = [1, 2].map((rounds) => leastError(setting, rounds).mean)
+  expect(least[1]).toBeCloseTo(0.04)
+  expect(leastError({ peers: 1024, failures: 0.005 }, 2).noneShare).toBeCloseTo(0.9747, 4)
+  for (const method of methods) {
+    const { mean } = errorByRound(method, setting, { rounds: 2, seed: 7, draws: 16 })
+    // 82 peers failed twice, of normal values: the square of one varies by √2 of its mean.
+    for (const [index, error] of mean.entries())
+      expect(error / least[index]!, `${method.name}, round ${index + 1}`).toBeGreaterThan(0.6)
+  }
 })
 
 test.each(['text', 'JSON'])('one seed gives the same %s twice', async (form) => {
