@@ -99,7 +99,7 @@ export class RunWatch {
   }
 
   /**
-   * Watches until the run ends. @returns the final verdict, or `stopped` when the owner ended the job.
+   * Watches until the run ends. @returns the final verdict, or `stopped` when the owner ended the job or it has expired.
    * @throws {unknown} `signal.reason`.
    */
   async run({ signal }: { signal: AbortSignal }): Promise<Verdict | 'stopped'> {
@@ -126,7 +126,7 @@ export class RunWatch {
       this.#record.evaluated({ round, root, loss: loss ?? Number.NaN, accuracy })
     } else if (notice.kind === 'verdict' && isFinal(notice.verdict)) {
       this.#ended ??= notice.verdict
-    } else if (notice.kind === 'stopped') {
+    } else if (notice.kind === 'stopped' || notice.kind === 'forgotten') {
       this.#ended ??= 'stopped'
     }
   }

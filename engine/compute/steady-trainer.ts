@@ -234,8 +234,13 @@ function unlessNotFinite(error: unknown): void {
   if (!(error instanceof SwarmError && error.code === 'LOSS_NOT_FINITE')) throw error
 }
 
+/** Three digits, and all of those before the point. */
+function milliseconds(ms: number): string {
+  return `${ms < 1_000 ? ms.toPrecision(3) : Math.round(ms)} ms`
+}
+
 function noteOf(timing: Timing): string {
   return 'failure' in timing
     ? `${timing.backend} is not used: ${timing.failure.message}`
-    : `${timing.backend} takes ${timing.stepMs.toPrecision(3)} ms for a step`
+    : `${timing.backend} takes ${milliseconds(timing.stepMs)} for a step`
 }

@@ -158,3 +158,16 @@ test('a state that cannot be measured is tried again after pauses that double, a
   await time.pass(250)
   expect(await run.ended).toMatchObject({ verdict: 'plateaued' })
 })
+
+test('a job that has expired is watched no longer, also when its minutes are not used up', async () => {
+  const time = new VirtualTime()
+  const run = watched(time, async () => ({ loss: 1, accuracy: 0.1 }))
+  await time.until(() => run.kept.length === 1)
+  let end: unknown
+  void run.ended.then((found) => {
+    end = found
+  })
+  run.hear({ kind: 'forgotten', job })
+  await time.pass(1_000)
+  expect(end).toBe('stopped')
+})
