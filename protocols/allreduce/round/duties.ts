@@ -17,6 +17,7 @@ import { Finishing } from './finishing.ts'
 import { Gathering } from './gathering.ts'
 import { Leading } from './leading.ts'
 import { Learning } from './learning.ts'
+import { Overseeing } from './overseeing.ts'
 import { Pulling } from './pulling.ts'
 import { Reducing } from './reducing.ts'
 import { Relaying } from './relaying.ts'
@@ -46,6 +47,7 @@ export class Duties {
   readonly learning: Learning
   readonly succession: Succession
   readonly gathering: Gathering
+  readonly overseeing: Overseeing
   readonly leading: Leading
   readonly reducing: Reducing
   readonly finishing: Finishing
@@ -70,7 +72,8 @@ export class Duties {
     this.learning = new Learning(this.round, session)
     this.succession = new Succession(this.round, session)
     this.gathering = new Gathering(this.round, session, () => this.succession.current()?.leader)
-    this.leading = new Leading(this.round, session, this.succession, this.voting, this.gathering)
+    this.overseeing = new Overseeing(this.round, session)
+    this.leading = new Leading(this.round, session, this)
     this.fetching = new Fetching(this.round, session, this.voting, this.learning)
     this.pulling = new Pulling(this.round, session)
     this.#relaying = new Relaying(this.round, session)
@@ -281,7 +284,7 @@ export class Duties {
 
   #lacking(from: string, message: Lacking): undefined {
     this.fetching.lacking(from, message)
-    this.leading.lacking(from, message)
+    this.overseeing.lacking(from, message)
   }
 
   /** A deputy's word is as good as the member's, once the member has said who that is. */

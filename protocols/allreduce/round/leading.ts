@@ -7,29 +7,31 @@
  *                                                  └─ a seal was accepted ──────────────────────────────────┘
  *
  * A leader proposes one seal in one ballot. A later one must propose the seal of the highest ballot that its promises tell
- * of, for that may be decided already. A reducer that is gone, or delivers nothing for `reduceMs`, loses its unfinished parts.
+ * of, for that may be decided already. Who watches the reducers meanwhile is `overseeing.ts`, whom the seal names as gone `absence.ts`.
  */
 
-import { type Ballot, compareBallots, compareText, isQuorum } from '../plan/electorate.ts'
+import { type Ballot, compareBallots, isQuorum } from '../plan/electorate.ts'
 import { hasBit } from '../plan/parts.ts'
-import { finishersOf, type Plan, partCountOf, reducersOf } from '../plan/plan.ts'
+import { type Plan, partCountOf } from '../plan/plan.ts'
 import { planIdOf } from '../plan/plan-codec.ts'
 import type { SealContent } from '../plan/seal.ts'
+import { absentFrom } from './absence.ts'
 import { committers, contributorsHere, isOfMajority } from './freeze.ts'
 import type { Gathering } from './gathering.ts'
-import type { BallotPlan, Round } from './round.ts'
+import type { Overseeing } from './overseeing.ts'
+import type { Round } from './round.ts'
 import type { Role, Session } from './session.ts'
 import type { Succession } from './succession.ts'
-import { partTimeoutMs } from './timeouts.ts'
-import {
-  type Lacking,
-  type Prepare,
-  type PromiseMade,
-  planMessage,
-  type Reassign,
-  sealMessage,
-} from './vocabulary.ts'
+import { type Prepare, type PromiseMade, planMessage, sealMessage } from './vocabulary.ts'
 import type { Voting } from './voting.ts'
+
+/** The roles that a leader works with. */
+export interface LeadingInit {
+  succession: Succession
+  voting: Voting
+  gathering: Gathering
+  overseeing: Overseeing
+}
 
 interface Lead {
   ballot: Ballot
@@ -45,19 +47,17 @@ export class Leading implements Role {
   readonly #voting: Voting
   readonly #succession: Succession
   readonly #gathering: Gathering
-  /** Part → finishers that are gone, as its reducers say. Asked again when nothing comes from anyone. */
-  readonly #lost = new Map<number, Set<string>>()
+  readonly #overseeing: Overseeing
   #lead: Lead | undefined
-  #resultCount = 0
-  #resultAtMs = 0
   #freezeMs = Number.POSITIVE_INFINITY
 
-  constructor(round: Round, session: Session, succession: Succession, voting: Voting, gathering: Gathering) {
+  constructor(round: Round, session: Session, { succession, voting, gathering, overseeing }: LeadingInit) {
     this.#round = round
     this.#session = session
     this.#succession = succession
     this.#voting = voting
     this.#gathering = gathering
+    this.#overseeing = overseeing
   }
 
   advance(): void {
@@ -104,16 +104,6 @@ export class Leading implements Role {
       this.#session.send(peer, sealMessage(round, seal))
   }
 
-  /** A reducer that waits for a mean lost its finisher. */
-  lacking(from: string, { planId, part }: Lacking): void {
-    const plan = this.#round.plan
-    if (plan?.planId !== planId || !reducersOf(plan.plan, part).includes(from)) return
-    const finisher = this.#round.finisher(part)
-    if (finisher === undefined) return
-    const lost = this.#lost.get(part) ?? new Set<string>()
-    this.#lost.set(part, lost.add(finisher))
-  }
-
   /** Only the first ballot of an electorate needs no promises: nothing lower can have been accepted. */
   #begin(ballot: Ballot): void {
     const { number: round, isFounding } = this.#round
@@ -143,7 +133,7 @@ export class Leading implements Role {
       const plan = this.#gathering.plan()
       if (plan.contributors.length > 0 && isOfMajority(plan)) this.#propose(lead, plan)
     }
-    if (lead.phase === 'reducing') this.#watchReducers(lead)
+    if (lead.phase === 'reducing') this.#reduce(lead)
   }
 
   #isPromised(lead: Lead): boolean {
@@ -211,7 +201,7 @@ export class Leading implements Role {
     const message = this.#session.signed(this.#round, planMessage(round, { ballot: lead.ballot, plan }))
     this.#round.adopt({ ballot: lead.ballot, planId, plan, signature: message.signature })
     this.#round.progressAtMs = this.#session.nowMs
-    this.#resultAtMs = this.#session.nowMs
+    this.#overseeing.begin()
     lead.phase = 'reducing'
     this.#session.broadcast(message)
     this.#session.emit({ kind: 'Progress', round, phase: 'reducing' })
@@ -223,103 +213,16 @@ export class Leading implements Role {
     this.#session.broadcast(this.#session.signed(this.#round, seal))
   }
 
-  /** The plan's peers that are gone, go, or came back and do not remember what they promised, as far as this peer is linked with them. */
-  #absent(plan: Plan): string[] {
-    const staying = [...plan.contributors, ...plan.receivers].filter(({ peer }) => {
-      return this.#session.isLive(peer) && !this.#session.isLeaving(peer)
-    })
-    // Should all go, the run can be continued only by one of them that changes its mind.
-    return this.#missing(plan, (peer) => staying.length > 0 && this.#session.isLeaving(peer))
-  }
-
-  #missing(plan: Plan, isGoing: (peer: string) => boolean): string[] {
-    const { standings, isFounding } = this.#round
-    const isRemembering = (peer: string): boolean => !isFounding && (standings.get(peer)?.isVoter ?? false)
-    const isHere = (peer: string): boolean =>
-      this.#session.isLive(peer) && !this.#session.isFollowing(peer) && !isGoing(peer)
-    const receiving = plan.receivers.filter(({ peer, incarnation }) => {
-      return !isHere(peer) || (standings.get(peer)?.incarnation !== incarnation && !isRemembering(peer))
-    })
-    const contributing = plan.contributors.filter(
-      (contributor) =>
-        !isHere(contributor.peer) ||
-        !(this.#round.isPlannedLife(contributor) || isRemembering(contributor.peer)),
-    )
-    return [...contributing, ...receiving]
-      .map(({ peer }) => peer)
-      .filter((peer) => this.#canSee(peer))
-      .sort(compareText)
-  }
-
-  /** This peer would be linked with `peer` if that were here. */
-  #canSee(peer: string): boolean {
-    const { grid } = this.#round
-    const { self } = this.#session
-    if (grid.rowCount === 1) return true
-    return grid.areRowMates(self, peer) || grid.areColumnMates(self, peer)
-  }
-
-  #watchReducers(lead: Lead): void {
-    const { results } = this.#round
-    const current = this.#round.plan!
-    const parts = Array.from({ length: partCountOf(current.plan) }, (_, part) => part)
-    const count = results.count(current.planId)
-    if (count === parts.length) {
-      const digests = parts.map((part) => results.get(current.planId, part)!.digest)
-      const absent = this.#absent(current.plan)
-      const { contributors, receivers } = current.plan
-      if (absent.length < contributors.length + receivers.length && this.#succession.isQuorumPossible())
-        this.#seal(lead, current.planId, { digests, absent })
+  #reduce(lead: Lead): void {
+    const { planId, plan } = this.#round.plan!
+    const digests = this.#overseeing.digests()
+    if (digests === undefined) {
+      this.#overseeing.watch(lead.ballot)
       return
     }
-    if (count !== this.#resultCount) this.#resultAtMs = this.#session.nowMs
-    this.#resultCount = count
-    const isOverdue = this.#session.nowMs >= this.#reduceDueMs()
-    const missing = parts.filter((part) => !results.has(current.planId, part))
-    const here = new Set(contributorsHere(this.#round, this.#session, current.plan))
-    if (isOverdue) this.#lost.clear()
-    const orphans = missing.filter(
-      (part) => isOverdue || this.#isGone(part, this.#round.finisher(part)!, here),
-    )
-    const successors = new Map(orphans.map((part) => [part, this.#successorOf(current.plan, part, here)]))
-    this.#reassign(lead, current, successors)
-    if (isOverdue) this.#resultAtMs = this.#session.nowMs
-  }
-
-  /** Nothing of `part` can be expected of `finisher`. */
-  #isGone(part: number, finisher: string, here: ReadonlySet<string>): boolean {
-    if (this.#lost.get(part)?.has(finisher)) return true
-    const { plan } = this.#round.plan!
-    const contributes = plan.contributors.some(({ peer }) => peer === finisher)
-    return this.#canSee(finisher) && !(contributes ? here.has(finisher) : this.#session.isLive(finisher))
-  }
-
-  /** Gives each part to its successor, if it has one. */
-  #reassign(lead: Lead, { planId }: BallotPlan, successors: ReadonlyMap<number, string | undefined>): void {
-    const byReducer = new Map<string, number[]>()
-    for (const [part, reducer] of successors)
-      if (reducer !== undefined) byReducer.set(reducer, [...(byReducer.get(reducer) ?? []), part])
-    const { number: round } = this.#round
-    const { ballot } = lead
-    for (const [reducer, parts] of byReducer) {
-      this.#resultAtMs = this.#session.nowMs
-      const message: Reassign = { kind: 'Reassign', round, ballot, planId, parts, reducer }
-      this.#session.broadcast(this.#session.signed(this.#round, message))
-    }
-  }
-
-  /** With one row any contributor that is here; with several another row's reducer of the part, which has a sum of it. Never one that is gone. */
-  #successorOf(plan: Plan, part: number, here: ReadonlySet<string>): string | undefined {
-    const finisher = this.#round.finisher(part)
-    if (this.#round.grid.rowCount === 1) {
-      const others = [...here].filter((peer) => peer !== finisher)
-      return others[part % others.length]
-    }
-    const finishers = finishersOf(plan, part)
-    const after = finishers.indexOf(finisher!) + 1
-    const others = reducersOf(plan, part).filter((peer) => peer !== '' && !finishers.includes(peer))
-    const inTurn = [...finishers.slice(after), ...finishers.slice(0, after), ...others]
-    return inTurn.find((peer) => peer !== finisher && !this.#isGone(part, peer, here))
+    const absent = absentFrom(plan, this.#round, this.#session)
+    const isAnyoneLeft = absent.length < plan.contributors.length + plan.receivers.length
+    if (isAnyoneLeft && this.#succession.isQuorumPossible()) this.#seal(lead, planId, { digests, absent })
   }
 
   /** Only while time alone can bring the plan: otherwise a commit or a promise will. */
@@ -327,11 +230,9 @@ export class Leading implements Role {
     return this.#freezeMs > this.#session.nowMs ? this.#freezeMs : Number.POSITIVE_INFINITY
   }
 
+  /** Only while its plan is being reduced. */
   #reduceDueMs(): number {
-    const { plan } = this.#round
-    if (this.#lead?.phase !== 'reducing' || plan === undefined) return Number.POSITIVE_INFINITY
-    const { timing } = this.#session.init
-    return this.#resultAtMs + timing.reduceMs + partTimeoutMs(this.#session, plan.plan)
+    return this.#lead?.phase === 'reducing' ? this.#overseeing.dueMs() : Number.POSITIVE_INFINITY
   }
 }
 
