@@ -2,13 +2,15 @@
 
 import { positiveAxis } from '../onnx/formulas.ts'
 import { intOf } from '../onnx/graph.ts'
-import { gradient, spelledForward, type Use } from './rule.ts'
+import type { Value } from '../onnx/graph-builder.ts'
+import { type Application, gradient, spelledForward, type Use } from './rule.ts'
 
 export const softmax = {
-  /** dx = y·(dy - Σ dy·y) */
+  /** dx = y·(dy - Σ dy·y); zero where a row of nothing but -∞ has no softmax and the model puts a number in its place */
   Softmax: gradient((application) => {
-    const { f, y, dy } = application
-    return f.mul(y[0]!, f.sub(dy, f.reduceSum(f.mul(dy, y[0]!), [axisOf(application)], true)))
+    const { f, dy } = application
+    const y = withoutNaN(application)
+    return f.mul(y, f.sub(dy, f.reduceSum(f.mul(dy, y), [axisOf(application)], true)))
   }),
   /** dx = dy - e^y·Σ dy */
   LogSoftmax: spelledForward(
@@ -23,6 +25,22 @@ export const softmax = {
     },
   ),
 } as const
+
+/**
+ * y, or Where(IsNaN(y), c, y) if the model computes that: PyTorch writes its attention so, with c = 0, for queries whose mask hides every key.
+ * There dy is zero, and zero times NaN is not.
+ */
+function withoutNaN({ f, y }: Application): Value {
+  const name = y[0]!.name
+  const { nodes } = f.builder
+  const test = nodes.find(({ opType, inputs }) => opType === 'IsNaN' && inputs[0]?.name === name)
+  if (test === undefined) return y[0]!
+  const condition = test.outputs[0]!.name
+  const choice = nodes.find(
+    ({ opType, inputs }) => opType === 'Where' && inputs[0]?.name === condition && inputs[2]?.name === name,
+  )
+  return choice?.outputs[0] ?? y[0]!
+}
 
 function axisOf({ attributes, x }: Use): number {
   return positiveAxis(intOf(attributes, 'axis', -1), x[0]!.shape.length)

@@ -40,3 +40,21 @@ test('the places of the largest elements are numbers to compute with, and move n
   })
   expect(gradient).toEqual([1, 2, 0])
 })
+
+test('a row whose mask hides all of it has no softmax, and moves nothing where the model puts zeros in its place', async () => {
+  const gradient = await gradientAt([1, 2, 0, Math.log(3)], (f, x) => {
+    const rows = { dtype: 'float32', shape: [2, 2] } as const
+    const hidden = Number.NEGATIVE_INFINITY
+    const masked = f.add(
+      f.reshape(x, rows.shape),
+      f.tensor(Float32Array.of(hidden, hidden, 0, 0), rows.shape),
+    )
+    const shares = f.builder.emit('Softmax', [masked], {}, rows)
+    const isNone = f.builder.emit('IsNaN', [shares], {}, { dtype: 'bool', shape: rows.shape })
+    const kept = f.builder.emit('Where', [isNone, f.full([], 0), shares], {}, rows)
+    return f.mul(kept, f.tensor(Float32Array.of(1, 2), [1, 2]))
+  })
+  expect(gradient.slice(0, 2)).toEqual([0, 0])
+  expect(gradient[2]).toBeCloseTo(-0.1875, 6)
+  expect(gradient[3]).toBeCloseTo(0.1875, 6)
+})
