@@ -2,13 +2,13 @@
  * Models that quantisation left its marks in. Weights that a file stores as whole numbers stay as they are, and what is real beside them
  * trains; a model that rounds its own values to whole numbers is refused.
  */
-import { create, fromBinary, toBinary } from '@bufbuild/protobuf'
+import { create, fromBinary } from '@bufbuild/protobuf'
 import { beforeAll, expect, test } from 'vitest'
 import type { Backend } from '../../../engine/backends/backend.ts'
 import { openNativeBackend } from '../../../engine/backends/native.ts'
 import {
   AttributeProto_AttributeType,
-  type ModelProto,
+  type GraphProto,
   ModelProtoSchema,
   NodeProtoSchema,
   type TensorProto,
@@ -17,6 +17,7 @@ import {
 import { readModel } from '../../../engine/onnx/read.ts'
 import { compileProgram, type TrainingSpec } from '../../../engine/program.ts'
 import { validate } from '../../../engine/validate.ts'
+import { changed } from './changed-model.ts'
 import { feedsOf, modelBytes, pytorchModels } from './pytorch-models.ts'
 
 const spec: TrainingSpec = {
@@ -32,11 +33,8 @@ beforeAll(async () => {
   backend = await openNativeBackend({ threads: 1 })
 })
 
-function changed(change: (graph: NonNullable<ModelProto['graph']>) => void): Uint8Array {
-  const file = fromBinary(ModelProtoSchema, modelBytes(model.file))
-  change(file.graph!)
-  return toBinary(ModelProtoSchema, file)
-}
+const changedGraph = (change: (graph: GraphProto) => void) =>
+  changed(modelBytes(model.file), ({ graph }) => change(graph!))
 
 const float32Tensor = (name: string, dims: number[], values: readonly number[]): TensorProto =>
   create(TensorProtoSchema, { name, dataType: 1, dims: dims.map(BigInt), floatData: [...values] })
@@ -56,7 +54,7 @@ function stored(scales: 'one' | 'rows') {
 
 /** What weight-only quantisers write. */
 const integerWeights = (scales: 'one' | 'rows') =>
-  changed((graph) => {
+  changedGraph((graph) => {
     const { dims, scale, values } = stored(scales)
     const place = graph.initializer.findIndex(({ name }) => name === 'fc.weight')
     const integers = { name: 'fc.stored', dataType: 3, dims, rawData: new Uint8Array(values.buffer) }
@@ -81,7 +79,7 @@ const integerWeights = (scales: 'one' | 'rows') =>
 
 /** The same model with the values that those integers stand for. */
 const dequantised = (scales: 'one' | 'rows') =>
-  changed((graph) => {
+  changedGraph((graph) => {
     const { floats } = stored(scales)
     graph.initializer.find(({ name }) => name === 'fc.weight')!.rawData = new Uint8Array(floats.buffer)
   })
@@ -111,7 +109,7 @@ test.each(['one', 'rows'] as const)(
 )
 
 test('a model that rounds its activations to integers is refused, and says where to go back to', async () => {
-  const rounding = changed((graph) => {
+  const rounding = changedGraph((graph) => {
     const y = graph.output[0]!.name
     graph.initializer.push(float32Tensor('scale', [], [0.1]))
     graph.node.push(
