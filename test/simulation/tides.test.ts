@@ -6,14 +6,17 @@
 import { expect, test } from 'vitest'
 import { runTidal, type TidalReport } from '../../simulator/tidal-scenario.ts'
 
-/** STARLING_SEED picks the first, so that a longer hunt needs no edit. */
-const firstSeed = Number(process.env.STARLING_SEED ?? 1_000)
+/**
+ * STARLING_SEED picks the first, so that a longer hunt needs no edit. Among the usual ones is 3,013, in which a mean was held by a
+ * single row and the leader's only way to it was a mate that is not in the plan.
+ */
+const firstSeed = Number(process.env.STARLING_SEED ?? 3_010)
 
-/** Each takes more than a second of a core. STARLING_TIDES=500 is a hunt of ten minutes. */
-const seedCount = Number(process.env.STARLING_TIDES ?? 12)
+/** Each takes about two seconds of a core. STARLING_TIDES=300 is a hunt of ten minutes. */
+const seedCount = Number(process.env.STARLING_TIDES ?? 6)
 
 /** Every kind of fault shows in so many seeds; deadly moments, of which there are sixteen, need more. */
-const seedsForAll = 12
+const seedsForAll = 6
 
 const faults = [
   'death',

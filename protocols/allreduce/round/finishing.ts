@@ -124,7 +124,7 @@ export class Finishing implements Role {
     const others = reducersOf(plan, part).filter((peer, row) => peer !== '' && row !== own)
     // A later leader need not be in the plan that it continues.
     const leader = this.#round.plan?.planId === planId ? [this.#round.plan.ballot.leader] : []
-    this.#push(planId, part, [...audienceOf(plan, own), ...others, ...leader])
+    this.#push(planId, part, [...this.#rowOf(plan, own), ...others, ...leader])
   }
 
   /** A mean came from the finisher of another row: this peer is the one that hands it to its own. */
@@ -132,10 +132,14 @@ export class Finishing implements Role {
     const plan = this.#round.plans.get(planId)!
     const row = rowOfPeer(plan, this.#session.self)
     if (row === undefined || rowOfPeer(plan, from) === row) return
-    if (this.#round.isReducer(plan, part, this.#session.self)) this.#push(planId, part, audienceOf(plan, row))
+    if (this.#round.isReducer(plan, part, this.#session.self))
+      this.#push(planId, part, this.#rowOf(plan, row))
   }
 
-  /** Parts got another finisher: it is handed the sums there are. One that has a mean already hands that in. */
+  /**
+   * Parts got another finisher: it is handed the sums there are. One that has a mean already, of a finisher that died while it
+   * told the column, tells the others: the leader may sit where it has no link to.
+   */
   reassigned({ planId, parts, reducer, ballot }: Reassign): void {
     const current = this.#current()
     if (current === undefined || current.planId !== planId) return
@@ -143,8 +147,13 @@ export class Finishing implements Role {
     this.#heardMs = this.#session.nowMs
     for (const part of parts) {
       this.#hand(current, column, part)
-      if (reducer === this.#session.self && this.#round.results.has(planId, part))
-        this.#push(planId, part, [ballot.leader])
+      const row = rowOfPeer(current.plan, reducer)
+      if (reducer === this.#session.self && row !== undefined && this.#round.results.has(planId, part))
+        this.#push(planId, part, [
+          ballot.leader,
+          ...reducersOf(current.plan, part),
+          ...this.#rowOf(current.plan, row),
+        ])
     }
   }
 
@@ -280,6 +289,16 @@ export class Finishing implements Role {
     const held = this.#round.results.get(planId, part)
     if (held === undefined) return
     for (const peer of new Set(peers)) if (peer !== this.#session.self) this.#session.send(peer, held.message)
+  }
+
+  /**
+   * Who gets means in this peer's row of `plan`. In a grid also mates that are not in the plan: one of them may be the leader's column
+   * mate, and so its only way to this row.
+   */
+  #rowOf(plan: Plan, row: number): string[] {
+    const { grid } = this.#round
+    const mates = grid.rowCount === 1 ? [] : grid.rowMatesOf(this.#session.self)
+    return [...audienceOf(plan, row), ...mates]
   }
 
   #isOfColumn(peer: string): boolean {
