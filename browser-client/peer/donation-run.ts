@@ -18,7 +18,7 @@ import type { BlockStore } from '../../protocols/shards/index.ts'
 import type { Donation, DonationInit, DonationPhase, WorkLimits } from '../donation.ts'
 import type { Program } from '../program.ts'
 import { loadOrCreateIdentity } from '../storage/identity.ts'
-import { makeRoom, openJobBlocks } from '../storage/job-blocks.ts'
+import { type JobBlocks, makeRoom, openJobBlocks } from '../storage/job-blocks.ts'
 import { type KeptJob, keepAddresses, keptJob } from '../storage/kept-jobs.ts'
 import { CurrentRound } from './current-round.ts'
 import { DonatedCompute } from './donated-compute.ts'
@@ -107,10 +107,11 @@ export class DonationRun implements Donation {
 
   async #run(): Promise<void> {
     const { signal } = this.#stopping
-    const blocks = await openJobBlocks(this.#init.invitation.job)
-    if (!blocks.isKept)
-      this.#reporter.log('warning', 'This browser keeps no files: a reload loads all again.')
+    const opening = openJobBlocks(this.#init.invitation.job)
     try {
+      const blocks = await untilAborted(opening, signal)
+      if (!blocks.isKept)
+        this.#reporter.log('warning', 'This browser keeps no files: a reload loads all again.')
       const peer = await this.#connect(blocks.store)
       const signed = await waitForJob(peer, this.#init.invitation.job, { clock: this.#clock, signal })
       this.#reporter.job(signed)
@@ -119,8 +120,7 @@ export class DonationRun implements Donation {
       if (!signal.aborted) this.#reporter.fail(error)
     } finally {
       removeEventListener('pagehide', this.#onPageHide)
-      await this.#leave()
-      await blocks.close()
+      await this.#leave(opening)
       this.#clock.close()
     }
   }
@@ -148,11 +148,13 @@ export class DonationRun implements Donation {
 
   async #connect(store: BlockStore): Promise<TabPeer> {
     const { invitation, limits } = this.#init
+    const { signal } = this.#stopping
+    const kept = await untilAborted(this.#kept, signal)
     const peer = await openTabPeer({
-      key: await loadOrCreateIdentity(),
+      key: await untilAborted(loadOrCreateIdentity(), signal),
       store,
       clock: this.#clock,
-      bootstrap: [...new Set([...invitation.addresses, ...((await this.#kept)?.addresses ?? [])])],
+      bootstrap: [...new Set([...invitation.addresses, ...(kept?.addresses ?? [])])],
       self: { role: 'tab', backend: 'auto', threads: limits.threads, clientOnly: false },
       admit: ({ job }) => {
         if (job !== invitation.job)
@@ -271,11 +273,13 @@ export class DonationRun implements Donation {
     else if (ended !== undefined) this.#reporter.log('info', `The run is over: ${ended.reason}.`)
   }
 
-  async #leave(): Promise<void> {
+  async #leave(opening: Promise<JobBlocks>): Promise<void> {
     this.#reporter.leave()
     const { promise: isLate, resolve: tellLate } = Promise.withResolvers<void>()
     const stopTimer = this.#clock.setTimer(stopMsMax, tellLate)
-    await Promise.race([isLate, Promise.allSettled([this.#peer?.close(), this.#compute.close()])])
+    const left = Promise.allSettled([this.#peer?.close(), this.#compute.close()])
+    const closed = left.then(() => opening).then((blocks) => blocks.close())
+    await Promise.race([isLate, Promise.allSettled([closed])])
     stopTimer()
     this.#compute.kill()
     this.#reporter.close()

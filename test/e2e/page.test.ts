@@ -107,6 +107,25 @@ test('before the click the page loads less than 60 KB of JavaScript, and nothing
   expect(tab.complaints).toEqual([])
 })
 
+test('Stop ends a donation that waits for a database which never answers', async () => {
+  const { url, close } = await serve(tabFolder)
+  onTestFinished(close)
+  const { page } = await (await openBrowser()).newTab()
+  await page.addInitScript(() => {
+    const opened: string[] = []
+    IDBFactory.prototype.open = (name) => {
+      opened.push(name)
+      return new EventTarget() as IDBOpenDBRequest
+    }
+    Object.assign(globalThis, { opened })
+  })
+  await page.goto(url + fragment)
+  await page.getByRole('button', { name: 'Start donating' }).click()
+  await page.waitForFunction(() => (globalThis as unknown as { opened: string[] }).opened.length > 0)
+  await page.getByRole('button', { name: 'Stop' }).click()
+  await page.getByRole('heading', { level: 1, name: 'Thank you.' }).waitFor()
+})
+
 test('with the keyboard alone: start, give less, pause, resume, stop', async () => {
   const tab = await (await openBrowser()).newTab()
   const { page } = tab
