@@ -1,6 +1,6 @@
 /**
- * How long it takes to build training graphs: from the bytes of a model file to the graphs for gradient, step and evaluation.
- * Everything that starting a job waits for before its first step, apart from loading the graphs.
+ * How long it takes to build training graphs: from the bytes of a model file to the graphs for gradient, step and
+ * evaluation. Everything that starting a job waits for before its first step, apart from loading the graphs.
  */
 import { openNativeBackend } from '../engine/backends/native.ts'
 import { compileProgram, type TrainingSpec } from '../engine/program.ts'

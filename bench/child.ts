@@ -1,6 +1,6 @@
 /**
- * A child process of a measurement, and the questions it is asked. Children are bundles beside this one in dist/; they end
- * with their parent, because their channel to it closes.
+ * A child process of a measurement, and the questions it is asked. Children are bundles beside this one in dist/; they
+ * end with their parent, because their channel to it closes.
  */
 
 import { type ChildProcess, fork } from 'node:child_process'

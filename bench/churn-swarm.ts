@@ -1,6 +1,6 @@
 /**
- * A run of real processes on loopback, and what it came to: a coordinator, and nodes that a caller may kill. Every line of
- * every life of every node is read, so that two roots in one round do not go unseen.
+ * A run of real processes on loopback, and what it came to: a coordinator, and nodes that a caller may kill. Every line
+ * of every life of every node is read, so that two roots in one round do not go unseen.
  */
 
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
@@ -8,7 +8,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Killable, type LogLine } from './killable.ts'
 
-/** A run in which nobody commits for so long stands still: a lost quorum takes one minute of it, a busy machine the rest. */
+/**
+ * A run in which nobody commits for so long stands still: a lost quorum takes one minute of it, a busy machine the
+ * rest.
+ */
 const stillMsMax = 300_000
 
 const listen = ['--listen', '/ip4/127.0.0.1/tcp/0']

@@ -1,12 +1,12 @@
 /**
  * What dying peers cost: one job run twice by real processes, once in peace, and once with three of ten that take part,
- * drawn by lot, ended by SIGKILL in every round. Each kill waits for its victim to come to a drawn phase, then a moment longer;
- * whoever was killed is started again at once with its folder, and catches up.
+ * drawn by lot, ended by SIGKILL in every round. Each kill waits for its victim to come to a drawn phase, then a moment
+ * longer; whoever was killed is started again at once with its folder, and catches up.
  *
  *     round r begins ──▶ for each victim: phase reached, or the round over ──▶ a moment ──▶ SIGKILL ──▶ started again
  *
- * Fails when two nodes come to different roots or weights in a round, when the coordinator sees a fork, or when the run stands
- * still. The seed draws victims, phases and moments; when a process gets to a phase is the machine's business.
+ * Fails when two nodes come to different roots or weights in a round, when the coordinator sees a fork, or when the run
+ * stands still. The seed draws victims, phases and moments; when a process gets to a phase is the machine's business.
  */
 
 import { setMaxListeners } from 'node:events'
@@ -54,7 +54,10 @@ export interface ChurnRow {
   seconds: number
 }
 
-/** Of the peers that take part when a round begins, rounded: the last of them lives, for the run's state lives in its peers. */
+/**
+ * Of the peers that take part when a round begins, rounded: the last of them lives, for the run's state lives in its
+ * peers.
+ */
 const killedShare = 0.3
 
 /** Where a kill may hit. Training is most of a round, and an average too short to be hit by chance. */
@@ -63,12 +66,15 @@ const phases: readonly NodePhase[] = ['training', 'training', 'offered', 'reduci
 /** Phases of a node that is not back yet: killing it again would spare the others. */
 const absentPhases: readonly NodePhase[] = ['starting', 'waiting', 'syncing']
 
-/** A kill comes within so much of the phase's first line: averages take some tens of milliseconds, training most of a round. */
+/**
+ * A kill comes within so much of the phase's first line: averages take some tens of milliseconds, training most of a
+ * round.
+ */
 const momentMsMax = { averaging: 40, trainingShare: 0.7 }
 
 /**
- * Local steps of a round. Ten peers take eight seconds for them on two cores, and a peer that is killed is back after three: its round
- * is still going on, and it gives an update to it. Where all is slower, both are.
+ * Local steps of a round. Ten peers take eight seconds for them on two cores, and a peer that is killed is back after
+ * three: its round is still going on, and it gives an update to it. Where all is slower, both are.
  */
 export const churnSteps = 160
 
@@ -214,7 +220,10 @@ function idx(shape: readonly number[], data: Uint8Array): Uint8Array {
   return new Uint8Array([...new Uint8Array(header.buffer), ...data])
 }
 
-/** The learning rate falls to 0: one that stays leaves noise in the last state, and less of it the more updates are in the last mean. */
+/**
+ * The learning rate falls to 0: one that stays leaves noise in the last state, and less of it the more updates are in
+ * the last mean.
+ */
 function jobOf({ peers, rounds, steps }: ChurnOptions): string {
   return `
 name: churn

@@ -1,6 +1,6 @@
 /**
- * How fast the codecs are: one thread codes a vector part by part, as a round does, and decodes it again; a copy of the same
- * values, part by part too, stands between them in each turn. The first turns warm up and are not counted.
+ * How fast the codecs are: one thread codes a vector part by part, as a round does, and decodes it again; a copy of the
+ * same values, part by part too, stands between them in each turn. The first turns warm up and are not counted.
  *
  * Values are normal: that is what updates come near to, and a codec's time depends on them where it sorts.
  */

@@ -1,10 +1,11 @@
 /**
- * What averaging costs in loss: the GPT of examples/shakespeare, trained on the same number of tokens by one machine and by
- * swarms of several sizes, local steps and codecs, each the mean of several seeds. All share one global batch and one number
- * of inner steps: with twice the peers, each trains half the batch.
+ * What averaging costs in loss: the GPT of examples/shakespeare, trained on the same number of tokens by one machine
+ * and by swarms of several sizes, local steps and codecs, each the mean of several seeds. All share one global batch
+ * and one number of inner steps: with twice the peers, each trains half the batch.
  *
- * The swarm runs in this process (converge/swarm.ts): a run's real leases, codecs, error feedback and outer step, no network and
- * no faults. The whole table takes hours; results are kept in a file after each run, and what is in it is not run again.
+ * The swarm runs in this process (converge/swarm.ts): a run's real leases, codecs, error feedback and outer step, no
+ * network and no faults. The whole table takes hours; results are kept in a file after each run, and what is in it is
+ * not run again.
  */
 
 import { readFile } from 'node:fs/promises'

@@ -1,7 +1,7 @@
 /**
- * A program of the swarm that is killed and started again, as on one person's computer: the same folder, so the same key and
- * blocks, in one process after another. Of a node it knows from the log in which phase of which round it is, which is where
- * a kill hits it.
+ * A program of the swarm that is killed and started again, as on one person's computer: the same folder, so the same
+ * key and blocks, in one process after another. Of a node it knows from the log in which phase of which round it is,
+ * which is where a kill hits it.
  */
 
 import { type ChildProcess, spawn } from 'node:child_process'
@@ -17,7 +17,10 @@ export interface LogLine {
   [field: string]: unknown
 }
 
-/** Where a node is: on its way into the run, or at a step of its round. `receiving`: in a round to which it gives nothing. */
+/**
+ * Where a node is: on its way into the run, or at a step of its round. `receiving`: in a round to which it gives
+ * nothing.
+ */
 export type NodePhase =
   | 'starting'
   | 'waiting'
@@ -53,7 +56,9 @@ export class Killable {
   /** When the life that has made no step yet was started. */
   #startedMs: number | undefined
 
-  /** `words`: the command without `starling`; `onLine` is told all lines of all lives, which are kept in `<home>.log`. */
+  /**
+   * `words`: the command without `starling`; `onLine` is told all lines of all lives, which are kept in `<home>.log`.
+   */
   constructor(name: string, words: readonly string[], home: string, onLine: (line: LogLine) => void) {
     this.name = name
     this.#words = words

@@ -1,7 +1,7 @@
 /**
- * What a vote's memory costs on this machine's disk (of its temporary files): a promise, a vote with a vector of results in int8, and a
- * state, each written as a node writes it, flushes included. In each turn stands a bare write and `fdatasync` of as many bytes, so that
- * it shows what of it is the disk.
+ * What a vote's memory costs on this machine's disk (of its temporary files): a promise, a vote with a vector of
+ * results in int8, and a state, each written as a node writes it, flushes included. In each turn stands a bare write
+ * and `fdatasync` of as many bytes, so that it shows what of it is the disk.
  */
 
 import { mkdtemp, open, rm } from 'node:fs/promises'

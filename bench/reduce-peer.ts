@@ -42,7 +42,10 @@ export interface PeerRound {
   digest: string
 }
 
-/** A peer that gets no processor for a while is left out of an average, and such an average is not what is measured here. */
+/**
+ * A peer that gets no processor for a while is left out of an average, and such an average is not what is measured
+ * here.
+ */
 const patientTiming: Timing = {
   ...defaultTiming,
   graceMsMin: 60_000,

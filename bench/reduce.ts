@@ -1,11 +1,12 @@
 /**
- * What one average costs: whole peers in processes of their own average random vectors, on loopback or over shaped links
- * (shaped-network.ts); a raw TCP stream moves as many bytes over loopback as one of them sends, before each round. Encryption,
- * framing, hashing, agreement and arithmetic are all in the difference, and the peers share this machine's cores, where the
- * stream has them for itself.
+ * What one average costs: whole peers in processes of their own average random vectors, on loopback or over shaped
+ * links (shaped-network.ts); a raw TCP stream moves as many bytes over loopback as one of them sends, before each
+ * round. Encryption, framing, hashing, agreement and arithmetic are all in the difference, and the peers share this
+ * machine's cores, where the stream has them for itself.
  *
- * A round's time is from the first peer's call to the last peer's average. The first rounds warm up and are not counted. Where the peers
- * take most of the cores' time, it is their arithmetic that is measured, whatever the links allow.
+ * A round's time is from the first peer's call to the last peer's average. The first rounds warm up and are not
+ * counted. Where the peers take most of the cores' time, it is their arithmetic that is measured, whatever the links
+ * allow.
  */
 
 import { availableParallelism } from 'node:os'
@@ -47,7 +48,9 @@ export interface ReduceRow {
   bytes_up_per_parameter: number
   /** (N − 1) / N · (c + m): every part to its reducer, every mean to the others. */
   bytes_up_per_parameter_formula: number
-  /** The least time in which the shaped uplink carries those bytes, and the six messages after another, by the round's. */
+  /**
+   * The least time in which the shaped uplink carries those bytes, and the six messages after another, by the round's.
+   */
   link_ratio: Spread | null
   /** Raw TCP's time for what one peer sends, by the round's time. 1 would be a raw stream's speed in every peer. */
   tcp_ratio: Spread
@@ -65,7 +68,10 @@ export interface ReduceRow {
   cpu_ms: Spread
   /** Share of this machine's processor time that all peers together took while a round was on. */
   cores_share: Spread
-  /** Most resident memory of a peer since its start, beyond what its process had before its links were up, in vectors (its own update is one). */
+  /**
+   * Most resident memory of a peer since its start, beyond what its process had before its links were up, in vectors
+   * (its own update is one).
+   */
   peak_vectors: number
 }
 
@@ -126,8 +132,8 @@ async function measure(
 }
 
 /**
- * An average of fewer updates costs less, so it says nothing: links broke, or somebody was too slow for the others. The first round
- * of all is one row's, whose plan has room for `contributorsMax`.
+ * An average of fewer updates costs less, so it says nothing: links broke, or somebody was too slow for the others. The
+ * first round of all is one row's, whose plan has room for `contributorsMax`.
  */
 function requireAll(round: number, seen: readonly PeerRound[], contributorsMax: number): void {
   if (new Set(seen.map(({ digest }) => digest)).size > 1)
@@ -146,8 +152,8 @@ interface Measured {
 }
 
 /**
- * Bytes that one peer sends in one round for each parameter: its update and a share of the means within its row; in a grid also
- * its row's sums of that share in f32 to the finisher, and a finisher's means to the other rows.
+ * Bytes that one peer sends in one round for each parameter: its update and a share of the means within its row; in a
+ * grid also its row's sums of that share in f32 to the finisher, and a finisher's means to the other rows.
  */
 function formula(codec: CodecName, peers: number): number {
   const { bytesPerElement, meanBytesPerElement } = codecFor(codec)
@@ -175,7 +181,10 @@ async function addressesOver(
     }))
 }
 
-/** Commit, plan, the first part, the last mean, the seal and the votes: what follows each other in a round takes half a round trip each. */
+/**
+ * Commit, plan, the first part, the last mean, the seal and the votes: what follows each other in a round takes half a
+ * round trip each.
+ */
 const messagesInTurn = 6
 
 function rowOf(

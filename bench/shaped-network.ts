@@ -1,11 +1,12 @@
 /**
- * Links like those of homes, without privileges: every connection between two peers goes through a proxy here, which lets
- * its bytes pass at the pace of the sender's uplink and the receiver's downlink, and half a round trip later.
+ * Links like those of homes, without privileges: every connection between two peers goes through a proxy here, which
+ * lets its bytes pass at the pace of the sender's uplink and the receiver's downlink, and half a round trip later.
  *
  *     peer i ──▶ port (i, j) ──▶ [uplink i] ──▶ [downlink j] ──▶ rtt / 2 ──▶ peer j, and back the same way
  *
- * All connections of a peer share its two links. A link that is `bufferMs` behind takes no more: the sender's socket waits, as
- * it would for a modem. TCP itself runs over loopback on either side, so its slow start and losses are not in here.
+ * All connections of a peer share its two links. A link that is `bufferMs` behind takes no more: the sender's socket
+ * waits, as it would for a modem. TCP itself runs over loopback on either side, so its slow start and losses are not in
+ * here.
  */
 
 import { once } from 'node:events'

@@ -1,7 +1,8 @@
 /**
- * How long people wait until a peer is of use: a coordinator, an owner and a job are there; then three nodes are spawned at
- * the same moment, with empty folders, and their logs tell when each is ready, has taken its first step and has committed
- * its first round. All of it is in there: Node, libp2p, finding the others, fetching model and data, compiling the graph.
+ * How long people wait until a peer is of use: a coordinator, an owner and a job are there; then three nodes are
+ * spawned at the same moment, with empty folders, and their logs tell when each is ready, has taken its first step and
+ * has committed its first round. All of it is in there: Node, libp2p, finding the others, fetching model and data,
+ * compiling the graph.
  *
  * Beside it, in each repetition and with the machine to themselves: an empty Node, and a Node that only loads
  * onnxruntime-node and compiles the job's model.
@@ -24,7 +25,9 @@ export interface StartUpRow {
   ms: Spread
   /** By the time of `node -e 0` in the same repetition. */
   node_ratio: Spread
-  /** By the time in which a Node process loads onnxruntime-node and compiles the model alone, in the same repetition. */
+  /**
+   * By the time in which a Node process loads onnxruntime-node and compiles the model alone, in the same repetition.
+   */
   onnxruntime_ratio: Spread
 }
 
@@ -35,7 +38,10 @@ const repetitions = 3
 const examples = fileURLToPath(new URL('../examples/', import.meta.url))
 const model = join(examples, 'glyphs/cnn.onnx')
 
-/** How a line of a node's log tells that a moment has come. One step is a round's whole training here: `local_steps` is 1. */
+/**
+ * How a line of a node's log tells that a moment has come. One step is a round's whole training here: `local_steps`
+ * is 1.
+ */
 const moments: Readonly<Record<StartUpRow['moment'], (line: LogLine) => boolean>> = {
   ready: ({ event }) => event === 'ready',
   'first step': ({ event, phase }) => event === 'averaging' && phase === 'offered',

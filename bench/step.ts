@@ -1,13 +1,15 @@
 /**
- * A training step against its limits: three times onnxruntime's own forward pass (one forward, two products of the same size for
- * each on the way back), the machine's own matrix product, TensorFlow.js on WebAssembly, and PyTorch on the same cores.
+ * A training step against its limits: three times onnxruntime's own forward pass (one forward, two products of the same
+ * size for each on the way back), the machine's own matrix product, TensorFlow.js on WebAssembly, and PyTorch on the
+ * same cores.
  *
- * Every contender is a process that trains the same model with the same batch; they take turns, one at a time, and are compared
- * within each round, so that a machine that slows down half-way slows all of them. A turn's time is the best of its runs,
- * since other programs only ever add time; across rounds the median is told, with least and greatest. Who fails, or is too slow
- * to wait for, is told of in a line, and the others go on.
+ * Every contender is a process that trains the same model with the same batch; they take turns, one at a time, and are
+ * compared within each round, so that a machine that slows down half-way slows all of them. A turn's time is the best
+ * of its runs, since other programs only ever add time; across rounds the median is told, with least and greatest. Who
+ * fails, or is too slow to wait for, is told of in a line, and the others go on.
  *
- * Part of the repository and not of the command line: its contenders are development's, and an installed program has none.
+ * Part of the repository and not of the command line: its contenders are development's, and an installed program has
+ * none.
  */
 import type { Recomputation } from '../engine/recomputation.ts'
 import { quantile, type Spread, spreadOf, spreadText, tableText } from './statistics.ts'
@@ -33,9 +35,13 @@ export interface StepRow {
   absent: string | null
   steps_per_s: number | null
   step_ms: Spread | null
-  /** Step by three forward passes. 1 is the least it can cost, or a little less: nobody asks for the samples' gradient. */
+  /**
+   * Step by three forward passes. 1 is the least it can cost, or a little less: nobody asks for the samples' gradient.
+   */
   of_limit: Spread | null
-  /** Operations a second, as a share (0 to 1) of what onnxruntime's product of large matrices reaches in the same turn. */
+  /**
+   * Operations a second, as a share (0 to 1) of what onnxruntime's product of large matrices reaches in the same turn.
+   */
   of_matmul: Spread | null
   /** How many times faster than TF.js on one thread: with its own gradients, and with those of products rewritten. */
   by_tfjs: Spread | null
@@ -44,7 +50,10 @@ export interface StepRow {
   by_pytorch: Spread | null
   /** From the model file to the training graphs. */
   build_ms: number | null
-  /** Largest resident memory of the process that trains, without what it is compared with; memory of a device is not in it. */
+  /**
+   * Largest resident memory of the process that trains, without what it is compared with; memory of a device is not in
+   * it.
+   */
   peak_memory_mb: number | null
 }
 
@@ -54,7 +63,10 @@ const roundCountDefault = 5
 /** A turn ends when this is over, so that a slow contender costs little more than a fast one. */
 const turnMs = 600
 
-/** Products that a machine's rate is the best of. Many, since one that is disturbed makes the step look better than it is. */
+/**
+ * Products that a machine's rate is the best of. Many, since one that is disturbed makes the step look better than it
+ * is.
+ */
 const matmulRepeatsMax = 50
 
 /** Who takes longer for a step does not take part: a turn cannot be shorter than a step, and all turns wait for it. */

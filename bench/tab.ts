@@ -1,11 +1,11 @@
 /**
- * What a tab can do: how long a donor waits from the click to the first step, and then, in one run of one browser, training steps
- * beside TensorFlow.js, bytes to another tab and to a node beside the bare channels under them, and how well a throttled worker
- * keeps to its share.
+ * What a tab can do: how long a donor waits from the click to the first step, and then, in one run of one browser,
+ * training steps beside TensorFlow.js, bytes to another tab and to a node beside the bare channels under them, and how
+ * well a throttled worker keeps to its share.
  *
- * Everything that is compared is measured in turns, round by round, and a ratio is taken within each round; so a machine that
- * slows down slows both. Without a graphics card WebGPU is a software adapter: its rows say how two programs compare on it,
- * and nothing about graphics cards.
+ * Everything that is compared is measured in turns, round by round, and a ratio is taken within each round; so a
+ * machine that slows down slows both. Without a graphics card WebGPU is a software adapter: its rows say how two
+ * programs compare on it, and nothing about graphics cards.
  */
 
 import { copyFile, mkdir } from 'node:fs/promises'

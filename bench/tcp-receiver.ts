@@ -1,4 +1,6 @@
-/** The far end of a raw TCP stream: takes bytes as fast as they come and says when the announced number of them is here. */
+/**
+ * The far end of a raw TCP stream: takes bytes as fast as they come and says when the announced number of them is here.
+ */
 
 import { once } from 'node:events'
 import { type AddressInfo, createServer } from 'node:net'

@@ -2,8 +2,8 @@
  * The seam between the page that a donor sees and the peer that works for it.
  *
  * The page loads first and shows everything before the click; the peer (libp2p, onnxruntime, storage) is imported only
- * after it. The page tells a donation what the donor and the governor allow; the donation tells the page what it does, as
- * one immutable snapshot at a time. Neither knows how the other is made.
+ * after it. The page tells a donation what the donor and the governor allow; the donation tells the page what it does,
+ * as one immutable snapshot at a time. Neither knows how the other is made.
  */
 
 import type { SwarmError } from '../protocols/core/errors.ts'
@@ -17,7 +17,10 @@ export interface Invitation {
   addresses: readonly string[]
 }
 
-/** What the tab may do at present; the governor decides it. Where nothing else is said the donation obeys within one micro-batch. */
+/**
+ * What the tab may do at present; the governor decides it. Where nothing else is said the donation obeys within one
+ * micro-batch.
+ */
 export interface WorkLimits {
   /** False: no kernel runs. The peer stays connected and goes on serving blocks. */
   mayRun: boolean
@@ -100,7 +103,9 @@ export interface DonationSnapshot {
   phase: DonationPhase
   round: number | null
   progress: readonly Progress[]
-  /** Of the manifest that the peer itself opened; the page ends the donation when its owner is not the one it had shown. */
+  /**
+   * Of the manifest that the peer itself opened; the page ends the donation when its owner is not the one it had shown.
+   */
   job: JobCard | null
   /** `wasm` or `webgpu` once chosen, with the threads it got and a sentence where that is less than asked. */
   backend: { name: string; threads: number; note: string | null } | null
@@ -111,7 +116,10 @@ export interface DonationSnapshot {
   verdict: { verdict: string; reason: string; round: number } | null
   /** False while nobody is reachable. */
   isConnected: boolean
-  /** Why peers that are here may not work with this tab: their program is of another age (VERSION_MISMATCH). Null once a round counts. */
+  /**
+   * Why peers that are here may not work with this tab: their program is of another age (VERSION_MISMATCH). Null once a
+   * round counts.
+   */
   mismatch: SwarmError | null
   /** What ended the donation, when it was not the donor. */
   failure: SwarmError | null

@@ -1,6 +1,6 @@
 /**
- * What the page loads after the donor's click: the peer (libp2p, Starling's protocols), its workers and the runtime that
- * computes. The build lists the files with their sizes in `program.json`, so that the page can say how far it is.
+ * What the page loads after the donor's click: the peer (libp2p, Starling's protocols), its workers and the runtime
+ * that computes. The build lists the files with their sizes in `program.json`, so that the page can say how far it is.
  */
 
 import { SwarmError } from '../protocols/core/errors.ts'
@@ -29,8 +29,8 @@ export interface Program {
 }
 
 /**
- * Builds of onnxruntime-web 1.30: `wasm` computes on the CPU alone; `webgpu` and `jspi` on both, `jspi` where the browser can
- * suspend WebAssembly, which makes it smaller by a third.
+ * Builds of onnxruntime-web 1.30: `wasm` computes on the CPU alone; `webgpu` and `jspi` on both, `jspi` where the
+ * browser can suspend WebAssembly, which makes it smaller by a third.
  */
 export type RuntimeName = 'wasm' | 'webgpu' | 'jspi'
 
@@ -49,8 +49,8 @@ export async function fetchProgram({ signal }: { signal: AbortSignal }): Promise
 }
 
 /**
- * A page that was opened before its server was renewed must not begin with the newer peer: the two speak by the build they are of.
- * `pageBuild`: what the page says of itself.
+ * A page that was opened before its server was renewed must not begin with the newer peer: the two speak by the build
+ * they are of. `pageBuild`: what the page says of itself.
  * @throws {SwarmError} VERSION_MISMATCH.
  */
 export function requireSameBuild({ build }: Pick<Program, 'build'>, pageBuild: string): void {

@@ -1,6 +1,6 @@
 /**
- * Loads the peer and hands the donation to it. This is what the page's bundle holds of the peer: a download with progress,
- * and one import whose name the build decides.
+ * Loads the peer and hands the donation to it. This is what the page's bundle holds of the peer: a download with
+ * progress, and one import whose name the build decides.
  */
 
 import type { Donation, DonationInit, StartDonation } from './donation.ts'

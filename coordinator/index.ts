@@ -1,10 +1,11 @@
 /**
- * The coordinator: watches the run of every job that names it, and judges. It takes no part in training or averaging, and
- * a run goes on without it.
+ * The coordinator: watches the run of every job that names it, and judges. It takes no part in training or averaging,
+ * and a run goes on without it.
  *
- * Its network, kernels and store are arguments: `open` makes ready whatever one job needs to be measured. Each watch lives
- * on its own; one that fails is tried again, and does not touch the others. An owner who waits in vain is told why: what may
- * pass after some tries, what no try can mend at once, and both once more when the job's minutes are used up.
+ * Its network, kernels and store are arguments: `open` makes ready whatever one job needs to be measured. Each watch
+ * lives on its own; one that fails is tried again, and does not touch the others. An owner who waits in vain is told
+ * why: what may pass after some tries, what no try can mend at once, and both once more when the job's minutes are used
+ * up.
  */
 
 import { type Clock, sleep } from '../protocols/core/clock.ts'
@@ -46,7 +47,9 @@ export type CoordinatorEvent =
   | { kind: 'failed'; job: string; error: unknown }
   | { kind: 'run'; job: string; event: WatchEvent }
 
-/** Before the second try, doubling with each that fails: most of what passes by itself has passed after some seconds. */
+/**
+ * Before the second try, doubling with each that fails: most of what passes by itself has passed after some seconds.
+ */
 const retryMsMin = 1_000
 
 /** The rest waits for a person, who frees some disk or memory. */

@@ -1,8 +1,10 @@
 /**
- * When a run is over, as a table: each rule looks at the record and answers with a reason, or not at all. The first rule
- * that answers gives the verdict, so their order matters: a run that reached its target converged, whatever came after.
+ * When a run is over, as a table: each rule looks at the record and answers with a reason, or not at all. The first
+ * rule that answers gives the verdict, so their order matters: a run that reached its target converged, whatever came
+ * after.
  *
- * Written with L_e for the held-out loss of evaluation e, x_e for the job's metric, better-than in the sense of its mode.
+ * Written with L_e for the held-out loss of evaluation e, x_e for the job's metric, better-than in the sense of its
+ * mode.
  */
 
 import { unreachable } from '../protocols/core/assert.ts'
@@ -19,15 +21,16 @@ export interface Rule {
 }
 
 /**
- * A held-out loss this many times the best one is divergence, if seen twice running. Once happens to healthy runs at high
- * learning rates. (Prechelt 1998, "Early stopping: but when?", stops at 1.02 to 1.05 for the sake of time; we only want
- * to tell apart what will not come back.)
+ * A held-out loss this many times the best one is divergence, if seen twice running. Once happens to healthy runs at
+ * high learning rates. (Prechelt 1998, "Early stopping: but when?", stops at 1.02 to 1.05 for the sake of time; we only
+ * want to tell apart what will not come back.)
  */
 const divergenceFactor = 1.5
 
 /**
- * And at least this share of all that the run had gained must be lost again: close to a loss of 0, 1.5 times the best is
- * the noise of a few samples. The same share of what was learned must be lost in accuracy, where the job asks for that.
+ * And at least this share of all that the run had gained must be lost again: close to a loss of 0, 1.5 times the best
+ * is the noise of a few samples. The same share of what was learned must be lost in accuracy, where the job asks for
+ * that.
  */
 const divergenceShare = 0.1
 
@@ -82,9 +85,9 @@ function heldOutLossRising(record: RunRecord): string | undefined {
 }
 
 /**
- * The job asks for accuracy, and `x_e − c ≥ 0.9 · (x_best − c)` for an e of `last`, with c the accuracy of guessing: less
- * than a tenth of what was learned is lost. A model that had learned next to nothing, `x_best − c < 0.1 · (1 − c)`, has
- * nothing to hold: its loss alone tells that it blew up.
+ * The job asks for accuracy, and `x_e − c ≥ 0.9 · (x_best − c)` for an e of `last`, with c the accuracy of guessing:
+ * less than a tenth of what was learned is lost. A model that had learned next to nothing,
+ * `x_best − c < 0.1 · (1 − c)`, has nothing to hold: its loss alone tells that it blew up.
  */
 function accuracyHolds(
   { rules: { metric }, classes }: RunRecord,

@@ -3,8 +3,8 @@
  * the agreed states did on held-out samples.
  *
  * Filled from gossip by whoever watches the run, read by {@link tick}. Everything in it can be rebuilt from the peers'
- * next reports, so a coordinator that comes back needs no disk for it. It neither decides anything nor keeps time: "now"
- * is an argument, milliseconds of any clock, the same one throughout.
+ * next reports, so a coordinator that comes back needs no disk for it. It neither decides anything nor keeps time:
+ * "now" is an argument, milliseconds of any clock, the same one throughout.
  */
 
 import { milestonesPerPeerMax, peerReportsMax, reportExpiryMs } from '../protocols/core/limits.ts'

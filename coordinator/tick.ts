@@ -5,8 +5,8 @@
  *                     ──▶ verdict:  whether the run goes on, and why not
  *                     ──▶ forks:    rounds on which the peers disagree
  *
- * Verdicts are monotone advice: who watches a run stops at the first final one that it gives or hears. So two coordinators, a late
- * one or one that comes back can end a run early or late, but never take back that it ended.
+ * Verdicts are monotone advice: who watches a run stops at the first final one that it gives or hears. So two
+ * coordinators, a late one or one that comes back can end a run early or late, but never take back that it ended.
  */
 
 import { agreedStates, type Fork, findForks, nextEvaluation } from './agreement.ts'

@@ -1,11 +1,12 @@
 /**
- * The coordinator's watch over one run. Gossip fills the record, {@link tick} decides, and here the decisions are carried
- * out: an agreed state is fetched from the peers, measured on the held-out samples, and the result signed and told.
+ * The coordinator's watch over one run. Gossip fills the record, {@link tick} decides, and here the decisions are
+ * carried out: an agreed state is fetched from the peers, measured on the held-out samples, and the result signed and
+ * told.
  *
  *     following ──every tick──▶ evaluating (one state at a time) ──▶ following ──final verdict──▶ ended
  *
- * The best state so far is kept, so that what a run came to survives its peers. If this watch dies, the peers go on; a new
- * one takes up what the statements say and what the peers report.
+ * The best state so far is kept, so that what a run came to survives its peers. If this watch dies, the peers go on; a
+ * new one takes up what the statements say and what the peers report.
  */
 
 import { type Clock, sleep } from '../protocols/core/clock.ts'
@@ -28,8 +29,8 @@ const tickMs = 250
 const fetchMsMax = 30_000
 
 /**
- * Before a state that could not be measured is tried again, doubling with each failure: peers send all of it each time. A newer one
- * is tried at once.
+ * Before a state that could not be measured is tried again, doubling with each failure: peers send all of it each time.
+ * A newer one is tried at once.
  */
 const retryMsMin = 1_000
 
@@ -99,7 +100,8 @@ export class RunWatch {
   }
 
   /**
-   * Watches until the run ends. @returns the final verdict, or `stopped` when the owner ended the job or it has expired.
+   * Watches until the run ends. @returns the final verdict, or `stopped` when the owner ended the job or it has
+   * expired.
    * @throws {unknown} `signal.reason`.
    */
   async run({ signal }: { signal: AbortSignal }): Promise<Verdict | 'stopped'> {
@@ -140,7 +142,8 @@ export class RunWatch {
       this.#forkRound = fork.round
       this.#init.onEvent?.({ kind: 'fork', round: fork.round, branches: fork.branches.length })
     }
-    // one that went on would put its state in the place of the verdict's; the next look sees whether it had come to an end
+    // one that went on would put its state in the place of the verdict's; the next look sees whether it had come to an
+    // end
     if (isFinal(verdict) && this.#evaluation !== undefined) await this.#cancelEvaluation()
     else if (isFinal(verdict)) await this.#end(verdict, signal)
     else if (evaluate !== undefined && this.#mayEvaluate(evaluate, now))

@@ -1,6 +1,7 @@
 /**
- * A folder of `.npy` files, one array for each input of a model and `y.npy` with the labels; the first dimension of each counts the
- * samples. With folders `train` and `test` (or `val`, `validation`) those are the splits; without, a seeded share validates.
+ * A folder of `.npy` files, one array for each input of a model and `y.npy` with the labels; the first dimension of
+ * each counts the samples. With folders `train` and `test` (or `val`, `validation`) those are the splits; without, a
+ * seeded share validates.
  *
  *     train/dense.npy  <f4 [1000, 4]        train/y.npy  <f4 [1000, 1]
  *     train/sparse.npy <i8 [1000, 3, 2]     test/…       the same arrays of other samples
@@ -29,8 +30,8 @@ export interface ArrayFolderOptions {
 const labelsName = 'y'
 
 /**
- * The data set of `files`; others than `.npy` are passed over. Fields share memory with them where they can. Labels of an integer
- * type are classes from 0 up; of float32 they are values.
+ * The data set of `files`; others than `.npy` are passed over. Fields share memory with them where they can. Labels of
+ * an integer type are classes from 0 up; of float32 they are values.
  * @throws {SwarmError} DATA_INVALID naming the file that cannot be read or does not go with the others.
  */
 export function arrayFolder(files: readonly FolderFile[], options: ArrayFolderOptions): DataSet {

@@ -1,24 +1,31 @@
-/** From samples to the tensors of one step: gather by index, convert to the dtype and the shape that the model wants. */
+/**
+ * From samples to the tensors of one step: gather by index, convert to the dtype and the shape that the model wants.
+ */
 
 import { assert } from '../protocols/core/assert.ts'
 import { SwarmError } from '../protocols/core/errors.ts'
 import type { Batch, Tensor } from '../protocols/core/tensor.ts'
 import { type Field, type Normal, type Split, sampleLength } from './data-set.ts'
 
-/** What the model takes. The first dimension of each shape is the batch; its size here is ignored, since the indices decide it. */
+/**
+ * What the model takes. The first dimension of each shape is the batch; its size here is ignored, since the indices
+ * decide it.
+ */
 export interface BatchSpec {
   inputs: readonly { name: string; dtype: 'float32' | 'int32'; shape: readonly number[] }[]
   labels: { dtype: 'float32' | 'int32'; shape: readonly number[] }
-  /** The data's field for each of the model's inputs; default: the one of its name, or `x` for a model with one input. */
+  /**
+   * The data's field for each of the model's inputs; default: the one of its name, or `x` for a model with one input.
+   */
   fields?: Readonly<Record<string, string>> | undefined
 }
 
 /**
  * The samples `indices` (each 0 … count − 1) of `split`, in that order. The tensors are new and belong to the caller.
  *
- * Pixels become `value / 255` in float32, less their channel's mean and over its deviation where the data says so; tokens and
- * classes become int32, or float32 where the model's labels are numbers. A sample may be reshaped, as from `[28, 28]` to
- * `[1, 28, 28]`, but not resized.
+ * Pixels become `value / 255` in float32, less their channel's mean and over its deviation where the data says so;
+ * tokens and classes become int32, or float32 where the model's labels are numbers. A sample may be reshaped, as from
+ * `[28, 28]` to `[1, 28, 28]`, but not resized.
  * @throws {SwarmError} DATA_INVALID when the samples do not fit the model.
  */
 export function batch(split: Split, indices: ArrayLike<number>, spec: BatchSpec): Batch {

@@ -10,8 +10,8 @@
  *       validation: { count, fields: [{ name, isPixels?, ...array }, …] } }
  *     array = { dtype, sampleShape, chunks: [CID, …] }
  *
- * A text stores its tokens, `count` of them, and `context` says how to cut windows from them. The blocks themselves are read and
- * written in shards.ts.
+ * A text stores its tokens, `count` of them, and `context` says how to cut windows from them. The blocks themselves are
+ * read and written in shards.ts.
  */
 
 import * as dagCbor from '@ipld/dag-cbor'

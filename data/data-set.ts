@@ -1,8 +1,8 @@
 /**
- * The form every data set has in memory, whatever file it came from: two splits of samples, each sample an input `x`, or several
- * under names of their own, and its labels `y`. A field is one flat array; sample `i` starts at `i * stride`. With a stride shorter
- * than a sample the samples overlap: that is how a text gives one window of tokens for every position, and its labels are the same
- * tokens one further on, without a copy.
+ * The form every data set has in memory, whatever file it came from: two splits of samples, each sample an input `x`,
+ * or several under names of their own, and its labels `y`. A field is one flat array; sample `i` starts at
+ * `i * stride`. With a stride shorter than a sample the samples overlap: that is how a text gives one window of tokens
+ * for every position, and its labels are the same tokens one further on, without a copy.
  */
 
 import type { Dtype } from '../protocols/core/tensor.ts'
@@ -40,8 +40,8 @@ export interface SingleInputSplit extends Split {
 }
 
 /**
- * `images`: pixels with one class each. `text`: windows of token ids, labelled with the token that follows each. `arrays`: numbers of
- * any shape, one field for each input.
+ * `images`: pixels with one class each. `text`: windows of token ids, labelled with the token that follows each.
+ * `arrays`: numbers of any shape, one field for each input.
  */
 export type DataKind = 'images' | 'text' | 'arrays'
 
@@ -74,8 +74,8 @@ export function sampleLength(field: Pick<Field, 'sampleShape'>): number {
 }
 
 /**
- * A split of images. `pixels` u8[count, ...sampleShape] and `labels` u8[count] are kept, not copied. `normal`: what is done with
- * their channels.
+ * A split of images. `pixels` u8[count, ...sampleShape] and `labels` u8[count] are kept, not copied. `normal`: what is
+ * done with their channels.
  */
 export function imageSplit(
   pixels: Uint8Array,
@@ -94,8 +94,8 @@ export function imageSplit(
 }
 
 /**
- * A split of text: windows of `context` tokens, one every `stride` tokens, as many as fit with the token that follows each.
- * `tokens` is kept, not copied; it holds more than `context` ids.
+ * A split of text: windows of `context` tokens, one every `stride` tokens, as many as fit with the token that follows
+ * each. `tokens` is kept, not copied; it holds more than `context` ids.
  */
 export function textSplit(
   tokens: Uint8Array | Int32Array,
@@ -115,7 +115,8 @@ export function textSplit(
 
 /**
  * A text that trains and a text that validates. Training draws any window; validation takes each token once, in windows
- * side by side, which is a fair mean at 1/`context` of the cost. Both keep their tokens, which must outnumber `context`.
+ * side by side, which is a fair mean at 1/`context` of the cost. Both keep their tokens, which must outnumber
+ * `context`.
  */
 export function textSplits(
   tokens: { train: Uint8Array | Int32Array; validation: Uint8Array | Int32Array },

@@ -1,4 +1,7 @@
-/** What readers of folders share: the files as whoever has a file system hands them over, and the folders that are splits. */
+/**
+ * What readers of folders share: the files as whoever has a file system hands them over, and the folders that are
+ * splits.
+ */
 
 /** A file of the folder. `path`: from the folder on, with slashes. */
 export interface FolderFile {

@@ -1,9 +1,9 @@
 /**
  * The ten characters of the glyph alphabet, as strokes in a unit square: x to the right, y down, centre (0.5, 0.5).
  *
- * A stroke is a chain of quadratic Bézier curves: `[start, control, end, control, end, …]`; a straight line has its control
- * point in the middle. The alphabet is made so that classes share most of their strokes and differ in where a gap, a bar or
- * a tail is: counting ink by place tells little, following the stroke tells all.
+ * A stroke is a chain of quadratic Bézier curves: `[start, control, end, control, end, …]`; a straight line has its
+ * control point in the middle. The alphabet is made so that classes share most of their strokes and differ in where a
+ * gap, a bar or a tail is: counting ink by place tells little, following the stroke tells all.
  */
 
 /** A point as [x, y], in 0 … 1. */

@@ -1,10 +1,10 @@
 /**
  * Glyphs: a seeded generator of 28×28 images in ten classes, for trying a swarm without downloading anything.
  *
- * Each image draws the strokes of one class (glyph-shapes.ts) with jittered control points, under a random rotation, slant,
- * scale and shift, with a pen of random width; then clutter strokes and noise. What is drawn comes only from additions,
- * multiplications, divisions and square roots, which IEEE 754 rounds alike everywhere, and from `seededRandom`: one seed
- * gives the same bytes on every platform, and sample `i` does not depend on how many are made.
+ * Each image draws the strokes of one class (glyph-shapes.ts) with jittered control points, under a random rotation,
+ * slant, scale and shift, with a pen of random width; then clutter strokes and noise. What is drawn comes only from
+ * additions, multiplications, divisions and square roots, which IEEE 754 rounds alike everywhere, and from
+ * `seededRandom`: one seed gives the same bytes on every platform, and sample `i` does not depend on how many are made.
  *
  * Difficulty, measured on seed 1 with 12,000 training samples: see examples/glyphs/README.md.
  */

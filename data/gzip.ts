@@ -8,8 +8,8 @@ export function isGzip(bytes: Uint8Array): boolean {
 }
 
 /**
- * The unpacked content of `bytes`. Stops as soon as there are more than `bytesMax` bytes, so that a small file cannot fill
- * the memory.
+ * The unpacked content of `bytes`. Stops as soon as there are more than `bytesMax` bytes, so that a small file cannot
+ * fill the memory.
  * @throws {SwarmError} DATA_INVALID when it is not gzip, cut off or fails its checksum; LIMIT_EXCEEDED.
  */
 export async function gunzip(bytes: Uint8Array, bytesMax: number): Promise<Uint8Array> {

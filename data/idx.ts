@@ -1,5 +1,6 @@
 /**
- * IDX files, the format of MNIST (LeCun, Cortes, Burges: "The MNIST database of handwritten digits", section "file formats").
+ * IDX files, the format of MNIST (LeCun, Cortes, Burges: "The MNIST database of handwritten digits", section "file
+ * formats").
  *
  *     00 00 | dtype u8 (08 = u8) | rank u8 | size u32 big-endian × rank | values, row-major
  *
@@ -58,8 +59,8 @@ export async function readIdx(bytes: Uint8Array): Promise<IdxArray> {
 }
 
 /**
- * A data set of images from four IDX files; the test files become the validation split. Images may have any shape, the same
- * in both splits; the number of classes is the largest label plus one.
+ * A data set of images from four IDX files; the test files become the validation split. Images may have any shape, the
+ * same in both splits; the number of classes is the largest label plus one.
  * @throws {SwarmError} DATA_INVALID naming the files that do not fit together.
  */
 export async function idxDataSet(files: IdxFiles): Promise<SingleInputDataSet> {

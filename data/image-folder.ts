@@ -1,9 +1,9 @@
 /**
- * A folder of JPEG files, one folder a class, as torchvision's `ImageFolder` has it. With folders `train` and `test` (or `val`,
- * `validation`) above the classes those are the splits; without, a seeded share of each class validates.
+ * A folder of JPEG files, one folder a class, as torchvision's `ImageFolder` has it. With folders `train` and `test`
+ * (or `val`, `validation`) above the classes those are the splits; without, a seeded share of each class validates.
  *
- * Classes are numbered in the order of their names. Samples are RGB bytes `[3, height, width]`, all of one size: this reader decodes,
- * it does not resize. It knows no file system: whoever has the files hands them over.
+ * Classes are numbered in the order of their names. Samples are RGB bytes `[3, height, width]`, all of one size: this
+ * reader decodes, it does not resize. It knows no file system: whoever has the files hands them over.
  */
 
 import { decode } from 'jpeg-js'

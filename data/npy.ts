@@ -4,8 +4,8 @@
  *     93 "NUMPY" | major u8 | minor u8 | length u16 (major 1) or u32, little-endian | header | values, row-major
  *     header: a Python dictionary in text, { 'descr': '<f4', 'fortran_order': False, 'shape': (1000, 28, 28), }
  *
- * Read are the types that a training step takes, or that become one of them without loss: float32, int32, uint8, and bool, float16
- * and int64 as these. What arrays make a data set is array-folder.ts's business.
+ * Read are the types that a training step takes, or that become one of them without loss: float32, int32, uint8, and
+ * bool, float16 and int64 as these. What arrays make a data set is array-folder.ts's business.
  */
 
 import { Float16Array } from '@petamoriken/float16'
@@ -16,7 +16,10 @@ import type { Dtype } from '../protocols/core/tensor.ts'
 export interface NpyArray {
   dtype: Dtype
   shape: number[]
-  /** Row-major; shares memory with the file's bytes where neither type nor place had to change. Never a Buffer, whose slices are views. */
+  /**
+   * Row-major; shares memory with the file's bytes where neither type nor place had to change. Never a Buffer, whose
+   * slices are views.
+   */
   data: Uint8Array | Int32Array | Float32Array
 }
 
@@ -46,8 +49,8 @@ const remedies: Readonly<Record<string, string>> = {
 
 /**
  * Reads the file `bytes`, which are kept.
- * @throws {SwarmError} DATA_INVALID when it is no such file, has another length than its header says, a type that is not read, or a
- * value that no step can take: NaN, an infinity, an integer beyond 32 bits.
+ * @throws {SwarmError} DATA_INVALID when it is no such file, has another length than its header says, a type that is
+ * not read, or a value that no step can take: NaN, an infinity, an integer beyond 32 bits.
  */
 export function readNpy(bytes: Uint8Array): NpyArray {
   const { header, end } = headerOf(bytes)
@@ -102,7 +105,10 @@ interface NumberArray<Data> {
   new (buffer: ArrayBufferLike, byteOffset: number, length: number): Data
 }
 
-/** `bytes` as numbers, little-endian as every platform that runs this. They are copied only where they lie between elements. */
+/**
+ * `bytes` as numbers, little-endian as every platform that runs this. They are copied only where they lie between
+ * elements.
+ */
 function aligned<Data>(Numbers: NumberArray<Data>, bytes: Uint8Array): Data {
   const size = Numbers.BYTES_PER_ELEMENT
   const { buffer, byteOffset } = bytes.byteOffset % size === 0 ? bytes : bytes.slice()

@@ -3,21 +3,23 @@
  *
  * Nothing is stored or shuffled, so a lease is only a range of positions and every peer finds its samples alone. The
  * permutation is a balanced Feistel network over the smallest even number of bits that holds `count`; results outside
- * are enciphered again until one is inside (*cycle walking*: Black and Rogaway, "Ciphers with Arbitrary Finite Domains",
- * CT-RSA 2002, section 3). That domain is less than four times `count`, so fewer than four turns are expected.
+ * are enciphered again until one is inside (*cycle walking*: Black and Rogaway, "Ciphers with Arbitrary Finite
+ * Domains", CT-RSA 2002, section 3). That domain is less than four times `count`, so fewer than four turns are
+ * expected.
  */
 
 import { assert } from '../protocols/core/assert.ts'
 
 /**
- * Luby and Rackoff (1988) need four rounds of perfect round functions. Ours is a 32-bit mixer on halves of a few bits, and
- * over six samples a chi-square test still sees four rounds (test/unit/data/sampler.test.ts); six pass, eight leave room.
+ * Luby and Rackoff (1988) need four rounds of perfect round functions. Ours is a 32-bit mixer on halves of a few bits,
+ * and over six samples a chi-square test still sees four rounds (test/unit/data/sampler.test.ts); six pass, eight leave
+ * room.
  */
 const roundCount = 8
 
 /**
- * The index of the sample at `position`. Positions 0 … count − 1 are the first epoch and meet every sample once, the next
- * `count` positions are the second epoch in another order, and so on.
+ * The index of the sample at `position`. Positions 0 … count − 1 are the first epoch and meet every sample once, the
+ * next `count` positions are the second epoch in another order, and so on.
  *
  * `seed`: any 32-bit integer; `count`: 1 … 2^32 − 1; `position`: 0 … 2^53 − 1.
  */

@@ -7,8 +7,9 @@
  *                                                              └───────────────┴───────────────┴────┘
  *                                                              f32 or i32 little-endian, or u8
  *
- * The CID of the index names the data set; equal data has an equal CID. A text stores its tokens without their windows: so jobs with
- * different contexts share the raw blocks. Hashes are checked where blocks arrive (protocols/shards); here, everything else is.
+ * The CID of the index names the data set; equal data has an equal CID. A text stores its tokens without their windows:
+ * so jobs with different contexts share the raw blocks. Hashes are checked where blocks arrive (protocols/shards);
+ * here, everything else is.
  */
 
 import * as dagCbor from '@ipld/dag-cbor'
@@ -146,8 +147,8 @@ type BlockOf = (cid: CID) => Uint8Array | undefined
 
 /**
  * Puts a data set together.
- * @throws {SwarmError} BLOCK_NOT_FOUND naming the missing chunk; DATA_INVALID when a chunk has another length than the index
- * says, or a label or token is not below `classes`.
+ * @throws {SwarmError} BLOCK_NOT_FOUND naming the missing chunk; DATA_INVALID when a chunk has another length than the
+ * index says, or a label or token is not below `classes`.
  */
 export function decodeDataSet(index: DataIndex, blockOf: BlockOf): DataSet {
   if (index.kind === 'arrays') {

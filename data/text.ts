@@ -1,6 +1,7 @@
 /**
- * Text as a stream of characters, the way nanoGPT prepares Tiny Shakespeare (karpathy/nanoGPT, data/shakespeare_char/prepare.py):
- * the vocabulary is every character that occurs, sorted by code point; the first part of the text trains, the rest validates.
+ * Text as a stream of characters, the way nanoGPT prepares Tiny Shakespeare (karpathy/nanoGPT,
+ * data/shakespeare_char/prepare.py): the vocabulary is every character that occurs, sorted by code point; the first
+ * part of the text trains, the rest validates.
  */
 
 import { SwarmError } from '../protocols/core/errors.ts'
@@ -16,8 +17,8 @@ export interface TextOptions {
 
 /**
  * The data set of a UTF-8 text.
- * @throws {SwarmError} DATA_INVALID when it is not UTF-8, has too many distinct characters or is too short for one sample
- * in each split.
+ * @throws {SwarmError} DATA_INVALID when it is not UTF-8, has too many distinct characters or is too short for one
+ * sample in each split.
  */
 export function textDataSet(bytes: Uint8Array, { context, split }: TextOptions): SingleInputDataSet {
   const characters = Array.from(decodeUtf8(bytes))

@@ -1,7 +1,8 @@
 /**
  * BatchNormalization as it trains: normalised by the mean and variance of the batch, which also move the running ones.
  *
- * With N values of a channel in the batch, their mean μ and variance σ² (Ioffe & Szegedy, "Batch Normalization", 2015, Alg. 1):
+ * With N values of a channel in the batch, their mean μ and variance σ² (Ioffe & Szegedy, "Batch Normalization", 2015,
+ * Alg. 1):
  *   y = scale·(x - μ)/√(σ² + ε) + bias
  *   running mean ← m·running mean + (1 - m)·μ ;  running variance ← m·running variance + (1 - m)·σ²·N/(N - 1)
  * m is ONNX's `momentum`, one minus PyTorch's. The running variance takes the unbiased σ², as torch.nn.BatchNorm does.
@@ -25,7 +26,8 @@ export interface BatchNormalised {
 }
 
 /**
- * Adds `node`, a BatchNormalization, to `f`'s graph. `inputs`: x `[batch, channels, ...]`, scale, bias and the running values.
+ * Adds `node`, a BatchNormalization, to `f`'s graph. `inputs`: x `[batch, channels, ...]`, scale, bias and the running
+ * values.
  * @throws {SwarmError} MODEL_UNSUPPORTED when a channel has one value only, which has no variance.
  */
 export function normaliseByBatch(f: Formulas, node: TypedNode, inputs: readonly Value[]): BatchNormalised {

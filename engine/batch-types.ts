@@ -1,4 +1,7 @@
-/** Whether a batch has the tensors that a program takes, of any number of samples. How they are cut is micro-batches.ts's. */
+/**
+ * Whether a batch has the tensors that a program takes, of any number of samples. How they are cut is
+ * micro-batches.ts's.
+ */
 import { SwarmError } from '../protocols/core/errors.ts'
 import type { Batch } from '../protocols/core/tensor.ts'
 import type { TrainingProgram } from './program.ts'

@@ -1,10 +1,12 @@
 /**
- * Convolution in onnxruntime's blocked layout, in which the channels of a point lie side by side in blocks as wide as the processor's
- * vectors (its domain com.microsoft.nchwc; Georganas et al., "Anatomy of high-performance deep learning convolutions", 2018).
+ * Convolution in onnxruntime's blocked layout, in which the channels of a point lie side by side in blocks as wide as
+ * the processor's vectors (its domain com.microsoft.nchwc; Georganas et al., "Anatomy of high-performance deep learning
+ * convolutions", 2018).
  *
- * onnxruntime puts convolutions into that layout itself where weights are constants; in training they are not. Here the weight
- * is brought into blocks in the graph, in every step, and the images go in and out: that pays where images are not much smaller
- * than the weight (docs/decisions/0008). How wide blocks are is the processor's matter; a backend without them has none.
+ * onnxruntime puts convolutions into that layout itself where weights are constants; in training they are not. Here the
+ * weight is brought into blocks in the graph, in every step, and the images go in and out: that pays where images are
+ * not much smaller than the weight (docs/decisions/0008). How wide blocks are is the processor's matter; a backend
+ * without them has none.
  */
 import type { Formulas } from './onnx/formulas.ts'
 import { type Attributes, int, intOf, ints, intsOf, text } from './onnx/graph.ts'
@@ -15,14 +17,15 @@ import { writeModel } from './onnx/write.ts'
 const domain = 'com.microsoft.nchwc'
 
 /**
- * Window positions of a whole batch from which a convolution is faster in blocks, its weight brought there in each step: with 500
- * it takes 1.1 to 1.25 times as long as Conv, with 2,000 and more 0.75 to 0.9 times.
+ * Window positions of a whole batch from which a convolution is faster in blocks, its weight brought there in each
+ * step: with 500 it takes 1.1 to 1.25 times as long as Conv, with 2,000 and more 0.75 to 0.9 times.
  */
 const positionsMin = 1_000
 
 /**
- * The result of `type` of Conv `x` `[batch, channels, height, width]` with `weight` `[outputs, channels, ...kernel]` and perhaps `bias`
- * `[outputs]`, in blocks; null where that does not pay or is not possible. `attributes`: Conv's, with padding as numbers.
+ * The result of `type` of Conv `x` `[batch, channels, height, width]` with `weight` `[outputs, channels, ...kernel]`
+ * and perhaps `bias` `[outputs]`, in blocks; null where that does not pay or is not possible. `attributes`: Conv's,
+ * with padding as numbers.
  */
 export function blockedConvolution(
   f: Formulas,
@@ -80,7 +83,10 @@ export function convolveBlocks(
   return f.builder.emit('Conv', inputs, attributes, type, domain)
 }
 
-/** Images `[batch, channels, height, width]` with their elements in the order [batch, channels/b, height, width, b of channels]. */
+/**
+ * Images `[batch, channels, height, width]` with their elements in the order [batch, channels/b, height, width, b of
+ * channels].
+ */
 export function intoBlocks(f: Formulas, images: Value): Value {
   return f.builder.emit('ReorderInput', [images], {}, images, domain)
 }
@@ -91,8 +97,9 @@ export function outOfBlocks(f: Formulas, blocks: Value): Value {
 }
 
 /**
- * `[outputs, channels, ...kernel]` with its elements in the order [outputs/b, channels/b, ...kernel, b of channels, b of outputs].
- * Brought into blocks as an image is, which moves single elements faster than a transposition; that is left with whole blocks.
+ * `[outputs, channels, ...kernel]` with its elements in the order [outputs/b, channels/b, ...kernel, b of channels, b
+ * of outputs]. Brought into blocks as an image is, which moves single elements faster than a transposition; that is
+ * left with whole blocks.
  */
 function blockedWeight(f: Formulas, weight: Value, block: number): Value {
   const [outputs, channels, ...kernel] = weight.shape as [number, number, ...number[]]

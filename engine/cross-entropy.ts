@@ -1,5 +1,6 @@
 /**
- * Softmax cross-entropy as a graph: for logits z of C classes and a label y, with smoothing ε (torch.nn.CrossEntropyLoss),
+ * Softmax cross-entropy as a graph: for logits z of C classes and a label y, with smoothing ε
+ * (torch.nn.CrossEntropyLoss),
  *   L = ln Σ e^z - (1 - ε)·z_y - ε/C·Σ z          dL/dz = softmax z - (1 - ε)·onehot y - ε/C
  * with z shifted by its maximum, so that nothing overflows. Labels that are ignored count for nothing.
  *

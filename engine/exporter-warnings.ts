@@ -1,7 +1,7 @@
 /**
- * What exporters did to a model that shows in its file and changes what is trained: tensors merged, folded, untied, or written as
- * parameters that are none. A file does not say so, hence these are likelihoods: each is a sentence with the remedy, and none
- * changes what is done.
+ * What exporters did to a model that shows in its file and changes what is trained: tensors merged, folded, untied, or
+ * written as parameters that are none. A file does not say so, hence these are likelihoods: each is a sentence with the
+ * remedy, and none changes what is done.
  */
 import type { Graph, Model } from './onnx/graph.ts'
 import type { Constant } from './onnx/types.ts'
@@ -29,7 +29,10 @@ const namedMax = 4
 
 const keepTensors = 'export with torch.onnx.export(..., optimize=False) to keep each on its own'
 
-/** PyTorch's optimizer merges equal tensors: all LayerNorm gains are ones at the start, and would stay one tensor for ever. */
+/**
+ * PyTorch's optimizer merges equal tensors: all LayerNorm gains are ones at the start, and would stay one tensor for
+ * ever.
+ */
 function mergedTensors(graph: Graph, tensors: ReadonlyMap<string, Constant>): string[] {
   const scaled = graph.nodes.filter(({ opType }) => opType.endsWith('Normalization'))
   return [...tensors.keys()].flatMap((name) => {
@@ -64,8 +67,8 @@ function isTransposed(a: Constant, b: Constant): boolean {
 }
 
 /**
- * Tensors under names that no module has: those without a role where others have one (the new exporter, optimize=True), or
- * `onnx::` ones (the old one, do_constant_folding=True).
+ * Tensors under names that no module has: those without a role where others have one (the new exporter, optimize=True),
+ * or `onnx::` ones (the old one, do_constant_folding=True).
  */
 function foldedTensors({ graph, roles }: Model): string[] {
   const isMadeUp = (name: string) => (roles.size > 0 ? !roles.has(name) : name.startsWith('onnx::'))
@@ -89,7 +92,10 @@ function listed(names: readonly string[]): string {
 /** Names that buffers have by custom and parameters have not. */
 const bufferNames = /(^|[._])(pe|inv_freq|freqs|cos|sin|(cos|sin)_cached|(\w+_)?mask|tril|triu|grid|anchors)$/
 
-/** The old exporter writes float buffers as it writes parameters. Guessed by name, and by values that no training leaves. */
+/**
+ * The old exporter writes float buffers as it writes parameters. Guessed by name, and by values that no training
+ * leaves.
+ */
 function likelyBuffers(tensors: ReadonlyMap<string, Constant>): string[] {
   return [...tensors].flatMap(([name, tensor]) => {
     const looks = bufferNames.test(name) ? 'by its name' : looksFixed(tensor)

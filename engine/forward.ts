@@ -1,13 +1,13 @@
 /**
  * Puts an imported model's nodes into a builder, in the form that trains fastest.
  *
- * A model can do another thing in training than afterwards: BatchNormalization goes by the batch (batch-statistics.ts) in one
- * mode and by its running statistics in the other.
+ * A model can do another thing in training than afterwards: BatchNormalization goes by the batch (batch-statistics.ts)
+ * in one mode and by its running statistics in the other.
  *
  * Some operators change their form, never their value: LayerNormalization also gives mean and rate, which its gradient
- * reads; a product with a (transposed) matrix becomes one Gemm, so that neither pass moves the matrix, and takes in the bias
- * that is added to it; an operator whose rule has a spelling is spelled out; a Relu under a MaxPool moves above it, where it
- * has fewer elements.
+ * reads; a product with a (transposed) matrix becomes one Gemm, so that neither pass moves the matrix, and takes in the
+ * bias that is added to it; an operator whose rule has a spelling is spelled out; a Relu under a MaxPool moves above
+ * it, where it has fewer elements.
  */
 
 import { normaliseByBatch } from './batch-statistics.ts'
@@ -103,7 +103,10 @@ function addNode(site: Site, node: TypedNode): readonly TypedNode[] {
   return recorder.made(outputs, isSpelledOut ? { ...node, inputs, outputs } : null)
 }
 
-/** A node's outputs in the graph. Spelled out: several nodes compute them, and the operator's own rule differentiates them. */
+/**
+ * A node's outputs in the graph. Spelled out: several nodes compute them, and the operator's own rule differentiates
+ * them.
+ */
 interface Form {
   readonly outputs: readonly (Value | null)[]
   readonly isSpelledOut?: boolean
@@ -134,7 +137,10 @@ function formOf(site: Site, node: TypedNode, inputs: readonly (Value | null)[]):
   }
 }
 
-/** What a node without a single element to compute gives: some of onnxruntime's kernels end the process when they are asked to. */
+/**
+ * What a node without a single element to compute gives: some of onnxruntime's kernels end the process when they are
+ * asked to.
+ */
 function nothing(f: Formulas, { outputs }: TypedNode): Form {
   const empty = ({ dtype, shape }: Value) =>
     f.builder.constant({ dtype, shape, data: new elementTypes[dtype].array(0) } as Constant)
@@ -194,8 +200,8 @@ function untransposed({ makers, values }: Site, input: Value): Value | null {
 }
 
 /**
- * A·B + c as the Gemm that made A·B, with c as its third input; null for any other sum, and where somebody else reads A·B.
- * The Gemm without c falls away.
+ * A·B + c as the Gemm that made A·B, with c as its third input; null for any other sum, and where somebody else reads
+ * A·B. The Gemm without c falls away.
  */
 function biased({ f, reads }: Site, original: TypedNode, { inputs }: TypedNode): Value | null {
   const [left, right] = inputs as [Value, Value]
@@ -220,8 +226,8 @@ function layerNormalization(f: Formulas, node: TypedNode): (Value | null)[] {
 }
 
 /**
- * By the batch where its statistics are measured, and where the file asks for that even when it is run, as PyTorch's modules
- * without running statistics do; else by the running values.
+ * By the batch where its statistics are measured, and where the file asks for that even when it is run, as PyTorch's
+ * modules without running statistics do; else by the running values.
  */
 function batchNormalization(site: Site, node: TypedNode, inputs: readonly Value[]): Form {
   const { f, mode, measured, moved } = site
@@ -239,7 +245,9 @@ function batchNormalization(site: Site, node: TypedNode, inputs: readonly Value[
   return { outputs: result.outputs, isSpelledOut: true }
 }
 
-/** The model's nodes with `MaxPool(Relu(x))` as `Relu(MaxPool(x))`, where nobody else reads the Relu: Relu is monotone. */
+/**
+ * The model's nodes with `MaxPool(Relu(x))` as `Relu(MaxPool(x))`, where nobody else reads the Relu: Relu is monotone.
+ */
 function poolBeforeRelu(model: ForwardModel): TypedNode[] {
   const nodes = [...model.nodes]
   const readers = (value: Value) =>

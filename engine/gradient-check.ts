@@ -1,17 +1,18 @@
 /**
- * Compares a program's gradients with central differences of its own loss, parameter by parameter: along the gradient itself,
- * where the loss changes most and small steps can be told from noise, and along random directions, where a part that the
- * gradient lacks shows.
+ * Compares a program's gradients with central differences of its own loss, parameter by parameter: along the gradient
+ * itself, where the loss changes most and small steps can be told from noise, and along random directions, where a part
+ * that the gradient lacks shows.
  *
- * For a direction v and a step h, φ± are the float32 values of φ ± h·v, and two numbers are compared: L(φ+) - L(φ-), and g·(φ+ - φ-)
- * with the gradient g at φ. Taking the displacement as float32 holds it, and not as 2h·v, leaves no error of rounding φ.
+ * For a direction v and a step h, φ± are the float32 values of φ ± h·v, and two numbers are compared: L(φ+) - L(φ-),
+ * and g·(φ+ - φ-) with the gradient g at φ. Taking the displacement as float32 holds it, and not as 2h·v, leaves no
+ * error of rounding φ.
  *
- * A loss in float32 has an error of about 2^-22 of its size, so small steps drown in noise and large ones see the curvature. The
- * step is therefore found by halving (Ridders 1982; Press et al., "Numerical Recipes", section 5.7): where three steps in a row
- * agree best, what they disagree by, and the noise, is the uncertainty of the difference. (Two agree by chance where a network has
- * kinks: a Relu that a step crosses bends the loss like a corner.) A gradient is *wrong* when
- * it lies outside that and the tolerance, and *unclear* when the uncertainty itself is larger than what is measured, as
- * for a bias in front of a normalisation, on which no loss depends.
+ * A loss in float32 has an error of about 2^-22 of its size, so small steps drown in noise and large ones see the
+ * curvature. The step is therefore found by halving (Ridders 1982; Press et al., "Numerical Recipes", section 5.7):
+ * where three steps in a row agree best, what they disagree by, and the noise, is the uncertainty of the difference.
+ * (Two agree by chance where a network has kinks: a Relu that a step crosses bends the loss like a corner.) A gradient
+ * is *wrong* when it lies outside that and the tolerance, and *unclear* when the uncertainty itself is larger than what
+ * is measured, as for a bias in front of a normalisation, on which no loss depends.
  */
 import type { Random } from '../protocols/core/random.ts'
 import type { Batch, ParameterSpec, Tensor } from '../protocols/core/tensor.ts'

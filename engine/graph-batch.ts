@@ -1,6 +1,7 @@
 /**
- * How many samples one run of a model's graphs takes. A file may fix its batch, in the shapes of its inputs and in constants that the
- * exporter computed from them: its graphs then take so many and no other number, and a larger batch is fed to them in pieces.
+ * How many samples one run of a model's graphs takes. A file may fix its batch, in the shapes of its inputs and in
+ * constants that the exporter computed from them: its graphs then take so many and no other number, and a larger batch
+ * is fed to them in pieces.
  */
 import { SwarmError } from '../protocols/core/errors.ts'
 import { fixedBatchOf } from './onnx/model-inputs.ts'

@@ -1,6 +1,6 @@
 /**
- * The executables of one program on one backend, each compiled when it is first asked for: most jobs need two of the five.
- * All of them read and write the same state, which is the caller's.
+ * The executables of one program on one backend, each compiled when it is first asked for: most jobs need two of the
+ * five. All of them read and write the same state, which is the caller's.
  */
 import type { Backend, CarriedState, Executable } from './backends/backend.ts'
 import type { SplitStep, TrainingProgram } from './program.ts'

@@ -1,6 +1,6 @@
 /**
- * What a job's numbers mean to the engine: which program to compile, which learning rate a step has, which optimizer steps
- * on the average. The settings are described by shape here, so that the engine knows no manifest.
+ * What a job's numbers mean to the engine: which program to compile, which learning rate a step has, which optimizer
+ * steps on the average. The settings are described by shape here, so that the engine knows no manifest.
  */
 
 import type { ParameterSpec } from '../protocols/core/tensor.ts'
@@ -80,8 +80,8 @@ export function learningRate(train: TrainSettings, step: number): number {
 }
 
 /**
- * The optimizer that steps on a round's average, and its learning rate in round `round`. With one local step that is the
- * job's own optimizer, stepping on the mean gradient; with more it is the outer optimizer of the job.
+ * The optimizer that steps on a round's average, and its learning rate in round `round`. With one local step that is
+ * the job's own optimizer, stepping on the mean gradient; with more it is the outer optimizer of the job.
  */
 export function outerOptimizer(
   train: TrainSettings,

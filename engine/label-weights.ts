@@ -1,10 +1,10 @@
 /**
  * What each label counts in a mean over predictions, so that pieces of a batch weigh what they count in the whole.
  *
- * A loss that the job names counts all alike, but those that are ignored. One that stands in the model says so itself, by
- * `ignore_index` and weights of classes; it is understood where it reads the batch's labels themselves, in another shape or type.
- * Labels that the model cuts or computes with, as language models do that shift them, all count one: pieces then weigh a
- * little wrong.
+ * A loss that the job names counts all alike, but those that are ignored. One that stands in the model says so itself,
+ * by `ignore_index` and weights of classes; it is understood where it reads the batch's labels themselves, in another
+ * shape or type. Labels that the model cuts or computes with, as language models do that shift them, all count one:
+ * pieces then weigh a little wrong.
  */
 import { intOf, textOf } from './onnx/graph.ts'
 import type { TypedNode, Value } from './onnx/graph-builder.ts'

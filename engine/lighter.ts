@@ -1,6 +1,7 @@
 /**
- * What takes the place of a program for which there was not enough memory (docs/decisions/0015): the same samples with more of the
- * forward pass made again, which changes no bit of a gradient; where nothing is left to make again, half as many samples.
+ * What takes the place of a program for which there was not enough memory (docs/decisions/0015): the same samples with
+ * more of the forward pass made again, which changes no bit of a gradient; where nothing is left to make again, half as
+ * many samples.
  */
 import { assert } from '../protocols/core/assert.ts'
 import { stepBytes } from './memory.ts'
@@ -10,12 +11,14 @@ import { type Recomputation, recomputations } from './recomputation.ts'
 /** Makes the same program for another number of samples, with at least so much made again. */
 export type Recompile = (microBatch: number, recomputation: Recomputation) => Promise<TrainingProgram>
 
-/** What more recomputation has to save, as a share of the whole: for less, the same step would run out of memory again. */
+/**
+ * What more recomputation has to save, as a share of the whole: for less, the same step would run out of memory again.
+ */
 const savedMin = 0.1
 
 /**
- * The next lighter form of `program`, or null when there is none. `isBackward`: a graph with a backward pass ran out of memory; others
- * make nothing again. `microBatchMin`: fewest samples of one run.
+ * The next lighter form of `program`, or null when there is none. `isBackward`: a graph with a backward pass ran out of
+ * memory; others make nothing again. `microBatchMin`: fewest samples of one run.
  */
 export async function lighterProgram(
   program: TrainingProgram,

@@ -73,7 +73,9 @@ export function labelType(
   }
 }
 
-/** Adds the loss of `output` against `labels` (of `labelType`) to the graph. `labelWeights`: of a loss inside the model. */
+/**
+ * Adds the loss of `output` against `labels` (of `labelType`) to the graph. `labelWeights`: of a loss inside the model.
+ */
 export function addLoss(
   f: Formulas,
   kind: LossKind,
@@ -121,7 +123,10 @@ function binaryCrossEntropy(f: Formulas, output: Value, labels: Value): Loss {
   return { ...meanOf(f, losses, count), gradient, correct }
 }
 
-/** Samples count, or what the model's loss counts of labels; where that is nothing, its mean is no number, and its sum 0. */
+/**
+ * Samples count, or what the model's loss counts of labels; where that is nothing, its mean is no number, and its
+ * sum 0.
+ */
 function inModel(f: Formulas, output: Value, labels: Value, labelWeights: LabelWeights): Loss {
   const mean = f.reshape(output, [])
   const samples = labels.shape[0]!
@@ -183,8 +188,8 @@ function meanOf(f: Formulas, losses: Value, count: number): Pick<Loss, 'mean' | 
 }
 
 /**
- * Each class that reaches the maximum scores by how early it comes; a hit is a label with the best score. ArgMax would need
- * int64 comparisons, which WebGPU leaves to the CPU. Logits that are not numbers reach nothing and hit nothing.
+ * Each class that reaches the maximum scores by how early it comes; a hit is a label with the best score. ArgMax would
+ * need int64 comparisons, which WebGPU leaves to the CPU. Logits that are not numbers reach nothing and hit nothing.
  */
 function hits(f: Formulas, shifted: Value, isLabel: Value, counted: Value | null): Value {
   const classes = shifted.shape.at(-1)!

@@ -3,8 +3,8 @@
  *
  * The gradient of a mean over N predictions is the mean of the pieces' gradients, weighted by their predictions n:
  *     g = Σ (n / N) · g_piece
- * It holds for every loss that is a mean over predictions. It does not for statistics over the batch: BatchNormalization
- * normalises each piece by itself, as PyTorch does when gradients are accumulated.
+ * It holds for every loss that is a mean over predictions. It does not for statistics over the batch:
+ * BatchNormalization normalises each piece by itself, as PyTorch does when gradients are accumulated.
  */
 import { SwarmError } from '../protocols/core/errors.ts'
 import type { Batch, Tensor } from '../protocols/core/tensor.ts'

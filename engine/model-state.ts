@@ -2,8 +2,8 @@
  * What a trainer keeps between runs: parameters, the optimizer's slots, sums of gradients.
  *
  * The parameters have two homes, a flat array and the backend's state under their names; each knows whether it is up to
- * date, and is brought up to date when it is asked for. Slots and sums live in the backend's state alone, from their first
- * use on.
+ * date, and is brought up to date when it is asked for. Slots and sums live in the backend's state alone, from their
+ * first use on.
  */
 import { assert } from '../protocols/core/assert.ts'
 import type { ParameterSpec, Tensor } from '../protocols/core/tensor.ts'
@@ -92,7 +92,10 @@ export class ModelState {
     }
   }
 
-  /** Begins anew with the parameters that were last loaded or read, in a new state of the backend; the old one is given back. */
+  /**
+   * Begins anew with the parameters that were last loaded or read, in a new state of the backend; the old one is given
+   * back.
+   */
   async restart(): Promise<void> {
     await this.#carried.release()
     this.#carried = this.#backend.newState()

@@ -1,10 +1,11 @@
 /**
- * How many floating-point operations a model's forward pass takes: what a step's speed is measured against, and what its time
- * can be told from before anything runs.
+ * How many floating-point operations a model's forward pass takes: what a step's speed is measured against, and what
+ * its time can be told from before anything runs.
  *
- * A product counts its multiplications and additions, every other operator one operation for each element that it makes: in any
- * network that is worth the name, the products decide. On the way back each operand that depends on a weight costs its operator
- * once more: a product has two gradients of its own size, but the first layer's only one, since nobody asks for the samples'.
+ * A product counts its multiplications and additions, every other operator one operation for each element that it
+ * makes: in any network that is worth the name, the products decide. On the way back each operand that depends on a
+ * weight costs its operator once more: a product has two gradients of its own size, but the first layer's only one,
+ * since nobody asks for the samples'.
  */
 import { intOf } from './onnx/graph.ts'
 import type { TypedNode } from './onnx/graph-builder.ts'
@@ -15,7 +16,9 @@ export function operationsOf(nodes: readonly TypedNode[]): number {
   return nodes.reduce((sum, node) => sum + nodeOperations(node), 0)
 }
 
-/** Operations of one training step over `nodes`, forward and back, for the gradients of the values named in `weights`. */
+/**
+ * Operations of one training step over `nodes`, forward and back, for the gradients of the values named in `weights`.
+ */
 export function stepOperationsOf(nodes: readonly TypedNode[], weights: ReadonlySet<string>): number {
   const reached = new Set(weights)
   return nodes.reduce((sum, node) => {

@@ -1,9 +1,9 @@
 /**
  * Compiles a model file into a training program: graphs for the gradient, for an optimizer step and for evaluation.
  *
- * All three take the batch and the parameters as inputs and hold no weights, so that one set of parameters serves them all.
- * Nodes that a graph's outputs do not need are not in it. Same file, same specification: same bytes.
- * Running graphs, feeding batches and keeping state is the trainer's.
+ * All three take the batch and the parameters as inputs and hold no weights, so that one set of parameters serves them
+ * all. Nodes that a graph's outputs do not need are not in it. Same file, same specification: same bytes. Running
+ * graphs, feeding batches and keeping state is the trainer's.
  */
 import { assert } from '../protocols/core/assert.ts'
 import { SwarmError } from '../protocols/core/errors.ts'
@@ -38,8 +38,8 @@ export interface TrainingSpec {
   /** Samples of one step, fixed when the program is made; >= 1. */
   batch: number
   /**
-   * softmax_cross_entropy: logits [..., classes] and labels int32 [...]; in_model: the output is the loss, the labels are an
-   * input; the others: float32 labels of the output's shape.
+   * softmax_cross_entropy: logits [..., classes] and labels int32 [...]; in_model: the output is the loss, the labels
+   * are an input; the others: float32 labels of the output's shape.
    */
   loss: LossKind
   lossOptions?: LossOptions
@@ -57,8 +57,8 @@ export interface TrainingSpec {
 }
 
 /**
- * What the passes of a step compute in; parameters and all that an optimizer does are float32 always.
- * `auto`: float16 where the device computes in it. `float16`: also where that is slower, since kernels round what they compute in
+ * What the passes of a step compute in; parameters and all that an optimizer does are float32 always. `auto`: float16
+ * where the device computes in it. `float16`: also where that is slower, since kernels round what they compute in
  * float32; where not even that works, float32.
  */
 export type PrecisionChoice = 'float32' | 'float16' | 'auto'
@@ -86,34 +86,40 @@ export interface TrainingProgram {
   classes: number | null
   /** What labels count in the mean over a batch; 0 for one that stands for no prediction. */
   labelWeights: LabelWeights
-  /** With `float16`, `stepModel`, `gradientModel` and the split's `accumulateModel` have one input and one output more. */
+  /**
+   * With `float16`, `stepModel`, `gradientModel` and the split's `accumulateModel` have one input and one output more.
+   */
   precision: Precision
   /** What the backward pass makes again instead of keeping it. */
   recomputation: Recomputation
   /** What one step takes, by estimate. */
   memory: StepMemory
-  /** The same with another `recomputation`, and perhaps on a device that computes in `precision`. Takes about as long as compiling. */
+  /**
+   * The same with another `recomputation`, and perhaps on a device that computes in `precision`. Takes about as long as
+   * compiling.
+   */
   memoryWith(recomputation: Recomputation, precision?: Precision): StepMemory
   /** Floating-point operations of a forward pass over the batch, and of a step without its optimizer. */
   operations: number
   stepOperations: number
   /**
-   * ONNX. Inputs: the samples, `labels`, every parameter. Outputs: `loss` [], `gradient` f32[parameterCount], where a statistic's
-   * entry is its value minus its next one: subtracting the mean of many peers' entries gives the mean of their next values.
+   * ONNX. Inputs: the samples, `labels`, every parameter. Outputs: `loss` [], `gradient` f32[parameterCount], where a
+   * statistic's entry is its value minus its next one: subtracting the mean of many peers' entries gives the mean of
+   * their next values.
    *
-   * With float16, here as in the other two: a further input `loss_scale` [], a power of two that the loss is multiplied by on its way
-   * back, and not in `loss` and `gradient`; and a further output `gradient_square` [], the squared norm of the gradient. Where that
-   * is not finite, nothing that came out is to be used.
+   * With float16, here as in the other two: a further input `loss_scale` [], a power of two that the loss is multiplied
+   * by on its way back, and not in `loss` and `gradient`; and a further output `gradient_square` [], the squared norm
+   * of the gradient. Where that is not finite, nothing that came out is to be used.
    */
   gradientModel: Uint8Array
   /**
-   * ONNX. Inputs: the samples, `labels`, `learning_rate` [], `step` [] (f32, from 1), every parameter, every slot. Outputs:
-   * `loss` [] (before the step), and for each parameter and slot its next value, named as `carry` says.
+   * ONNX. Inputs: the samples, `labels`, `learning_rate` [], `step` [] (f32, from 1), every parameter, every slot.
+   * Outputs: `loss` [] (before the step), and for each parameter and slot its next value, named as `carry` says.
    */
   stepModel: Uint8Array
   /**
-   * ONNX. Inputs as the gradient's. Outputs, all []: `count` of predictions, `loss_sum` over them, `correct` ones (0 where labels
-   * are values).
+   * ONNX. Inputs as the gradient's. Outputs, all []: `count` of predictions, `loss_sum` over them, `correct` ones (0
+   * where labels are values).
    */
   evaluationModel: Uint8Array
   /** The optimizer's state in the step graph, zero at the start of a run. */
@@ -127,22 +133,25 @@ export interface TrainingProgram {
 /** Step in two: one graph adds up the gradients of pieces of a batch, another steps on the sum. */
 export interface SplitStep {
   /**
-   * ONNX. Inputs: the samples, `labels`, `share` [] (the piece's share of the batch), `kept` [] (0: forget what was added
-   * up before; else 1), every parameter, every sum. Outputs: `loss` [] of the piece, and each sum's next value. The sum of a
-   * statistic is its value minus its next one, as in the gradient graph.
+   * ONNX. Inputs: the samples, `labels`, `share` [] (the piece's share of the batch), `kept` [] (0: forget what was
+   * added up before; else 1), every parameter, every sum. Outputs: `loss` [] of the piece, and each sum's next value.
+   * The sum of a statistic is its value minus its next one, as in the gradient graph.
    */
   accumulateModel: Uint8Array
   accumulateCarry: Readonly<Record<string, string>>
   /** Names of the sums, for each parameter in order; shapes are the parameters'. */
   sumNames: readonly string[]
-  /** ONNX. Inputs: `learning_rate` [], `step` [], every parameter, slot and sum. Outputs: as the step graph's, but the loss. */
+  /**
+   * ONNX. Inputs: `learning_rate` [], `step` [], every parameter, slot and sum. Outputs: as the step graph's, but the
+   * loss.
+   */
   applyModel: Uint8Array
 }
 
 export interface CompileOptions {
   /**
-   * Bytes that a step may take by estimate: the backward pass recomputes what it must to stay below, and as much as it can
-   * where that is not enough. Default: no limit.
+   * Bytes that a step may take by estimate: the backward pass recomputes what it must to stay below, and as much as it
+   * can where that is not enough. Default: no limit.
    */
   memoryBytesMax?: number
   /** The least that is recomputed. Default: nothing. */
@@ -150,10 +159,10 @@ export interface CompileOptions {
 }
 
 /**
- * Compiles `model` (ONNX bytes, borrowed) for `spec`. `inference`: the backend that will run the program; it is asked for
- * shapes and constants, and its kind of device decides between forms of equal value.
- * @throws {SwarmError} MODEL_INVALID (truncated, not ONNX, operator set out of range); MODEL_UNSUPPORTED naming operator,
- *   node and remedy; what `inference` throws for a graph it cannot load.
+ * Compiles `model` (ONNX bytes, borrowed) for `spec`. `inference`: the backend that will run the program; it is asked
+ * for shapes and constants, and its kind of device decides between forms of equal value.
+ * @throws {SwarmError} MODEL_INVALID (truncated, not ONNX, operator set out of range); MODEL_UNSUPPORTED naming
+ *   operator, node and remedy; what `inference` throws for a graph it cannot load.
  */
 export async function compileProgram(
   model: Uint8Array,
@@ -232,7 +241,10 @@ class Plans {
     return half === blueprint.half ? this : new Plans({ ...blueprint, half })
   }
 
-  /** The least recomputation from `from` on whose step takes at most `bytesMax`; where none does, the one that takes least. */
+  /**
+   * The least recomputation from `from` on whose step takes at most `bytesMax`; where none does, the one that takes
+   * least.
+   */
   within(bytesMax: number, from: Recomputation): Recomputation {
     let [best, least] = [from, Number.POSITIVE_INFINITY]
     for (const recomputation of recomputations.slice(recomputations.indexOf(from))) {

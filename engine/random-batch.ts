@@ -5,8 +5,9 @@ import { sizeOf } from './onnx/types.ts'
 import type { ProgramInput, TrainingProgram } from './program.ts'
 
 /**
- * float32 samples and targets are normally distributed; token ids and labels are uniform in [0, `idsBelow`): by default among the
- * classes, 0 or 1 in a model without any. With 1 all are 0, which every model's tables have. The caller owns the arrays.
+ * float32 samples and targets are normally distributed; token ids and labels are uniform in [0, `idsBelow`): by default
+ * among the classes, 0 or 1 in a model without any. With 1 all are 0, which every model's tables have. The caller owns
+ * the arrays.
  */
 export function randomBatch(
   { inputs, labels, classes }: Pick<TrainingProgram, 'inputs' | 'labels' | 'classes'>,

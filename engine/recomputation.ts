@@ -1,16 +1,16 @@
 /**
- * Chooses which values of the forward pass are kept for the backward pass, and which are made again there (gradients/recall.ts
- * makes them): memory for time.
+ * Chooses which values of the forward pass are kept for the backward pass, and which are made again there
+ * (gradients/recall.ts makes them): memory for time.
  *
- * The forward pass is cut into segments (Chen et al., "Training deep nets with sublinear memory cost", 2016). What is read across
- * a cut is kept; what lies between two cuts is dropped, and made again when the backward pass comes to its segment. The last
- * segment is kept whole, since it would be made again at once. So the most that is alive is about
+ * The forward pass is cut into segments (Chen et al., "Training deep nets with sublinear memory cost", 2016). What is
+ * read across a cut is kept; what lies between two cuts is dropped, and made again when the backward pass comes to its
+ * segment. The last segment is kept whole, since it would be made again at once. So the most that is alive is about
  *     what is kept + the largest segment
- * and the cuts are chosen to make that small: for several sizes that a segment may have, the cuts that keep to it and have
- * least read across them, a shortest path.
+ * and the cuts are chosen to make that small: for several sizes that a segment may have, the cuts that keep to it and
+ * have least read across them, a shortest path.
  *
- * `cheap` keeps the results of matrix products and convolutions, and makes activations, normalisations, softmax and pooling
- * again; `everything` makes all again, which costs at most one more forward pass.
+ * `cheap` keeps the results of matrix products and convolutions, and makes activations, normalisations, softmax and
+ * pooling again; `everything` makes all again, which costs at most one more forward pass.
  */
 import { type Recomputed, waitingInput } from './gradients/recall.ts'
 import { bytesPerElement, viewRoots } from './memory.ts'
@@ -34,7 +34,10 @@ export interface KeptGraph {
 /** Operators whose results `cheap` keeps: their time grows with a dimension that the result does not have. */
 const products: ReadonlySet<string> = new Set(['Conv', 'ConvTranspose', 'Gemm', 'MatMul'])
 
-/** A value this much smaller than the largest is kept: statistics of rows and channels, costly to make and cheap to have. */
+/**
+ * A value this much smaller than the largest is kept: statistics of rows and channels, costly to make and cheap to
+ * have.
+ */
 const smallShare = 1 / 64
 
 /** Places for cuts that are looked at; the search takes their square. A GPT-2 of 48 layers has about a thousand. */
@@ -133,7 +136,9 @@ function crosses({ madeAt, readUntil }: Tensor, cuts: readonly number[]): boolea
   return cuts.some((cut) => madeAt < cut && cut <= readUntil)
 }
 
-/** Places in the forward pass, ascending, each before the node of that number: those with the least {@link aliveBytes}. */
+/**
+ * Places in the forward pass, ascending, each before the node of that number: those with the least {@link aliveBytes}.
+ */
 function chooseCuts(tensors: readonly Tensor[], length: number): number[] {
   const dropped = tensors.filter(({ isCopyable, isNeeded }) => isCopyable && isNeeded)
   const crossing = crossingBytes(dropped, length)
@@ -189,7 +194,10 @@ function placesFor(crossing: readonly number[]): number[] {
   return [0, ...inner.filter((_, index) => index % step === 0), crossing.length - 1]
 }
 
-/** The cuts among `places` that have least read across them while no segment makes more than `bytesMax`, where that can be. */
+/**
+ * The cuts among `places` that have least read across them while no segment makes more than `bytesMax`, where that can
+ * be.
+ */
 function cheapestCuts(
   places: readonly number[],
   crossing: readonly number[],

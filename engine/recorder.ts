@@ -5,9 +5,9 @@ import type { Formulas } from './onnx/formulas.ts'
 import type { TypedNode, Value } from './onnx/graph-builder.ts'
 
 /**
- * Tells which of a builder's nodes are to be differentiated. The parts of an operator with formulas of its own are not: the
- * operator stands for them. Because the builder makes equal nodes once, a later operator may turn out to be made of such
- * parts; then they are needed after all.
+ * Tells which of a builder's nodes are to be differentiated. The parts of an operator with formulas of its own are not:
+ * the operator stands for them. Because the builder makes equal nodes once, a later operator may turn out to be made of
+ * such parts; then they are needed after all.
  */
 export class Recorder {
   private readonly f: Formulas

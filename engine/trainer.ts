@@ -2,11 +2,12 @@
  * Trains one model on one backend: batch in, loss and update out.
  *
  * Two ways, after the job's local steps. `gradient` computes one batch's gradient at the loaded parameters and changes
- * nothing: peers average it and step together. `steps` runs the optimizer in a graph, with parameters and its slots staying
- * where the backend computes; only the loss comes out of each step.
+ * nothing: peers average it and step together. `steps` runs the optimizer in a graph, with parameters and its slots
+ * staying where the backend computes; only the loss comes out of each step.
  *
- * With a program in float16 the loss is scaled on its way back (precision/loss-scale.ts). A run whose gradients overflow changes
- * nothing; it is done again with half the scale, on the same samples: none of a lease is left out, and none counts twice.
+ * With a program in float16 the loss is scaled on its way back (precision/loss-scale.ts). A run whose gradients
+ * overflow changes nothing; it is done again with half the scale, on the same samples: none of a lease is left out, and
+ * none counts twice.
  *
  * A batch may have any number of samples. One that is larger than the graphs is cut into micro-batches, whose gradients
  * are added up; when memory runs out, a lighter program takes over (lighter.ts) and the same batch is tried again.
@@ -43,7 +44,10 @@ export interface Evaluation {
 
 export interface StepOptions {
   signal?: AbortSignal
-  /** Called after each step with its index in this call, from 0. What it returns is awaited: the place to yield or pause. */
+  /**
+   * Called after each step with its index in this call, from 0. What it returns is awaited: the place to yield or
+   * pause.
+   */
   onStep?: (index: number, loss: number) => void | Promise<void>
 }
 
@@ -127,8 +131,8 @@ export class Trainer {
   }
 
   /**
-   * One optimizer step for each batch, with the learning rate at the same index. Cancelled or failed half-way, it leaves
-   * the parameters after the last whole step; after DEVICE_LOST they are gone, and {@link restart} is due.
+   * One optimizer step for each batch, with the learning rate at the same index. Cancelled or failed half-way, it
+   * leaves the parameters after the last whole step; after DEVICE_LOST they are gone, and {@link restart} is due.
    * @throws {SwarmError} DATA_INVALID; LOSS_NOT_FINITE naming the step; as the backend's `run`.
    */
   async steps(
@@ -172,7 +176,10 @@ export class Trainer {
     return this.#lossScale.value
   }
 
-  /** Sets the optimizer's slots to zero, its step count to 0 and the loss's scale to its first value, as at the start of a run. */
+  /**
+   * Sets the optimizer's slots to zero, its step count to 0 and the loss's scale to its first value, as at the start of
+   * a run.
+   */
   resetOptimizer(): void {
     this.#stepCount = 0
     this.#lossScale.reset()
@@ -180,8 +187,8 @@ export class Trainer {
   }
 
   /**
-   * Begins anew after DEVICE_LOST: at the parameters that were last loaded or read, with the optimizer's slots at zero. Slots
-   * are not saved for this: reading them back in every round would cost up to twice the parameters' transfer.
+   * Begins anew after DEVICE_LOST: at the parameters that were last loaded or read, with the optimizer's slots at zero.
+   * Slots are not saved for this: reading them back in every round would cost up to twice the parameters' transfer.
    */
   async restart(): Promise<void> {
     await this.#releaseGraphs()
@@ -196,7 +203,9 @@ export class Trainer {
     await this.#state.release()
   }
 
-  /** Calls `task` with the pieces of `batch`; while memory runs out, goes on with a lighter program and calls it again. */
+  /**
+   * Calls `task` with the pieces of `batch`; while memory runs out, goes on with a lighter program and calls it again.
+   */
   async #inMemory<Result>(
     batch: Batch,
     isBackward: boolean,
@@ -215,7 +224,9 @@ export class Trainer {
     }
   }
 
-  /** Takes a lighter program, if there is one. The state stays: a run that fails for want of memory has not changed it. */
+  /**
+   * Takes a lighter program, if there is one. The state stays: a run that fails for want of memory has not changed it.
+   */
   async #lighten(error: SwarmError, isBackward: boolean): Promise<boolean> {
     const { recompile, microBatchMin = 1, onLighten } = this.#options
     if (recompile === undefined) return false

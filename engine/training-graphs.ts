@@ -1,8 +1,9 @@
 /**
- * The graphs of a training program: gradient, optimizer step, evaluation, and the step in two parts. Each is the model with its
- * loss, opened anew, and what is asked of it; values of the forward pass have the same names in all of them.
+ * The graphs of a training program: gradient, optimizer step, evaluation, and the step in two parts. Each is the model
+ * with its loss, opened anew, and what is asked of it; values of the forward pass have the same names in all of them.
  *
- * What a program promises of its graphs stands in program.ts; what is recomputed on the way back is recomputation.ts's choice.
+ * What a program promises of its graphs stands in program.ts; what is recomputed on the way back is recomputation.ts's
+ * choice.
  */
 import { SwarmError } from '../protocols/core/errors.ts'
 import type { HalfKernels } from './backends/backend.ts'

@@ -1,7 +1,7 @@
 /**
- * Describes a model file before anything is compiled or run: parameters, operators, what cannot be trained and how to mend it.
- * Needs no runtime, so a page or a command line can answer at once. What only shows when shapes are known, `compileProgram`
- * reports.
+ * Describes a model file before anything is compiled or run: parameters, operators, what cannot be trained and how to
+ * mend it. Needs no runtime, so a page or a command line can answer at once. What only shows when shapes are known,
+ * `compileProgram` reports.
  */
 import { SwarmError } from '../protocols/core/errors.ts'
 import { exporterWarnings } from './exporter-warnings.ts'
@@ -43,8 +43,8 @@ export interface UnsupportedNode {
 
 /**
  * Describes `model` (ONNX bytes, borrowed).
- * @throws {SwarmError} MODEL_INVALID or MODEL_UNSUPPORTED when the file cannot be read at all, or has several outputs and
- *   `outputName` chooses none.
+ * @throws {SwarmError} MODEL_INVALID or MODEL_UNSUPPORTED when the file cannot be read at all, or has several outputs
+ *   and `outputName` chooses none.
  */
 export function validate(model: Uint8Array, options: PrepareOptions = {}): ModelReport {
   const read = readModel(model)
@@ -112,8 +112,8 @@ function atMost(items: readonly string[], separator: string): string {
 }
 
 /**
- * Nodes whose output moves with a parameter and whose gradient is missing, and random ones wherever they stand; those of branches and
- * loops too, whatever their course.
+ * Nodes whose output moves with a parameter and whose gradient is missing, and random ones wherever they stand; those
+ * of branches and loops too, whatever their course.
  */
 export function unsupportedNodes({ graph, parameters }: PreparedModel): UnsupportedNode[] {
   const moving = new Set(parameters.keys())

@@ -1,7 +1,7 @@
 /**
- * Puts trained weights back into the model file they came from: same graph, names and metadata, so that whatever ran the
- * original runs the result. Only tensors that the exporter had merged with equal ones come back as tensors of their own, and what
- * was exported in training mode comes back in inference mode.
+ * Puts trained weights back into the model file they came from: same graph, names and metadata, so that whatever ran
+ * the original runs the result. Only tensors that the exporter had merged with equal ones come back as tensors of their
+ * own, and what was exported in training mode comes back in inference mode.
  */
 import { toBinary } from '@bufbuild/protobuf'
 import { SwarmError } from '../protocols/core/errors.ts'
@@ -14,8 +14,8 @@ import { type Constant, elementTypeOf, elementTypes, float32Constant } from './o
 import { writeTensor } from './onnx/write.ts'
 
 /**
- * `model` (ONNX bytes, borrowed) with the slices of `values`, f32[parameterCount], that `parameters` name as its weights. The
- * caller owns the result.
+ * `model` (ONNX bytes, borrowed) with the slices of `values`, f32[parameterCount], that `parameters` name as its
+ * weights. The caller owns the result.
  * @throws {SwarmError} MODEL_INVALID for a bad file; STATE_MISMATCH when the file has no such parameter.
  */
 export function withParameters(
@@ -64,8 +64,8 @@ export function withParameters(
 }
 
 /**
- * Makes a BatchNormalization that goes by the batch go by its running statistics, if it has any: those of the file's own
- * tensors. Its further outputs, the statistics that training moves, go away with that.
+ * Makes a BatchNormalization that goes by the batch go by its running statistics, if it has any: those of the file's
+ * own tensors. Its further outputs, the statistics that training moves, go away with that.
  */
 function useStatistics(node: NodeProto, { initializer }: GraphProto): void {
   const mode = node.attribute.find(({ name }) => name === 'training_mode')

@@ -1,10 +1,10 @@
 /**
- * One process at a time is the node of a folder. Its key and its votes are one peer's: two processes with them would promise
- * different things under one name, and a round could be decided twice (docs/decisions/0017).
+ * One process at a time is the node of a folder. Its key and its votes are one peer's: two processes with them would
+ * promise different things under one name, and a round could be decided twice (docs/decisions/0017).
  *
- * Whoever listens on a name that is made from the folder's path has it. The system gives the name back when its process ends, however
- * that ends; a file with a process's number in it would outlive a killed one, and by then the number may be somebody else's.
- * Not seen is a process in another container or on another machine that shares the folder.
+ * Whoever listens on a name that is made from the folder's path has it. The system gives the name back when its process
+ * ends, however that ends; a file with a process's number in it would outlive a killed one, and by then the number may
+ * be somebody else's. Not seen is a process in another container or on another machine that shares the folder.
  */
 
 import { createHash } from 'node:crypto'
@@ -15,8 +15,9 @@ import { join } from 'node:path'
 import { SwarmError } from '../protocols/core/errors.ts'
 
 /**
- * Claims `folder`, which exists. The returned function gives it back. Where the system lets this process have no such names (a service
- * that may open network sockets only), nothing is claimed: what guards against a mistake is no reason to compute nothing.
+ * Claims `folder`, which exists. The returned function gives it back. Where the system lets this process have no such
+ * names (a service that may open network sockets only), nothing is claimed: what guards against a mistake is no reason
+ * to compute nothing.
  * @throws {SwarmError} STORAGE_FAILED while another claim stands, of this process or another one.
  */
 export async function claimFolder(folder: string): Promise<() => Promise<void>> {
@@ -59,7 +60,10 @@ async function isLeftBehind(name: string): Promise<boolean> {
   return !isHeard
 }
 
-/** Short whatever the path's length: a socket's name has about a hundred bytes. Only Linux and Windows have names that are no files. */
+/**
+ * Short whatever the path's length: a socket's name has about a hundred bytes. Only Linux and Windows have names that
+ * are no files.
+ */
 function nameOf(path: string): string {
   const name = `starling-${createHash('sha256').update(path).digest('hex').slice(0, 32)}`
   if (process.platform === 'linux') return `\0${name}`

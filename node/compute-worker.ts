@@ -1,8 +1,8 @@
 /**
  * The worker thread of a Node peer: serves the engine on its parent's port. Started by `compute.ts`, never by hand.
  *
- * `auto` times the native build against WebGPU, where there is a driver; WebAssembly, the slowest of the three on a CPU, stands
- * in where the native addon does not load.
+ * `auto` times the native build against WebGPU, where there is a driver; WebAssembly, the slowest of the three on a
+ * CPU, stands in where the native addon does not load.
  */
 import { parentPort } from 'node:worker_threads'
 import * as onnxruntimeWeb from 'onnxruntime-web'

@@ -1,15 +1,19 @@
 /**
  * The compute worker of a Node peer: starts the thread and speaks with it.
  *
- * This is the one place that knows where the worker's file is. A thread cannot run TypeScript on Node 20, so it is always
- * the bundle: beside this code when that is a bundle too, in dist/ when it runs from its sources (tests, benchmarks).
+ * This is the one place that knows where the worker's file is. A thread cannot run TypeScript on Node 20, so it is
+ * always the bundle: beside this code when that is a bundle too, in dist/ when it runs from its sources (tests,
+ * benchmarks).
  */
 import { Worker } from 'node:worker_threads'
 import { connectCompute } from '../engine/compute/client.ts'
 import type { Compute } from '../engine/compute/compute.ts'
 import type { Answer, ClientPort } from '../engine/compute/messages.ts'
 
-/** The time a worker gets to finish its step and free its graphs before it is ended by force: Stop ends all work in a second. */
+/**
+ * The time a worker gets to finish its step and free its graphs before it is ended by force: Stop ends all work in a
+ * second.
+ */
 const closeDeadlineMs = 800
 
 /** Starts a worker thread. It keeps the process alive until `close`. The backend is chosen by `open`. */

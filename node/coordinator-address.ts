@@ -1,6 +1,6 @@
 /**
- * Where the coordinator of this machine is. One that runs here writes its addresses into a file, so that `starling list`
- * in another terminal needs no option; the file goes when the coordinator goes.
+ * Where the coordinator of this machine is. One that runs here writes its addresses into a file, so that
+ * `starling list` in another terminal needs no option; the file goes when the coordinator goes.
  *
  *     <state>/coordinator-<pid>.json     one for each process, since several may run: the one started last is found
  *

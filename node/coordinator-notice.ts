@@ -1,6 +1,7 @@
 /**
- * Says when the coordinator of a run is no longer heard of, in what way, and when it is back. A goodbye, a broken connection and mere
- * silence are told apart: the first two want somebody to go there, the third is mostly a machine that has more to do than it can.
+ * Says when the coordinator of a run is no longer heard of, in what way, and when it is back. A goodbye, a broken
+ * connection and mere silence are told apart: the first two want somebody to go there, the third is mostly a machine
+ * that has more to do than it can.
  */
 
 import type { DiscoveryEffect } from '../protocols/discovery/index.ts'

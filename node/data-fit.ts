@@ -1,4 +1,6 @@
-/** Whether a job's data can be fed to its model in the portions that the job cuts, found out before anything is started. */
+/**
+ * Whether a job's data can be fed to its model in the portions that the job cuts, found out before anything is started.
+ */
 
 import { type BatchSpec, batch } from '../data/batch.ts'
 import type { DataSet } from '../data/data-set.ts'
@@ -8,8 +10,8 @@ import type { JobSpec } from './job-spec.ts'
 import { samplesTogether } from './peer/run-plan.ts'
 
 /**
- * @throws {SwarmError} DATA_INVALID when a sample does not have the model's shape or dtype, or a label is no class of its
- * output.
+ * @throws {SwarmError} DATA_INVALID when a sample does not have the model's shape or dtype, or a label is no class of
+ * its output.
  */
 export function requireFit(data: DataSet, model: BatchSpec & { classes: number | null }): void {
   for (const split of [data.train, data.validation]) batch(split, [0], model)
@@ -23,8 +25,8 @@ export function requireFit(data: DataSet, model: BatchSpec & { classes: number |
 }
 
 /**
- * Samples of one run of the job's graphs. A file with a batch of its own takes whole ones only, also from peers whose leases are parts
- * of a batch.
+ * Samples of one run of the job's graphs. A file with a batch of its own takes whole ones only, also from peers whose
+ * leases are parts of a batch.
  * @throws {SwarmError} MODEL_UNSUPPORTED naming a batch size that would do.
  */
 export function requireWholeBatches(model: Uint8Array, { train, swarm }: JobSpec): number {

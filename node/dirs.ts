@@ -1,6 +1,6 @@
 /**
- * Where Starling keeps files, after the XDG base directory specification 0.8: configuration, what must outlive a restart
- * (keys, checkpoints), and what can be fetched again. `STARLING_HOME` puts all of them under one folder.
+ * Where Starling keeps files, after the XDG base directory specification 0.8: configuration, what must outlive a
+ * restart (keys, checkpoints), and what can be fetched again. `STARLING_HOME` puts all of them under one folder.
  */
 
 import { homedir } from 'node:os'

@@ -1,7 +1,7 @@
 /**
- * Downloads a file once: over HTTP, with progress, a size limit and a SHA-256 that must match, into a cache folder where the
- * next call finds it. A download that breaks leaves nothing behind and starts over the next time; files of a few megabytes are
- * not worth resuming.
+ * Downloads a file once: over HTTP, with progress, a size limit and a SHA-256 that must match, into a cache folder
+ * where the next call finds it. A download that breaks leaves nothing behind and starts over the next time; files of a
+ * few megabytes are not worth resuming.
  */
 
 import { createHash, randomUUID } from 'node:crypto'
@@ -10,7 +10,9 @@ import { join } from 'node:path'
 import { SwarmError } from '../protocols/core/errors.ts'
 import { jobBytesMax } from '../protocols/core/limits.ts'
 
-/** Without a byte for this long a download is given up: a mobile network takes seconds to hand over, not half a minute. */
+/**
+ * Without a byte for this long a download is given up: a mobile network takes seconds to hand over, not half a minute.
+ */
 const stallMs = 30_000
 
 export interface DownloadProgress {

@@ -1,6 +1,6 @@
 /**
- * A file that is either the old one or the new one, whole, whatever ends the process or the power in between: written beside its
- * place, flushed to the disk, then renamed. A checksum at its end tells what the disk spoiled.
+ * A file that is either the old one or the new one, whole, whatever ends the process or the power in between: written
+ * beside its place, flushed to the disk, then renamed. A checksum at its end tells what the disk spoiled.
  *
  *     contents │ SHA-256 of them, 32 bytes
  */
@@ -17,8 +17,8 @@ const readBytes = 1 << 26
 
 /**
  * Puts `pieces`, one after another, in the place of what is at `path`. One call at a time for each path.
- * @throws {SwarmError} STORAGE_FAILED; what was there is then still there, and what was written of the new one is not: a full disk
- * gets its room back.
+ * @throws {SwarmError} STORAGE_FAILED; what was there is then still there, and what was written of the new one is not:
+ * a full disk gets its room back.
  */
 export async function writeDurably(path: string, pieces: readonly Uint8Array[]): Promise<void> {
   const temporary = `${path}.new`

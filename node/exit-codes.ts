@@ -1,7 +1,7 @@
 /**
  * The exit code of every way a command can end, in one table. 0 to 7 are about the command, 100 and more about the job
- * that it followed (the numbers that SkyPilot uses), 130 and 143 are the shell's 128 + signal. None is above 255, where a
- * shell would cut it.
+ * that it followed (the numbers that SkyPilot uses), 130 and 143 are the shell's 128 + signal. None is above 255, where
+ * a shell would cut it.
  */
 
 import { type ErrorCode, SwarmError } from '../protocols/core/errors.ts'

@@ -12,7 +12,8 @@ const depthMax = 2
 
 /**
  * The files of `folder` whose names `wanted` matches. Links are not followed.
- * @throws {SwarmError} DATA_MISSING when it cannot be read; LIMIT_EXCEEDED when all files together are larger than a job may be.
+ * @throws {SwarmError} DATA_MISSING when it cannot be read; LIMIT_EXCEEDED when all files together are larger than a
+ * job may be.
  * @throws {unknown} `signal.reason`.
  */
 export async function readFolder(

@@ -1,6 +1,6 @@
 /**
- * Follows a run to its end and tells it as events; at the verdict, fetches the state that was judged best and writes the
- * trained model.
+ * Follows a run to its end and tells it as events; at the verdict, fetches the state that was judged best and writes
+ * the trained model.
  */
 
 import { type Clock, systemClock } from '../protocols/core/clock.ts'

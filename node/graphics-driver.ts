@@ -1,6 +1,7 @@
 /**
- * Whether it is worth asking for a graphics processor. On Linux WebGPU runs on Vulkan, whose drivers announce themselves by a
- * manifest; asking where there is none prints a warning of Dawn's to the terminal, past every log level.
+ * Whether it is worth asking for a graphics processor. On Linux WebGPU runs on Vulkan, whose drivers announce
+ * themselves by a manifest; asking where there is none prints a warning of Dawn's to the terminal, past every log
+ * level.
  */
 import { readdirSync } from 'node:fs'
 

@@ -1,4 +1,7 @@
-/** The link that invites a browser into a run; browser-client/page reads it. All of it stands behind the `#`, so no server logs it. */
+/**
+ * The link that invites a browser into a run; browser-client/page reads it. All of it stands behind the `#`, so no
+ * server logs it.
+ */
 
 /** A link with more would not fit a QR code that a phone reads from a terminal. */
 const addressesMax = 3
@@ -13,8 +16,8 @@ export interface LinkInit {
 }
 
 /**
- * `<page>#job=<cid>&at=<multiaddr>&at=…`, with the addresses that a page at `pageUrl` can dial, the likeliest first. `undefined`
- * when there is none: nothing listens on WebSockets.
+ * `<page>#job=<cid>&at=<multiaddr>&at=…`, with the addresses that a page at `pageUrl` can dial, the likeliest first.
+ * `undefined` when there is none: nothing listens on WebSockets.
  */
 export function invitationLink({ pageUrl, job, addresses }: LinkInit): string | undefined {
   const { protocol, hostname } = new URL(pageUrl)

@@ -1,6 +1,6 @@
 /**
- * Opens the data of a job file: generated, from local files, or downloaded. Local files that the person names with `--data`
- * go before what the job file says, and need no checksum: it is their data.
+ * Opens the data of a job file: generated, from local files, or downloaded. Local files that the person names with
+ * `--data` go before what the job file says, and need no checksum: it is their data.
  */
 
 import { readFile, stat } from 'node:fs/promises'
@@ -30,7 +30,10 @@ export interface DataOptions {
   signal?: AbortSignal
 }
 
-/** MNIST's own file names; each is also looked for without `.gz`, and with a dot before `idx`, as some archives unpack it. */
+/**
+ * MNIST's own file names; each is also looked for without `.gz`, and with a dot before `idx`, as some archives unpack
+ * it.
+ */
 const idxNames = {
   trainImages: 'train-images-idx3-ubyte.gz',
   trainLabels: 'train-labels-idx1-ubyte.gz',
@@ -40,8 +43,8 @@ const idxNames = {
 
 /**
  * The data set of a job.
- * @throws {SwarmError} DATA_MISSING when a file is not there; USAGE when none is named; DATA_INVALID when it is not what the job says; and what
- * {@link download} throws.
+ * @throws {SwarmError} DATA_MISSING when a file is not there; USAGE when none is named; DATA_INVALID when it is not
+ * what the job says; and what {@link download} throws.
  */
 export async function openJobData(spec: DataSpec, options: DataOptions): Promise<DataSet> {
   switch (spec.kind) {
@@ -93,8 +96,8 @@ function folderOf({ folder }: { folder?: string | undefined }, { directory, data
 }
 
 /**
- * Whether {@link openJobData} would find everything on this machine, or say what is missing, without a download. False also
- * for a job whose data is named only when it is launched.
+ * Whether {@link openJobData} would find everything on this machine, or say what is missing, without a download. False
+ * also for a job whose data is named only when it is launched.
  */
 export async function isDataHere(
   spec: DataSpec,

@@ -1,8 +1,9 @@
 /**
- * Reads a job file: YAML in snake_case, checked against the schema of jobs, every problem reported at once with its line and
- * column. It reads only the job file; whether the files it names exist is found out by whoever opens them.
+ * Reads a job file: YAML in snake_case, checked against the schema of jobs, every problem reported at once with its
+ * line and column. It reads only the job file; whether the files it names exist is found out by whoever opens them.
  *
- * YAML is taken as plain data: anchors, aliases, tags and merge keys are refused, so that what is read is what is written.
+ * YAML is taken as plain data: anchors, aliases, tags and merge keys are refused, so that what is read is what is
+ * written.
  */
 
 import { readFile, stat } from 'node:fs/promises'

@@ -1,6 +1,6 @@
 /**
- * Which keys a job file knows at a place, and what somebody meant who wrote another one: a name that other tools use, the
- * right key in the wrong section, or a typing error.
+ * Which keys a job file knows at a place, and what somebody meant who wrote another one: a name that other tools use,
+ * the right key in the wrong section, or a typing error.
  */
 
 import * as z from 'zod'

@@ -1,7 +1,7 @@
 /**
- * What a coordinator must not forget when it is restarted: the signed manifests, and everything that was signed about each
- * run. One dag-cbor file a job, `{ envelope, statements }`, written to a temporary name and renamed. A file that cannot be
- * read or written is told, and costs nothing but itself.
+ * What a coordinator must not forget when it is restarted: the signed manifests, and everything that was signed about
+ * each run. One dag-cbor file a job, `{ envelope, statements }`, written to a temporary name and renamed. A file that
+ * cannot be read or written is told, and costs nothing but itself.
  */
 
 import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
@@ -33,7 +33,8 @@ export class JobRecords {
   }
 
   /**
-   * Takes up the jobs of an earlier life again, and from now on writes down what changes. Those that are forgotten are deleted.
+   * Takes up the jobs of an earlier life again, and from now on writes down what changes. Those that are forgotten are
+   * deleted.
    * @throws {unknown} `signal.reason`; what the file system says when there can be no folder.
    */
   async restore({ signal }: { signal: AbortSignal }): Promise<void> {

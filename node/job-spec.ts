@@ -1,6 +1,6 @@
 /**
- * What a job file may say: the sections of the manifest, and where model and data are found. Checked values only; how they
- * are written (YAML, snake_case, lines and columns) is job-file.ts's business.
+ * What a job file may say: the sections of the manifest, and where model and data are found. Checked values only; how
+ * they are written (YAML, snake_case, lines and columns) is job-file.ts's business.
  */
 
 import * as z from 'zod'

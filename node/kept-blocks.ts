@@ -1,8 +1,8 @@
 /**
- * The blocks that a process keeps on its disk, `<home>/blocks`, and what they may take: models and data sets of past jobs stay for a job
- * that needs them again, until newer ones need the room. Before a job is taken up the blocks that were used longest ago go, until
- * what it takes fits; never those that the caller says are needed. What a run's states take is not kept here, but for the one that a
- * coordinator keeps (kept-state.ts).
+ * The blocks that a process keeps on its disk, `<home>/blocks`, and what they may take: models and data sets of past
+ * jobs stay for a job that needs them again, until newer ones need the room. Before a job is taken up the blocks that
+ * were used longest ago go, until what it takes fits; never those that the caller says are needed. What a run's states
+ * take is not kept here, but for the one that a coordinator keeps (kept-state.ts).
  *
  * When a block was last used is the time of its file, which is set anew for all blocks that are needed.
  */
@@ -42,7 +42,10 @@ export class KeptBlocks {
     this.store = blockStore(files)
   }
 
-  /** Opens `folder`, making it when missing. `bytesMax`: what all blocks together may take. @throws {Error} what the disk says. */
+  /**
+   * Opens `folder`, making it when missing. `bytesMax`: what all blocks together may take. @throws {Error} what the
+   * disk says.
+   */
   static async open(folder: string, bytesMax = nodeStoreBytesMax): Promise<KeptBlocks> {
     const files = new FsBlockstore(folder, { shardingStrategy: sharding })
     await files.open()
@@ -50,9 +53,10 @@ export class KeptBlocks {
   }
 
   /**
-   * Makes room for `bytes`, which the blocks `needed` take when all of them are here: removes others, the one that was used longest ago
-   * first. Where the needed ones alone pass the limit, all others go. A file that cannot be removed stays: that is no reason not to
-   * take up a job. @returns the bytes that were removed. @throws {SwarmError} STORAGE_FAILED.
+   * Makes room for `bytes`, which the blocks `needed` take when all of them are here: removes others, the one that was
+   * used longest ago first. Where the needed ones alone pass the limit, all others go. A file that cannot be removed
+   * stays: that is no reason not to take up a job. @returns the bytes that were removed. @throws {SwarmError}
+   * STORAGE_FAILED.
    */
   async makeRoom(bytes: number, needed: Iterable<CID>): Promise<number> {
     const nowMs = Date.now()
@@ -105,8 +109,8 @@ export class KeptBlocks {
 }
 
 /**
- * The blocks of a job that `store` can name: of its model and, unless `isModelOnly`, of its data. An index that is not there names
- * nothing but itself. @throws {SwarmError} STORAGE_FAILED.
+ * The blocks of a job that `store` can name: of its model and, unless `isModelOnly`, of its data. An index that is not
+ * there names nothing but itself. @throws {SwarmError} STORAGE_FAILED.
  */
 export async function blocksOfJob(
   store: BlockStore,

@@ -1,12 +1,12 @@
 /**
- * What a node keeps of a run on its disk, so that its next life goes on where this one was ended: its newest state, and what it
- * pledged as a voter.
+ * What a node keeps of a run on its disk, so that its next life goes on where this one was ended: its newest state, and
+ * what it pledged as a voter.
  *
  *     <home>/runs/<job>/state     the newest state (packed-state.ts)            8 bytes a parameter with momentum
  *     <home>/runs/<job>/pledge    the newest pledge (pledge-codec.ts)           a vector in the job's codec once a seal was accepted
  *
- * One writer, in order: a state is on the disk before anything that is pledged in its round. Of states that wait only the newest
- * is written. The folder goes when the run ends; of runs whose end this node never heard, a few are kept.
+ * One writer, in order: a state is on the disk before anything that is pledged in its round. Of states that wait only
+ * the newest is written. The folder goes when the run ends; of runs whose end this node never heard, a few are kept.
  */
 
 import { mkdir, readdir, rm, stat } from 'node:fs/promises'
@@ -23,12 +23,14 @@ import type { RunStore } from './peer/take-part.ts'
 export const keptRunsMax = 4
 
 /**
- * How long a peer that leaves waits for its disk. A container that is stopped gets ten seconds in all, of which handing over takes up to
- * eight; and nobody has been told of what is not yet written.
+ * How long a peer that leaves waits for its disk. A container that is stopped gets ten seconds in all, of which handing
+ * over takes up to eight; and nobody has been told of what is not yet written.
  */
 const closeMsMax = 2_000
 
-/** Folders in which a write goes on whose run was closed without it: a disk that does not answer, such as a network's. */
+/**
+ * Folders in which a write goes on whose run was closed without it: a disk that does not answer, such as a network's.
+ */
 const held = new Set<string>()
 
 export class KeptRun implements RunStore {
@@ -49,7 +51,8 @@ export class KeptRun implements RunStore {
   }
 
   /**
-   * Opens the folder of `job` below `runs`, making it when missing, and removes the oldest ones beyond {@link keptRunsMax}.
+   * Opens the folder of `job` below `runs`, making it when missing, and removes the oldest ones beyond
+   * {@link keptRunsMax}.
    * @throws {SwarmError} STORAGE_FAILED, also while a write of this process's former part in the run goes on there.
    */
   static async open(runs: string, job: string, clock: Clock = systemClock): Promise<KeptRun> {
@@ -87,7 +90,10 @@ export class KeptRun implements RunStore {
     }
   }
 
-  /** The newest state of a former life; undefined when there is none of `expected` that can be read: the others have newer ones. */
+  /**
+   * The newest state of a former life; undefined when there is none of `expected` that can be read: the others have
+   * newer ones.
+   */
   async state(expected: ExpectedState): Promise<State | undefined> {
     try {
       const bytes = await readDurable(join(this.#folder, 'state'))
@@ -116,9 +122,9 @@ export class KeptRun implements RunStore {
   }
 
   /**
-   * Resolves when nothing is being written any more, or after {@link closeMsMax}. What is asked for from now on is refused: a goodbye that
-   * a slow disk held up must not write between what this peer's next part in the run reads and writes. For the same reason the
-   * folder is not opened again while a write goes on that was not waited for.
+   * Resolves when nothing is being written any more, or after {@link closeMsMax}. What is asked for from now on is
+   * refused: a goodbye that a slow disk held up must not write between what this peer's next part in the run reads and
+   * writes. For the same reason the folder is not opened again while a write goes on that was not waited for.
    */
   close(): Promise<void> {
     this.#closing ??= this.#close()
@@ -166,8 +172,8 @@ async function prune(runs: string, job: string): Promise<void> {
 }
 
 /**
- * When something was last put in `folder`, since 1970; 0 for what is gone meanwhile, and for a time to come: the clock was wrong
- * then, and would keep it before all others for as long.
+ * When something was last put in `folder`, since 1970; 0 for what is gone meanwhile, and for a time to come: the clock
+ * was wrong then, and would keep it before all others for as long.
  */
 async function usedMs(folder: string): Promise<number> {
   return stat(folder).then(

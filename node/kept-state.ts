@@ -1,7 +1,7 @@
 /**
- * The one state of each run that a coordinator keeps on its disk: the best so far, block by block, so that it can be fetched when
- * the peers have gone. Which one that was needs no record of its own: after a restart it is found among the states that
- * the coordinator has evaluated.
+ * The one state of each run that a coordinator keeps on its disk: the best so far, block by block, so that it can be
+ * fetched when the peers have gone. Which one that was needs no record of its own: after a restart it is found among
+ * the states that the coordinator has evaluated.
  *
  * Runs of one model begin with the same blocks, so what one run drops may be what another one has kept.
  */
@@ -38,8 +38,8 @@ export class KeptStates {
   }
 
   /**
-   * A function that stores a state's blocks, then drops those of the states of its run kept before: by an earlier call, or in an
-   * earlier life under one of the roots `evaluated`. @throws {SwarmError} STORAGE_FAILED.
+   * A function that stores a state's blocks, then drops those of the states of its run kept before: by an earlier call,
+   * or in an earlier life under one of the roots `evaluated`. @throws {SwarmError} STORAGE_FAILED.
    */
   async keeper(
     expected: ExpectedState,

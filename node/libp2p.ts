@@ -1,6 +1,7 @@
 /**
  * Composes the libp2p node of a headless peer: transports, limits on connections, the relay, and the services that the
- * program adds; peer/network.ts has what tabs share. Only choices; each one that differs from libp2p's default says why.
+ * program adds; peer/network.ts has what tabs share. Only choices; each one that differs from libp2p's default says
+ * why.
  *
  * Import `node/platform.ts` before this file.
  */
@@ -25,8 +26,8 @@ export interface NodeInit<Services extends ServiceMap> {
   /** From `loadOrCreateIdentity`. */
   identity: PrivateKey
   /**
-   * Multiaddrs to listen on: TCP, WebSockets with `/ws`, or `/p2p-circuit`, the relays that it is connected to. None: the peer
-   * only dials.
+   * Multiaddrs to listen on: TCP, WebSockets with `/ws`, or `/p2p-circuit`, the relays that it is connected to. None:
+   * the peer only dials.
    */
   listen: string[]
   /** Multiaddrs under which others reach this peer, when they differ from those it listens on. */

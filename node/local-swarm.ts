@@ -1,6 +1,6 @@
 /**
- * A swarm on this machine: a coordinator and some nodes, each a process of its own, on loopback. They are this program's
- * children and end with it, whatever ends it: each one stops when its channel to the parent closes.
+ * A swarm on this machine: a coordinator and some nodes, each a process of its own, on loopback. They are this
+ * program's children and end with it, whatever ends it: each one stops when its channel to the parent closes.
  *
  *     <folder>/coordinator.log  peer-1.log …       what they said, kept
  *     <folder>/homes/…                             their keys and blocks, removed at the end
@@ -53,8 +53,8 @@ export interface LocalSwarm {
 }
 
 /**
- * @throws {SwarmError} BACKEND_FAILED when a process does not start, with the end of what it said; STORAGE_FAILED when the
- * folder cannot be made.
+ * @throws {SwarmError} BACKEND_FAILED when a process does not start, with the end of what it said; STORAGE_FAILED when
+ * the folder cannot be made.
  */
 export async function startLocalSwarm(
   init: LocalSwarmInit,

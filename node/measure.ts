@@ -1,6 +1,6 @@
 /**
- * Measures parameters on a whole validation split. Graphs have a fixed batch, and a split is seldom a multiple of it: the
- * last batch is filled up with copies of one sample, whose share is measured on its own and taken off again.
+ * Measures parameters on a whole validation split. Graphs have a fixed batch, and a split is seldom a multiple of it:
+ * the last batch is filled up with copies of one sample, whose share is measured on its own and taken off again.
  */
 
 import { batch } from '../data/batch.ts'
@@ -9,7 +9,10 @@ import type { Compute, EvaluationResult, OpenedModel } from '../engine/compute/c
 import { validate } from '../engine/validate.ts'
 import type { Batch } from '../protocols/core/tensor.ts'
 
-/** Samples of one evaluation batch: large enough that a forward pass is efficient, small enough for 100 MB of activations. */
+/**
+ * Samples of one evaluation batch: large enough that a forward pass is efficient, small enough for 100 MB of
+ * activations.
+ */
 const usualBatch = 256
 
 /** Samples of one evaluation batch of `model` (ONNX bytes, borrowed): as many as its file fixes, where it does. */
@@ -18,8 +21,8 @@ export function evaluationBatch(model: Uint8Array, outputName?: string): number 
 }
 
 /**
- * The samples of a validation split that are measured. Windows of a text overlap; every token is predicted once, so only
- * windows that do not overlap are taken.
+ * The samples of a validation split that are measured. Windows of a text overlap; every token is predicted once, so
+ * only windows that do not overlap are taken.
  */
 function validationIndices({ count, fields: { y } }: Split): number[] {
   const step = Math.max(1, sampleLength(y) / y.stride)
@@ -27,8 +30,8 @@ function validationIndices({ count, fields: { y } }: Split): number[] {
 }
 
 /**
- * A function that measures parameters (f32, borrowed) on `split` with the model that `compute` has open. `fields`: the data's
- * field for each input, as the job says.
+ * A function that measures parameters (f32, borrowed) on `split` with the model that `compute` has open. `fields`: the
+ * data's field for each input, as the job says.
  */
 export function measureOn(
   compute: Pick<Compute, 'evaluate'>,

@@ -1,8 +1,8 @@
 /**
  * The ONNX file that a person names, on a command line or in a job file, with the weights that it keeps in other files.
  *
- * Those are read from the model's own folder only: a file from a stranger must not reach for what else is on this machine. A path
- * that is absolute or goes up is refused as it stands, a link by where it leads.
+ * Those are read from the model's own folder only: a file from a stranger must not reach for what else is on this
+ * machine. A path that is absolute or goes up is refused as it stands, a link by where it leads.
  */
 
 import { open, readFile, realpath } from 'node:fs/promises'

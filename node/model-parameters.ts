@@ -7,7 +7,9 @@ import type { Manifest } from '../protocols/jobs/index.ts'
 import { openNodeCompute } from './compute.ts'
 import type { SwarmClient } from './swarm-client.ts'
 
-/** A coordinator fetches a job's model when it takes the job up, and has it a few seconds later, or will never have it. */
+/**
+ * A coordinator fetches a job's model when it takes the job up, and has it a few seconds later, or will never have it.
+ */
 const patienceMs = 30_000
 
 /** @throws {SwarmError} BLOCK_NOT_FOUND when the coordinator does not have the model. */

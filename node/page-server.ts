@@ -1,12 +1,13 @@
 /**
- * Serves the donor page: the files that the build left in dist/tab/, and the cards of the jobs that this coordinator knows.
- * Nothing else: what peers say to each other goes over libp2p.
+ * Serves the donor page: the files that the build left in dist/tab/, and the cards of the jobs that this coordinator
+ * knows. Nothing else: what peers say to each other goes over libp2p.
  *
  *     /  /index.html  /program.json     asked again each time
  *     /<name>-<hash>.js  /ort-…/…       kept by the browser for ever
  *     /jobs/<cid>.json                  what a donor is shown before the click (protocols/jobs/card.ts)
  *
- * The page loads nothing from elsewhere and nobody may frame it; `headers` says so to the browser, each with its reason.
+ * The page loads nothing from elsewhere and nobody may frame it; `headers` says so to the browser, each with its
+ * reason.
  */
 
 import { readFile } from 'node:fs/promises'
@@ -38,12 +39,17 @@ export interface PageServer {
   close(): Promise<void>
 }
 
-/** Where the build leaves the page: beside this code when that is bundled too, in dist/ when it runs from its sources. */
+/**
+ * Where the build leaves the page: beside this code when that is bundled too, in dist/ when it runs from its sources.
+ */
 export const tabFolder = fileURLToPath(
   new URL(import.meta.url.endsWith('.ts') ? '../dist/tab/' : './tab/', import.meta.url),
 )
 
-/** Beside the coordinator's 4001 and 4002. A fixed port keeps a page's origin, and with it what a donor's browser has stored. */
+/**
+ * Beside the coordinator's 4001 and 4002. A fixed port keeps a page's origin, and with it what a donor's browser has
+ * stored.
+ */
 export const defaultPagePort = 4003
 
 /** Of every answer. */
@@ -102,8 +108,9 @@ export async function startPageServer(init: PageServerInit): Promise<PageServer>
 }
 
 /**
- * Where a browser finds a page that is served at `host` and `port`. What this machine reaches as itself is `localhost`, from which
- * alone, without https, browsers let a page train; an IPv6 address stands in brackets (RFC 3986, section 3.2.2).
+ * Where a browser finds a page that is served at `host` and `port`. What this machine reaches as itself is `localhost`,
+ * from which alone, without https, browsers let a page train; an IPv6 address stands in brackets (RFC 3986, section
+ * 3.2.2).
  */
 export function pageUrl(host: string, port: number): string {
   const isHere = ['127.0.0.1', '0.0.0.0', '::'].includes(host)

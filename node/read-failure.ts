@@ -9,7 +9,10 @@ const reasons: Readonly<Record<string, string>> = {
   EMFILE: 'too many files are open',
 }
 
-/** `: there is no such file`, from what the file system said; what it said itself where that is not one of the usual things. */
+/**
+ * `: there is no such file`, from what the file system said; what it said itself where that is not one of the usual
+ * things.
+ */
 export function readFailure(cause: unknown): string {
   if (!(cause instanceof Error)) return ''
   const { code } = cause as NodeJS.ErrnoException

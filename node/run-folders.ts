@@ -18,8 +18,8 @@ export function runFolder(state: string, nowMs: number): string {
 }
 
 /**
- * Removes all but the newest run folders; never one whose process still runs. A folder that cannot be removed stays: that
- * is no reason not to run.
+ * Removes all but the newest run folders; never one whose process still runs. A folder that cannot be removed stays:
+ * that is no reason not to run.
  */
 export async function pruneRunFolders(state: string): Promise<void> {
   const runs = join(state, 'runs')

@@ -1,6 +1,6 @@
 /**
- * Tells a run as events (node/run-events.ts) from what the jobs and discovery protocols report. Peers report far more often
- * than anybody wants to read; a round becomes one event, when more than half of the peers have left it behind.
+ * Tells a run as events (node/run-events.ts) from what the jobs and discovery protocols report. Peers report far more
+ * often than anybody wants to read; a round becomes one event, when more than half of the peers have left it behind.
  */
 
 import type { DiscoveryEffect, PeerRecord } from '../protocols/discovery/index.ts'

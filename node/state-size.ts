@@ -7,8 +7,9 @@ import type { ParameterSpec } from '../protocols/core/tensor.ts'
 import type { JobSpec } from './job-spec.ts'
 
 /**
- * A sentence, where the state of `spec` with `parameters` is larger than one array of this Node may be, in which it is read back:
- * 4 GiB in Node 20. Parameters and the outer optimizer's state are float32; the list of blocks beside them is some KB.
+ * A sentence, where the state of `spec` with `parameters` is larger than one array of this Node may be, in which it is
+ * read back: 4 GiB in Node 20. Parameters and the outer optimizer's state are float32; the list of blocks beside them
+ * is some KB.
  */
 export function stateWarning(
   { train, swarm }: Pick<JobSpec, 'train' | 'swarm'>,

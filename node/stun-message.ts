@@ -30,8 +30,8 @@ const xorMappedAddress = 0x0020
 const familyCodes = { IPv4: 0x01, IPv6: 0x02 } as const
 
 /**
- * The answer to a Binding request that came from `sender`, 32 or 44 bytes; undefined when `datagram` is none: what is not
- * STUN is not answered, so that nobody can make this server talk to others at length.
+ * The answer to a Binding request that came from `sender`, 32 or 44 bytes; undefined when `datagram` is none: what is
+ * not STUN is not answered, so that nobody can make this server talk to others at length.
  */
 export function answerBinding(datagram: Uint8Array, sender: SenderAddress): Uint8Array | undefined {
   if (datagram.length < headerBytes) return undefined

@@ -1,6 +1,6 @@
 /**
- * Tells tabs which address the world sees them under, so that two of them behind home routers can reach each other without
- * the relay. The coordinator answers this itself: a server of strangers would learn who donates.
+ * Tells tabs which address the world sees them under, so that two of them behind home routers can reach each other
+ * without the relay. The coordinator answers this itself: a server of strangers would learn who donates.
  *
  * It listens on UDP, on the port number at which the coordinator takes WebSockets: whoever knows one knows the other.
  */

@@ -32,8 +32,8 @@ export interface SwarmClientInit {
 
 /**
  * Connects to the first coordinator that answers.
- * @throws {SwarmError} NO_COORDINATOR when none is known or none answers; VERSION_MISMATCH when it speaks other versions; USAGE
- * for an address that is none.
+ * @throws {SwarmError} NO_COORDINATOR when none is known or none answers; VERSION_MISMATCH when it speaks other
+ * versions; USAGE for an address that is none.
  */
 export async function openSwarmClient(
   { addresses: given, env }: SwarmClientInit,

@@ -1,6 +1,6 @@
 /**
- * A Node process as a peer of the swarm: libp2p with Starling's protocols on it. Training nodes, coordinators and launchers
- * are all made of this; what they do with it is their own file's business.
+ * A Node process as a peer of the swarm: libp2p with Starling's protocols on it. Training nodes, coordinators and
+ * launchers are all made of this; what they do with it is their own file's business.
  */
 
 import './platform.ts'

@@ -1,11 +1,14 @@
 /**
- * Which jobs a node leaves alone: those that it has seen the end of, those that cannot run here, and for a while those that
- * failed for a reason that may pass: a peer that went away, a block that nobody had.
+ * Which jobs a node leaves alone: those that it has seen the end of, those that cannot run here, and for a while those
+ * that failed for a reason that may pass: a peer that went away, a block that nobody had.
  */
 
 import { SwarmError } from '../protocols/core/errors.ts'
 
-/** The first wait doubles with every failure: a peer that was restarted is back within seconds, a lost link takes longer. */
+/**
+ * The first wait doubles with every failure: a peer that was restarted is back within seconds, a lost link takes
+ * longer.
+ */
 const firstWaitMs = 5_000
 
 /** The most a node stays away: a swarm that has recovered gets it back soon, and a hopeless job costs little. */

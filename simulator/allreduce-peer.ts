@@ -4,9 +4,9 @@
  *     round 0 ──▶ train (a seeded pause, a seeded update) ──▶ UpdateReady ──▶ Committed ──▶ next state ──▶ train …
  *     restarted, late or behind ──▶ follow ──▶ fetch a live peer's state ──▶ apply what was committed since ──▶ receive
  *
- * Messages go through the wire format, hashing happens at once, summing a little later. A state is its round, its root (a hash over all
- * averages before it) and its electorate; no parameters are kept, since the root tells them apart. What it pledges and the state it
- * came to go to its disk, which is slower than anything else it does.
+ * Messages go through the wire format, hashing happens at once, summing a little later. A state is its round, its root
+ * (a hash over all averages before it) and its electorate; no parameters are kept, since the root tells them apart.
+ * What it pledges and the state it came to go to its disk, which is slower than anything else it does.
  */
 
 import { sha256 } from '@noble/hashes/sha2.js'
@@ -126,8 +126,8 @@ export class AllreducePeer implements Process<Uint8Array> {
   #onLeft = () => {}
 
   /**
-   * `known`: the peers of the run; without them it is linked with everybody until `know` is called. `disk`: its own, which a former
-   * life may have written.
+   * `known`: the peers of the run; without them it is linked with everybody until `know` is called. `disk`: its own,
+   * which a former life may have written.
    */
   constructor(
     host: Host<Uint8Array>,

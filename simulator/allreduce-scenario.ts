@@ -1,6 +1,6 @@
 /**
- * Scenarios for the allreduce, drawn from a seed ("swarm testing": each seed switches on another mixture of faults), and
- * the list of faults that the suite must see fire at least once.
+ * Scenarios for the allreduce, drawn from a seed ("swarm testing": each seed switches on another mixture of faults),
+ * and the list of faults that the suite must see fire at least once.
  */
 
 import type { Message } from '../protocols/allreduce/round/vocabulary.ts'
@@ -58,10 +58,16 @@ const faultsMs = 20_000
 /** Rounds that everyone must commit after the faults: one to catch up as a newcomer, two to be a full member again. */
 const recoveryRounds = 3
 
-/** One seed in so many is a grid of rows and columns: it costs as much as ten single rows, and `tidal-scenario.ts` has more of them. */
+/**
+ * One seed in so many is a grid of rows and columns: it costs as much as ten single rows, and `tidal-scenario.ts` has
+ * more of them.
+ */
 const gridEvery = 250
 
-/** Clocks of home computers: some minutes off, and gaining or losing up to a hundredth, a hundred times what quartz does. */
+/**
+ * Clocks of home computers: some minutes off, and gaining or losing up to a hundredth, a hundred times what quartz
+ * does.
+ */
 const skewMax = { offsetMs: 5 * 60_000, drift: 0.01 }
 
 /** A swarm drawn from `seed`: a row of 3 to 12 peers, mostly small ones, or a grid of 36 to 80. */

@@ -78,7 +78,10 @@ export class AllreduceSwarm {
   /** When each peer was here last, as far as any gossip saw. */
   readonly #seenMs = new Map<string, number>()
   readonly #disks = new Map<string, Disk>()
-  /** Who decides each round, with the life in which the peer was made a member: that one knows what it promised, and any that has its disk. */
+  /**
+   * Who decides each round, with the life in which the peer was made a member: that one knows what it promised, and any
+   * that has its disk.
+   */
   readonly #voters = new Map<number, Map<string, number | undefined>>()
   readonly #faults: MessageFault<Uint8Array>[] = []
   #extraFaults: MessageFault<Uint8Array>[] = []
@@ -121,7 +124,10 @@ export class AllreduceSwarm {
     else this.#gossip(this.peers.get(id)!, gossipMs)
   }
 
-  /** Tells `peer`, and again every `gossipMs`, who was here lately: of who is gone it hears for a while yet, as HELLO has it. */
+  /**
+   * Tells `peer`, and again every `gossipMs`, who was here lately: of who is gone it hears for a while yet, as HELLO
+   * has it.
+   */
   #gossip(peer: AllreducePeer, gossipMs: number): void {
     if (this.peers.get(peer.id) !== peer || !this.network.isRunning(peer.id)) return
     const nowMs = this.clock.now()
@@ -159,7 +165,10 @@ export class AllreduceSwarm {
     })
   }
 
-  /** True when so few of the newest electorate's voters are left, by the simulator's own knowledge, that nothing may move. */
+  /**
+   * True when so few of the newest electorate's voters are left, by the simulator's own knowledge, that nothing may
+   * move.
+   */
   get isQuorumLost(): boolean {
     const voters = this.#voters.get(this.round)
     if (voters === undefined) return false
@@ -218,7 +227,8 @@ export class AllreduceSwarm {
   }
 
   /**
-   * Faults are over: every live peer must commit `rounds` more rounds, unless the quorum is lost; then every peer must say so.
+   * Faults are over: every live peer must commit `rounds` more rounds, unless the quorum is lost; then every peer must
+   * say so.
    * @throws {LivenessFailure}
    */
   recover(rounds: number): void {

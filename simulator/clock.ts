@@ -1,6 +1,6 @@
 /**
- * Time for simulations: a clock that jumps from one event to the next. Events of the same moment run in the order in which
- * they were scheduled, so a run depends on nothing but its seed.
+ * Time for simulations: a clock that jumps from one event to the next. Events of the same moment run in the order in
+ * which they were scheduled, so a run depends on nothing but its seed.
  */
 
 import { assert } from '../protocols/core/assert.ts'

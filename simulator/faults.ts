@@ -1,6 +1,6 @@
 /**
- * Faults that happen to a simulated network, and the proof that they did: every fault counts how often it fired, and a test
- * that asked for one must find its count above zero.
+ * Faults that happen to a simulated network, and the proof that they did: every fault counts how often it fired, and a
+ * test that asked for one must find its count above zero.
  */
 
 import type { Random } from '../protocols/core/random.ts'

@@ -51,8 +51,8 @@ export interface Conditions {
 }
 
 /**
- * Calls `deliver` when a message of `bytes` that `from` sends now is at `to`, in the order in which that pair's messages were sent:
- * for networks whose links share what their ends have.
+ * Calls `deliver` when a message of `bytes` that `from` sends now is at `to`, in the order in which that pair's
+ * messages were sent: for networks whose links share what their ends have.
  */
 export type Carry = (from: string, to: string, bytes: number, deliver: () => void) => void
 

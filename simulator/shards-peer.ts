@@ -1,7 +1,7 @@
 /**
  * A peer of the shards protocol on the simulated network: the real machine, and around it what the service does with
- * streams, hashing and stores, in a few lines. A block's content is a text made from its name, so that a corrupt one can
- * be told.
+ * streams, hashing and stores, in a few lines. A block's content is a text made from its name, so that a corrupt one
+ * can be told.
  *
  * The store outlives a crash, as a disk does; everything else is made anew at each start.
  */

@@ -1,6 +1,6 @@
 /**
- * The wire between simulated peers: every message is encoded and decoded as on a real link, but once for all its receivers,
- * which are in one process here. Machines do not change what they receive, so they can share it.
+ * The wire between simulated peers: every message is encoded and decoded as on a real link, but once for all its
+ * receivers, which are in one process here. Machines do not change what they receive, so they can share it.
  */
 
 import { sha256 } from '@noble/hashes/sha2.js'

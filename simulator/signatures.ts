@@ -1,6 +1,6 @@
 /**
- * Signatures of simulated peers: a hash with a key that is the peer's own. It is quick, which a swarm of thousands needs, and a liar
- * cannot make another's as long as it calls `signatureOf` with its own name alone.
+ * Signatures of simulated peers: a hash with a key that is the peer's own. It is quick, which a swarm of thousands
+ * needs, and a liar cannot make another's as long as it calls `signatureOf` with its own name alone.
  */
 
 import { sha512 } from '@noble/hashes/sha2.js'

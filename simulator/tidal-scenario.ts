@@ -1,12 +1,14 @@
 /**
- * Heavy churn on both sides of the border between one row and a grid: some 36 peers found a run, and then come and go so fast that the
- * membership falls below 33 and rises above 32 again and again, while everything else goes wrong as well.
+ * Heavy churn on both sides of the border between one row and a grid: some 36 peers found a run, and then come and go
+ * so fast that the membership falls below 33 and rises above 32 again and again, while everything else goes wrong as
+ * well.
  *
  *     ebb    peers die for good, are killed and come back, leave        ──▶ until the newest state is one row's
  *     flood  newcomers arrive, and the dead, with their disks or without ──▶ until the newest state is a grid's
  *
- * In both: partitions, links that break or are slow, peers killed at a deadly moment of a round. Who comes and goes is heard of by
- * gossip, by each peer at another time. Never so many go at once that the rest may not go on: with more, nothing moves, by design.
+ * In both: partitions, links that break or are slow, peers killed at a deadly moment of a round. Who comes and goes is
+ * heard of by gossip, by each peer at another time. Never so many go at once that the rest may not go on: with more,
+ * nothing moves, by design.
  */
 
 import type { CommittedRound } from '../protocols/allreduce/round/events.ts'
@@ -15,7 +17,10 @@ import { type Random, seededRandom, seedFrom } from '../protocols/core/random.ts
 import { deadlyGridMoments, deadlyMoments, type SeedReport, strike, strikeAt } from './allreduce-scenario.ts'
 import { AllreduceSwarm, type SwarmOptions } from './allreduce-swarm.ts'
 
-/** What happens by the clock while the membership falls, and while it rises. Those that stand twice happen twice as often. */
+/**
+ * What happens by the clock while the membership falls, and while it rises. Those that stand twice happen twice as
+ * often.
+ */
 const tides = {
   ebb: ['death', 'death', 'leave', 'crash', 'moment', 'reset', 'cut', 'partition'],
   flood: ['newcomer', 'return', 'return', 'crash', 'moment', 'reset', 'cut', 'partition'],
@@ -29,7 +34,10 @@ const faultsMs = 45_000
 /** Rounds that everyone must commit after the faults, as in `allreduce-scenario.ts`. */
 const recoveryRounds = 3
 
-/** So many stay, whatever the tide: with fewer the swarm would need more rounds to rise above the border than the faults last. */
+/**
+ * So many stay, whatever the tide: with fewer the swarm would need more rounds to rise above the border than the faults
+ * last.
+ */
 const peersLeastHere = 26
 
 /** What one seed came to. */

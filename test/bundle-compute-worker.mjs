@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * Global set-up of the test projects that start compute workers: a worker thread runs a bundle, even when the tests run from
- * the sources, so the bundle is made of the same sources first.
+ * Global set-up of the test projects that start compute workers: a worker thread runs a bundle, even when the tests run
+ * from the sources, so the bundle is made of the same sources first.
  */
 
 import { build } from '../node/build/bundle.mjs'

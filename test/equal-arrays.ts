@@ -1,6 +1,7 @@
 /**
- * Makes `toEqual` on two numeric arrays of the same bytes quick. Vitest walks arrays element by element and notes each on its way, two
- * seconds for the gradient of a million parameters; nothing else changes: arrays whose bytes differ are left to it, with its report.
+ * Makes `toEqual` on two numeric arrays of the same bytes quick. Vitest walks arrays element by element and notes each
+ * on its way, two seconds for the gradient of a million parameters; nothing else changes: arrays whose bytes differ are
+ * left to it, with its report.
  */
 import { expect } from 'vitest'
 

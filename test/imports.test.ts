@@ -1,4 +1,6 @@
-/** The house's one-way streets: which room may import which, no cycles, and nothing of Node in rooms that run in a tab. */
+/**
+ * The house's one-way streets: which room may import which, no cycles, and nothing of Node in rooms that run in a tab.
+ */
 
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'

@@ -1,6 +1,6 @@
 /**
- * The graphics driver of the WebGPU tests: SwiftShader, which Chromium brings along and which computes on the CPU. Tests then
- * need no graphics processor, and give the same everywhere.
+ * The graphics driver of the WebGPU tests: SwiftShader, which Chromium brings along and which computes on the CPU.
+ * Tests then need no graphics processor, and give the same everywhere.
  */
 import { existsSync } from 'node:fs'
 import { dirname, join } from 'node:path'
@@ -8,7 +8,10 @@ import { findChromium } from '../node/build/chromium.mjs'
 
 export const chromiumPath = findChromium()
 
-/** The driver's manifest and Vulkan's loader lie beside the browser; Debian's starts from another folder than it lies in. */
+/**
+ * The driver's manifest and Vulkan's loader lie beside the browser; Debian's starts from another folder than it lies
+ * in.
+ */
 const chromiumFolder = ['/usr/lib/chromium', dirname(chromiumPath ?? '/')].find((folder) =>
   existsSync(join(folder, 'vk_swiftshader_icd.json')),
 )

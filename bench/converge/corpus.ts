@@ -25,7 +25,9 @@ export async function corpus(): Promise<Corpus> {
   }
 }
 
-/** 400,000 characters of 200 words, each more often the earlier it stands; 65 different characters, as the model has. */
+/**
+ * 400,000 characters of 200 words, each more often the earlier it stands; 65 different characters, as the model has.
+ */
 function drawnText(): Uint8Array {
   const random = seededRandom(7)
   const alphabet = Array.from({ length: 64 }, (_, i) => String.fromCharCode(33 + i))

@@ -1,7 +1,7 @@
 /**
- * How a run of `converge` trains: the example's GPT by the same global batch and the same number of inner steps, whoever shares
- * them (as the DiLoCo scaling laws do, Charles et al. 2025, table 4). What the one machine and the swarms may differ in is
- * what each was tuned in: the inner learning rate and the outer step.
+ * How a run of `converge` trains: the example's GPT by the same global batch and the same number of inner steps,
+ * whoever shares them (as the DiLoCo scaling laws do, Charles et al. 2025, table 4). What the one machine and the
+ * swarms may differ in is what each was tuned in: the inner learning rate and the outer step.
  */
 
 import type { OuterSettings, TrainSettings } from '../../engine/job-settings.ts'
@@ -29,8 +29,9 @@ export interface Recipe {
   /** What steps on the mean of several local steps. */
   outer: OuterSettings
   /**
-   * Steps at the run's start whose gradients are averaged, as two jobs would do it, the second on what the first has exported:
-   * "post-local SGD" (Lin et al. 2018). Not of the one machine, whose steps are so all along, nor where there is one local step.
+   * Steps at the run's start whose gradients are averaged, as two jobs would do it, the second on what the first has
+   * exported: "post-local SGD" (Lin et al. 2018). Not of the one machine, whose steps are so all along, nor where there
+   * is one local step.
    */
   averagedSteps: number
 }
@@ -38,7 +39,9 @@ export interface Recipe {
 /** What the command line says of the recipe; the rest is the run's own. */
 export type RecipeOverrides = { [Key in keyof Recipe]?: Recipe[Key] | undefined }
 
-/** One peer that takes its own steps whole: the plain optimizer, whatever the number. Ten give ten times fewer copies. */
+/**
+ * One peer that takes its own steps whole: the plain optimizer, whatever the number. Ten give ten times fewer copies.
+ */
 export const oneMachineSteps = 10
 
 /** Of the one machine, and of runs whose gradients are averaged: nothing steps between rounds. */

@@ -1,8 +1,8 @@
 /**
- * A swarm in one process, to learn what averaging does to a loss: a run's real leases, local work, codecs, error feedback and
- * outer step, and a mean that is made as reducers make it, part by part. There is no network: every peer is there in every
- * round, nobody waits for bytes, and the one state that all would hold is kept once. Peers train one after another, so that
- * a run keeps one core busy and no more. What it counts as traffic is what the codecs made.
+ * A swarm in one process, to learn what averaging does to a loss: a run's real leases, local work, codecs, error
+ * feedback and outer step, and a mean that is made as reducers make it, part by part. There is no network: every peer
+ * is there in every round, nobody waits for bytes, and the one state that all would hold is kept once. Peers train one
+ * after another, so that a run keeps one core busy and no more. What it counts as traffic is what the codecs made.
  */
 
 import {
@@ -109,7 +109,10 @@ async function train(
   return { update, parts, samples: work.samples }
 }
 
-/** The round's mean, as its reducers make it and everybody applies it, and the bytes that all peers together sent for it. */
+/**
+ * The round's mean, as its reducers make it and everybody applies it, and the bytes that all peers together sent for
+ * it.
+ */
 function meanOf(codec: Codec, gifts: readonly Gift[]): { average: Float32Array; bytes: number } {
   const average = new Float32Array(gifts[0]!.update.length)
   const partition = partitionOf(average.length)

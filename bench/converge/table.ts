@@ -24,8 +24,8 @@ export interface ConvergeRow {
 }
 
 /**
- * The lines of `results`, which are of one text and one number of tokens. The one machine that others are compared with is the
- * best of those that trained with as many windows and the same optimizer.
+ * The lines of `results`, which are of one text and one number of tokens. The one machine that others are compared with
+ * is the best of those that trained with as many windows and the same optimizer.
  */
 export function rowsOf(results: readonly RunResult[]): ConvergeRow[] {
   const groups = new Map<string, RunResult[]>()

@@ -1,4 +1,7 @@
-/** One run of `converge`: opens a trainer for each peer, trains to the end, and measures the last state on held-out windows. */
+/**
+ * One run of `converge`: opens a trainer for each peer, trains to the end, and measures the last state on held-out
+ * windows.
+ */
 
 import { batch } from '../../data/batch.ts'
 import type { DataSet } from '../../data/data-set.ts'
@@ -29,7 +32,10 @@ export interface Trained {
   seconds: number
 }
 
-/** Held-out windows that measure the last state: 32,768 tokens, a standard error of about 0.01 nats that is the same for all. */
+/**
+ * Held-out windows that measure the last state: 32,768 tokens, a standard error of about 0.01 nats that is the same for
+ * all.
+ */
 const heldOut = 512
 
 /** Trains `run` to its end. */
@@ -111,7 +117,10 @@ function trainPhase(
   )
 }
 
-/** Another start for each seed: the file's weight matrices with their elements shuffled, which keeps each one's distribution. */
+/**
+ * Another start for each seed: the file's weight matrices with their elements shuffled, which keeps each one's
+ * distribution.
+ */
 function initialOf({ initial, parameters }: OpenedModel, seed: number): Float32Array {
   const random = seededRandom(seed)
   const values = initial.slice()

@@ -36,7 +36,10 @@ export interface Opened {
   buildMs?: number
   /** Floating-point operations of a step. */
   operations?: number
-  /** Largest resident memory of the process after a few steps, before anything that they are compared with is loaded, in MB. */
+  /**
+   * Largest resident memory of the process after a few steps, before anything that they are compared with is loaded, in
+   * MB.
+   */
   memoryMb?: number
   /** What it can be asked to run. */
   works: readonly Work[]

@@ -79,7 +79,10 @@ export function contendersFor(
   return all.filter(({ name }) => names.includes(name))
 }
 
-/** Without a graphics driver of its own, a machine computes with Chromium's on the processor: that shows that it works, not how fast. */
+/**
+ * Without a graphics driver of its own, a machine computes with Chromium's on the processor: that shows that it works,
+ * not how fast.
+ */
 const isSoftware = !hasGraphicsDriver()
 
 function titleOf(name: ContenderName, recomputation: Recomputation, precision: Precision): string {

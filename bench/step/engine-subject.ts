@@ -1,6 +1,7 @@
 /**
- * A subject of the step benchmark: Starling's engine on one backend, and onnxruntime itself beside it, in one process. `how` names
- * the backend. Separate processes, because a WebAssembly module keeps the number of threads that it was loaded with.
+ * A subject of the step benchmark: Starling's engine on one backend, and onnxruntime itself beside it, in one process.
+ * `how` names the backend. Separate processes, because a WebAssembly module keeps the number of threads that it was
+ * loaded with.
  */
 import type { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-common'
 import type { Backend } from '../../engine/backends/backend.ts'

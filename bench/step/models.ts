@@ -1,6 +1,6 @@
 /**
- * The models that measurements train, made by code: a multilayer perceptron, a small CNN, a GPT and residual networks, as
- * PyTorch's exporter writes them, with weights from a seed.
+ * The models that measurements train, made by code: a multilayer perceptron, a small CNN, a GPT and residual networks,
+ * as PyTorch's exporter writes them, with weights from a seed.
  *
  * Each is an ONNX file of a fixed batch whose output is logits. Weights are drawn so that activations keep their size
  * (He et al., "Delving deep into rectifiers", 2015); nothing is learned here that anybody would want.
@@ -24,7 +24,9 @@ class Network {
   readonly f = new Formulas(new GraphBuilder(opset))
   readonly #random: Random = seededRandom(1)
 
-  /** A weight of `shape` with standard deviation `scale`, around `mean`; drawn up to `drawnMax` elements, then repeated. */
+  /**
+   * A weight of `shape` with standard deviation `scale`, around `mean`; drawn up to `drawnMax` elements, then repeated.
+   */
   weight(name: string, shape: readonly number[], scale: number, mean = 0): Value {
     const data = new Float32Array(sizeOf(shape))
     const drawn = data.subarray(0, drawnMax)
@@ -235,8 +237,8 @@ const matmulSide = 1024
 export const matmulOperations = 2 * matmulSide ** 3
 
 /**
- * The product of two large square matrices: what a machine can do at best. Only a number goes in (`factor` [1]) and comes out,
- * so that no copy to a device counts.
+ * The product of two large square matrices: what a machine can do at best. Only a number goes in (`factor` [1]) and
+ * comes out, so that no copy to a device counts.
  */
 export function matmulModel(): Uint8Array {
   const f = new Formulas(new GraphBuilder(opset))

@@ -18,8 +18,8 @@ export async function playTurn({ repeatsMax, ms }: Turn, once: () => Promise<unk
 }
 
 /**
- * Largest resident memory of this process so far, in MB. On Linux `maxRSS` starts with what the parent had when it forked;
- * VmHWM (proc(5)) is this program's own.
+ * Largest resident memory of this process so far, in MB. On Linux `maxRSS` starts with what the parent had when it
+ * forked; VmHWM (proc(5)) is this program's own.
  */
 export function peakMemoryMb(): number {
   if (process.platform !== 'linux') return process.resourceUsage().maxRSS / 1024

@@ -1,8 +1,9 @@
 /**
- * A subject of the step benchmark: the same models written for TensorFlow.js on its WebAssembly backend, one thread (its Node
- * build has no more). `how`: `as shipped`, or `tuned`, where the gradient of a matrix product transposes its operands first: the
- * kernel that TF.js takes for a transposed product is 10 to 30 times slower. A CNN cannot be trained there: the kernel for
- * a convolution's weight gradient is missing. Nor can an embedding, whose gradient has none either; it is a product with one-hot rows.
+ * A subject of the step benchmark: the same models written for TensorFlow.js on its WebAssembly backend, one thread
+ * (its Node build has no more). `how`: `as shipped`, or `tuned`, where the gradient of a matrix product transposes its
+ * operands first: the kernel that TF.js takes for a transposed product is 10 to 30 times slower. A CNN cannot be
+ * trained there: the kernel for a convolution's weight gradient is missing. Nor can an embedding, whose gradient has
+ * none either; it is a product with one-hot rows.
  */
 import { createRequire } from 'node:module'
 import { dirname } from 'node:path'
@@ -48,7 +49,9 @@ async function sgdStep(loss: Model['loss'], variables: Model['variables']): Prom
   tf.dispose([value, grads])
 }
 
-/** dA = dY·Bᵀ, dB = Aᵀ·dY with transposes made first. Products with transposed operands do not occur in these models. */
+/**
+ * dA = dY·Bᵀ, dB = Aᵀ·dY with transposes made first. Products with transposed operands do not occur in these models.
+ */
 function tuneProducts(): void {
   tf.unregisterGradient('BatchMatMul')
   tf.registerGradient({

@@ -1,4 +1,6 @@
-/** PyTorch as a subject of the step benchmark: a Python process that answers each line on its input with one of JSON. */
+/**
+ * PyTorch as a subject of the step benchmark: a Python process that answers each line on its input with one of JSON.
+ */
 import { type ChildProcessByStdio, spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
 import type { Readable, Writable } from 'node:stream'

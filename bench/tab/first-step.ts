@@ -1,7 +1,8 @@
 /**
- * What a donor waits for: from the click to the end of the first step, as the page itself shows it. Three peers of this machine
- * train the example that `npm start` runs, and a browser with a profile of its own opens their link; it comes for the first
- * time, and comes back. The donor's settings are the page's defaults; there is no graphics card, so WebAssembly computes.
+ * What a donor waits for: from the click to the end of the first step, as the page itself shows it. Three peers of this
+ * machine train the example that `npm start` runs, and a browser with a profile of its own opens their link; it comes
+ * for the first time, and comes back. The donor's settings are the page's defaults; there is no graphics card, so
+ * WebAssembly computes.
  */
 
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'

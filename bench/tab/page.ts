@@ -1,6 +1,7 @@
 /**
- * What the benchmark's page can do, called from outside (bench/tab.ts): train in Starling's own worker and in TensorFlow.js, and
- * push bytes through Starling's links and through the bare channels under them. Everything here is the tab's own code.
+ * What the benchmark's page can do, called from outside (bench/tab.ts): train in Starling's own worker and in
+ * TensorFlow.js, and push bytes through Starling's links and through the bare channels under them. Everything here is
+ * the tab's own code.
  */
 
 import { generateKeyPair } from '@libp2p/crypto/keys'
@@ -69,8 +70,9 @@ async function stepStarling(backend: string, steps: number): Promise<number> {
 }
 
 /**
- * The share of the time that kernels get when they may have `share`, from `steps` steps without a throttle and as many under
- * it. The second task follows the first at once: a worker that has waited for work has rested, and may work on that for a while.
+ * The share of the time that kernels get when they may have `share`, from `steps` steps without a throttle and as many
+ * under it. The second task follows the first at once: a worker that has waited for work has rested, and may work on
+ * that for a while.
  */
 async function shareHeld(backend: string, share: number, steps: number): Promise<number> {
   const { compute, model } = opened.get(backend)!
@@ -130,7 +132,10 @@ function addresses(): string[] {
   return all.filter((address) => address.includes('/webrtc'))
 }
 
-/** Milliseconds to bring `bytes` to the peer at `address`, over Starling's framed stream, until it says that all is there. */
+/**
+ * Milliseconds to bring `bytes` to the peer at `address`, over Starling's framed stream, until it says that all is
+ * there.
+ */
 async function sendFrames(address: string, bytes: number): Promise<number> {
   const stream = new FrameStream(await peer!.libp2p.dialProtocol(multiaddr(address), sinkProtocol), {
     peer: address,

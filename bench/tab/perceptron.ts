@@ -1,4 +1,6 @@
-/** The model of the measurement: a multilayer perceptron 784-512-256-10 with ReLU, as an ONNX file, weights from a seed. */
+/**
+ * The model of the measurement: a multilayer perceptron 784-512-256-10 with ReLU, as an ONNX file, weights from a seed.
+ */
 
 import { int } from '../../engine/onnx/graph.ts'
 import { float32Constant } from '../../engine/onnx/types.ts'

@@ -1,6 +1,6 @@
 /**
- * The yardstick for a tab's link to a node: a WebSocket with nothing on it. Reads frames of a client (RFC 6455) and throws
- * their bytes away; answers one byte when all have come. Only what a browser's binary frames need.
+ * The yardstick for a tab's link to a node: a WebSocket with nothing on it. Reads frames of a client (RFC 6455) and
+ * throws their bytes away; answers one byte when all have come. Only what a browser's binary frames need.
  */
 
 import { createHash } from 'node:crypto'

@@ -12,7 +12,10 @@ export interface TabRow {
   ratio: Spread | undefined
 }
 
-/** The row of what was measured in turns: `ours[round]` beside `theirs[round]`; no `theirs` where the other cannot do it. */
+/**
+ * The row of what was measured in turns: `ours[round]` beside `theirs[round]`; no `theirs` where the other cannot do
+ * it.
+ */
 export function rowOf(
   about: Pick<TabRow, 'measure' | 'unit' | 'against'>,
   ours: number[],

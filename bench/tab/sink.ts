@@ -1,4 +1,7 @@
-/** The far end of a throughput measurement, in a tab or in Node: throws away what it is sent, and says when all has come. */
+/**
+ * The far end of a throughput measurement, in a tab or in Node: throws away what it is sent, and says when all has
+ * come.
+ */
 
 import type { Connection, Stream } from '@libp2p/interface'
 import { type Clock, systemClock } from '../../protocols/core/clock.ts'

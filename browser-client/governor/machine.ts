@@ -3,8 +3,9 @@
  *
  *     state + event + now ──▶ state ──▶ allowance { limits for the worker, why it is paused }
  *
- * Any one rule that says no pauses the work; the first of them in the order of {@link pauseAt} is the one the donor is told.
- * Pure: the wall clock, the calendar and all that sensors see are arguments, so every rule is tested without a browser.
+ * Any one rule that says no pauses the work; the first of them in the order of {@link pauseAt} is the one the donor is
+ * told. Pure: the wall clock, the calendar and all that sensors see are arguments, so every rule is tested without a
+ * browser.
  */
 
 import type { WorkLimits } from '../donation.ts'
@@ -72,8 +73,8 @@ export type Calendar = (nowMs: number) => LocalTime
 export const snoozeMs = 3_600_000
 
 /**
- * From this share of the day's cap on data is saved. A round then costs about half (test/e2e/donor.test.ts), so that the rest
- * of the day's data lasts twice as long.
+ * From this share of the day's cap on data is saved. A round then costs about half (test/e2e/donor.test.ts), so that
+ * the rest of the day's data lasts twice as long.
  */
 const savingShare = 0.7
 

@@ -3,9 +3,9 @@
  *
  *     rest owed for work w at share d:  w · (1/d − 1)
  *
- * The books carry over: a timer that fires late, or a rest too short to sleep for, is settled with the next piece. Only what
- * was measured counts, so the share holds however uneven the work is. All pure; the worker calls {@link restMs} before a
- * piece of work, sleeps as long as it says, asks again, and reports the piece to {@link afterWork}.
+ * The books carry over: a timer that fires late, or a rest too short to sleep for, is settled with the next piece. Only
+ * what was measured counts, so the share holds however uneven the work is. All pure; the worker calls {@link restMs}
+ * before a piece of work, sleeps as long as it says, asks again, and reports the piece to {@link afterWork}.
  */
 
 /** Immutable. Times are milliseconds of one clock. */
@@ -16,8 +16,8 @@ export interface Pace {
 }
 
 /**
- * A rest is asked for in pieces of at most this, so that a raised share takes effect soon, and a tab that was asleep for an
- * hour has not earned an hour without rests: no more than this is credited.
+ * A rest is asked for in pieces of at most this, so that a raised share takes effect soon, and a tab that was asleep
+ * for an hour has not earned an hour without rests: no more than this is credited.
  */
 const restMsMax = 1000
 
@@ -43,7 +43,10 @@ export function afterWork(pace: Pace, startedMs: number, endedMs: number, dutyCy
   return { owedMs: left + (endedMs - startedMs) * (1 / dutyCycle - 1), sinceMs: endedMs }
 }
 
-/** The books when the share changes to `dutyCycle` in mid-rest: what is owed is what the work would owe under the new share. */
+/**
+ * The books when the share changes to `dutyCycle` in mid-rest: what is owed is what the work would owe under the new
+ * share.
+ */
 export function withShare(pace: Pace, from: number, to: number): Pace {
   if (to >= 1 || from >= 1) return { ...pace, owedMs: 0 }
   return { ...pace, owedMs: (pace.owedMs * (1 / to - 1)) / (1 / from - 1) }

@@ -5,9 +5,9 @@
  *     critical ─▶ two rungs down
  *     nominal or fair for a minute ──▶ one rung up
  *
- * The states are the W3C Compute Pressure API's. Our own work is part of what it measures, so the ladder must not answer
- * calm with full speed at once: it would swing between the two for as long as the tab is open. For the same reason a state
- * that comes and goes within ten seconds moves nothing.
+ * The states are the W3C Compute Pressure API's. Our own work is part of what it measures, so the ladder must not
+ * answer calm with full speed at once: it would swing between the two for as long as the tab is open. For the same
+ * reason a state that comes and goes within ten seconds moves nothing.
  */
 
 export type PressureLevel = 'nominal' | 'fair' | 'serious' | 'critical'
@@ -22,8 +22,8 @@ export interface Pressure {
 }
 
 /**
- * Factors on the donor's duty cycle. The last is no pause: a tenth of a half share warms nothing, and the tab stays in the run,
- * also on a machine that is busy with the run's other peers.
+ * Factors on the donor's duty cycle. The last is no pause: a tenth of a half share warms nothing, and the tab stays in
+ * the run, also on a machine that is busy with the run's other peers.
  */
 export const rungs = [1, 0.75, 0.5, 0.25, 0.1] as const
 

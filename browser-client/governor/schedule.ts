@@ -1,8 +1,8 @@
 /**
  * The hours in which a donor lends the machine: a window of the day, on some days of the week.
  *
- * A window may run over midnight (22:00 to 07:00); it then belongs to the day on which it opens, so "Friday night" ends on
- * Saturday morning. Equal ends mean the whole day. Nothing here reads a clock or a time zone: whoever calls passes a
+ * A window may run over midnight (22:00 to 07:00); it then belongs to the day on which it opens, so "Friday night" ends
+ * on Saturday morning. Equal ends mean the whole day. Nothing here reads a clock or a time zone: whoever calls passes a
  * {@link LocalTime}.
  */
 

@@ -1,6 +1,6 @@
 /**
- * What the browser tells about the machine, as events for the governor. Thin: each sensor is a few lines, and one that a
- * browser lacks stays silent, so its rule never says no.
+ * What the browser tells about the machine, as events for the governor. Thin: each sensor is a few lines, and one that
+ * a browser lacks stays silent, so its rule never says no.
  *
  *     Battery Status API   navigator.getBattery       Chromium only
  *     Compute Pressure     PressureObserver           Chromium only

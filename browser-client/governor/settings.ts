@@ -1,8 +1,8 @@
 /**
  * What a donor sets about the work in this tab, with the defaults of a polite guest.
  *
- * Settings are kept in the browser and come back as anything: {@link decodeSettings} takes each field that is in its range
- * and the default for each that is not, because a donor should not lose nine settings over one.
+ * Settings are kept in the browser and come back as anything: {@link decodeSettings} takes each field that is in its
+ * range and the default for each that is not, because a donor should not lose nine settings over one.
  */
 
 import { alwaysOpen, decodeSchedule, type Schedule } from './schedule.ts'
@@ -32,8 +32,8 @@ export const dutyCycleMin = 0.05
 export const dataCapBytesRange = [10e6, 1e12] as const
 
 /**
- * Half of the processor, half of the time, never on battery: a donor should not notice the tab before asking more of it.
- * `cores`: the machine's logical processors, 1 or more.
+ * Half of the processor, half of the time, never on battery: a donor should not notice the tab before asking more of
+ * it. `cores`: the machine's logical processors, 1 or more.
  */
 export function defaultSettings(cores: number): GovernorSettings {
   return {

@@ -1,8 +1,8 @@
 /**
  * Keeps the screen on while it is wanted: the Screen Wake Lock API, asked for only when the donor set it so.
  *
- * A browser takes the lock back whenever the tab leaves the screen, so it is asked for again when the tab returns. Where it
- * is refused (no such API, power saving), the screen goes dark as always and nothing else changes.
+ * A browser takes the lock back whenever the tab leaves the screen, so it is asked for again when the tab returns.
+ * Where it is refused (no such API, power saving), the screen goes dark as always and nothing else changes.
  */
 
 export class ScreenAwake {

@@ -1,4 +1,7 @@
-/** What the donor should know now but did not ask: nobody reachable, a peer that hangs or is of another age, a slower backend. */
+/**
+ * What the donor should know now but did not ask: nobody reachable, a peer that hangs or is of another age, a slower
+ * backend.
+ */
 
 import type { VNode } from 'preact'
 import { type Explanation, explain } from './explain.ts'

@@ -1,8 +1,8 @@
 /**
  * Whom the donor agreed to give to, and to which terms.
  *
- * Consent is per owner and per version of the terms: a new owner, or a page that asks for more than before, is asked about
- * again. It only changes the wording of the question ("Resume?"): nothing ever starts without a click.
+ * Consent is per owner and per version of the terms: a new owner, or a page that asks for more than before, is asked
+ * about again. It only changes the wording of the question ("Resume?"): nothing ever starts without a click.
  */
 
 import type { Kept } from './kept.ts'
@@ -10,7 +10,9 @@ import type { Kept } from './kept.ts'
 /** Raise it whenever the offer asks for something that it did not ask for before. */
 export const termsVersion = 1
 
-/** Owners remembered; the longest unused is forgotten first. Nobody gives to more than this, and a page must not grow. */
+/**
+ * Owners remembered; the longest unused is forgotten first. Nobody gives to more than this, and a page must not grow.
+ */
 const ownersMax = 50
 
 export interface Consent {

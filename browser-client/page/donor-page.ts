@@ -4,8 +4,8 @@
  *     looking ──card──▶ offered ──Start──▶ giving ──┬─Finish, Stop, run over──▶ over ──Again──▶ looking
  *        └──no card──▶ failed ◀──────failure────────┘
  *
- * State is signals, which the components read; whoever makes a page passes in time, storage and the network, so all of this
- * runs without a browser. The governor's allowance is passed to the donation whenever it changes. Nothing but
+ * State is signals, which the components read; whoever makes a page passes in time, storage and the network, so all of
+ * this runs without a browser. The governor's allowance is passed to the donation whenever it changes. Nothing but
  * {@link DonorPage.start} loads or starts the peer, and only a click calls it.
  */
 
@@ -55,7 +55,10 @@ export type Stage =
 export interface DonorPageInit {
   /** Imports the peer; called after the donor's click. */
   loadPeer(): Promise<{ startDonation: StartDonation }>
-  /** Asks the server of this page for the card of a job. @throws {SwarmError} NOT_FOUND, NO_COORDINATOR, MESSAGE_INVALID. */
+  /**
+   * Asks the server of this page for the card of a job. @throws {SwarmError} NOT_FOUND, NO_COORDINATOR,
+   * MESSAGE_INVALID.
+   */
   fetchCard(job: string): Promise<JobCard>
   kept: Kept
   /** Milliseconds since 1970. */

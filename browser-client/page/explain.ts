@@ -1,8 +1,8 @@
 /**
  * What went wrong, in a donor's words, and what they can do: one row for each code of `SwarmError`.
  *
- * The error's own message names the thing and its value, for whoever is asked for help; it is shown below, small. Where the
- * error carries a hint, that is nearer to the case than the remedy here, and is shown in its place.
+ * The error's own message names the thing and its value, for whoever is asked for help; it is shown below, small. Where
+ * the error carries a hint, that is nearer to the case than the remedy here, and is shown in its place.
  */
 
 import { type ErrorCode, SwarmError } from '../../protocols/core/errors.ts'

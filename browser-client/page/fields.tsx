@@ -1,4 +1,7 @@
-/** The form of a setting: its name, its value, its control and a sentence on what it does, tied together for screen readers. */
+/**
+ * The form of a setting: its name, its value, its control and a sentence on what it does, tied together for screen
+ * readers.
+ */
 
 import type { ComponentChildren } from 'preact'
 import { useId } from 'preact/hooks'

@@ -5,8 +5,8 @@
  *     averaging         all foci move to one: the flock draws together
  *     this tab          its birds sit on the wire while nothing runs here, and join the others while it does
  *
- * Birds follow Reynolds' three rules (Flocks, Herds, and Schools, SIGGRAPH 1987): keep apart, fly as your neighbours do,
- * stay with your group. All pairs are looked at: with {@link birdsMax} birds that is under a millisecond a step.
+ * Birds follow Reynolds' three rules (Flocks, Herds, and Schools, SIGGRAPH 1987): keep apart, fly as your neighbours
+ * do, stay with your group. All pairs are looked at: with {@link birdsMax} birds that is under a millisecond a step.
  */
 
 import type { Random } from '../../protocols/core/random.ts'
@@ -150,7 +150,9 @@ export class Flock {
     move(bird, seconds)
   }
 
-  /** The pull towards the focus of the bird's group. Foci wander on Lissajous curves, and meet while the swarm averages. */
+  /**
+   * The pull towards the focus of the bird's group. Foci wander on Lissajous curves, and meet while the swarm averages.
+   */
   #toFocus({ x, y, group, nearness }: Bird, { width, height, isGathering }: FlockScene): [number, number] {
     const time = this.#seconds
     const spread = isGathering ? 0.1 : 1

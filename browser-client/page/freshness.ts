@@ -1,6 +1,12 @@
-/** Whether what the page shows is still true: how long the peer in this tab has been silent, or has reached nobody. Pure. */
+/**
+ * Whether what the page shows is still true: how long the peer in this tab has been silent, or has reached nobody.
+ * Pure.
+ */
 
-/** `silent`: the peer in this tab says nothing. `cut`: it can reach nobody any more. `unreached`: it has never reached anybody. */
+/**
+ * `silent`: the peer in this tab says nothing. `cut`: it can reach nobody any more. `unreached`: it has never reached
+ * anybody.
+ */
 export interface Staleness {
   cause: 'silent' | 'cut' | 'unreached'
   forMs: number
@@ -20,7 +26,10 @@ export interface Heard {
 /** A donation says something at least every two seconds (donation.ts); after three such silences it may be gone. */
 const staleAfterMs = 6000
 
-/** A first connection takes a second or two, over a relay five; an address that nobody answers is given up by libp2p after ten. */
+/**
+ * A first connection takes a second or two, over a relay five; an address that nobody answers is given up by libp2p
+ * after ten.
+ */
 const reachMsMax = 15_000
 
 /** What was heard before anything was. */

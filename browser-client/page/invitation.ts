@@ -1,8 +1,8 @@
 /**
  * The link that invites a donor: `#job=<cid>&at=<multiaddr>&at=<multiaddr>`.
  *
- * Everything stands behind the `#`, so that no server but the peers themselves learns which job a link is for. Whether the
- * job exists and the addresses answer is not decided here.
+ * Everything stands behind the `#`, so that no server but the peers themselves learns which job a link is for. Whether
+ * the job exists and the addresses answer is not decided here.
  */
 
 import { SwarmError } from '../../protocols/core/errors.ts'

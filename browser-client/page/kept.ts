@@ -1,8 +1,8 @@
 /**
  * Small things the page remembers in this browser: settings, consent, theme, the day's data.
  *
- * Storage may be missing, full or forbidden (private windows, a donor's policy). The page then works as in its first visit:
- * reads give `undefined`, writes are dropped. Nothing that other peers rely on is kept here.
+ * Storage may be missing, full or forbidden (private windows, a donor's policy). The page then works as in its first
+ * visit: reads give `undefined`, writes are dropped. Nothing that other peers rely on is kept here.
  */
 
 /** Reads and writes JSON by name. */

@@ -1,4 +1,6 @@
-/** The curve of a run on a canvas, by uPlot: held-out and own values over rounds, and the target across. Loaded late. */
+/**
+ * The curve of a run on a canvas, by uPlot: held-out and own values over rounds, and the target across. Loaded late.
+ */
 
 import uPlot from 'uplot'
 import { chartRange } from './chart-range.ts'

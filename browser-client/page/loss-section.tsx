@@ -1,6 +1,6 @@
 /**
- * How well the run does: its loss or accuracy over the rounds, with the target that ends it. The chart is for the eye; its
- * summary and the table say the same to everybody. The chart's library is loaded when there is something to draw.
+ * How well the run does: its loss or accuracy over the rounds, with the target that ends it. The chart is for the eye;
+ * its summary and the table say the same to everybody. The chart's library is loaded when there is something to draw.
  */
 
 import { useEffect, useRef, useState } from 'preact/hooks'

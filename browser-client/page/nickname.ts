@@ -1,8 +1,8 @@
 /**
  * A name that can be said aloud for a peer id, which cannot: `quiet wren`.
  *
- * Peers never choose it, so it insults nobody and needs no agreement: every page derives the same one. 1,024 names are few
- * enough that two peers may share one; the short id stands beside it wherever that matters.
+ * Peers never choose it, so it insults nobody and needs no agreement: every page derives the same one. 1,024 names are
+ * few enough that two peers may share one; the short id stands beside it wherever that matters.
  */
 
 const manners =

@@ -1,6 +1,6 @@
 /**
- * Before the click: what would be computed, for whom, what it costs and how to stop. Pressing Start is the consent, so all
- * that the donor agrees to stands above the button, and nothing is ticked beforehand.
+ * Before the click: what would be computed, for whom, what it costs and how to stop. Pressing Start is the consent, so
+ * all that the donor agrees to stands above the button, and nothing is ticked beforehand.
  */
 
 import { count } from '../../protocols/core/quantities.ts'
@@ -98,7 +98,8 @@ const bytesPerParameter: Readonly<Record<string, number>> = {
 }
 
 function Costs({ card, settings, cores }: { card: JobCard; settings: GovernorSettings; cores: number }) {
-  // in f32 a parameter takes four bytes of the model; a peer sends and receives its update about once a round each way, twice
+  // in f32 a parameter takes four bytes of the model; a peer sends and receives its update about once a round each way,
+  // twice
   const perRound = 2 * (card.modelBytes / 4) * (bytesPerParameter[card.codec] ?? 4)
   return (
     <div>

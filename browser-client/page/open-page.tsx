@@ -1,6 +1,6 @@
 /**
- * Puts the donor page together in a browser: state, sensors, time, storage and looks. What it loads is all that loads before
- * the donor's click; the peer comes with `loadPeer`, afterwards.
+ * Puts the donor page together in a browser: state, sensors, time, storage and looks. What it loads is all that loads
+ * before the donor's click; the peer comes with `loadPeer`, afterwards.
  */
 
 import { effect } from '@preact/signals'

@@ -1,6 +1,7 @@
 /**
- * The run's peers as a picture, laid out by d3-force: this tab in the middle, a line to each peer it is linked to, shorter
- * the nearer that peer is. Circles are tabs, squares nodes, diamonds coordinators; a relayed link is dashed. Loaded late.
+ * The run's peers as a picture, laid out by d3-force: this tab in the middle, a line to each peer it is linked to,
+ * shorter the nearer that peer is. Circles are tabs, squares nodes, diamonds coordinators; a relayed link is dashed.
+ * Loaded late.
  */
 
 import {

@@ -1,4 +1,7 @@
-/** Who else is in the run: a table, and the same as a picture. What a peer does is a shape and a word, never a colour alone. */
+/**
+ * Who else is in the run: a table, and the same as a picture. What a peer does is a shape and a word, never a colour
+ * alone.
+ */
 
 import { useEffect, useRef, useState } from 'preact/hooks'
 import { count, shortId } from '../../protocols/core/quantities.ts'

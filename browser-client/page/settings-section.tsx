@@ -1,6 +1,6 @@
 /**
- * What the donor decides about the work in this tab: each with a plain word on what it does. A setting is kept and obeyed the
- * moment it changes; there is no Save.
+ * What the donor decides about the work in this tab: each with a plain word on what it does. A setting is kept and
+ * obeyed the moment it changes; there is no Save.
  */
 
 import { dataCapBytesRange, dutyCycleMin } from '../governor/settings.ts'

@@ -1,4 +1,6 @@
-/** Light, dark, or as the system has it: kept in this browser, and told to the stylesheet by an attribute of the page. */
+/**
+ * Light, dark, or as the system has it: kept in this browser, and told to the stylesheet by an attribute of the page.
+ */
 
 import { computed, effect, type ReadonlySignal, type Signal, signal } from '@preact/signals'
 import type { Kept } from './kept.ts'

@@ -1,7 +1,7 @@
 /**
- * Moves what goes over a relay to a direct path. Two peers often meet over the relay first: the other side dialled before it
- * was dialled, or a WebRTC handshake was under way. Whatever they say to each other then passes through the coordinator, and
- * ends with it.
+ * Moves what goes over a relay to a direct path. Two peers often meet over the relay first: the other side dialled
+ * before it was dialled, or a WebRTC handshake was under way. Whatever they say to each other then passes through the
+ * coordinator, and ends with it.
  *
  *     relayed ──dial directly──▶ direct: the relayed connection is closed, and links open again on the other
  *        ▲            │ fails

@@ -4,8 +4,8 @@
  *     connecting ──▶ downloading ──▶ preparing ──▶ in the run ⇄ paused ──▶ leaving ──▶ ended
  *                                                  (waiting, syncing, training, averaging)
  *
- * A pause leaves the run, so that nobody waits for this tab, and keeps what was prepared; the tab goes on serving blocks.
- * What the donor allows comes in through {@link Donation}; what happens goes out through a {@link Reporter}.
+ * A pause leaves the run, so that nobody waits for this tab, and keeps what was prepared; the tab goes on serving
+ * blocks. What the donor allows comes in through {@link Donation}; what happens goes out through a {@link Reporter}.
  */
 
 import { type PreparedJob, type PrepareEvent, prepareJob } from '../../node/peer/prepare.ts'
@@ -27,7 +27,9 @@ import { Reporter } from './reporter.ts'
 import { waitForJob } from './wait-for-job.ts'
 import { type WorkerClock, workerClock } from './worker-clock.ts'
 
-/** `finish` waits this long for the round to end: past it the others are stuck, and the donor is not to wait for them. */
+/**
+ * `finish` waits this long for the round to end: past it the others are stuck, and the donor is not to wait for them.
+ */
 const finishMsMax = 30_000
 
 /** What Stop may take: goodbyes that have not gone out by then do not go out. */

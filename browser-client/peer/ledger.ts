@@ -1,6 +1,6 @@
 /**
- * What a donation has come to, as the page sees it: takes what happens, one event at a time, and gives the snapshot. Knows
- * no libp2p and no clock; `donation-run.ts` tells it everything.
+ * What a donation has come to, as the page sees it: takes what happens, one event at a time, and gives the snapshot.
+ * Knows no libp2p and no clock; `donation-run.ts` tells it everything.
  */
 
 import type { OpenedModel } from '../../engine/compute/compute.ts'

@@ -6,8 +6,8 @@
  *     tab ──/p2p-circuit──▶ relay ──▶ tab                   a moment, to shake hands;
  *     tab ◀────────── WebRTC ──────────▶ tab                then direct, and it outlives the relay
  *
- * peer/network.ts has what tabs share with nodes. No server of strangers is asked for this tab's address: the coordinator
- * tells it (ice-servers.ts). Two tabs whose routers let nothing in all the same stay on the relay.
+ * peer/network.ts has what tabs share with nodes. No server of strangers is asked for this tab's address: the
+ * coordinator tells it (ice-servers.ts). Two tabs whose routers let nothing in all the same stay on the relay.
  */
 
 import { circuitRelayTransport } from '@libp2p/circuit-relay-v2'
@@ -28,8 +28,8 @@ import { preferDirectPaths } from './direct-paths.ts'
 import { iceServers } from './ice-servers.ts'
 
 /**
- * How often a full WebSocket is looked at: browsers do not tell when one has room again. libp2p's half second would hold a tab
- * to 8 MB/s; a hidden page's timers hold it to 4 MB/s.
+ * How often a full WebSocket is looked at: browsers do not tell when one has room again. libp2p's half second would
+ * hold a tab to 8 MB/s; a hidden page's timers hold it to 4 MB/s.
  */
 const bufferPollMs = 50
 

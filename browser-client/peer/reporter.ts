@@ -1,6 +1,6 @@
 /**
- * Tells the page what a donation does: gathers what happens in a {@link Ledger}, looks at the peers, and hands out snapshots
- * at the rate that the page can use.
+ * Tells the page what a donation does: gathers what happens in a {@link Ledger}, looks at the peers, and hands out
+ * snapshots at the rate that the page can use.
  */
 
 import type { Clock } from '../../protocols/core/clock.ts'

@@ -8,8 +8,8 @@ import type { Runtime } from '../worker/messages.ts'
 const absolute = (path: string): string => new URL(path, document.baseURI).href
 
 /**
- * `wasm` unless the donor allows the graphics card and this browser has an adapter for it; then `jspi`, the smaller one, where
- * WebAssembly can be suspended.
+ * `wasm` unless the donor allows the graphics card and this browser has an adapter for it; then `jspi`, the smaller
+ * one, where WebAssembly can be suspended.
  */
 export async function chooseRuntime(mayUseGpu: boolean): Promise<RuntimeName> {
   if (!mayUseGpu || !('gpu' in navigator)) return 'wasm'

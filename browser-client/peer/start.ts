@@ -1,6 +1,6 @@
 /**
- * The peer's module, which the page imports after the click: checks that this browser can be a peer, takes the place of its
- * one donating tab, and starts a donation.
+ * The peer's module, which the page imports after the click: checks that this browser can be a peer, takes the place of
+ * its one donating tab, and starts a donation.
  */
 
 import { SwarmError } from '../../protocols/core/errors.ts'

@@ -9,15 +9,15 @@ import type { TabPeer } from './network.ts'
 const patienceMs = 25_000
 
 /**
- * The same once somebody is reached who speaks other versions: as a rule all do, and a dial of whoever does not has come to an
- * end by then.
+ * The same once somebody is reached who speaks other versions: as a rule all do, and a dial of whoever does not has
+ * come to an end by then.
  */
 const mismatchPatienceMs = 8_000
 
 /**
  * The signed manifest of `job`. Waits for a peer that can be reached as long as `signal` lets it.
- * @throws {SwarmError} NOT_FOUND when the peers that were reached do not know it, or refuse to say more of it; VERSION_MISMATCH
- * when one of them speaks other versions, so that it may know it.
+ * @throws {SwarmError} NOT_FOUND when the peers that were reached do not know it, or refuse to say more of it;
+ * VERSION_MISMATCH when one of them speaks other versions, so that it may know it.
  */
 export async function waitForJob(
   { libp2p, services: { jobs, versions } }: Pick<TabPeer, 'libp2p' | 'services'>,

@@ -1,6 +1,6 @@
 /**
- * The clock of a tab: real time, with timers that go on at full rate while the tab is hidden, because a worker keeps them
- * (`worker/timer-worker.ts`). Rounds are shorter than the second that a hidden page's own timers are held to.
+ * The clock of a tab: real time, with timers that go on at full rate while the tab is hidden, because a worker keeps
+ * them (`worker/timer-worker.ts`). Rounds are shorter than the second that a hidden page's own timers are held to.
  */
 
 import type { Clock } from '../../protocols/core/clock.ts'

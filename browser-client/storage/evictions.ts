@@ -10,8 +10,8 @@ export interface KeptJob {
 }
 
 /**
- * The jobs whose blocks have to go so that `wanted` fits into `bytesMax` bytes, in the order in which they go. `undefined`
- * when it does not fit even alone.
+ * The jobs whose blocks have to go so that `wanted` fits into `bytesMax` bytes, in the order in which they go.
+ * `undefined` when it does not fit even alone.
  */
 export function evictions(
   kept: readonly KeptJob[],

@@ -1,6 +1,7 @@
 /**
- * Who this tab is: an Ed25519 key in IndexedDB, in libp2p's protobuf form. It stays when the tab is reloaded, so a donor who
- * comes back is the same peer. Whoever can run scripts of this origin can read it; it signs nothing but this tab's own words.
+ * Who this tab is: an Ed25519 key in IndexedDB, in libp2p's protobuf form. It stays when the tab is reloaded, so a
+ * donor who comes back is the same peer. Whoever can run scripts of this origin can read it; it signs nothing but this
+ * tab's own words.
  */
 
 import { generateKeyPair, privateKeyFromProtobuf, privateKeyToProtobuf } from '@libp2p/crypto/keys'

@@ -1,9 +1,10 @@
 /**
- * Where a tab keeps a job's blocks: an IndexedDB database for each job, so that a reload fetches nothing twice and a job is
- * evicted as a whole. The list of kept jobs (kept-jobs.ts), with their sizes as the manifests say them, bounds what they take
- * together.
+ * Where a tab keeps a job's blocks: an IndexedDB database for each job, so that a reload fetches nothing twice and a
+ * job is evicted as a whole. The list of kept jobs (kept-jobs.ts), with their sizes as the manifests say them, bounds
+ * what they take together.
  *
- * Blocks are checked against their hash when they are read (protocols/shards/store.ts), so nothing here has to be trusted.
+ * Blocks are checked against their hash when they are read (protocols/shards/store.ts), so nothing here has to be
+ * trusted.
  */
 
 import { IDBBlockstore } from 'blockstore-idb'

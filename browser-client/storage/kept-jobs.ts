@@ -1,10 +1,10 @@
 /**
- * What a tab remembers of the jobs whose blocks it keeps, as one list in the origin's key-value store: how much each takes,
- * what its owner signed, which backend won the timing, and where peers of its run were. With it a donor who comes back has a
- * job made ready while the swarm is still being looked for, and finds it without a coordinator.
+ * What a tab remembers of the jobs whose blocks it keeps, as one list in the origin's key-value store: how much each
+ * takes, what its owner signed, which backend won the timing, and where peers of its run were. With it a donor who
+ * comes back has a job made ready while the swarm is still being looked for, and finds it without a coordinator.
  *
- * Storage may be switched off, full or written by an older page. Then nothing is remembered, which costs the next visit time
- * and nothing else; so writes that fail are dropped. What is signed is checked again by whoever takes it up.
+ * Storage may be switched off, full or written by an older page. Then nothing is remembered, which costs the next visit
+ * time and nothing else; so writes that fail are dropped. What is signed is checked again by whoever takes it up.
  */
 
 import { get, update } from 'idb-keyval'
@@ -41,7 +41,10 @@ export interface KeptJob extends KeptSize {
  */
 const choiceMsMax = 24 * 3_600_000
 
-/** One that answers is enough, and a home computer is off as often as on; all are redialled for as long as the tab is open. */
+/**
+ * One that answers is enough, and a home computer is off as often as on; all are redialled for as long as the tab is
+ * open.
+ */
 const addressesMax = 4
 
 /** The list, in no order. */

@@ -1,6 +1,6 @@
 /**
- * The compute worker of a tab: serves the engine (engine/compute) to its page, over the build of onnxruntime-web that the page
- * has chosen, no faster than the donor allows. Started by `compute.ts`, never by hand.
+ * The compute worker of a tab: serves the engine (engine/compute) to its page, over the build of onnxruntime-web that
+ * the page has chosen, no faster than the donor allows. Started by `compute.ts`, never by hand.
  */
 
 import type { Candidate } from '../../engine/backends/choose.ts'
@@ -35,8 +35,8 @@ const pacer = begun.then(
 )
 
 /**
- * onnxruntime with its WebAssembly compiled, which takes longest of all: it begins before there is a model. A realm has one
- * number of threads, fixed by the first model; the smallest fixes it here.
+ * onnxruntime with its WebAssembly compiled, which takes longest of all: it begins before there is a model. A realm has
+ * one number of threads, fixed by the first model; the smallest fixes it here.
  */
 const runtime = begun.then(async ({ runtime, threads }) => {
   const ort = await runtimes[runtime.name]()
@@ -82,7 +82,9 @@ function onStuck(): never {
   throw new Error('the graphics device was lost in the middle of a step')
 }
 
-/** WebAssembly first: it opens at once, and decides alone for a model so small that no graphics processor catches up. */
+/**
+ * WebAssembly first: it opens at once, and decides alone for a model so small that no graphics processor catches up.
+ */
 async function candidates({ backend }: OpenOptions): Promise<readonly Candidate[]> {
   const { runtime: build, threads } = await begun
   const ort = await runtime

@@ -22,7 +22,9 @@ export interface TabCompute extends MortalCompute {
 export interface TabComputeInit {
   /** Of the worker's script. */
   url: URL
-  /** The thread starts at once, and opens no model before this is there; never, should it fail: then kill the worker. */
+  /**
+   * The thread starts at once, and opens no model before this is there; never, should it fail: then kill the worker.
+   */
   runtime: Promise<Runtime>
   /** Of the runtime, 1 or more; a realm has one number, whatever models are opened with later. */
   threads: number

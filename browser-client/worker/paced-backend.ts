@@ -85,7 +85,9 @@ export class Pacer {
   }
 }
 
-/** `backend`, whose runs wait for `pacer`. Compiling does not wait: it is done once, and the first step is waited for. */
+/**
+ * `backend`, whose runs wait for `pacer`. Compiling does not wait: it is done once, and the first step is waited for.
+ */
 export function pacedBackend(backend: Backend, pacer: Pacer): Backend {
   return {
     name: backend.name,

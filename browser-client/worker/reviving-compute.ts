@@ -1,11 +1,11 @@
 /**
- * A `Compute` that outlives its worker. When the worker dies in the middle of a task (it ran out of memory, a graphics device
- * took the runtime with it), another one opens the same model and does the task again, and the round goes on. After a death on
- * WebAssembly, which is one of memory, it makes values again instead of keeping them, which changes no bit; after the next one it works
- * in smaller pieces too. From the second death on it computes on WebAssembly.
+ * A `Compute` that outlives its worker. When the worker dies in the middle of a task (it ran out of memory, a graphics
+ * device took the runtime with it), another one opens the same model and does the task again, and the round goes on.
+ * After a death on WebAssembly, which is one of memory, it makes values again instead of keeping them, which changes no
+ * bit; after the next one it works in smaller pieces too. From the second death on it computes on WebAssembly.
  *
- * In the same way a worker is replaced when other threads or another backend are wanted: onnxruntime fixes both with a realm's
- * first model. The optimizer's slots then start from zero, as after any lost device.
+ * In the same way a worker is replaced when other threads or another backend are wanted: onnxruntime fixes both with a
+ * realm's first model. The optimizer's slots then start from zero, as after any lost device.
  *
  *     ready ──task──▶ ready
  *       │ change, or the worker died        ┌─ opens the model ─▶ ready
@@ -19,7 +19,10 @@ import { SwarmError } from '../../protocols/core/errors.ts'
 /** A model that kills its worker three times does not fit this device. */
 const deathsMax = 3
 
-/** The pieces after a death that recomputing did not prevent, as a share of those before: this one must fit, or the model does not. */
+/**
+ * The pieces after a death that recomputing did not prevent, as a share of those before: this one must fit, or the
+ * model does not.
+ */
 const shrinkBy = 16
 
 /** A `Compute` that can be ended from outside, and tells when it has died by itself. */
@@ -43,7 +46,10 @@ export interface RevivingInit<Worker extends MortalCompute> {
 export interface RevivingCompute<Worker extends MortalCompute> extends Compute {
   /** The worker of now. */
   readonly worker: Worker
-  /** From the next task on, or the first `open`, another worker computes; a model that is open is opened there with `changes`. */
+  /**
+   * From the next task on, or the first `open`, another worker computes; a model that is open is opened there with
+   * `changes`.
+   */
   change(changes: Partial<OpenOptions>): void
 }
 

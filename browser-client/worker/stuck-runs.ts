@@ -1,7 +1,8 @@
 /**
- * Notices a call that will never end. When a graphics device is lost in the middle of a run, or while results are read from
- * it, onnxruntime (1.30) does not always learn of it: the call stays pending for good, and the whole build with it. Nothing inside the worker can mend that, so
- * the worker says so and is replaced (`reviving-compute.ts`). A run that fails by itself is the engine's to handle.
+ * Notices a call that will never end. When a graphics device is lost in the middle of a run, or while results are read
+ * from it, onnxruntime (1.30) does not always learn of it: the call stays pending for good, and the whole build with
+ * it. Nothing inside the worker can mend that, so the worker says so and is replaced (`reviving-compute.ts`). A run
+ * that fails by itself is the engine's to handle.
  */
 
 import type { Backend, CarriedState, Executable } from '../../engine/backends/backend.ts'

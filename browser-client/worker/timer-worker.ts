@@ -1,6 +1,6 @@
 /**
- * Keeps the peer's timers in a thread of its own. A browser looks at the timers of a hidden page once a second, and after
- * five minutes once a minute; it does not slow those of a worker, nor the messages that it sends. Started by
+ * Keeps the peer's timers in a thread of its own. A browser looks at the timers of a hidden page once a second, and
+ * after five minutes once a minute; it does not slow those of a worker, nor the messages that it sends. Started by
  * `peer/worker-clock.ts`, never by hand.
  */
 

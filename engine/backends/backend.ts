@@ -2,16 +2,17 @@
  * What a backend is: something that runs ONNX graphs. Trainer, program compiler and benchmarks see only this interface;
  * which backend stands behind it is chosen where a program is composed.
  *
- * Promises every backend keeps: runs of one backend never overlap; the same graph and the same inputs give the same bits on
- * the same backend with the same number of threads, for wasm in every process and browser; failures are `SwarmError`s that name the
- * node when the runtime does. Another number of threads may change last bits: onnxruntime cuts the sum of an element into pieces
- * whose length depends on the columns of a product that a thread gets, when those are 64 or fewer. For wasm, programs are written so
- * that up to four threads give the bits of one, when a batch has as many samples as there are threads (docs/decisions/0009).
- * What a backend does not do: validate models, know about training, or move work to a worker. A run on a CPU backend
- * blocks its thread, therefore backends live inside the compute worker (engine/compute).
+ * Promises every backend keeps: runs of one backend never overlap; the same graph and the same inputs give the same
+ * bits on the same backend with the same number of threads, for wasm in every process and browser; failures are
+ * `SwarmError`s that name the node when the runtime does. Another number of threads may change last bits: onnxruntime
+ * cuts the sum of an element into pieces whose length depends on the columns of a product that a thread gets, when
+ * those are 64 or fewer. For wasm, programs are written so that up to four threads give the bits of one, when a batch
+ * has as many samples as there are threads (docs/decisions/0009). What a backend does not do: validate models, know
+ * about training, or move work to a worker. A run on a CPU backend blocks its thread, therefore backends live inside
+ * the compute worker (engine/compute).
  *
- * State is apart from executables, because several graphs work on one set of parameters: a step changes what an evaluation
- * reads. It stays where the backend computes, on the graphics processor's own memory where there is one.
+ * State is apart from executables, because several graphs work on one set of parameters: a step changes what an
+ * evaluation reads. It stays where the backend computes, on the graphics processor's own memory where there is one.
  */
 import type { Tensor } from '../../protocols/core/tensor.ts'
 
@@ -24,7 +25,10 @@ export interface Backend {
   readonly name: BackendName
   /** Channels of a block, where it has kernels for convolutions of images in blocks (blocked-convolution.ts). */
   readonly channelBlock?: number | undefined
-  /** Threads of one graph, 1 or more: as many as were asked for, or what the platform gives; certain once a model is compiled. */
+  /**
+   * Threads of one graph, 1 or more: as many as were asked for, or what the platform gives; certain once a model is
+   * compiled.
+   */
   readonly threads: number
   /**
    * Makes `model` (ONNX bytes, borrowed) ready to run.
@@ -50,8 +54,8 @@ export interface Backend {
 
 export interface CompileOptions {
   /**
-   * How a run changes the state: output name to the name of the tensor that it becomes. Such outputs are not returned. A run
-   * reads the state as it was before the run.
+   * How a run changes the state: output name to the name of the tensor that it becomes. Such outputs are not returned.
+   * A run reads the state as it was before the run.
    */
   carry?: Readonly<Record<string, string>>
   /** Where inputs come from that a run is not fed. Default: a state of this executable's own, released with it. */
@@ -90,15 +94,18 @@ export interface Executable {
   /**
    * Runs the graph once. `feeds`: every input that the state does not hold; borrowed until the promise settles. Returns
    * every output that is not carried; the caller owns the arrays.
-   * @throws {SwarmError} BACKEND_FAILED or OUT_OF_MEMORY, the state is then as before the run; DEVICE_LOST, the state is
-   *   then lost, and graphs run again once every executable and state of this backend was released.
+   * @throws {SwarmError} BACKEND_FAILED or OUT_OF_MEMORY, the state is then as before the run; DEVICE_LOST, the state
+   *   is then lost, and graphs run again once every executable and state of this backend was released.
    */
   run(feeds: Readonly<Record<string, Tensor>>, options?: RunOptions): Promise<Record<string, Tensor>>
   /** Gives the memory back; never fails. The executable must not be used afterwards; a second call does nothing. */
   release(): Promise<void>
 }
 
-/** A tensor's type. `shape`: -1 where the runtime could not tell; `dtype`: the runtime's name, such as `int64` or `bool`. */
+/**
+ * A tensor's type. `shape`: -1 where the runtime could not tell; `dtype`: the runtime's name, such as `int64` or
+ * `bool`.
+ */
 export interface InferredType {
   dtype: string
   shape: readonly number[]

@@ -1,10 +1,10 @@
 /**
- * Chooses a backend by timing the job's own step on each candidate, because nothing else tells: a graphics processor wins or
- * loses against a CPU by the model, the batch, the driver and what else the machine does.
+ * Chooses a backend by timing the job's own step on each candidate, because nothing else tells: a graphics processor
+ * wins or loses against a CPU by the model, the batch, the driver and what else the machine does.
  *
- * Candidates are tried in the caller's order, the ones that open fastest first. Timing ends early when a step takes less than
- * {@link enoughMs}, so that a small model waits for nothing. A run cannot be interrupted; what is bounded is that no further
- * one begins once a candidate has had its time.
+ * Candidates are tried in the caller's order, the ones that open fastest first. Timing ends early when a step takes
+ * less than {@link enoughMs}, so that a small model waits for nothing. A run cannot be interrupted; what is bounded is
+ * that no further one begins once a candidate has had its time.
  */
 import { SwarmError } from '../../protocols/core/errors.ts'
 import type { Backend, BackendName } from './backend.ts'
@@ -48,7 +48,10 @@ export interface ChooseOptions<Kept> {
   signal?: AbortSignal
 }
 
-/** A step on a graphics processor is a hundred dispatches or more: below this, none of them has caught up (a few ms measured). */
+/**
+ * A step on a graphics processor is a hundred dispatches or more: below this, none of them has caught up (a few ms
+ * measured).
+ */
 export const enoughMs = 5
 
 /** Steps of one candidate, after one that is not counted: shaders are compiled and memory is taken in it. */
@@ -58,8 +61,8 @@ const stepsMax = 3
 export const timingMs = 1_000
 
 /**
- * `candidates` where the one called `preferred` won before: it comes first, and the others only if it fails, so nothing is timed.
- * The same as they were where it is not among them.
+ * `candidates` where the one called `preferred` won before: it comes first, and the others only if it fails, so nothing
+ * is timed. The same as they were where it is not among them.
  */
 export function preferring(
   candidates: readonly Candidate[],

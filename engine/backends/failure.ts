@@ -1,7 +1,7 @@
 /**
- * Turns what onnxruntime throws into a `SwarmError`. The runtime throws plain `Error`s whose code is only in the text, so
- * this file is a table of texts; the test suite provokes each on every backend, because wording changes between releases
- * (these are 1.30's).
+ * Turns what onnxruntime throws into a `SwarmError`. The runtime throws plain `Error`s whose code is only in the text,
+ * so this file is a table of texts; the test suite provokes each on every backend, because wording changes between
+ * releases (these are 1.30's).
  */
 import { type ErrorCode, SwarmError } from '../../protocols/core/errors.ts'
 import type { BackendName } from './backend.ts'
@@ -14,8 +14,8 @@ interface Symptom {
 
 const symptoms: readonly Symptom[] = [
   {
-    // Dawn's words for a device that was destroyed, reset by its driver, or taken away; the last two are for results that were
-    // on their way back.
+    // Dawn's words for a device that was destroyed, reset by its driver, or taken away; the last two are for results
+    // that were on their way back.
     pattern:
       /device (was|is) lost|device was destroyed|device_lost|failed to download data from buffer|unmapped before mapping/i,
     code: 'DEVICE_LOST',

@@ -2,7 +2,8 @@
  * The graph `y = Identity(x)` for float32 tensors of any shape: x is declared without one. Reading a tensor back from a
  * device, and trying whether a backend runs at all, need nothing more.
  *
- * Written out in bytes, so that a backend depends on no ONNX writer. A ModelProto, with the field numbers of onnx.proto.
+ * Written out in bytes, so that a backend depends on no ONNX writer. A ModelProto, with the field numbers of
+ * onnx.proto.
  */
 
 /** ONNX, operator set 18. Nobody writes to it. */

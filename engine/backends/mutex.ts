@@ -1,6 +1,6 @@
 /**
- * One caller at a time, in the order of arrival. Overlapping runs hang onnxruntime's WebGPU provider and would make peak
- * memory unpredictable on the others.
+ * One caller at a time, in the order of arrival. Overlapping runs hang onnxruntime's WebGPU provider and would make
+ * peak memory unpredictable on the others.
  *
  * The queue is not bounded here: its callers are the steps of one trainer, which awaits each before the next.
  */

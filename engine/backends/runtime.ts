@@ -1,9 +1,9 @@
 /**
- * An onnxruntime build as backends use it: its API, which all npm packages share, what it does otherwise than the others, and the
- * lock around it.
+ * An onnxruntime build as backends use it: its API, which all npm packages share, what it does otherwise than the
+ * others, and the lock around it.
  *
- * All calls into one build wait for each other, also from different backends: overlapping runs, and a session that is made
- * while another runs, hang onnxruntime's WebGPU provider for good. Failures leave it as coded errors.
+ * All calls into one build wait for each other, also from different backends: overlapping runs, and a session that is
+ * made while another runs, hang onnxruntime's WebGPU provider for good. Failures leave it as coded errors.
  */
 import type { Env, InferenceSession, TensorConstructor } from 'onnxruntime-common'
 import type { BackendName, HalfKernels } from './backend.ts'
@@ -35,8 +35,8 @@ export interface OrtTraits {
   readonly inspectionOptions: SessionOptions
   /**
    * What becomes of an output: `filled`, written into the tensor that `run` is given; `returned`, a new array of main
-   * memory (onnxruntime-web 1.30 leaves given tensors untouched, without an error); `device`, as `returned`, and carried
-   * ones stay on the device.
+   * memory (onnxruntime-web 1.30 leaves given tensors untouched, without an error); `device`, as `returned`, and
+   * carried ones stay on the device.
    */
   readonly outputs: 'filled' | 'returned' | 'device'
 }

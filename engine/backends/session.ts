@@ -1,6 +1,7 @@
 /**
- * A `Backend` over any onnxruntime build. Builds share one API (onnxruntime-common) and differ in what {@link OrtTraits} says;
- * `wasm.ts`, `native.ts` and `webgpu.ts` fill it in. The build and its lock are runtime.ts's, what outlives a run is state.ts's.
+ * A `Backend` over any onnxruntime build. Builds share one API (onnxruntime-common) and differ in what
+ * {@link OrtTraits} says; `wasm.ts`, `native.ts` and `webgpu.ts` fill it in. The build and its lock are runtime.ts's,
+ * what outlives a run is state.ts's.
  */
 import type { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-common'
 import { assert } from '../../protocols/core/assert.ts'
@@ -113,7 +114,9 @@ class OrtExecutable implements Executable {
     if (this.#ownsState) await this.state.release()
   }
 
-  /** A session on a device is given up when it fails: the next run of the same one ends the page (onnxruntime-web 1.30). */
+  /**
+   * A session on a device is given up when it fails: the next run of the same one ends the page (onnxruntime-web 1.30).
+   */
   async #runSession(
     session: InferenceSession,
     feeds: Record<string, OrtTensor>,

@@ -1,6 +1,6 @@
 /**
- * Tensors that outlive runs, on any onnxruntime build: what graphs carry from one step to the next. How each kind of build keeps
- * them is carried.ts's; here is who may touch them when, and the copies to and from a device.
+ * Tensors that outlive runs, on any onnxruntime build: what graphs carry from one step to the next. How each kind of
+ * build keeps them is carried.ts's; here is who may touch them when, and the copies to and from a device.
  */
 import type { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-common'
 import type { Tensor } from '../../protocols/core/tensor.ts'

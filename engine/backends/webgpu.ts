@@ -1,12 +1,14 @@
 /**
- * onnxruntime's native WebGPU provider as a backend: in a browser the build `onnxruntime-web/webgpu` (or `/jspi`, smaller and
- * quicker to start, where WebAssembly can be suspended), in Node the one inside onnxruntime-node. The module is an argument.
+ * onnxruntime's native WebGPU provider as a backend: in a browser the build `onnxruntime-web/webgpu` (or `/jspi`,
+ * smaller and quicker to start, where WebAssembly can be suspended), in Node the one inside onnxruntime-node. The
+ * module is an argument.
  *
- * Parameters and slots stay in device memory; a step copies back nothing but the loss. Every node runs on the device or the
- * graph is refused: a node on the CPU in the middle of a step costs two transfers, and what it would win is measured by
- * choosing another backend.
+ * Parameters and slots stay in device memory; a step copies back nothing but the loss. Every node runs on the device or
+ * the graph is refused: a node on the CPU in the middle of a step costs two transfers, and what it would win is
+ * measured by choosing another backend.
  *
- * Not the default import `onnxruntime-web`: its WebGPU is an older provider that trains wrongly without an error (1.30).
+ * Not the default import `onnxruntime-web`: its WebGPU is an older provider that trains wrongly without an error
+ * (1.30).
  */
 import { SwarmError } from '../../protocols/core/errors.ts'
 import { computesHalf } from '../precision/half-trial.ts'
@@ -17,8 +19,8 @@ import { ortBackend } from './session.ts'
 import { wasmThreads } from './wasm.ts'
 
 /**
- * A backend over `runtime`, tried once. `threads` of the WebAssembly module that drives the device, 1 or more; fixed by the
- * first model that a JavaScript realm loads, as for the wasm backend over the same module.
+ * A backend over `runtime`, tried once. `threads` of the WebAssembly module that drives the device, 1 or more; fixed by
+ * the first model that a JavaScript realm loads, as for the wasm backend over the same module.
  * @throws {SwarmError} BACKEND_FAILED where there is no adapter.
  */
 export async function openWebGpuBackend(

@@ -1,6 +1,7 @@
 /**
- * The worker boundary as its caller sees it. A run on a CPU backend blocks its thread for a whole step, and a program that
- * answers peers, timers and people cannot stand still; so the engine runs in a worker, and this is its face outside.
+ * The worker boundary as its caller sees it. A run on a CPU backend blocks its thread for a whole step, and a program
+ * that answers peers, timers and people cannot stand still; so the engine runs in a worker, and this is its face
+ * outside.
  *
  * `client.ts` implements it over a port, `serve.ts` is the other end; how the two reach each other (worker_threads, web
  * workers) is the program's choice.
@@ -15,15 +16,21 @@ export type BackendChoice = BackendName | 'auto'
 
 export interface OpenOptions {
   backend: BackendChoice
-  /** The backend that was the fastest at this job on this machine before: the others are tried only where it fails. Default: none. */
+  /**
+   * The backend that was the fastest at this job on this machine before: the others are tried only where it fails.
+   * Default: none.
+   */
   preferred?: BackendName | undefined
   /** Threads of one graph, 1 or more. Backends that cannot have so many take fewer. */
   threads: number
-  /** Most samples of one run of a graph, 1 or more; a larger batch is cut into micro-batches. Default: the batch of the spec. */
+  /**
+   * Most samples of one run of a graph, 1 or more; a larger batch is cut into micro-batches. Default: the batch of the
+   * spec.
+   */
   microBatch?: number
   /**
-   * Memory that a step may take by estimate, bytes. What does not fit recomputes activations, and where that is not enough,
-   * micro-batches are halved. Default: no limit.
+   * Memory that a step may take by estimate, bytes. What does not fit recomputes activations, and where that is not
+   * enough, micro-batches are halved. Default: no limit.
    */
   memoryBytesMax?: number | undefined
   /** Recomputes at least so much, also where the estimate fits: it was wrong before. Default: `nothing`. */
@@ -53,8 +60,8 @@ export interface OpenedModel {
 
 export interface TrainTask {
   /**
-   * `gradient`: exactly one batch; the update is its gradient at `start`. `steps`: one optimizer step for each batch; the
-   * update is start minus end. The optimizer's slots outlive the task.
+   * `gradient`: exactly one batch; the update is its gradient at `start`. `steps`: one optimizer step for each batch;
+   * the update is start minus end. The optimizer's slots outlive the task.
    */
   mode: 'gradient' | 'steps'
   /** f32[parameterCount]. Borrowed: copied before the call returns its promise. */
@@ -67,7 +74,10 @@ export interface TrainTask {
 
 export interface TrainOptions {
   signal?: AbortSignal
-  /** Called after each step with its index, from 0; from 0 again when a lost device, or leaving float16, makes the task start anew. */
+  /**
+   * Called after each step with its index, from 0; from 0 again when a lost device, or leaving float16, makes the task
+   * start anew.
+   */
   onStep?: (index: number, loss: number) => void
 }
 

@@ -2,8 +2,8 @@
  * What the two ends of a compute port say to each other, as structured-clonable objects. Both ends are of one build and
  * one process, so nothing here is validated: this is not a wire format.
  *
- * Each request has an `id` that its answers repeat. `open`, `train` and `evaluate` are answered by exactly one of `done`,
- * `failed` and `cancelled`; `train` by any number of `step`s before. `crashed` answers everything at once.
+ * Each request has an `id` that its answers repeat. `open`, `train` and `evaluate` are answered by exactly one of
+ * `done`, `failed` and `cancelled`; `train` by any number of `step`s before. `crashed` answers everything at once.
  */
 import { type ErrorCode, type Retry, SwarmError } from '../../protocols/core/errors.ts'
 import type { Batch } from '../../protocols/core/tensor.ts'

@@ -1,10 +1,11 @@
 /**
  * The worker's end of the compute boundary: one model, one trainer, one call at a time.
  *
- * Cancellation: a call's `AbortController` is found by its id. The thread is blocked while a graph runs, so the loop gives
- * the port a turn between steps; a cancelled call answers `cancelled` there. A `SwarmError` is an answer like any other;
- * anything else is a bug, is reported as `crashed`, and ends the worker. So does a trap of WebAssembly, which most often ran out
- * of memory: what it leaves behind is broken, and every later call would trap too (onnxruntime-web 1.30).
+ * Cancellation: a call's `AbortController` is found by its id. The thread is blocked while a graph runs, so the loop
+ * gives the port a turn between steps; a cancelled call answers `cancelled` there. A `SwarmError` is an answer like any
+ * other; anything else is a bug, is reported as `crashed`, and ends the worker. So does a trap of WebAssembly, which
+ * most often ran out of memory: what it leaves behind is broken, and every later call would trap too (onnxruntime-web
+ * 1.30).
  */
 import { assert, unreachable } from '../../protocols/core/assert.ts'
 import { SwarmError } from '../../protocols/core/errors.ts'

@@ -1,10 +1,10 @@
 /**
- * A trainer that outlives its device: opened on the fastest backend, and when a device is lost in the middle of a task, made
- * ready again and given the task from its start. The optimizer's slots then start from zero.
+ * A trainer that outlives its device: opened on the fastest backend, and when a device is lost in the middle of a task,
+ * made ready again and given the task from its start. The optimizer's slots then start from zero.
  *
- * A device that is lost again in the same task is given up for the next candidate. A task that float16 is too small for is given
- * again in float32, and so are all later ones. Running out of memory is the trainer's own business (it takes a lighter program). What
- * happened is noted, in sentences for the log.
+ * A device that is lost again in the same task is given up for the next candidate. A task that float16 is too small for
+ * is given again in float32, and so are all later ones. Running out of memory is the trainer's own business (it takes a
+ * lighter program). What happened is noted, in sentences for the log.
  */
 import { assert } from '../../protocols/core/assert.ts'
 import { SwarmError } from '../../protocols/core/errors.ts'
@@ -87,8 +87,9 @@ export class SteadyTrainer {
   }
 
   /**
-   * Calls `task` with a trainer that holds `start`, f32[parameterCount]; again when a device is lost or float16 is left on the way, so
-   * what the task leaves outside must not depend on where it stopped. `start` is borrowed and must not change meanwhile.
+   * Calls `task` with a trainer that holds `start`, f32[parameterCount]; again when a device is lost or float16 is left
+   * on the way, so what the task leaves outside must not depend on where it stopped. `start` is borrowed and must not
+   * change meanwhile.
    * @throws {SwarmError} DEVICE_LOST when no candidate is left; what `task` throws.
    */
   async run<Result>(

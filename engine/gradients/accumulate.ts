@@ -1,9 +1,9 @@
 /**
  * Adds the gradients that meet at one value.
  *
- * A value that is only cut into pieces (queries, keys and values out of one projection) gets a gradient from each piece, zeros
- * around it. Pieces that lie side by side and fill the value are joined instead of added: no zeros are written and nothing
- * is summed, one pass for each element where the sum of n pieces takes 2n - 1.
+ * A value that is only cut into pieces (queries, keys and values out of one projection) gets a gradient from each
+ * piece, zeros around it. Pieces that lie side by side and fill the value are joined instead of added: no zeros are
+ * written and nothing is summed, one pass for each element where the sum of n pieces takes 2n - 1.
  */
 import type { Formulas } from '../onnx/formulas.ts'
 import type { Value } from '../onnx/graph-builder.ts'

@@ -111,8 +111,9 @@ export const activations = {
 } as const
 
 /**
- * 1 where `y` > 0, else 0; `y` is never negative. On CPUs clip(c·y, 0, 1) with a c that brings every normal float32 above 1: one pass
- * instead of a comparison and a cast, which runs on one thread. WebGPU may compute it in float16, which has no such c.
+ * 1 where `y` > 0, else 0; `y` is never negative. On CPUs clip(c·y, 0, 1) with a c that brings every normal float32
+ * above 1: one pass instead of a comparison and a cast, which runs on one thread. WebGPU may compute it in float16,
+ * which has no such c.
  */
 function isPositive(f: Formulas, y: Value): Value {
   if (f.builder.target.device === 'gpu') return f.cast(f.greater(y, 0), 'float32')

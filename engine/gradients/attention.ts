@@ -1,8 +1,8 @@
 /**
  * Attention and rotary position embedding, spelled out (ONNX, operator sets 23 and 24).
  *
- * Y = softmax(Q·Kᵀ·scale + bias)·V for each head (Vaswani et al., "Attention is all you need", 2017, section 3.2.1). A fused
- * kernel saves the score matrix `[batch, heads, queries, keys]`; the gradient needs it anyway.
+ * Y = softmax(Q·Kᵀ·scale + bias)·V for each head (Vaswani et al., "Attention is all you need", 2017, section 3.2.1). A
+ * fused kernel saves the score matrix `[batch, heads, queries, keys]`; the gradient needs it anyway.
  */
 
 import type { Formulas } from '../onnx/formulas.ts'
@@ -12,15 +12,17 @@ import { sizeOf, type TensorType } from '../onnx/types.ts'
 import { type Rule, spelled, type Use, unsupportedUse } from './rule.ts'
 
 /**
- * The score of a key that must not be seen, and the least that any has: float32's lowest number. e^x is 0 beside any other score,
- * and a row that has nothing else does not become NaN as it would with an infinite one.
+ * The score of a key that must not be seen, and the least that any has: float32's lowest number. e^x is 0 beside any
+ * other score, and a row that has nothing else does not become NaN as it would with an infinite one.
  */
 const unseen = -3.4028234663852886e38
 
 /** Below every score that a key can have that is seen, above {@link unseen} plus rounding. */
 const seenMin = -3.4e38
 
-/** Those of set 23 and 24. What is not among them (a window, say) changes the result in a way that is not known here. */
+/**
+ * Those of set 23 and 24. What is not among them (a window, say) changes the result in a way that is not known here.
+ */
 const known = new Set([
   ...['is_causal', 'kv_num_heads', 'q_num_heads', 'scale', 'softcap'],
   ...['qk_matmul_output_mode', 'softmax_precision'], // of an output that is refused, and of a type: all is float32 here

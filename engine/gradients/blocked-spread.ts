@@ -3,9 +3,10 @@
  *
  * At stride s, elements s·q + r of an axis are reached by the same taps for every q, those for which o is whole:
  *   dX[s·q + r] = Σ_t Wᵀ_t·dY[q + o_t] ,  o_t = (r + begin - t·dilation)/s
- * For each r, of both axes, that is a convolution of dY at stride 1 with those taps in reverse (Dumoulin & Visin, "A guide to convolution
- * arithmetic for deep learning", 2016, section 4); their results take turns in dX. At stride 1 there is one, with all taps.
- * It multiplies by no zeros, and all images at once, where onnxruntime's ConvTranspose goes image by image (docs/decisions/0008).
+ * For each r, of both axes, that is a convolution of dY at stride 1 with those taps in reverse (Dumoulin & Visin, "A
+ * guide to convolution arithmetic for deep learning", 2016, section 4); their results take turns in dX. At stride 1
+ * there is one, with all taps. It multiplies by no zeros, and all images at once, where onnxruntime's ConvTranspose
+ * goes image by image (docs/decisions/0008).
  */
 import { canBeBlocked, convolveBlocks, intoBlocks, outOfBlocks } from '../blocked-convolution.ts'
 import type { Formulas } from '../onnx/formulas.ts'
@@ -15,8 +16,8 @@ import { sizeOf } from '../onnx/types.ts'
 import type { Windows } from './windows.ts'
 
 /**
- * Window positions of a whole batch from which it is faster than ConvTranspose: with 128 it takes 0.2 to 0.8 times as long. Fewer were
- * not measured at stride 1.
+ * Window positions of a whole batch from which it is faster than ConvTranspose: with 128 it takes 0.2 to 0.8 times as
+ * long. Fewer were not measured at stride 1.
  */
 const positionsMin = 128
 
@@ -72,7 +73,10 @@ export function blockedSpread(
   return outOfBlocks(f, f.reshape(takingTurns(f, rows, blocks * height), shape))
 }
 
-/** What reaches elements `remainder`, `remainder` + stride, … of `axis`; null where that is no convolution with padding as usual. */
+/**
+ * What reaches elements `remainder`, `remainder` + stride, … of `axis`; null where that is no convolution with padding
+ * as usual.
+ */
 function reachOf(windows: Windows, axis: number, remainder: number): Reach | null {
   const [stride, dilation] = [windows.strides[axis]!, windows.dilations[axis]!]
   const [size, positions] = [windows.inputSize[axis]!, windows.outputSize[axis]!]
@@ -100,7 +104,10 @@ function blockedByTap(f: Formulas, weight: Value, block: number): Value {
   return f.reshape(f.transpose(cut, [2, 0, 3, 1, 4]), [blocks, taps, block * block])
 }
 
-/** The taps of `weights`, {@link blockedByTap} of `weight`, that reach both ways: a weight in blocks from outputs to channels. */
+/**
+ * The taps of `weights`, {@link blockedByTap} of `weight`, that reach both ways: a weight in blocks from outputs to
+ * channels.
+ */
 function tapsOfBoth(f: Formulas, weights: Value, weight: Value, vertical: Reach, horizontal: Reach): Value {
   const [outputs, channels, , width] = weight.shape as [number, number, number, number]
   const taps = vertical.taps.flatMap((row) => horizontal.taps.map((column) => row * width + column))

@@ -1,9 +1,9 @@
 /**
  * Gradients of convolutions (Dumoulin & Visin, "A guide to convolution arithmetic for deep learning", 2016, section 4).
  *
- * Input: the transposed convolution of dY; on CPUs with groups, at stride 1, the convolution with turned weights that it equals, which
- * takes 0.5 (depthwise) to 0.9 of its time; without groups in the blocks of blocked-spread.ts.
- * Weight: weight-gradient.ts.
+ * Input: the transposed convolution of dY; on CPUs with groups, at stride 1, the convolution with turned weights that
+ * it equals, which takes 0.5 (depthwise) to 0.9 of its time; without groups in the blocks of blocked-spread.ts. Weight:
+ * weight-gradient.ts.
  */
 
 import { allAxes, type Formulas, perChannel } from '../onnx/formulas.ts'
@@ -101,8 +101,8 @@ function isEven({ strides, kernel, dilations, begin, end }: Windows): boolean {
 }
 
 /**
- * convᵀ(`dy`, `weight`) as conv of dY and the weight with its taps reversed and its channels exchanged, with groups; null where it is
- * not the same or not faster.
+ * convᵀ(`dy`, `weight`) as conv of dY and the weight with its taps reversed and its channels exchanged, with groups;
+ * null where it is not the same or not faster.
  */
 function byTurnedWeight(
   f: Formulas,
@@ -127,7 +127,10 @@ function byTurnedWeight(
   return f.builder.emit('Conv', [dy, turnedWeight(f, weight, kernel, group)], attributes, type)
 }
 
-/** Over the batch first, as a product with ones: a reduction over both takes 2 to 4 times as long. What is left is small. */
+/**
+ * Over the batch first, as a product with ones: a reduction over both takes 2 to 4 times as long. What is left is
+ * small.
+ */
 function biasGradient({ f, dy }: Application): Value {
   const [batch, ...rest] = dy.shape as [number, ...number[]]
   const ones = f.tensor(new Float32Array(batch).fill(1), [1, batch])

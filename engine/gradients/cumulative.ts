@@ -1,8 +1,8 @@
 /**
  * Gradients of running sums and products along an axis.
  *
- * A running product is spelled out as log₂ n products of shifted copies (Hillis & Steele, "Data parallel algorithms", 1986):
- * the gradient y/x of the textbook is undefined where an element is zero, the copies' is exact there.
+ * A running product is spelled out as log₂ n products of shifted copies (Hillis & Steele, "Data parallel algorithms",
+ * 1986): the gradient y/x of the textbook is undefined where an element is zero, the copies' is exact there.
  */
 
 import { type Formulas, positiveAxis } from '../onnx/formulas.ts'

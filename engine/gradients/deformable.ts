@@ -1,7 +1,7 @@
 /**
- * Convolutions whose taps read at computed places (Dai et al., "Deformable convolutional networks", 2017; with a weight for each tap: Zhu
- * et al., "Deformable ConvNets v2", 2018, equation 1), spelled out: what the taps read, side by side, times the weights. Gradients
- * reach the image, the weights, the places and the taps' own weights.
+ * Convolutions whose taps read at computed places (Dai et al., "Deformable convolutional networks", 2017; with a weight
+ * for each tap: Zhu et al., "Deformable ConvNets v2", 2018, equation 1), spelled out: what the taps read, side by side,
+ * times the weights. Gradients reach the image, the weights, the places and the taps' own weights.
  *
  *   y[n, o, p] = Σ_c Σ_k W[o, c, k] · mask[n, k, p] · X[n, c, p·stride - pad + k·dilation + offset[n, k, p]] + B[o]
  *
@@ -17,7 +17,10 @@ import { sampleAt } from './sampling.ts'
 import { tapsOf, type Windows, windowsOf } from './windows.ts'
 
 export const deformable = {
-  /** X `[N, C, ...size]`, W `[O, C/group, ...kernel]`, offsets `[N, G·taps·axes, ...positions]`, B `[O]`, mask `[N, G·taps, ...positions]` */
+  /**
+   * X `[N, C, ...size]`, W `[O, C/group, ...kernel]`, offsets `[N, G·taps·axes, ...positions]`, B `[O]`, mask
+   * `[N, G·taps, ...positions]`
+   */
   DeformConv: spelled((use) => {
     const { f, x, has, attributes } = use
     const [image, weight, offsets] = x as [Value, Value, Value]

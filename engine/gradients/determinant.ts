@@ -1,7 +1,7 @@
 /**
- * Gradient of the determinant: d det(A)/dA is the cofactor matrix, the transpose of the adjugate. The adjugate comes from
- * n - 1 matrix products (Faddeev & LeVerrier: M_1 = I, M_k = A·M_{k-1} + c·I with c = -tr(A·M_{k-1})/(k - 1),
- * adj A = (-1)^{n-1}·M_n), which also holds where A has no inverse.
+ * Gradient of the determinant: d det(A)/dA is the cofactor matrix, the transpose of the adjugate. The adjugate comes
+ * from n - 1 matrix products (Faddeev & LeVerrier: M_1 = I, M_k = A·M_{k-1} + c·I with c = -tr(A·M_{k-1})/(k - 1), adj
+ * A = (-1)^{n-1}·M_n), which also holds where A has no inverse.
  */
 
 import type { Value } from '../onnx/graph-builder.ts'

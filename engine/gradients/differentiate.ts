@@ -1,9 +1,10 @@
 /**
- * Reverse-mode differentiation of a graph: from the gradient of one value to the gradients of others (Griewank & Walther,
- * "Evaluating Derivatives", 2008, chapter 3). The backward nodes are added to the same builder.
+ * Reverse-mode differentiation of a graph: from the gradient of one value to the gradients of others (Griewank &
+ * Walther, "Evaluating Derivatives", 2008, chapter 3). The backward nodes are added to the same builder.
  *
- * Walks the forward nodes backwards once; gradients that meet at a value are added (accumulate.ts) in the order of the walk, so
- * the same model gives the same graph and the same bits. Only values between the wanted ones and the output get a gradient.
+ * Walks the forward nodes backwards once; gradients that meet at a value are added (accumulate.ts) in the order of the
+ * walk, so the same model gives the same graph and the same bits. Only values between the wanted ones and the output
+ * get a gradient.
  */
 import { assert } from '../../protocols/core/assert.ts'
 import type { Formulas } from '../onnx/formulas.ts'
@@ -15,9 +16,9 @@ import { type Application, formulaOf } from './rule.ts'
 import { ruleOf } from './rules.ts'
 
 /**
- * Gradients of `wanted`, in their order, when `seed` is the gradient of `output`. `nodes` are the forward nodes, in execution
- * order. A value on which the output does not depend, because all between them is without elements, has zeros. `recomputed`:
- * forward values to make again instead of reading them.
+ * Gradients of `wanted`, in their order, when `seed` is the gradient of `output`. `nodes` are the forward nodes, in
+ * execution order. A value on which the output does not depend, because all between them is without elements, has
+ * zeros. `recomputed`: forward values to make again instead of reading them.
  */
 export function differentiate(
   f: Formulas,
@@ -54,12 +55,18 @@ export function differentiate(
   return wanted.map((value) => gradientOf(value) ?? f.full(value.shape))
 }
 
-/** Whether nothing flows, because `input` or everything that `dys` are gradients of has no elements: formulas need not mind that. */
+/**
+ * Whether nothing flows, because `input` or everything that `dys` are gradients of has no elements: formulas need not
+ * mind that.
+ */
 function isEmpty(input: Value, dys: readonly (Value | null)[]): boolean {
   return sizeOf(input.shape) === 0 || dys.every((dy) => dy === null || sizeOf(dy.shape) === 0)
 }
 
-/** Names of the values that move when a wanted one does. Whole numbers and truth values jump or stay: none flows through them. */
+/**
+ * Names of the values that move when a wanted one does. Whole numbers and truth values jump or stay: none flows through
+ * them.
+ */
 function activeValues(nodes: readonly TypedNode[], wanted: readonly Value[]): Set<string> {
   const active = new Set(wanted.map(({ name }) => name))
   for (const { opType, inputs, outputs } of nodes) {

@@ -1,9 +1,9 @@
 /**
  * Einsum, spelled out as transposes and matrix products, two operands at a time from the left.
  *
- * Each dimension of an operand has a label. For a pair of operands a label is *batch* (in both, and needed later), *inner* (in
- * both, and summed), *left* or *right* (in one only). Transposed to [batch, left, inner] and [batch, inner, right] the pair
- * is one batched product. A dimension of size one that broadcasts counts as absent.
+ * Each dimension of an operand has a label. For a pair of operands a label is *batch* (in both, and needed later),
+ * *inner* (in both, and summed), *left* or *right* (in one only). Transposed to [batch, left, inner] and [batch, inner,
+ * right] the pair is one batched product. A dimension of size one that broadcasts counts as absent.
  */
 
 import { assert } from '../../protocols/core/assert.ts'

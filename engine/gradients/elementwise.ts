@@ -126,7 +126,9 @@ function extremeGradient({ f, dy, x, y }: Application, index: number): Value {
   return f.sumTo(f.mul(f.div(dy, count), reaches(x[index]!)), x[index]!.shape)
 }
 
-/** C's fmod: |a| less what it has of whole |b|, with a's sign. A quotient that was rounded to the wrong side of a whole is set right. */
+/**
+ * C's fmod: |a| less what it has of whole |b|, with a's sign. A quotient that was rounded to the wrong side of a whole is set right.
+ */
 function remainder({ f, x }: Use): Value {
   const [a, b] = [f.unary('Abs', x[0]!), f.unary('Abs', x[1]!)]
   const rest = f.sub(a, f.mul(b, f.unary('Floor', f.div(a, b))))

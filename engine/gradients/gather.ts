@@ -1,7 +1,7 @@
 /**
- * Gradients of picking rows by index. Picking is multiplying by a matrix with a single 1 in each row, so its gradient is a
- * product with that matrix transposed: in a fixed order of additions, and on every backend. Where rows are many, and on a CPU,
- * they are added one by one instead.
+ * Gradients of picking rows by index. Picking is multiplying by a matrix with a single 1 in each row, so its gradient
+ * is a product with that matrix transposed: in a fixed order of additions, and on every backend. Where rows are many,
+ * and on a CPU, they are added one by one instead.
  */
 
 import { type Formulas, positiveAxis } from '../onnx/formulas.ts'
@@ -11,16 +11,16 @@ import { int64Constant, numbersOf, sizeOf } from '../onnx/types.ts'
 import { gradient } from './rule.ts'
 
 /**
- * Rows of the table handled at once. The one-hot matrix has this many columns: 8192 and 4096 tokens are 128 MiB, the most one
- * WebGPU binding holds by default.
+ * Rows of the table handled at once. The one-hot matrix has this many columns: 8192 and 4096 tokens are 128 MiB, the
+ * most one WebGPU binding holds by default.
  */
 const blockRows = 8192
 
 /**
- * Rows of the table from which rows are added one by one instead of by a product with a one-hot matrix, which costs a product as
- * large as the table for each token. onnxruntime 1.30 on a CPU, 1024 tokens, table rows of 128: equal with about 400 rows,
- * 50 times faster with 4096 (native; wasm: 4 times with 256, 200 times with 4096). On a graphics processor the product stays:
- * its graphs hold no int64.
+ * Rows of the table from which rows are added one by one instead of by a product with a one-hot matrix, which costs a
+ * product as large as the table for each token. onnxruntime 1.30 on a CPU, 1024 tokens, table rows of 128: equal with
+ * about 400 rows, 50 times faster with 4096 (native; wasm: 4 times with 256, 200 times with 4096). On a graphics
+ * processor the product stays: its graphs hold no int64.
  */
 const addedFromRows = 512
 
@@ -44,7 +44,10 @@ export const gather = {
   }, null),
 } as const
 
-/** The gradient of picking the constant `rows` along `axis` of a tensor with `size` of them; `dy` has `rows.length` there. */
+/**
+ * The gradient of picking the constant `rows` along `axis` of a tensor with `size` of them; `dy` has `rows.length`
+ * there.
+ */
 export function selectRows(
   f: Formulas,
   dy: Value,
@@ -77,7 +80,10 @@ function scatterRows(
   return isAdded ? addRows(f, dy, parted, indices, size) : pickRows(f, dy, parted, indices, size)
 }
 
-/** ScatterElements adds in the order of the tokens. ScatterND would be quicker, and loses sums when two threads meet at a row. */
+/**
+ * ScatterElements adds in the order of the tokens. ScatterND would be quicker, and loses sums when two threads meet at
+ * a row.
+ */
 function addRows(
   f: Formulas,
   dy: Value,

@@ -1,7 +1,7 @@
 /**
- * Gradients of matrix products. A', B' are A, B or their transposes; s(·) sums over broadcast axes.
- * A product with a matrix on the right is one Gemm over all leading dimensions together, forward and backward: Gemm takes its
- * transposes for free on every backend, MatMul does not.
+ * Gradients of matrix products. A', B' are A, B or their transposes; s(·) sums over broadcast axes. A product with a
+ * matrix on the right is one Gemm over all leading dimensions together, forward and backward: Gemm takes its transposes
+ * for free on every backend, MatMul does not.
  */
 
 import type { Formulas } from '../onnx/formulas.ts'
@@ -64,7 +64,9 @@ function gemmAttributes({ attributes }: Application) {
   }
 }
 
-/** numpy's rule: a vector on the left is a row, on the right a column, and the added dimension vanishes from the result. */
+/**
+ * numpy's rule: a vector on the left is a row, on the right a column, and the added dimension vanishes from the result.
+ */
 function asMatrices(f: Formulas, [left, right]: readonly Value[], dy: Value) {
   const a = left!.shape.length === 1 ? f.reshape(left!, [1, ...left!.shape]) : left!
   const b = right!.shape.length === 1 ? f.reshape(right!, [...right!.shape, 1]) : right!

@@ -1,6 +1,6 @@
 /**
- * Losses that stand in the model, as operators that every backend has. For logarithms of probabilities l of C classes, labels y
- * and weights w of the classes (ONNX, NegativeLogLikelihoodLoss; the softmax form takes logits):
+ * Losses that stand in the model, as operators that every backend has. For logarithms of probabilities l of C classes,
+ * labels y and weights w of the classes (ONNX, NegativeLogLikelihoodLoss; the softmax form takes logits):
  *   L = -Σ w_y·l_y / Σ w_y     (`mean`; `sum` leaves the division out, `none` the sum)
  * over the labels that are not `ignore_index`. Differentiated part by part.
  */

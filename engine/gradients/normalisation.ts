@@ -3,8 +3,9 @@
  *   dx = r·(g - mean(g) - x̂·mean(g·x̂)) ; dscale = Σ dy·x̂ ; dbias = Σ dy
  * (Ba, Kiros, Hinton, "Layer Normalization", 2016; the same algebra serves instances and groups.)
  *
- * BatchNormalization trains by the batch's own mean and variance (engine/batch-statistics.ts), which then are its second and third
- * output, as x - mean and r; without them its mean and variance are frozen, constants that the batch does not move.
+ * BatchNormalization trains by the batch's own mean and variance (engine/batch-statistics.ts), which then are its
+ * second and third output, as x - mean and r; without them its mean and variance are frozen, constants that the batch
+ * does not move.
  */
 
 import { allAxes, exceptChannels, type Formulas, perChannel, positiveAxis } from '../onnx/formulas.ts'

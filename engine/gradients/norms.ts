@@ -1,6 +1,6 @@
 /**
- * Divisions by a norm or a deviation, spelled out. They are for old or rare models; what PyTorch writes today (batch, layer,
- * instance, group, root mean square) has formulas of its own in normalisation.ts.
+ * Divisions by a norm or a deviation, spelled out. They are for old or rare models; what PyTorch writes today (batch,
+ * layer, instance, group, root mean square) has formulas of its own in normalisation.ts.
  */
 
 import { allAxes, type Formulas, positiveAxis } from '../onnx/formulas.ts'
@@ -20,8 +20,8 @@ export const norms = {
     return f.div(x[0]!, f.where(f.greater(norm, 0), norm, 1))
   }),
   /**
-   * y = x·(bias + α/size·Σ x²)^-β, the sum over `size` neighbouring channels (Krizhevsky et al., "ImageNet classification with
-   * deep convolutional neural networks", 2012, section 3.3)
+   * y = x·(bias + α/size·Σ x²)^-β, the sum over `size` neighbouring channels (Krizhevsky et al., "ImageNet
+   * classification with deep convolutional neural networks", 2012, section 3.3)
    */
   LRN: spelled(({ f, x, attributes }) => {
     const size = intOf(attributes, 'size', 1)

@@ -1,6 +1,7 @@
 /**
- * Gradients of poolings. A maximum sends its gradient to the first tap that reaches it, in row-major order, as PyTorch does:
- * ties are common (a black background under a convolution gives equal values), and counting them twice trains wrong.
+ * Gradients of poolings. A maximum sends its gradient to the first tap that reaches it, in row-major order, as PyTorch
+ * does: ties are common (a black background under a convolution gives equal values), and counting them twice trains
+ * wrong.
  */
 
 import type { Formulas } from '../onnx/formulas.ts'
@@ -70,8 +71,8 @@ function maxOfTaps({ f, x, y, dy }: Application, windows: Windows): Value {
 }
 
 /**
- * The same when windows are tiles, at half the time: Y and dY are repeated over their tiles and compared in place. Elements
- * that reach the maximum score by how early they come, and only the best score of a tile takes the gradient.
+ * The same when windows are tiles, at half the time: Y and dY are repeated over their tiles and compared in place.
+ * Elements that reach the maximum score by how early they come, and only the best score of a tile takes the gradient.
  */
 function maxOfTiles({ f, x, y, dy, attributes }: Application, windows: Windows): Value {
   const input = cutToReach(f, x[0]!, windows)
@@ -115,7 +116,9 @@ function gatherTaps(f: Formulas, shares: readonly Value[], windows: Windows, lik
   )
 }
 
-/** How many elements each window averages: those inside the input, and with `count_include_pad` those of the padding. */
+/**
+ * How many elements each window averages: those inside the input, and with `count_include_pad` those of the padding.
+ */
 function windowCounts({ attributes }: Application, windows: Windows): Float32Array {
   const { kernel, strides, dilations, begin, inputSize, outputSize } = windows
   const isPadCounted = intOf(attributes, 'count_include_pad', 0) === 1

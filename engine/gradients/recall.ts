@@ -1,11 +1,11 @@
 /**
- * Makes values of the forward pass a second time while the backward pass is built, so that the first ones need not be kept
- * (Griewank & Walther, "Evaluating Derivatives", 2008, chapter 12).
+ * Makes values of the forward pass a second time while the backward pass is built, so that the first ones need not be
+ * kept (Griewank & Walther, "Evaluating Derivatives", 2008, chapter 12).
  *
- * A copy differs from the original in one thing: it cannot be made before the gradient arrives that needs it. Some input of
- * the first nodes of a copied stretch is passed through `Where(c, input, input)`, whose condition c is read from that gradient.
- * Without it the runtime would merge the copy with the original (equal nodes), or make it early: either way both
- * stay in memory. Values are the same to the bit, whichever way c turns out.
+ * A copy differs from the original in one thing: it cannot be made before the gradient arrives that needs it. Some
+ * input of the first nodes of a copied stretch is passed through `Where(c, input, input)`, whose condition c is read
+ * from that gradient. Without it the runtime would merge the copy with the original (equal nodes), or make it early:
+ * either way both stay in memory. Values are the same to the bit, whichever way c turns out.
  *
  * Which values are not kept is recomputation.ts's choice.
  */
@@ -89,8 +89,8 @@ export class Recall {
 }
 
 /**
- * The place of the input of `node` that is held up when the node is the first of a copied stretch: the smallest float32 one, since
- * holding up is a copy. Constants stay what they are: kernels ask for some of them. Null when there is none.
+ * The place of the input of `node` that is held up when the node is the first of a copied stretch: the smallest float32
+ * one, since holding up is a copy. Constants stay what they are: kernels ask for some of them. Null when there is none.
  */
 export function waitingInput({ inputs }: TypedNode, isConstant: (value: Value) => boolean): number | null {
   let best: number | null = null

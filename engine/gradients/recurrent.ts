@@ -1,11 +1,13 @@
 /**
  * RNN, LSTM and GRU, unrolled: their steps are written out as products and activations, whose rules are the rule.
  *
- * The products with the input do not wait for each other, so they are one product for the whole sequence; only the product with
- * the state is made step by step. Cost: 6 (RNN), 16 (LSTM) or 17 (GRU) nodes a step and direction forward, about three times
- * as many backward, and the gates of every step stay in memory. The sequence's length is fixed, and all samples have it.
+ * The products with the input do not wait for each other, so they are one product for the whole sequence; only the
+ * product with the state is made step by step. Cost: 6 (RNN), 16 (LSTM) or 17 (GRU) nodes a step and direction forward,
+ * about three times as many backward, and the gates of every step stay in memory. The sequence's length is fixed, and
+ * all samples have it.
  *
- * Gates follow the ONNX specification: i o f c (LSTM), z r h (GRU). Directions are stacked; PyTorch's `h` layout after import.
+ * Gates follow the ONNX specification: i o f c (LSTM), z r h (GRU). Directions are stacked; PyTorch's `h` layout after
+ * import.
  */
 
 import type { Formulas } from '../onnx/formulas.ts'

@@ -1,9 +1,10 @@
 /**
  * Regions of an image brought to one size, spelled out. The regions themselves do not move, as in torchvision.
  *
- * By means (He et al., "Mask R-CNN", 2017, section 3): bilinear sampling at places that form a grid is a product of rows' weights and
- * columns' weights, Y = A·X·Bᵀ, where A and B hold the mean weight of each element for each row or column of bins.
- * By maxima (Girshick, "Fast R-CNN", 2015, section 2.1): a bin is a rectangle of elements, whose maximum is that of its rows' maxima.
+ * By means (He et al., "Mask R-CNN", 2017, section 3): bilinear sampling at places that form a grid is a product of
+ * rows' weights and columns' weights, Y = A·X·Bᵀ, where A and B hold the mean weight of each element for each row or
+ * column of bins. By maxima (Girshick, "Fast R-CNN", 2015, section 2.1): a bin is a rectangle of elements, whose
+ * maximum is that of its rows' maxima.
  */
 
 import type { Formulas } from '../onnx/formulas.ts'
@@ -28,7 +29,9 @@ export const regions = {
     },
     [1, 2],
   ),
-  /** X `[N, C, H, W]`, regions `[R, 5]` as image, x1, y1, x2, y2 → `[R, C, ...bins]`; a bin that holds no element is 0 */
+  /**
+   * X `[N, C, H, W]`, regions `[R, 5]` as image, x1, y1, x2, y2 → `[R, C, ...bins]`; a bin that holds no element is 0
+   */
   MaxRoiPool: spelled(
     (use) => {
       const { f, x, attributes } = use
@@ -59,8 +62,9 @@ function imagesOf(f: Formulas, image: Value, numbers: Value): Value {
 }
 
 /**
- * `[R, bins, size]`, truth values: which elements of one axis lie in each bin. Ends are rounded to elements and both belong to the
- * region; bin i goes from ⌊i·extent/bins⌋ to ⌈(i + 1)·extent/bins⌉, so that neighbours share one. `column`: of the region's start.
+ * `[R, bins, size]`, truth values: which elements of one axis lie in each bin. Ends are rounded to elements and both
+ * belong to the region; bin i goes from ⌊i·extent/bins⌋ to ⌈(i + 1)·extent/bins⌉, so that neighbours share one.
+ * `column`: of the region's start.
  */
 function binsOf({ f, x, attributes }: Use, column: 1 | 2, size: number, bins: number): Value {
   const scale = floatOf(attributes, 'spatial_scale', 1)
@@ -80,7 +84,9 @@ function binsOf({ f, x, attributes }: Use, column: 1 | 2, size: number, bins: nu
   return f.greater(f.where(f.greaterOrEqual(elements, low), isBefore, 0), 0)
 }
 
-/** `[R, 1, bins, size]`: what each element of one axis of the image weighs in each bin. `column`: of the region's start. */
+/**
+ * `[R, 1, bins, size]`: what each element of one axis of the image weighs in each bin. `column`: of the region's start.
+ */
 function axisWeights(use: Use, column: 0 | 1, size: number, bins: number): Value {
   const { f, x, attributes } = use
   const samples = intOf(attributes, 'sampling_ratio', 0)
@@ -103,7 +109,9 @@ function axisWeights(use: Use, column: 0 | 1, size: number, bins: number): Value
   return f.reduceMean(weights, [3])
 }
 
-/** `[R, places, size]`: 1 at an element, falling to 0 at its neighbours; 0 for a place more than one element outside. */
+/**
+ * `[R, places, size]`: 1 at an element, falling to 0 at its neighbours; 0 for a place more than one element outside.
+ */
 function hats(f: Formulas, places: Value, size: number): Value {
   const shape = [...places.shape, 1]
   const inside = f.reshape(f.min(f.max(places, 0), size - 1), shape)

@@ -1,9 +1,11 @@
 /**
- * Gradient of Resize. Along each axis every output element is a weighted sum of a few input elements, whatever the mode:
- * y = M·x with a constant matrix M, so dx = Mᵀ·dy, one axis after the other. The weights follow the ONNX specification's
- * Resize (coordinate_transformation_mode, nearest_mode, cubic_coeff_a, exclude_outside) and PyTorch agrees with them.
+ * Gradient of Resize. Along each axis every output element is a weighted sum of a few input elements, whatever the
+ * mode: y = M·x with a constant matrix M, so dx = Mᵀ·dy, one axis after the other. The weights follow the ONNX
+ * specification's Resize (coordinate_transformation_mode, nearest_mode, cubic_coeff_a, exclude_outside) and PyTorch
+ * agrees with them.
  *
- * Enlarging by a whole factor with the nearest element only repeats elements; then the gradient is a sum over each group.
+ * Enlarging by a whole factor with the nearest element only repeats elements; then the gradient is a sum over each
+ * group.
  */
 
 import { type Formulas, positiveAxis } from '../onnx/formulas.ts'
@@ -126,7 +128,9 @@ function nearestTo(at: number, mode: string): number {
   }
 }
 
-/** Keys, "Cubic convolution interpolation for digital image processing", 1981, equation 4; `a` is its free parameter. */
+/**
+ * Keys, "Cubic convolution interpolation for digital image processing", 1981, equation 4; `a` is its free parameter.
+ */
 function cubicWeight(distance: number, a: number): number {
   const [d, d2, d3] = [distance, distance ** 2, distance ** 3]
   if (d <= 1) return (a + 2) * d3 - (a + 3) * d2 + 1

@@ -2,13 +2,13 @@
  * What a rule is: how gradients pass through one operator. There are three ways to have one.
  *
  * A *gradient* is a list of formulas, one for each input: given the forward values and the gradient of the output, the
- * gradient of that input. A null says that none flows into this input (indices, shapes).
- * A *spelled* operator is written as other operators before anything is differentiated; the rules of its parts are its rule.
- * That is the form for what few devices have a kernel for, and for what is a page of algebra otherwise (LSTM, Attention).
- * An *imported* operator (sequences, branches, loops) is gone when shapes are known; engine/onnx rewrites it.
+ * gradient of that input. A null says that none flows into this input (indices, shapes). A *spelled* operator is
+ * written as other operators before anything is differentiated; the rules of its parts are its rule. That is the form
+ * for what few devices have a kernel for, and for what is a page of algebra otherwise (LSTM, Attention). An *imported*
+ * operator (sequences, branches, loops) is gone when shapes are known; engine/onnx rewrites it.
  *
- * Formulas and spellings may use only what formulas.ts offers, which runs alike on all backends. Shapes are static: none asks
- * for one at run time.
+ * Formulas and spellings may use only what formulas.ts offers, which runs alike on all backends. Shapes are static:
+ * none asks for one at run time.
  */
 
 import { SwarmError } from '../../protocols/core/errors.ts'
@@ -43,8 +43,8 @@ export interface Application extends Use {
 export type Formula = (application: Application, index: number) => Value
 
 /**
- * A use as other operators: one value for each output. `types`: of the outputs, null where nobody reads one. Null as a whole where the
- * operator stays as it is on this device.
+ * A use as other operators: one value for each output. `types`: of the outputs, null where nobody reads one. Null as a
+ * whole where the operator stays as it is on this device.
  */
 export type Spelling = (use: Use, types: readonly (TensorType | null)[]) => readonly (Value | null)[] | null
 
@@ -59,8 +59,9 @@ export type Rule =
   /** The output does not change with small changes of the inputs: nothing flows back, and that is right. */
   | { readonly kind: 'constant'; readonly reason: string; readonly spelling?: Spelling }
   /**
-   * A gradient exists and is not here. A model that trains through this operator is refused with this reason; where it is `never`
-   * right to have one, so is a model whose output depends on it in any way. `still`: inputs that nobody would train.
+   * A gradient exists and is not here. A model that trains through this operator is refused with this reason; where it
+   * is `never` right to have one, so is a model whose output depends on it in any way. `still`: inputs that nobody
+   * would train.
    */
   | {
       readonly kind: 'missing'
@@ -100,14 +101,17 @@ export function spelled(spelling: (use: Use) => Value, still: readonly number[] 
 }
 
 /**
- * `rule`, whose operator is also written as others in the forward pass, because WebGPU has no kernel for it, or a wrong one. `type`:
- * of the output.
+ * `rule`, whose operator is also written as others in the forward pass, because WebGPU has no kernel for it, or a wrong
+ * one. `type`: of the output.
  */
 export function spelledForward(rule: Rule, spelling: (use: Use, type: TensorType) => Value): Rule {
   return { ...rule, spelling: (use, [type]) => [spelling(use, type!)] } as Rule
 }
 
-/** As {@link spelledForward}, only where the graph is for WebGPU and `spelling` gives a value: CPUs have a faster kernel. */
+/**
+ * As {@link spelledForward}, only where the graph is for WebGPU and `spelling` gives a value: CPUs have a faster
+ * kernel.
+ */
 export function spelledOnGpu(rule: Rule, spelling: (use: Use, type: TensorType) => Value | null): Rule {
   const onGpu: Spelling = (use, [type]) => {
     const value = use.f.builder.target.device === 'gpu' ? spelling(use, type!) : null

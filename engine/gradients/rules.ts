@@ -1,6 +1,6 @@
 /**
- * The table of gradients: a row for every operator of ONNX's own set. The compiler refuses a missing row; an operator without a
- * formula has a row that says why. Rows live in one file for each family; here they only meet.
+ * The table of gradients: a row for every operator of ONNX's own set. The compiler refuses a missing row; an operator
+ * without a formula has a row that says why. Rows live in one file for each family; here they only meet.
  */
 import { activations } from './activations.ts'
 import { attention } from './attention.ts'

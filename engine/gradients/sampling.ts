@@ -1,6 +1,7 @@
 /**
- * Sampling an image at computed places (Jaderberg et al., "Spatial transformer networks", 2015), spelled out: a sample is a
- * weighted mean of the elements around its place, the weights are functions of the grid, and so gradients reach image and grid.
+ * Sampling an image at computed places (Jaderberg et al., "Spatial transformer networks", 2015), spelled out: a sample
+ * is a weighted mean of the elements around its place, the weights are functions of the grid, and so gradients reach
+ * image and grid.
  *
  * Numbers of elements are computed in float32, exact up to 2^24 elements of a channel, and become int32.
  */
@@ -56,8 +57,8 @@ function gridSample(use: Use): Value {
 }
 
 /**
- * `pixels` `[batch, channels, elements]`, images of `size`, at `axes`: places `[batch, 1, places]` of each axis, counted in elements:
- * `[batch, channels, places]`. Between elements a linear mean, or the nearest; 0 outside.
+ * `pixels` `[batch, channels, elements]`, images of `size`, at `axes`: places `[batch, 1, places]` of each axis,
+ * counted in elements: `[batch, channels, places]`. Between elements a linear mean, or the nearest; 0 outside.
  */
 export function sampleAt(
   f: Formulas,

@@ -1,9 +1,9 @@
 /**
  * Gradients of operators that pick or put single elements by index. Picking and putting are each other's gradient.
  *
- * Elements are always added with ScatterElements: with two threads, onnxruntime's native ScatterND loses additions that meet
- * at one place. GatherND and ScatterND are therefore spelled as rows of a flat tensor, with the row's number computed from
- * the index. Where an index comes from data that is int64 arithmetic, which WebGPU leaves to the CPU.
+ * Elements are always added with ScatterElements: with two threads, onnxruntime's native ScatterND loses additions that
+ * meet at one place. GatherND and ScatterND are therefore spelled as rows of a flat tensor, with the row's number
+ * computed from the index. Where an index comes from data that is int64 arithmetic, which WebGPU leaves to the CPU.
  */
 
 import { type Formulas, positiveAxis } from '../onnx/formulas.ts'
@@ -172,8 +172,8 @@ function scatterRows(use: Use): Value {
 }
 
 /**
- * The index tuples of GatherND and ScatterND as numbers of rows, `[tuples]` int64, of the tensor taken as `[count, width]`.
- * The first `batchDims` dimensions of tensor and indices go together.
+ * The index tuples of GatherND and ScatterND as numbers of rows, `[tuples]` int64, of the tensor taken as
+ * `[count, width]`. The first `batchDims` dimensions of tensor and indices go together.
  */
 function flatRows({ f, x }: Use, batchDims: number): { rows: Value; count: number; width: number } {
   const [{ shape }, indices] = x as [Value, Value]
@@ -208,7 +208,9 @@ function flatRows({ f, x }: Use, batchDims: number): { rows: Value; count: numbe
   return { rows: f.add(f.reshape(products, [tuples]), builder.integers(starts)), ...size }
 }
 
-/** Each element of the output picked from `x` or a zero; null where the places depend on data, as those of a pooling do. */
+/**
+ * Each element of the output picked from `x` or a zero; null where the places depend on data, as those of a pooling do.
+ */
 function unpooled({ f, x }: Use, type: TensorType): Value | null {
   const places = f.constantOf(x[1]!)
   if (places === null) return null
@@ -220,8 +222,9 @@ function unpooled({ f, x }: Use, type: TensorType): Value | null {
 }
 
 /**
- * `x` with the first `lengths[b]` steps of each sequence b reversed: rows of `[first axis · second axis, ...]` picked by number. Numbers
- * are float32 until they pick, exact below 2^24, since lengths may be data and WebGPU leaves int64 to the CPU.
+ * `x` with the first `lengths[b]` steps of each sequence b reversed: rows of `[first axis · second axis, ...]` picked
+ * by number. Numbers are float32 until they pick, exact below 2^24, since lengths may be data and WebGPU leaves int64
+ * to the CPU.
  */
 function reversed(f: Formulas, x: Value, lengths: Value, attributes: Attributes): Value {
   const [first, second, ...rest] = x.shape as [number, number, ...number[]]

@@ -1,6 +1,6 @@
 /**
- * Gradients of operators that move elements and compute nothing. Each is the same movement backwards; where an element was
- * repeated its gradients add up, where one was left out its gradient is zero.
+ * Gradients of operators that move elements and compute nothing. Each is the same movement backwards; where an element
+ * was repeated its gradients add up, where one was left out its gradient is zero.
  */
 
 import { allAxes, positiveAxis } from '../onnx/formulas.ts'
@@ -79,7 +79,10 @@ export const shape = {
         return use.f.builder.emit('Gather', [value, use.f.builder.integers(rows)], { axis: int(axis) }, type)
       }, use.x[0]!),
   ),
-  /** A cut or zeros around, so that the middle stays in the middle; what is odd goes to the end (cut) or comes there (pad) */
+  /**
+   * A cut or zeros around, so that the middle stays in the middle; what is odd goes to the end (cut) or comes there
+   * (pad)
+   */
   CenterCropPad: spelled(
     (use) => {
       const { f, x, attributes } = use

@@ -6,7 +6,9 @@ import type { Value } from '../onnx/graph-builder.ts'
 import { type Application, gradient, spelledForward, type Use } from './rule.ts'
 
 export const softmax = {
-  /** dx = y·(dy - Σ dy·y); zero where a row of nothing but -∞ has no softmax and the model puts a number in its place */
+  /**
+   * dx = y·(dy - Σ dy·y); zero where a row of nothing but -∞ has no softmax and the model puts a number in its place
+   */
   Softmax: gradient((application) => {
     const { f, dy } = application
     const y = withoutNaN(application)
@@ -27,8 +29,8 @@ export const softmax = {
 } as const
 
 /**
- * y, or Where(IsNaN(y), c, y) if the model computes that: PyTorch writes its attention so, with c = 0, for queries whose mask hides every key.
- * There dy is zero, and zero times NaN is not.
+ * y, or Where(IsNaN(y), c, y) if the model computes that: PyTorch writes its attention so, with c = 0, for queries
+ * whose mask hides every key. There dy is zero, and zero times NaN is not.
  */
 function withoutNaN({ f, y }: Application): Value {
   const name = y[0]!.name

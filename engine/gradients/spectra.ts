@@ -1,6 +1,7 @@
 /**
- * Discrete Fourier transforms, spelled out as products with constant matrices of cosines and sines, so that gradients are products
- * too. A fast transform would need fewer operations, and no backend has one with a gradient; frames of audio are short.
+ * Discrete Fourier transforms, spelled out as products with constant matrices of cosines and sines, so that gradients
+ * are products too. A fast transform would need fewer operations, and no backend has one with a gradient; frames of
+ * audio are short.
  */
 
 import { type Formulas, positiveAxis } from '../onnx/formulas.ts'
@@ -13,8 +14,8 @@ const pointsMax = 2048
 
 export const spectra = {
   /**
-   * X_k = Σ_n x_n·e^(-2πikn/N) along an axis; `inverse`: e^(+2πikn/N)/N. The last axis holds real and imaginary part; `onesided`: the
-   * half of a spectrum that says all about a real signal, made or, by the inverse, read.
+   * X_k = Σ_n x_n·e^(-2πikn/N) along an axis; `inverse`: e^(+2πikn/N)/N. The last axis holds real and imaginary part;
+   * `onesided`: the half of a spectrum that says all about a real signal, made or, by the inverse, read.
    */
   DFT: spelled(transform, [1, 2]),
   /** X_{m,k} = Σ_n w_n·x_{n+m·step}·e^(-2πikn/N): a convolution, whose weight is the window times cosine and sine */
@@ -63,7 +64,10 @@ function transform(use: Use): Value {
   return f.transpose(f.concat(sums, last), back)
 }
 
-/** `[read]`: how often each bin of a half stands in the spectrum; the first does once, and so does the middle of an even one. */
+/**
+ * `[read]`: how often each bin of a half stands in the spectrum; the first does once, and so does the middle of an even
+ * one.
+ */
 function bothSides(f: Formulas, points: number, read: number): Value {
   const counts = Float32Array.from({ length: read }, (_, bin) => (bin === 0 || 2 * bin === points ? 1 : 2))
   return f.tensor(counts, [read])

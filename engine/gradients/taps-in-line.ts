@@ -1,10 +1,12 @@
 /**
- * What taps read at every window position, of windows that step one by one over all of an image, with all elements of an image in one line.
+ * What taps read at every window position, of windows that step one by one over all of an image, with all elements of
+ * an image in one line.
  *
- * Position p then reads element p + shift, the same shift for all positions of a tap: one piece of the line, which is copied as fast as
- * memory is, where a piece of every row takes twice as long (docs/decisions/0008). Before and after the line there are zeros. At the ends
- * of a row position p + shift lies in a neighbouring row, where the tap reads padding: such elements are zeros in a copy of the line, one
- * for all taps that lie equally far along all axes but the first.
+ * Position p then reads element p + shift, the same shift for all positions of a tap: one piece of the line, which is
+ * copied as fast as memory is, where a piece of every row takes twice as long (docs/decisions/0008). Before and after
+ * the line there are zeros. At the ends of a row position p + shift lies in a neighbouring row, where the tap reads
+ * padding: such elements are zeros in a copy of the line, one for all taps that lie equally far along all axes but the
+ * first.
  */
 import type { Formulas } from '../onnx/formulas.ts'
 import type { Value } from '../onnx/graph-builder.ts'
@@ -20,8 +22,8 @@ export function areInLine({ strides, inputSize, outputSize }: Windows): boolean 
 }
 
 /**
- * What a tap reads of `x` `[batch, channels, ...inputSize]`, with zeros for padding: `[batch, channels, positions]`. `windows` are
- * {@link areInLine}.
+ * What a tap reads of `x` `[batch, channels, ...inputSize]`, with zeros for padding: `[batch, channels, positions]`.
+ * `windows` are {@link areInLine}.
  */
 export function readInLine(f: Formulas, x: Value, windows: Windows): (tap: readonly number[]) => Value {
   const { kernel, inputSize, outputSize } = windows

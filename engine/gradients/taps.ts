@@ -1,6 +1,6 @@
 /**
- * Operators that read or write through sliding windows and are spelled out as convolutions with constant weights: each image
- * and channel is an image of its own, and the weight says which tap goes where.
+ * Operators that read or write through sliding windows and are spelled out as convolutions with constant weights: each
+ * image and channel is an image of its own, and the weight says which tap goes where.
  */
 
 import type { Formulas } from '../onnx/formulas.ts'

@@ -1,9 +1,10 @@
 /**
  * Convolutions over three axes where onnxruntime's WebGPU has no kernel for them (1.30): with groups, and transposed.
  *
- * A grouped one is a matrix product of its weight and what its taps read, side by side. A transposed one is the convolution with
- * turned weights of its input with zeros between the elements (Dumoulin & Visin, "A guide to convolution arithmetic for deep learning",
- * 2016, section 4): as many products with zeros as strides say, which is what such kernels do that are there.
+ * A grouped one is a matrix product of its weight and what its taps read, side by side. A transposed one is the
+ * convolution with turned weights of its input with zeros between the elements (Dumoulin & Visin, "A guide to
+ * convolution arithmetic for deep learning", 2016, section 4): as many products with zeros as strides say, which is
+ * what such kernels do that are there.
  */
 
 import type { Formulas } from '../onnx/formulas.ts'
@@ -50,8 +51,8 @@ export function groupedVolume(f: Formulas, x: Value, weight: Value, windows: Win
 }
 
 /**
- * The transpose of a convolution with `windows`: `values` `[N, C, ...outputSize]` spread back through `weight` `[C, O/group, ...kernel]`
- * to `[N, O, ...inputSize]`.
+ * The transpose of a convolution with `windows`: `values` `[N, C, ...outputSize]` spread back through `weight`
+ * `[C, O/group, ...kernel]` to `[N, O, ...inputSize]`.
  */
 export function transposedVolume(
   f: Formulas,
@@ -91,7 +92,10 @@ export function transposedVolume(
   return f.builder.emit('Conv', [padForWindows(f, read, inner, 0), turned], attributes, type)
 }
 
-/** `[C, O/group, ...kernel]` as `[O, C/group, ...kernel]`: the taps reversed, and the channels exchanged within each group. */
+/**
+ * `[C, O/group, ...kernel]` as `[O, C/group, ...kernel]`: the taps reversed, and the channels exchanged within each
+ * group.
+ */
 export function turnedWeight(f: Formulas, weight: Value, kernel: readonly number[], group: number): Value {
   const [outputs, channels] = weight.shape as [number, number]
   const taps = sizeOf(kernel)

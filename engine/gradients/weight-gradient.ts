@@ -1,6 +1,6 @@
 /**
- * The gradient of a convolution's weight: what each tap read, times dY. Two forms of that product, measured with onnxruntime 1.30, both
- * 1.5x to 10x faster than a convolution of transposed tensors (docs/decisions/0008):
+ * The gradient of a convolution's weight: what each tap read, times dY. Two forms of that product, measured with
+ * onnxruntime 1.30, both 1.5x to 10x faster than a convolution of transposed tensors (docs/decisions/0008):
  *   by tap     channels first, one product over all images for each tap. Fastest on CPUs once the products are large
  *              enough: 0.47 to 0.8 of the other's time with 32 to 512 channels (native), 0.91 to 1.0 (wasm)
  *   by image   all taps side by side (im2col), one product for each image, summed over the batch. For groups, for few
@@ -22,10 +22,16 @@ import {
   type Windows,
 } from './windows.ts'
 
-/** Input channels from which a product for each tap is taken: with 8 a gradient takes 1.2 times as long by it, with 16 about 0.9 times. */
+/**
+ * Input channels from which a product for each tap is taken: with 8 a gradient takes 1.2 times as long by it, with 16
+ * about 0.9 times.
+ */
 const channelsByTap = 16
 
-/** dW of a convolution from `x` `[N, C, ...]` to positions whose gradient is `dy` `[N, O, ...]`; `shape` is W's, `[O, C/g, ...kernel]`. */
+/**
+ * dW of a convolution from `x` `[N, C, ...]` to positions whose gradient is `dy` `[N, O, ...]`; `shape` is W's,
+ * `[O, C/g, ...kernel]`.
+ */
 export function weightGradient(
   f: Formulas,
   x: Value,
@@ -39,8 +45,9 @@ export function weightGradient(
 }
 
 /**
- * Share of a window's reads that lie inside the image from which padding is multiplied too: on images of 8×8 (0.84) the gradient takes 0.9
- * times as long without, on 4×4 (0.69) 0.8 times; on 16×16 (0.92), where one side has to be cut for it, 1.05 times.
+ * Share of a window's reads that lie inside the image from which padding is multiplied too: on images of 8×8 (0.84) the
+ * gradient takes 0.9 times as long without, on 4×4 (0.69) 0.8 times; on 16×16 (0.92), where one side has to be cut for
+ * it, 1.05 times.
  */
 const insideShareMin = 0.88
 
@@ -77,7 +84,10 @@ function meanShare(insides: readonly (readonly Inside[])[], windows: Windows): n
   return insides.reduce((sum, inside) => sum + shareOf(inside, windows), 0) / insides.length
 }
 
-/** A·Bᵀ of `a` `[outputs, ...positions]` and `b` `[channels, ...positions]`; zeros of a tap that reads nothing but padding. */
+/**
+ * A·Bᵀ of `a` `[outputs, ...positions]` and `b` `[channels, ...positions]`; zeros of a tap that reads nothing but
+ * padding.
+ */
 function productOverPositions(f: Formulas, a: Value, b: Value): Value {
   const [outputs, channels] = [a.shape[0]!, b.shape[0]!]
   const count = sizeOf(a.shape) / outputs
@@ -89,7 +99,10 @@ function channelsFirst(f: Formulas, x: Value): Value {
   return f.transpose(x, [1, 0, ...allAxes(x).slice(2)])
 }
 
-/** Columns are ordered tap by tap, so that joining them copies whole images; W's order comes back in one small transpose. */
+/**
+ * Columns are ordered tap by tap, so that joining them copies whole images; W's order comes back in one small
+ * transpose.
+ */
 function weightByImage(
   f: Formulas,
   x: Value,

@@ -1,8 +1,9 @@
 /**
- * The geometry that convolutions and poolings share: a window slides over the spatial axes of `[batch, channels, ...spatial]`.
+ * The geometry that convolutions and poolings share: a window slides over the spatial axes of
+ * `[batch, channels, ...spatial]`.
  *
- * One window position reads `kernel` *taps* per axis; tap t of all positions together is a strided slice of the padded input.
- * Gradients are built from taps: no indices, no int64, alike on all backends.
+ * One window position reads `kernel` *taps* per axis; tap t of all positions together is a strided slice of the padded
+ * input. Gradients are built from taps: no indices, no int64, alike on all backends.
  */
 import { assert } from '../../protocols/core/assert.ts'
 import type { Formulas } from '../onnx/formulas.ts'
@@ -24,7 +25,9 @@ export interface Windows {
   readonly outputSize: readonly number[]
 }
 
-/** The windows of an operator with `attributes` and `kernel`, from `input` to `output` (both with batch and channels). */
+/**
+ * The windows of an operator with `attributes` and `kernel`, from `input` to `output` (both with batch and channels).
+ */
 export function windowsOf(
   attributes: Attributes,
   kernel: readonly number[],
@@ -153,7 +156,10 @@ export function readInside(f: Formulas, x: Value, inside: readonly Inside[], { s
   )
 }
 
-/** What window positions, `values` `[batch, channels, ...outputSize]`, have where a tap reads inside: `[batch, channels, ...counts]`. */
+/**
+ * What window positions, `values` `[batch, channels, ...outputSize]`, have where a tap reads inside:
+ * `[batch, channels, ...counts]`.
+ */
 export function positionsInside(f: Formulas, values: Value, inside: readonly Inside[]): Value {
   return f.slice(
     values,
@@ -162,8 +168,8 @@ export function positionsInside(f: Formulas, values: Value, inside: readonly Ins
 }
 
 /**
- * The transpose of a convolution with these windows: `values` `[batch, inChannels, ...outputSize]` spread back through `weight`
- * `[inChannels, outChannels / group, ...kernel]` to `[batch, outChannels, ...inputSize]`.
+ * The transpose of a convolution with these windows: `values` `[batch, inChannels, ...outputSize]` spread back through
+ * `weight` `[inChannels, outChannels / group, ...kernel]` to `[batch, outChannels, ...inputSize]`.
  */
 export function spread(f: Formulas, values: Value, weight: Value, windows: Windows, group: number): Value {
   const { begin, end, strides, dilations, kernel, inputSize } = windows

@@ -1,7 +1,7 @@
 /**
- * Operators without a formula, and why. Two kinds: those whose output does not move with small input changes (comparisons,
- * indices, shapes) are fine in a model that trains; the others refuse it, with what to do instead. Random draws refuse it wherever
- * they stand.
+ * Operators without a formula, and why. Two kinds: those whose output does not move with small input changes
+ * (comparisons, indices, shapes) are fine in a model that trains; the others refuse it, with what to do instead. Random
+ * draws refuse it wherever they stand.
  */
 import { constant, imported, missing, type Rule } from './rule.ts'
 
@@ -19,12 +19,18 @@ const tooNew = missing(
   'Export at operator set 26 or older: opset_version=26.',
 )
 const dropped = missing('ONNX dropped it before operator set 11', 'Export at operator set 11 or newer.')
-/** No gradient passes a rounding. One that skips it (a straight-through estimate) is a choice of a method, which a file does not name. */
+/**
+ * No gradient passes a rounding. One that skips it (a straight-through estimate) is a choice of a method, which a file
+ * does not name.
+ */
 const quantised = missing(
   'it computes with values rounded to integers, for inference',
   'Export the float32 model, before quantisation; after quantisation-aware training, without its fake quantisation.',
 )
-/** Without inputs it would be folded into a constant, the same noise in every step; made again in a backward pass it would be other noise. */
+/**
+ * Without inputs it would be folded into a constant, the same noise in every step; made again in a backward pass it
+ * would be other noise.
+ */
 const random: Rule = {
   kind: 'missing',
   reason: 'its output is random: no peer could repeat a step',
@@ -69,7 +75,10 @@ export const withoutGradient = {
   ...rows(sequence, 'SequenceMap', 'Optional', 'OptionalGetElement', 'OptionalHasElement'),
   ...rows(quantised, 'ConvInteger', 'MatMulInteger', 'QLinearConv', 'QLinearMatMul', 'QuantizeLinear'),
   ...rows(quantised, 'DynamicQuantizeLinear'),
-  /** Scale and zero point belong to the integers: weights that a file stores so are constants, beside which others, an adapter's, train. */
+  /**
+   * Scale and zero point belong to the integers: weights that a file stores so are constants, beside which others, an
+   * adapter's, train.
+   */
   DequantizeLinear: { ...quantised, still: [1, 2] } as Rule,
   ...rows(
     random,

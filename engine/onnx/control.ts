@@ -1,10 +1,11 @@
 /**
- * Branches and loops whose course is known when shapes are: a branch becomes its nodes, a loop one copy of its body for each turn.
+ * Branches and loops whose course is known when shapes are: a branch becomes its nodes, a loop one copy of its body for
+ * each turn.
  *
- * PyTorch's exporters write them for EmbeddingBag, for squeezes of open dimensions and for loops of scripted code. A loop is
- * taken apart turn by turn, because its condition may follow from the turn before. What does not change from turn to turn
- * is made once, so a condition that never changes lets all turns be written at once.
- * Whether a condition is known yet is resolve.ts's to say.
+ * PyTorch's exporters write them for EmbeddingBag, for squeezes of open dimensions and for loops of scripted code. A
+ * loop is taken apart turn by turn, because its condition may follow from the turn before. What does not change from
+ * turn to turn is made once, so a condition that never changes lets all turns be written at once. Whether a condition
+ * is known yet is resolve.ts's to say.
  */
 import { SwarmError } from '../../protocols/core/errors.ts'
 import { loopTurnsMax } from '../../protocols/core/limits.ts'
@@ -46,9 +47,10 @@ export function inlineBranch(node: Node, isTaken: boolean): Inlined {
 }
 
 /**
- * One turn of a Loop, followed by a Loop of the turns that are left; or what stands after its last turn. `turns` and `goesOn`: the
- * values of its first two inputs, null where they are left out.
- * @throws {SwarmError} MODEL_UNSUPPORTED after `loopTurnsMax` turns, or for a loop that makes an output and never turns.
+ * One turn of a Loop, followed by a Loop of the turns that are left; or what stands after its last turn. `turns` and
+ * `goesOn`: the values of its first two inputs, null where they are left out.
+ * @throws {SwarmError} MODEL_UNSUPPORTED after `loopTurnsMax` turns, or for a loop that makes an output and never
+ * turns.
  */
 export function inlineTurn(node: Node, turns: Constant | null, goesOn: Constant | null): Inlined {
   const turn = intOf(node.attributes, turnKey, 0)
@@ -97,7 +99,10 @@ export function inlineTurn(node: Node, turns: Constant | null, goesOn: Constant 
   return { nodes: [...nodes, rest], constants, aliases: new Map() }
 }
 
-/** Attributes with which a Loop that is being taken apart remembers its turns: how many, and what they made, turn by turn. */
+/**
+ * Attributes with which a Loop that is being taken apart remembers its turns: how many, and what they made, turn by
+ * turn.
+ */
 const turnKey = '/turn'
 const scanKey = '/scans'
 

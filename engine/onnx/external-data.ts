@@ -1,9 +1,9 @@
 /**
  * Weights that an ONNX file keeps in other files, brought into it: a job's model is one file, named by one hash.
  *
- * Each external tensor says where its bytes are (`location`, and perhaps `offset` and `length`; ONNX, ExternalData.md). What they
- * are read with is the caller's, who also decides which locations it allows; what is read is checked against the tensor's shape
- * before anything is asked for.
+ * Each external tensor says where its bytes are (`location`, and perhaps `offset` and `length`; ONNX, ExternalData.md).
+ * What they are read with is the caller's, who also decides which locations it allows; what is read is checked against
+ * the tensor's shape before anything is asked for.
  */
 import { toBinary } from '@bufbuild/protobuf'
 import { SwarmError } from '../../protocols/core/errors.ts'
@@ -24,7 +24,8 @@ export type ReadExternal = (
 
 /**
  * `model` (ONNX bytes, borrowed) with all of its tensors inside; `model` itself when they are already.
- * @throws {SwarmError} MODEL_INVALID for a bad file, a range that is none, or bytes that are too few; what `read` throws.
+ * @throws {SwarmError} MODEL_INVALID for a bad file, a range that is none, or bytes that are too few; what `read`
+ * throws.
  */
 export async function embedExternalData(model: Uint8Array, read: ReadExternal): Promise<Uint8Array> {
   const file = decodeModel(model)

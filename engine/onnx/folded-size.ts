@@ -1,6 +1,7 @@
 /**
- * How large the result of folding a node can be, and how much work it is, before anything is folded: a file of a hundred bytes can
- * ask for a constant of a terabyte, or for a product of an hour, and the runtime that folds can be neither bounded nor stopped.
+ * How large the result of folding a node can be, and how much work it is, before anything is folded: a file of a
+ * hundred bytes can ask for a constant of a terabyte, or for a product of an hour, and the runtime that folds can be
+ * neither bounded nor stopped.
  *
  * A bound, not the size: operators that grow are computed from the values they read, all others are taken to broadcast.
  * Operators that grow otherwise (Conv of constants, Einsum, Resize) are bounded by the product of their inputs.
@@ -26,8 +27,8 @@ const growing: ReadonlySet<string> = new Set([
 const multiplying: ReadonlySet<string> = new Set(['Einsum', 'Conv', 'ConvTranspose'])
 
 /**
- * Elements that every output of `node` can have at most, when its inputs have `sizes` elements (0 for one left out); infinite
- * where only their values tell.
+ * Elements that every output of `node` can have at most, when its inputs have `sizes` elements (0 for one left out);
+ * infinite where only their values tell.
  */
 export function boundBySizes({ opType }: Node, sizes: readonly number[]): number {
   if (growing.has(opType)) return Number.POSITIVE_INFINITY
@@ -50,7 +51,10 @@ export function checkFolded(node: Node, inputs: readonly (Constant | null)[]): n
   )
 }
 
-/** Operators that walk over their inputs again for each step or each row: their work is bounded by the product of two inputs. */
+/**
+ * Operators that walk over their inputs again for each step or each row: their work is bounded by the product of two
+ * inputs.
+ */
 const walking: ReadonlySet<string> = new Set([
   'LSTM',
   'GRU',
@@ -62,8 +66,8 @@ const walking: ReadonlySet<string> = new Set([
 ])
 
 /**
- * Operations that folding `node` can take, when its results have at most `made` elements and its inputs `sizes`; `inputs` is null
- * where an input is left out or not known yet.
+ * Operations that folding `node` can take, when its results have at most `made` elements and its inputs `sizes`;
+ * `inputs` is null where an input is left out or not known yet.
  */
 export function boundOperations(
   node: Node,
@@ -79,7 +83,9 @@ export function boundOperations(
   return made * shared
 }
 
-/** @throws {SwarmError} LIMIT_EXCEEDED when `operations`, of a whole model up to `node`, are more than may be folded. */
+/**
+ * @throws {SwarmError} LIMIT_EXCEEDED when `operations`, of a whole model up to `node`, are more than may be folded.
+ */
 export function checkOperations({ opType, name }: Node, operations: number): void {
   if (operations <= foldedOperationsMax) return
   throw new SwarmError(

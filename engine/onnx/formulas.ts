@@ -1,9 +1,9 @@
 /**
  * ONNX operators as functions with known result types, so that a gradient rule reads like its formula.
  *
- * Only operators and forms that ran with equal values on onnxruntime's wasm, native and WebGPU builds stand here: no int64
- * arithmetic, no LogSoftmax, no variadic Sum, reductions with their axes as an input (operator set 18).
- * Binary operators broadcast as numpy does. Axes count from the front and are never negative.
+ * Only operators and forms that ran with equal values on onnxruntime's wasm, native and WebGPU builds stand here: no
+ * int64 arithmetic, no LogSoftmax, no variadic Sum, reductions with their axes as an input (operator set 18). Binary
+ * operators broadcast as numpy does. Axes count from the front and are never negative.
  */
 import { assert } from '../../protocols/core/assert.ts'
 import { type Attributes, float, int, ints } from './graph.ts'
@@ -61,8 +61,8 @@ export class Formulas {
   }
 
   /**
-   * The matrix product over the last two dimensions; leading ones broadcast. Both operands have two or more. With nothing to add
-   * up it is zeros without a kernel: WebGPU's ends the process.
+   * The matrix product over the last two dimensions; leading ones broadcast. Both operands have two or more. With
+   * nothing to add up it is zeros without a kernel: WebGPU's ends the process.
    */
   matmul(a: Value, b: Value): Value {
     const leading = broadcastShape(a.shape.slice(0, -2), b.shape.slice(0, -2))
@@ -89,7 +89,10 @@ export class Formulas {
     return this.builder.emit('Gemm', [a, b], attributes, { dtype: a.dtype, shape: [rows, columns] })
   }
 
-  /** The transpose of a matrix as a copy: onnxruntime puts a plain transposition of two axes back into the product beside it. */
+  /**
+   * The transpose of a matrix as a copy: onnxruntime puts a plain transposition of two axes back into the product
+   * beside it.
+   */
   private turned(matrix: Value): Value {
     const [rows, columns] = matrix.shape as [number, number]
     return this.reshape(this.transpose(this.reshape(matrix, [rows, columns, 1]), [1, 0, 2]), [columns, rows])
@@ -193,8 +196,9 @@ export class Formulas {
   }
 
   /**
-   * Sum of `x` over its first `count` axes as a product with ones; null where that is not faster. A reduction waits for threads longer
-   * than they save: with two of them the product takes 0.2 to 0.5 of its time, with one 0.7 to 1.1 (docs/decisions/0008).
+   * Sum of `x` over its first `count` axes as a product with ones; null where that is not faster. A reduction waits for
+   * threads longer than they save: with two of them the product takes 0.2 to 0.5 of its time, with one 0.7 to 1.1
+   * (docs/decisions/0008).
    */
   private sumOfRows(x: Value, count: number): Value | null {
     const rows = sizeOf(x.shape.slice(0, count))
@@ -239,14 +243,16 @@ export class Formulas {
 }
 
 /**
- * Columns of a product from which its left matrix is turned before, if it has to be: onnxruntime turns it anew for every 128 columns.
- * The product takes 0.86 to 0.95 of the time then, and with 128 columns 1.0 to 1.2 times as long (docs/decisions/0008).
+ * Columns of a product from which its left matrix is turned before, if it has to be: onnxruntime turns it anew for
+ * every 128 columns. The product takes 0.86 to 0.95 of the time then, and with 128 columns 1.0 to 1.2 times as long
+ * (docs/decisions/0008).
  */
 const columnsTurned = 256
 
 /**
- * Whether threads share a product of this size by its columns, so few to each that onnxruntime (1.30) cuts the sum of an element into
- * other pieces than one thread would: up to 64 columns for each thread, and threads are four at most in what is compared.
+ * Whether threads share a product of this size by its columns, so few to each that onnxruntime (1.30) cuts the sum of
+ * an element into other pieces than one thread would: up to 64 columns for each thread, and threads are four at most in
+ * what is compared.
  */
 export function isCutByColumns(rows: number, columns: number): boolean {
   return rows < columns && columns <= 64 * 4

@@ -1,8 +1,9 @@
 /**
  * Makes a graph node by node, with every value's type known as it is made, so that gradient rules never ask a runtime.
  *
- * Equal nodes (same operator, inputs and attributes) are made once: rules may recompute freely what another rule already
- * has. The builder infers nothing itself: formulas.ts knows each operator's result type, import hands over the runtime's.
+ * Equal nodes (same operator, inputs and attributes) are made once: rules may recompute freely what another rule
+ * already has. The builder infers nothing itself: formulas.ts knows each operator's result type, import hands over the
+ * runtime's.
  */
 import { assert } from '../../protocols/core/assert.ts'
 import type { Attributes, Node } from './graph.ts'
@@ -127,8 +128,9 @@ export class GraphBuilder {
   }
 
   /**
-   * The graph that computes `outputs` (by the name each shall have), without the nodes, constants and inputs that none of
-   * them needs. `keepInputs`: inputs that stay although unused, so that every graph of a family takes the same feeds.
+   * The graph that computes `outputs` (by the name each shall have), without the nodes, constants and inputs that none
+   * of them needs. `keepInputs`: inputs that stay although unused, so that every graph of a family takes the same
+   * feeds.
    */
   finish(outputs: Readonly<Record<string, Value>>, keepInputs: readonly Value[] = []): WritableGraph {
     for (const name of Object.keys(outputs)) {

@@ -1,8 +1,9 @@
 /**
  * An ONNX graph in memory: nodes in execution order, constants by name, typed inputs, named outputs.
  *
- * Plain immutable data. Reading and writing files is read.ts and write.ts; making graphs with known shapes is graph-builder.ts.
- * Subgraphs (of If, Loop and Scan) are carried as attributes until import has put their nodes in their place.
+ * Plain immutable data. Reading and writing files is read.ts and write.ts; making graphs with known shapes is
+ * graph-builder.ts. Subgraphs (of If, Loop and Scan) are carried as attributes until import has put their nodes in
+ * their place.
  */
 import type { Constant, ElementType } from './types.ts'
 

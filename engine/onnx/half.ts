@@ -1,6 +1,6 @@
 /**
- * The 16-bit floats of model files as float32 and back. Widening is exact; narrowing rounds to the nearest, ties to even, as
- * PyTorch does. bfloat16 is the upper half of a float32.
+ * The 16-bit floats of model files as float32 and back. Widening is exact; narrowing rounds to the nearest, ties to
+ * even, as PyTorch does. bfloat16 is the upper half of a float32.
  */
 import { Float16Array } from '@petamoriken/float16'
 

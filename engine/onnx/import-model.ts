@@ -1,6 +1,6 @@
 /**
- * From a model file to a graph that can be differentiated: inputs of a fixed batch, one output, weights and statistics apart
- * from constants, every type known.
+ * From a model file to a graph that can be differentiated: inputs of a fixed batch, one output, weights and statistics
+ * apart from constants, every type known.
  */
 import { SwarmError } from '../../protocols/core/errors.ts'
 import { parametersMax } from '../../protocols/core/limits.ts'
@@ -48,8 +48,8 @@ export interface PrepareOptions {
 
 /**
  * The part of importing that needs no runtime.
- * @throws {SwarmError} MODEL_INVALID when the graph is inconsistent; MODEL_UNSUPPORTED when no output or several can be meant, or
- *   a pattern freezes nothing.
+ * @throws {SwarmError} MODEL_INVALID when the graph is inconsistent; MODEL_UNSUPPORTED when no output or several can be
+ *   meant, or a pattern freezes nothing.
  */
 export function prepare(
   file: Model,
@@ -70,8 +70,8 @@ export function prepare(
 
 /**
  * Imports a model whose nodes all have a gradient. `inference` is an onnxruntime session's view of graphs.
- * @throws {SwarmError} MODEL_UNSUPPORTED when the model has no parameters, open dimensions besides the batch that `sizes` does not
- *   fix, or a batch size of its own.
+ * @throws {SwarmError} MODEL_UNSUPPORTED when the model has no parameters, open dimensions besides the batch that
+ *   `sizes` does not fix, or a batch size of its own.
  */
 export async function importModel(
   { model, graph, parameters: weights, statistics }: PreparedModel,
@@ -161,7 +161,10 @@ function withTruthValues(graph: Graph, inputs: readonly ModelInput[]): Graph {
   return { ...graph, nodes: [...casts, ...nodes] }
 }
 
-/** Older than the model's where that changes nothing: WebGPU has more kernels. Newer operators stay only where they count. */
+/**
+ * Older than the model's where that changes nothing: WebGPU has more kernels. Newer operators stay only where they
+ * count.
+ */
 function writtenOpset({ nodes }: ResolvedGraph, opset: number): number {
   const isNew = nodes.some(
     ({ opType, outputs }) =>

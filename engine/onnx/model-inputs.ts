@@ -1,8 +1,9 @@
 /**
  * The inputs of a model as a training graph takes them: every dimension fixed, float32 or int32.
  *
- * An open dimension that the job gives a size has that size. Of the others, the first dimension of an input is the batch, and so is
- * any dimension of that name; one that is left open is refused, and so is a batch of the file's own that is not the job's.
+ * An open dimension that the job gives a size has that size. Of the others, the first dimension of an input is the
+ * batch, and so is any dimension of that name; one that is left open is refused, and so is a batch of the file's own
+ * that is not the job's.
  */
 import { SwarmError } from '../../protocols/core/errors.ts'
 import type { GraphInput } from './graph.ts'

@@ -1,9 +1,10 @@
 /**
- * int64 values that depend on the batch, as int32: ids, labels and masks. WebGPU has no int64, and would compute with them on
- * the CPU; every backend computes with int32, and no id or class needs more. Shapes and axes are constants, and stay int64.
+ * int64 values that depend on the batch, as int32: ids, labels and masks. WebGPU has no int64, and would compute with
+ * them on the CPU; every backend computes with int32, and no id or class needs more. Shapes and axes are constants, and
+ * stay int64.
  *
- * Works on a graph whose types are known. A node that follows the type of its inputs becomes an int32 node; one that insists on
- * int64 gets a cast in front of it.
+ * Works on a graph whose types are known. A node that follows the type of its inputs becomes an int32 node; one that
+ * insists on int64 gets a cast in front of it.
  */
 import { int } from './graph.ts'
 import type { TypedNode, Value } from './graph-builder.ts'

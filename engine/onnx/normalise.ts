@@ -1,10 +1,10 @@
 /**
  * Brings exported graphs to one form, so that every later stage meets one spelling of each thing.
  *
- * Constant nodes become constants; Identity and Dropout (training happens without it) disappear; nodes that the chosen output
- * does not need are dropped; operators older than set 18 are rewritten to that set's form (ONNX, Changelog.md: axes of
- * reductions, Squeeze and Unsqueeze, sizes of Split became inputs; Softmax lost its flattening).
- * Needs no types. What needs them is types.ts and fold.ts.
+ * Constant nodes become constants; Identity and Dropout (training happens without it) disappear; nodes that the chosen
+ * output does not need are dropped; operators older than set 18 are rewritten to that set's form (ONNX, Changelog.md:
+ * axes of reductions, Squeeze and Unsqueeze, sizes of Split became inputs; Softmax lost its flattening). Needs no
+ * types. What needs them is types.ts and fold.ts.
  */
 import { SwarmError } from '../../protocols/core/errors.ts'
 import { capturedBy } from './control.ts'
@@ -24,8 +24,9 @@ import { type Constant, float32Constant, int64Constant } from './types.ts'
 export const opsetTarget = 18
 
 /**
- * The newest operator set that training graphs are written in. Set 22 only added element types, and onnxruntime 1.30 has no WebGPU
- * kernels for most of what it touched (Sin, Elu, HardSigmoid, ...). What came later is spelled out, unless it counts.
+ * The newest operator set that training graphs are written in. Set 22 only added element types, and onnxruntime 1.30
+ * has no WebGPU kernels for most of what it touched (Sin, Elu, HardSigmoid, ...). What came later is spelled out,
+ * unless it counts.
  */
 export const opsetWritten = 21
 
@@ -35,8 +36,8 @@ export const newerOperators: ReadonlySet<string> = new Set([
 ])
 
 /**
- * `model`'s graph in normal form, cut down to what `output` needs. `merged`: tensors that the exporter had left out because
- * they were equal to another one, to that one; they stand among the constants again, on their own.
+ * `model`'s graph in normal form, cut down to what `output` needs. `merged`: tensors that the exporter had left out
+ * because they were equal to another one, to that one; they stand among the constants again, on their own.
  * @throws {SwarmError} MODEL_INVALID when nodes are not in execution order or a value has no origin.
  */
 export function normalise(
@@ -94,8 +95,9 @@ function withSubgraphs(node: Node, opset: number, aliases: Map<string, string>):
 /**
  * Whether `node` stands for a tensor of the module that TorchScript's exporter found equal to another: it keeps one of
  * the two and makes the other an Identity of it, under its own name in the module. Nodes of the traced code have names
- * with a slash in front, and truly shared tensors have no Identity. What it folded (`onnx::Add_7`: a part of a bias, a weight
- * transposed) is equal to another by chance only where its elements are all alike; else one tensor was folded twice.
+ * with a slash in front, and truly shared tensors have no Identity. What it folded (`onnx::Add_7`: a part of a bias, a
+ * weight transposed) is equal to another by chance only where its elements are all alike; else one tensor was folded
+ * twice.
  */
 function isMergedTensor(node: Node, { constants }: Graph, roles: Model['roles']): boolean {
   const name = node.outputs[0]!

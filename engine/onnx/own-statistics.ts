@@ -1,9 +1,9 @@
 /**
  * Gives each BatchNormalization a running mean and variance of its own.
  *
- * Exporters merge equal tensors, and in a fresh model all running means are zeros and all variances ones, as biases and scales
- * are. Statistics that modules share would be moved by all of them, and one that is also a weight would be trained. A module that
- * stands in the graph several times shares scale, bias and statistics, and keeps them shared.
+ * Exporters merge equal tensors, and in a fresh model all running means are zeros and all variances ones, as biases and
+ * scales are. Statistics that modules share would be moved by all of them, and one that is also a weight would be
+ * trained. A module that stands in the graph several times shares scale, bias and statistics, and keeps them shared.
  */
 import type { Graph, Node } from './graph.ts'
 import type { Constant } from './types.ts'

@@ -1,9 +1,9 @@
 /**
  * Reads an ONNX file into a {@link Model}: opset 11 to 26, IR version up to 13, everything inside the one file.
  *
- * Nothing in the file is trusted: lengths are checked against dimensions, counts against limits, and what this engine cannot
- * carry is refused with the tensor's or value's name. Operators are not judged here (gradients/rules.ts does), so that a
- * file with an unsupported operator can still be described.
+ * Nothing in the file is trusted: lengths are checked against dimensions, counts against limits, and what this engine
+ * cannot carry is refused with the tensor's or value's name. Operators are not judged here (gradients/rules.ts does),
+ * so that a file with an unsupported operator can still be described.
  */
 import { fromBinary } from '@bufbuild/protobuf'
 import { SwarmError } from '../../protocols/core/errors.ts'
@@ -60,7 +60,8 @@ export function readModel(bytes: Uint8Array): Model {
 }
 
 /**
- * The protobuf message in `bytes`, checked to hold a graph of a readable version. For callers that change the file in place.
+ * The protobuf message in `bytes`, checked to hold a graph of a readable version. For callers that change the file in
+ * place.
  * @throws {SwarmError} MODEL_INVALID
  */
 export function decodeModel(bytes: Uint8Array): ModelProto {
@@ -87,7 +88,9 @@ export function decodeModel(bytes: Uint8Array): ModelProto {
   return model
 }
 
-/** Nodes of `graph` and of its subgraphs, which nest at most 33 deep: the decoder ends at 100 messages in each other. */
+/**
+ * Nodes of `graph` and of its subgraphs, which nest at most 33 deep: the decoder ends at 100 messages in each other.
+ */
 function countNodes(graph: GraphProto): number {
   const inner = graph.node.flatMap((node) => node.attribute.flatMap(({ g }) => (g ? [countNodes(g)] : [])))
   return inner.reduce((sum, count) => sum + count, graph.node.length)

@@ -1,10 +1,11 @@
 /**
  * Gives every value of a graph its type, and computes what does not depend on data or parameters.
  *
- * Works from the inputs on, in rounds. Each round turns into constants what is known by now (shapes of typed values, and all that
- * follows from constants alone), then lets the runtime infer the types of all nodes that can follow. A node whose shape depends on a
- * value (Reshape, Slice, ...) waits until that value is a constant: asked too early, the runtime guesses ranks wrong. The
- * runtime (`ShapeInference`) sees only the nodes of a round; no weight is copied and none is folded.
+ * Works from the inputs on, in rounds. Each round turns into constants what is known by now (shapes of typed values,
+ * and all that follows from constants alone), then lets the runtime infer the types of all nodes that can follow. A
+ * node whose shape depends on a value (Reshape, Slice, ...) waits until that value is a constant: asked too early, the
+ * runtime guesses ranks wrong. The runtime (`ShapeInference`) sees only the nodes of a round; no weight is copied and
+ * none is folded.
  */
 import { SwarmError } from '../../protocols/core/errors.ts'
 import { foldedUnseenMax, graphNodesMax } from '../../protocols/core/limits.ts'
@@ -34,7 +35,8 @@ export interface ResolvedGraph {
 
 /**
  * Types and folds `graph` at operator set `opset`. `inputs`: types of what stays variable (data and parameters).
- * @throws {SwarmError} MODEL_UNSUPPORTED when a value's type cannot be told; whatever the runtime throws for a bad graph.
+ * @throws {SwarmError} MODEL_UNSUPPORTED when a value's type cannot be told; whatever the runtime throws for a bad
+ * graph.
  */
 export async function resolve(
   graph: Graph,
@@ -80,7 +82,10 @@ function knowledge({ constants, types, members, aliases }: Knowledge): number {
   return constants.size + types.size + members.size + aliases.size
 }
 
-/** Turns what can be into constants, and rewrites what only needs types, until nothing more follows. Returns the nodes left. */
+/**
+ * Turns what can be into constants, and rewrites what only needs types, until nothing more follows. Returns the nodes
+ * left.
+ */
 async function foldConstants(state: State, nodes: readonly Node[]): Promise<Node[]> {
   let left: readonly Node[] = nodes
   for (;;) {
@@ -127,8 +132,8 @@ function rewriteAll(state: State, nodes: readonly Node[], foldable: Node[]): Nod
 }
 
 /**
- * Elements that folding `node` can make; null when it cannot be folded in this round: an input is not known, or is computed
- * in this round and the result, or the work, could be large.
+ * Elements that folding `node` can make; null when it cannot be folded in this round: an input is not known, or is
+ * computed in this round and the result, or the work, could be large.
  * @throws {SwarmError} LIMIT_EXCEEDED when it is more than may be folded.
  */
 function foldedBound(state: State, node: Node, computed: ReadonlyMap<string, number>): number | null {

@@ -1,7 +1,7 @@
 /**
- * What takes a node's place once enough is known of its inputs: Shape and Size of a typed value become constants, CastLike a Cast,
- * sequences are unfolded (sequences.ts), branches and loops with a known course are inlined (control.ts), a Scan becomes a Loop
- * (scan.ts), a Compress a Gather.
+ * What takes a node's place once enough is known of its inputs: Shape and Size of a typed value become constants,
+ * CastLike a Cast, sequences are unfolded (sequences.ts), branches and loops with a known course are inlined
+ * (control.ts), a Scan becomes a Loop (scan.ts), a Compress a Gather.
  *
  * resolve.ts says when; what can only be computed is folded there.
  */
@@ -35,8 +35,8 @@ export const needsTypes: ReadonlySet<string> = new Set([
 ])
 
 /**
- * What takes `node`'s place: itself, or other nodes, or none when it has become part of `state`: Shape and Size of a typed
- * value, sequences, branches and loops whose course is known.
+ * What takes `node`'s place: itself, or other nodes, or none when it has become part of `state`: Shape and Size of a
+ * typed value, sequences, branches and loops whose course is known.
  */
 export function rewrite(state: Knowledge, original: Node): readonly Node[] {
   const node = { ...original, inputs: original.inputs.map((name) => aliasOf(state, name)) }

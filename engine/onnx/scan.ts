@@ -1,6 +1,6 @@
 /**
- * A Scan as a Loop (ONNX, Operators.md, Scan): each turn takes one slice of each scanned input, and what the turns make is joined along
- * a new first dimension. control.ts takes the Loop apart.
+ * A Scan as a Loop (ONNX, Operators.md, Scan): each turn takes one slice of each scanned input, and what the turns make
+ * is joined along a new first dimension. control.ts takes the Loop apart.
  */
 import { SwarmError } from '../../protocols/core/errors.ts'
 import { type Inlined, subgraphOf } from './control.ts'
@@ -68,7 +68,10 @@ export function scanAsLoop(node: Node, turns: number): Inlined {
   return { nodes: [loop, ...backwards], constants, aliases: new Map() }
 }
 
-/** Values that a turn hands on to the next. They come first; behind what is scanned stands what the body reads from around it. */
+/**
+ * Values that a turn hands on to the next. They come first; behind what is scanned stands what the body reads from
+ * around it.
+ */
 function stateCount(node: Node): number {
   return subgraphOf(node, 'body').inputs.length - intOf(node.attributes, 'num_scan_inputs', 0)
 }

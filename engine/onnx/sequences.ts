@@ -1,6 +1,6 @@
 /**
- * Sequences of tensors whose members are known when shapes are: torch.split and chunk, lists that a loop fills, torch.cat of
- * them. A sequence is the list of its members' names; no node of a sequence is left in the graph.
+ * Sequences of tensors whose members are known when shapes are: torch.split and chunk, lists that a loop fills,
+ * torch.cat of them. A sequence is the list of its members' names; no node of a sequence is left in the graph.
  */
 import { SwarmError } from '../../protocols/core/errors.ts'
 import { joined } from './control.ts'
@@ -87,7 +87,10 @@ function concat(node: Node, members: readonly string[]): Unfolded {
   return { nodes: joined(members, output, axis, axes), constants: new Map([[axes, int64Constant([axis])]]) }
 }
 
-/** A sequence of parts as one Split. Sizes are listed, or chunks of one size with a smaller last one, or of one without it. */
+/**
+ * A sequence of parts as one Split. Sizes are listed, or chunks of one size with a smaller last one, or of one without
+ * it.
+ */
 function split(node: Node, known: Known): Unfolded | null {
   const shape = known.shapeOf(node.inputs[0]!)
   const listed = node.inputs[1] ? known.constantOf(node.inputs[1]) : null

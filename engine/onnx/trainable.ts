@@ -1,9 +1,10 @@
 /**
  * Which tensors of a file are trained, which are measured, and which stay as they are.
  *
- * A weight: a float tensor through which the output can be moved, of one dimension or more and finite. Where PyTorch's exporter
- * noted that a tensor was a buffer or a constant, it is none. Scalars are constants: exporters write literals of the source code
- * as such; where roles are noted, a single number without one is a literal too, whatever its shape. A statistic: the running mean or variance that a BatchNormalization reads from the file. What the job freezes is
+ * A weight: a float tensor through which the output can be moved, of one dimension or more and finite. Where PyTorch's
+ * exporter noted that a tensor was a buffer or a constant, it is none. Scalars are constants: exporters write literals
+ * of the source code as such; where roles are noted, a single number without one is a literal too, whatever its shape.
+ * A statistic: the running mean or variance that a BatchNormalization reads from the file. What the job freezes is
  * neither: a BatchNormalization whose statistics are frozen goes by them in training too.
  */
 import { SwarmError } from '../../protocols/core/errors.ts'
@@ -21,8 +22,8 @@ export interface Trainable {
 }
 
 /**
- * Sorts the tensors `names` of `graph`; the results keep their order. `freeze`: patterns of names, where `*` stands for any
- * characters and `?` for one.
+ * Sorts the tensors `names` of `graph`; the results keep their order. `freeze`: patterns of names, where `*` stands for
+ * any characters and `?` for one.
  * @throws {SwarmError} MODEL_UNSUPPORTED for a pattern that freezes nothing.
  */
 export function trainableTensors(
@@ -93,8 +94,8 @@ function frozenNames(names: readonly string[], freeze: readonly string[]): Set<s
 }
 
 /**
- * Whether `name` matches `glob`. Goes back to the last star only, which is enough, so that no pattern of a stranger's job takes
- * more than the product of both lengths.
+ * Whether `name` matches `glob`. Goes back to the last star only, which is enough, so that no pattern of a stranger's
+ * job takes more than the product of both lengths.
  */
 function matches(glob: string, name: string): boolean {
   let [at, from] = [0, 0]

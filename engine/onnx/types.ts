@@ -48,7 +48,10 @@ export interface Constant extends TensorType {
   readonly data: ElementArray
 }
 
-/** The element type with ONNX's number `code`, or null when this engine does not carry it (strings, complex, 8-bit floats). */
+/**
+ * The element type with ONNX's number `code`, or null when this engine does not carry it (strings, complex, 8-bit
+ * floats).
+ */
 export function elementTypeOf(code: number): ElementType | null {
   for (const [name, { code: known }] of Object.entries(elementTypes)) {
     if (known === code) return name as ElementType
@@ -76,7 +79,9 @@ export function newElements(dtype: ElementType, length: number): ElementArray {
   return new elementTypes[dtype].array(length)
 }
 
-/** The elements of `constant` as numbers; int64 beyond 2^53 saturates, as Slice's "to the end" does in exported models. */
+/**
+ * The elements of `constant` as numbers; int64 beyond 2^53 saturates, as Slice's "to the end" does in exported models.
+ */
 export function numbersOf(constant: Constant): number[] {
   return Array.from(constant.data as ArrayLike<number | bigint>, Number)
 }
@@ -91,7 +96,9 @@ export function int64Constant(values: readonly number[]): Constant {
   return { dtype: 'int64', shape: [values.length], data: BigInt64Array.from(values, toInt64) }
 }
 
-/** `value` as int64. Saturates: the largest int64, which exporters write for "to the end", is not a JavaScript number. */
+/**
+ * `value` as int64. Saturates: the largest int64, which exporters write for "to the end", is not a JavaScript number.
+ */
 export function toInt64(value: number): bigint {
   const bits = BigInt(value)
   if (BigInt.asIntN(64, bits) === bits) return bits

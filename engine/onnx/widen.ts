@@ -1,6 +1,6 @@
 /**
- * A model whose weights or arithmetic are in 16-bit floats, in float32: what it trains in. Constants become float32, casts to
- * 16 bits become casts to float32, inputs take float32. The result goes back into the file in its own types
+ * A model whose weights or arithmetic are in 16-bit floats, in float32: what it trains in. Constants become float32,
+ * casts to 16 bits become casts to float32, inputs take float32. The result goes back into the file in its own types
  * (with-parameters.ts).
  */
 import type { Attribute, Attributes, Graph, Model, Node } from './graph.ts'
@@ -31,7 +31,10 @@ function widenNode(node: Node): Node {
   return { ...node, attributes: Object.fromEntries(changed) as Attributes }
 }
 
-/** Attributes that name an element type by its number: of Cast and its relatives, of generated tensors, of a statistic's precision. */
+/**
+ * Attributes that name an element type by its number: of Cast and its relatives, of generated tensors, of a statistic's
+ * precision.
+ */
 const namesType: ReadonlySet<string> = new Set([
   'to',
   'dtype',

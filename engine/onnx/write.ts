@@ -1,8 +1,8 @@
 /**
  * Writes graphs as ONNX files, and new weights into existing ones.
  *
- * Written graphs declare types only for their inputs and typed outputs: onnxruntime infers the rest. IR version 8 is the
- * oldest that operator set 18 may stand in, and every runtime since ONNX 1.13 reads it.
+ * Written graphs declare types only for their inputs and typed outputs: onnxruntime infers the rest. IR version 8 is
+ * the oldest that operator set 18 may stand in, and every runtime since ONNX 1.13 reads it.
  */
 import { create, toBinary } from '@bufbuild/protobuf'
 import { assert } from '../../protocols/core/assert.ts'

@@ -1,8 +1,9 @@
 /**
  * A flat optimizer for a vector that also holds statistics, which stand after all weights (protocols/core/tensor.ts).
  *
- * An average's entry of a statistic is its value minus the mean of the peers' next ones. It is subtracted as it is: a momentum,
- * a decay, a clipped norm or a learning rate would leave a value that nobody measured. The optimizer sees only the weights.
+ * An average's entry of a statistic is its value minus the mean of the peers' next ones. It is subtracted as it is: a
+ * momentum, a decay, a clipped norm or a learning rate would leave a value that nobody measured. The optimizer sees
+ * only the weights.
  */
 import type { ParameterSpec } from '../../protocols/core/tensor.ts'
 import type { FlatOptimizer } from './flat.ts'

@@ -1,4 +1,6 @@
-/** From an optimizer's name and numbers to what steps: inside a graph, or over the flat array that all peers agree on. */
+/**
+ * From an optimizer's name and numbers to what steps: inside a graph, or over the flat array that all peers agree on.
+ */
 import { assert, unreachable } from '../../protocols/core/assert.ts'
 import type { ParameterSpec } from '../../protocols/core/tensor.ts'
 import type { FlatOptimizer } from './flat.ts'
@@ -31,8 +33,9 @@ export function graphOptimizer(spec: OptimizerSpec): GraphOptimizer {
 }
 
 /**
- * The same optimizer over the flat array of `weights`. Adafactor and Muon have none: they work on whole matrices, whose products
- * in plain JavaScript would take longer than the step. A job with one local step may not name them (protocols/jobs/spec.ts).
+ * The same optimizer over the flat array of `weights`. Adafactor and Muon have none: they work on whole matrices, whose
+ * products in plain JavaScript would take longer than the step. A job with one local step may not name them
+ * (protocols/jobs/spec.ts).
  */
 export function flatOptimizer(spec: OptimizerSpec, weights: readonly ParameterSpec[]): FlatOptimizer {
   assert(spec.kind !== 'adafactor' && spec.kind !== 'muon', `${spec.kind} does not step over flat arrays`)

@@ -1,5 +1,6 @@
 /**
- * AdamW over a flat array, for jobs that average gradients (Loshchilov & Hutter 2019, as torch.optim.AdamW computes it):
+ * AdamW over a flat array, for jobs that average gradients (Loshchilov & Hutter 2019, as torch.optim.AdamW computes
+ * it):
  *   φ ← φ·(1 - η·λ)                             only tensors with two or more dimensions (nanoGPT's rule)
  *   m ← β1·m + (1 - β1)·g ;  v ← β2·v + (1 - β2)·g²
  *   φ ← φ - (η / (1 - β1^t)) · m / (√v / √(1 - β2^t) + ε)

@@ -38,7 +38,9 @@ export function clipFactor(vector: Float32Array, normMax: number | undefined): n
   return Math.fround(Math.min(1, normMax / (Math.sqrt(squaredNorm(vector)) + 1e-6)))
 }
 
-/** Sum of the squares of `vector` in f64, in index order. Not finite exactly when an element is not (or above 1e154). */
+/**
+ * Sum of the squares of `vector` in f64, in index order. Not finite exactly when an element is not (or above 1e154).
+ */
 export function squaredNorm(vector: Float32Array): number {
   let sum = 0
   for (let i = 0; i < vector.length; i++) {
@@ -48,7 +50,9 @@ export function squaredNorm(vector: Float32Array): number {
   return sum
 }
 
-/** `base` to the power of `exponent`, a whole number >= 0, by repeated squaring: the same bits everywhere, unlike `**`. */
+/**
+ * `base` to the power of `exponent`, a whole number >= 0, by repeated squaring: the same bits everywhere, unlike `**`.
+ */
 export function integerPower(base: number, exponent: number): number {
   let result = 1
   let square = base

@@ -1,9 +1,11 @@
 /**
- * Adafactor inside a graph (Shazeer & Stern, "Adafactor: Adaptive Learning Rates with Sublinear Memory Cost", 2018, Alg. 4 and
- * 5), as torch.optim.Adafactor computes it. At step t, with ρ = t^-0.8 and RMS(·) the root mean square of a tensor:
+ * Adafactor inside a graph (Shazeer & Stern, "Adafactor: Adaptive Learning Rates with Sublinear Memory Cost", 2018,
+ * Alg. 4 and 5), as torch.optim.Adafactor computes it. At step t, with ρ = t^-0.8 and RMS(·) the root mean square of a
+ * tensor:
  *   R ← R + ρ·(mean of g² along rows - R) ;  C ← C + ρ·(mean of g² along columns - C) ;  V = R·C / mean R
  *   U = g/√V ;  φ ← φ·(1 - η·λ) - max(ε2, RMS(φ))·min(η, 1/√t) · U/max(1, RMS(U)/d)
- * A parameter of one dimension keeps V itself. Two vectors instead of a matrix: the state of a model is next to nothing.
+ * A parameter of one dimension keeps V itself. Two vectors instead of a matrix: the state of a model is next to
+ * nothing.
  */
 import type { Formulas } from '../onnx/formulas.ts'
 import type { Value } from '../onnx/graph-builder.ts'

@@ -1,10 +1,11 @@
 /**
- * AdamW inside a graph (Loshchilov & Hutter, "Decoupled Weight Decay Regularization", 2019), as torch.optim.AdamW computes it:
+ * AdamW inside a graph (Loshchilov & Hutter, "Decoupled Weight Decay Regularization", 2019), as torch.optim.AdamW
+ * computes it:
  *   φ ← φ·(1 - η·λ)                              only parameters of two or more dimensions (nanoGPT's rule)
  *   m ← β1·m + (1 - β1)·g ;  v ← β2·v + (1 - β2)·g²
  *   φ ← φ - (η/(1 - β1^t))·m / (√v/√(1 - β2^t) + ε)
- * The slots hold m/(1 - β1) and v/(1 - β2), and everything that is the same for all elements moves into two scalars, which
- * saves three of fourteen passes over each tensor:
+ * The slots hold m/(1 - β1) and v/(1 - β2), and everything that is the same for all elements moves into two scalars,
+ * which saves three of fourteen passes over each tensor:
  *   M ← β1·M + g ;  V ← β2·V + g² ;  φ ← φ - a·M / (√V + b)
  *   c = √((1 - β2^t)/(1 - β2)),  a = η·c·(1 - β1)/(1 - β1^t),  b = ε·c
  */

@@ -1,8 +1,8 @@
 /**
  * Lion inside a graph (Chen et al., "Symbolic Discovery of Optimization Algorithms", 2023, Alg. 2):
  *   c = β1·m + (1 - β1)·g ;  φ ← φ·(1 - η·λ) - η·sign(c) ;  m ← β2·m + (1 - β2)·g
- * One slot, so half of AdamW's state; its learning rate is usually 3 to 10 times smaller. Only parameters of two or more
- * dimensions decay (nanoGPT's rule, as for AdamW).
+ * One slot, so half of AdamW's state; its learning rate is usually 3 to 10 times smaller. Only parameters of two or
+ * more dimensions decay (nanoGPT's rule, as for AdamW).
  */
 import type { Formulas } from '../onnx/formulas.ts'
 import type { Value } from '../onnx/graph-builder.ts'

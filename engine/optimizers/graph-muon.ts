@@ -1,11 +1,12 @@
 /**
- * Muon inside a graph (Jordan et al., "Muon: An optimizer for hidden layers in neural networks", 2024), with the step size of
- * Liu et al. ("Muon is Scalable for LLM Training", 2025, section 2.2), as torch.optim.Muon has both, in f32 where torch has bf16:
+ * Muon inside a graph (Jordan et al., "Muon: An optimizer for hidden layers in neural networks", 2024), with the step
+ * size of Liu et al. ("Muon is Scalable for LLM Training", 2025, section 2.2), as torch.optim.Muon has both, in f32
+ * where torch has bf16:
  *   m ← m + (1 - μ)·(g - m) ;  u = g + μ·(m - g) ;  O ≈ U·Vᵀ of u = U·S·Vᵀ
  *   φ ← φ·(1 - η·λ) - η·0.2·√max(rows, columns) · O
- * That factor gives O the root mean square of an AdamW step, so that one learning rate serves both: parameters that are not
- * matrices are AdamW's. O comes from five rounds of a quintic Newton-Schulz iteration, products only: with X the smaller way
- * round and of norm 1, A = X·Xᵀ, X ← a·X + (b·A + c·A²)·X.
+ * That factor gives O the root mean square of an AdamW step, so that one learning rate serves both: parameters that are
+ * not matrices are AdamW's. O comes from five rounds of a quintic Newton-Schulz iteration, products only: with X the
+ * smaller way round and of norm 1, A = X·Xᵀ, X ← a·X + (b·A + c·A²)·X.
  */
 
 import type { Formulas } from '../onnx/formulas.ts'

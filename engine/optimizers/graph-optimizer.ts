@@ -1,6 +1,7 @@
 /**
- * What an optimizer inside a training graph is: from parameters, gradients and slots to new parameters and new slots. Slots
- * start at zero, stay on the device and belong to one peer; optimizers that all peers must agree on are flat ones.
+ * What an optimizer inside a training graph is: from parameters, gradients and slots to new parameters and new slots.
+ * Slots start at zero, stay on the device and belong to one peer; optimizers that all peers must agree on are flat
+ * ones.
  */
 import type { Formulas } from '../onnx/formulas.ts'
 import type { Value } from '../onnx/graph-builder.ts'

@@ -1,6 +1,6 @@
 /**
- * SGD with momentum inside a graph, as torch.optim.SGD: g ← g + λ·φ ; m ← μ·m + g ; φ ← φ - η·m, or φ - η·(g + μ·m) after
- * Nesterov. Without momentum there is no slot.
+ * SGD with momentum inside a graph, as torch.optim.SGD: g ← g + λ·φ ; m ← μ·m + g ; φ ← φ - η·m, or φ - η·(g + μ·m)
+ * after Nesterov. Without momentum there is no slot.
  */
 import { type GraphOptimizer, likeParameter } from './graph-optimizer.ts'
 import type { SgdOptions } from './spec.ts'

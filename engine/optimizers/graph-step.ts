@@ -1,6 +1,6 @@
 /**
- * One optimizer step in a graph: clips the whole gradient, steps every weight, and keeps the book on which output is which input
- * of the next step.
+ * One optimizer step in a graph: clips the whole gradient, steps every weight, and keeps the book on which output is
+ * which input of the next step.
  */
 import type { Formulas } from '../onnx/formulas.ts'
 import type { Value } from '../onnx/graph-builder.ts'

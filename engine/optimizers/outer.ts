@@ -5,9 +5,9 @@
  *   plain     φ ← φ - η·Δ                       FedAvg when η = 1 (McMahan et al. 2017)
  *   nesterov  m ← μ·m + Δ ;  φ ← φ - η·(Δ + μ·m)   DiLoCo (Douillard et al. 2023, Alg. 1); torch.optim.SGD(nesterov=True)
  *
- * In round n, from 1, μ is (n - 1)/(n + 2) until that passes the job's momentum: Nesterov's own sequence (1983; as a schedule for
- * networks: Sutskever et al. 2013). 0.9 remembers ten rounds, and the first ones lead elsewhere than the later ones: fixed, it
- * harms runs of tens of rounds, while runs of a hundred need it (docs/decisions/0014).
+ * In round n, from 1, μ is (n - 1)/(n + 2) until that passes the job's momentum: Nesterov's own sequence (1983; as a
+ * schedule for networks: Sutskever et al. 2013). 0.9 remembers ten rounds, and the first ones lead elsewhere than the
+ * later ones: fixed, it harms runs of tens of rounds, while runs of a hundred need it (docs/decisions/0014).
  */
 import type { FlatOptimizer } from './flat.ts'
 

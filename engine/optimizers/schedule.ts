@@ -1,14 +1,14 @@
 /**
- * Learning rates over a run. Every peer derives the rate of a step itself and multiplies shared parameters by it, so the
- * formulas use only correctly rounded operations: the cosine is computed here, because `Math.cos` may differ in its last
- * bit between browsers.
+ * Learning rates over a run. Every peer derives the rate of a step itself and multiplies shared parameters by it, so
+ * the formulas use only correctly rounded operations: the cosine is computed here, because `Math.cos` may differ in its
+ * last bit between browsers.
  *
  * Warm-up and cosine are nanoGPT's `get_lr` (train.py): with W warm-up and T total steps, step s from 0,
  *   s < W    η·(s + 1)/(W + 1)
  *   s >= T   η_end
  *   else     η_end + (η - η_end)·c(d),  d = (s - W)/(T - W),  c = 1 - d (linear) or (1 + cos πd)/2 (cosine)
- * `wsd` (warm-up, stable, decay: Hu et al., "MiniCPM", 2024, section 4.2) stays at η until step T - D and falls linearly in the
- * last D steps, so that a run can be prolonged without having been planned so.
+ * `wsd` (warm-up, stable, decay: Hu et al., "MiniCPM", 2024, section 4.2) stays at η until step T - D and falls
+ * linearly in the last D steps, so that a run can be prolonged without having been planned so.
  */
 import { unreachable } from '../../protocols/core/assert.ts'
 
@@ -66,8 +66,8 @@ export function learningRateAt(schedule: Schedule, step: number): number {
 }
 
 /**
- * cos(π·t) for t in [0, 1], absolute error below 1e-15 (a few roundings of 1.1e-16 each). Taylor's series on [0, π/2], and
- * cos(π - x) = -cos x beyond; the last term, (π/2)^24 / 24!, is 8e-20.
+ * cos(π·t) for t in [0, 1], absolute error below 1e-15 (a few roundings of 1.1e-16 each). Taylor's series on [0, π/2],
+ * and cos(π - x) = -cos x beyond; the last term, (π/2)^24 / 24!, is 8e-20.
  */
 export function cosineOfHalfTurns(t: number): number {
   if (t > 0.5) return -cosineOfHalfTurns(1 - t)

@@ -1,6 +1,6 @@
 /**
- * The optimizers by name, with their numbers. Where a number has no field, it is the one that the optimizer's paper and PyTorch
- * agree on, and stands in the file that computes it.
+ * The optimizers by name, with their numbers. Where a number has no field, it is the one that the optimizer's paper and
+ * PyTorch agree on, and stands in the file that computes it.
  *
  * `gradClip`, of every kind: largest Euclidean norm of the whole gradient; none by default.
  */

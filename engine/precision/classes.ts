@@ -1,9 +1,10 @@
 /**
  * Which operators of a training graph compute in float16, and which do not.
  *
- * float16 has 11 bits of precision and ends at 65,504. What is fast in it and safe, what is not, follows the lists that PyTorch
- * publishes for autocast ("Automatic Mixed Precision package", CUDA Op-Specific Behavior) and NVIDIA's "Training With Mixed
- * Precision" (products in half, reductions and statistics in full, memory-bound operators in whatever their input is):
+ * float16 has 11 bits of precision and ends at 65,504. What is fast in it and safe, what is not, follows the lists that
+ * PyTorch publishes for autocast ("Automatic Mixed Precision package", CUDA Op-Specific Behavior) and NVIDIA's
+ * "Training With Mixed Precision" (products in half, reductions and statistics in full, memory-bound operators in
+ * whatever their input is):
  *
  *   product      matrix products and convolutions: most of the work, and twice as fast or more in half
  *   exact        moves and choices: each element of the result is one of the operands, which half holds as it is
@@ -13,8 +14,8 @@
  *   full         everything else: what leaves the range (exp, log, powers, quotients), what adds up many terms (reductions,
  *                cumulative sums, scattered additions), and what nobody has looked at
  *
- * autocast hands `bounded` results on in float32, and widens where types meet; here activations stay in half, which is what a
- * device with little memory wants of it. How the pass decides about one node is mixed.ts's.
+ * autocast hands `bounded` results on in float32, and widens where types meet; here activations stay in half, which is
+ * what a device with little memory wants of it. How the pass decides about one node is mixed.ts's.
  */
 import { intOf } from '../onnx/graph.ts'
 import type { TypedNode, Value } from '../onnx/graph-builder.ts'
@@ -44,12 +45,16 @@ const classes: ReadonlyMap<string, PrecisionClass> = new Map(
 )
 
 /**
- * Terms of a product that are added up in half. onnxruntime's WebGPU kernels add in the type of their operands (gemm_utils.cc, `acc`):
- * with K terms of either sign the sum is off by about 2^-11·√(K/6) of itself, 0.6 % for 1,024. PyTorch's devices add in float32.
+ * Terms of a product that are added up in half. onnxruntime's WebGPU kernels add in the type of their operands
+ * (gemm_utils.cc, `acc`): with K terms of either sign the sum is off by about 2^-11·√(K/6) of itself, 0.6 % for 1,024.
+ * PyTorch's devices add in float32.
  */
 export const halfTermsMax = 1_024
 
-/** The class of `node`. `isConstant` knows the graph's constants; `added`: elements of its result that a sum adds up to one. */
+/**
+ * The class of `node`. `isConstant` knows the graph's constants; `added`: elements of its result that a sum adds up to
+ * one.
+ */
 export function classOf(
   node: TypedNode,
   isConstant: (value: Value) => boolean,

@@ -1,7 +1,7 @@
 /**
- * Whether a device computes in float16: a small graph is run and its result looked at. Kernels are registered for float16 whatever
- * the device can do, so a missing `shader-f16` shows with the first run only; and a WebGPU provider is known (onnxruntime-web's older
- * one, 1.30) that gives wrong numbers instead of an error.
+ * Whether a device computes in float16: a small graph is run and its result looked at. Kernels are registered for
+ * float16 whatever the device can do, so a missing `shader-f16` shows with the first run only; and a WebGPU provider is
+ * known (onnxruntime-web's older one, 1.30) that gives wrong numbers instead of an error.
  */
 
 import { SwarmError } from '../../protocols/core/errors.ts'
@@ -10,7 +10,10 @@ import { Formulas } from '../onnx/formulas.ts'
 import { GraphBuilder } from '../onnx/graph-builder.ts'
 import { writeModel } from '../onnx/write.ts'
 
-/** Numbers, what they become in float16, and what their squares do: beyond 65,504 is infinity, on which the scale of the loss relies. */
+/**
+ * Numbers, what they become in float16, and what their squares do: beyond 65,504 is infinity, on which the scale of the
+ * loss relies.
+ */
 const trials = [
   [1.5, 1.5, 2.25],
   [1 + 2 ** -10, 1 + 2 ** -10, 1 + 2 ** -9],

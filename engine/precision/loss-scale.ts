@@ -1,10 +1,10 @@
 /**
- * The factor by which a peer multiplies its loss before it goes backwards in float16, so that small gradients do not vanish
- * below 2^-24 (Micikevicius et al., "Mixed Precision Training", 2018, section 3.2).
+ * The factor by which a peer multiplies its loss before it goes backwards in float16, so that small gradients do not
+ * vanish below 2^-24 (Micikevicius et al., "Mixed Precision Training", 2018, section 3.2).
  *
- * It is found by trying: halved when a gradient comes out that is not finite, doubled when none has for a while. Gradients are
- * divided by it in float32 before anybody sees them, so it is this peer's own affair: two peers with different ones agree, and
- * it is neither averaged nor sent. It is always a power of two, by which a product is exact.
+ * It is found by trying: halved when a gradient comes out that is not finite, doubled when none has for a while.
+ * Gradients are divided by it in float32 before anybody sees them, so it is this peer's own affair: two peers with
+ * different ones agree, and it is neither averaged nor sent. It is always a power of two, by which a product is exact.
  */
 
 /** As torch.amp.GradScaler has it: near the top of what half holds, to be halved a few times in the first steps. */

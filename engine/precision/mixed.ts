@@ -1,6 +1,7 @@
 /**
- * Writes a float32 training graph again with most of it in float16 (Micikevicius et al., "Mixed Precision Training", 2018): the
- * same nodes, each in the type that its class (classes.ts) and its operands ask for, with casts where types meet.
+ * Writes a float32 training graph again with most of it in float16 (Micikevicius et al., "Mixed Precision Training",
+ * 2018): the same nodes, each in the type that its class (classes.ts) and its operands ask for, with casts where types
+ * meet.
  *
  *   - Inputs and outputs of the graph stay float32: parameters are the master weights, gradients are summed, clipped and stepped
  *     on in float32. A parameter is cast once, and the cast shared by all that read it in half.
@@ -11,9 +12,9 @@
  *   - A constant that half cannot hold (a mask of -1e9, an ε of 1e-12) keeps its node in full.
  *   - A value has each of the two types at most once, so no cast is undone by another.
  *
- * Where no kernel computes in half (CPUs), a value in half is one that was rounded to it: nodes compute in float32, and casts stand
- * around each, around an `exact` one too. onnxruntime's own casts would not do: it removes those that meet, ours among them, and with
- * them the rounding; a pooled value is then none of those that it was chosen from.
+ * Where no kernel computes in half (CPUs), a value in half is one that was rounded to it: nodes compute in float32, and
+ * casts stand around each, around an `exact` one too. onnxruntime's own casts would not do: it removes those that meet,
+ * ours among them, and with them the rounding; a pooled value is then none of those that it was chosen from.
  *
  * Not done here: gradients, which are in the graph already, and the scale of the loss (loss-scale.ts).
  */

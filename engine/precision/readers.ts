@@ -1,6 +1,7 @@
 /**
- * What the readers of a value want of it, found by going through a training graph from its end: whether anybody reads it in half, whether
- * only the graph's outputs come of it, and how many of its elements are added up. What follows for a node is mixed.ts's.
+ * What the readers of a value want of it, found by going through a training graph from its end: whether anybody reads
+ * it in half, whether only the graph's outputs come of it, and how many of its elements are added up. What follows for
+ * a node is mixed.ts's.
  */
 import type { GraphBuilder, TypedNode, Value } from '../onnx/graph-builder.ts'
 import { sizeOf } from '../onnx/types.ts'

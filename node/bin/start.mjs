@@ -1,9 +1,8 @@
 // @ts-check
 /**
- * `npm start`: from a fresh checkout to a model that is being trained by three peers on this machine, and by whoever opens
- * the link that it prints. Installs and builds
- * what is missing, talking on stderr; then this process becomes the command line, so that Ctrl-C goes straight to it.
- * More words are handed on: `npm start -- --json`.
+ * `npm start`: from a fresh checkout to a model that is being trained by three peers on this machine, and by whoever
+ * opens the link that it prints. Installs and builds what is missing, talking on stderr; then this process becomes the
+ * command line, so that Ctrl-C goes straight to it. More words are handed on: `npm start -- --json`.
  */
 
 import { join } from 'node:path'

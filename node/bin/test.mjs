@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * `npm test`: linter, compiler, tests. All three run, whatever the first say; the exit code is that of the worst. The last
- * line counts the tests, `12 passed, 0 failed`. More words go to vitest: `npm test -- test/unit/coordinator`.
+ * `npm test`: linter, compiler, tests. All three run, whatever the first say; the exit code is that of the worst. The
+ * last line counts the tests, `12 passed, 0 failed`. More words go to vitest: `npm test -- test/unit/coordinator`.
  */
 
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'

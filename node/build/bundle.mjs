@@ -1,14 +1,16 @@
 // @ts-check
 /**
- * Bundles the programs with esbuild into dist/, packages included: a thousand small modules take Node most of a second to
- * find and link, one file of the same code a fraction of it. What is native, or finds its own files, stays in node_modules.
+ * Bundles the programs with esbuild into dist/, packages included: a thousand small modules take Node most of a second
+ * to find and link, one file of the same code a fraction of it. What is native, or finds its own files, stays in
+ * node_modules.
  *
  *     node/cli/main.ts        → dist/cli.js                 and chunks beside them, one for each lazily loaded command,
  *     node/compute-worker.ts  → dist/compute-worker.js      so that `--help` loads none
  *     browser-client/         → dist/tab/                   what the coordinator serves to browsers: tab.mjs
  *
- * Entries are written under another name and renamed, chunks are named by their hash: a build may run while programs of an
- * older one start. Node types cannot check this file's imports before they are installed, so esbuild is imported late.
+ * Entries are written under another name and renamed, chunks are named by their hash: a build may run while programs of
+ * an older one start. Node types cannot check this file's imports before they are installed, so esbuild is imported
+ * late.
  */
 
 import { mkdirSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'

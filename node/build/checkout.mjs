@@ -63,7 +63,8 @@ function readPackage(folder) {
  * Runs a program in {@link root} and hands SIGINT and SIGTERM on to it.
  * @param {string} command
  * @param {readonly string[]} args
- * @param {{ quietStdout?: boolean, shell?: boolean }} [options] quietStdout: its output goes to stderr, so that ours stays data
+ * @param {{ quietStdout?: boolean, shell?: boolean }} [options] quietStdout: its output goes to stderr, so that ours
+ * stays data
  * @returns {Promise<number>} its exit code, or 128 + signal as shells count
  */
 export function run(command, args, { quietStdout = false, shell = false } = {}) {

@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * The browser that tests and benchmarks drive: finds one on this machine, and installs Debian's package where there is none
- * and the system lets us. Also the source of a software WebGPU adapter for Node. No dependencies.
+ * The browser that tests and benchmarks drive: finds one on this machine, and installs Debian's package where there is
+ * none and the system lets us. Also the source of a software WebGPU adapter for Node. No dependencies.
  */
 
 import { existsSync } from 'node:fs'

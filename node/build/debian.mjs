@@ -1,5 +1,7 @@
 // @ts-check
-/** Installs packages of Debian and its kin, where the system has apt-get and root or sudo allows it. No dependencies. */
+/**
+ * Installs packages of Debian and its kin, where the system has apt-get and root or sudo allows it. No dependencies.
+ */
 
 import { spawnSync } from 'node:child_process'
 import { run } from './checkout.mjs'
@@ -7,8 +9,8 @@ import { run } from './checkout.mjs'
 let isListNew = false
 
 /**
- * Installs `name`, which is needed for `purpose`; does nothing where that cannot be. Whether it is there afterwards is for the
- * caller to see.
+ * Installs `name`, which is needed for `purpose`; does nothing where that cannot be. Whether it is there afterwards is
+ * for the caller to see.
  * @param {string} name
  * @param {string} purpose
  */

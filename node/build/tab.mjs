@@ -7,8 +7,8 @@
  *     peer-….js   compute-worker-….js   timer-worker-….js   chunk-….js
  *     ort-<version>/…                   onnxruntime's glue code and WebAssembly, as the package has them
  *
- * All but the first two are named by their content or version, so that a browser may keep them for ever. They are written
- * first: a page must never be there before what it loads.
+ * All but the first two are named by their content or version, so that a browser may keep them for ever. They are
+ * written first: a page must never be there before what it loads.
  */
 
 import { createHash } from 'node:crypto'

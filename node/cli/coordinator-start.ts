@@ -50,8 +50,8 @@ export interface CoordinatorStartOptions extends CommonOptions {
 
 /**
  * Runs until it is interrupted.
- * @throws {unknown} `io.signal.reason`, once everything is closed; {@link openSwarmNode}'s and {@link publishAddresses}'s
- * errors.
+ * @throws {unknown} `io.signal.reason`, once everything is closed; {@link openSwarmNode}'s and
+ * {@link publishAddresses}'s errors.
  */
 export async function runCoordinatorStart(options: CoordinatorStartOptions, io: CliIo): Promise<never> {
   const log = processLog(io, options)

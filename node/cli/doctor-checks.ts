@@ -1,6 +1,6 @@
 /**
- * What a peer needs of a machine, one check each. A check looks for itself: it loads the library, opens the port, writes the
- * file. Each says what it saw, and where something is wrong, what to do.
+ * What a peer needs of a machine, one check each. A check looks for itself: it loads the library, opens the port,
+ * writes the file. Each says what it saw, and where something is wrong, what to do.
  */
 
 import { once } from 'node:events'
@@ -48,8 +48,8 @@ const memoryBytesMin = 1e9
 const connectMsMax = 3_000
 
 /**
- * ONNX model of opset 17 without inputs, output `y = a + a` with the constant a = 1: loads a backend, and runs a kernel.
- * Made with `onnx.helper` (Constant with value_float, Add; IR version 8).
+ * ONNX model of opset 17 without inputs, output `y = a + a` with the constant a = 1: loads a backend, and runs a
+ * kernel. Made with `onnx.helper` (Constant with value_float, Add; IR version 8).
  */
 const onePlusOne =
   'CAg6RgokEgFhIghDb25zdGFudCoVCgt2YWx1ZV9mbG9hdBUAAIA/oAEBCg4KAWEKAWESAXkiA0FkZBIBZ2ILCgF5EgYKBAgBEgBCBAoAEBE='

@@ -1,6 +1,6 @@
 /**
- * Body of `starling gradcheck`: compiles a model as a peer would and checks its gradients on a random batch. What is compared,
- * and when a gradient is wrong, is engine/gradient-check.ts's.
+ * Body of `starling gradcheck`: compiles a model as a peer would and checks its gradients on a random batch. What is
+ * compared, and when a gradient is wrong, is engine/gradient-check.ts's.
  */
 
 import { resolve } from 'node:path'

@@ -1,6 +1,6 @@
 /**
- * The outside of a command: where it writes, what it reads from the environment, and how it is interrupted. Commands take
- * it as an argument, so that tests run them in the same process.
+ * The outside of a command: where it writes, what it reads from the environment, and how it is interrupted. Commands
+ * take it as an argument, so that tests run them in the same process.
  *
  * stdout carries data only, so that it can be piped; progress, hints and errors for people go to stderr. The events of
  * `launch` and `watch` are data.
@@ -14,7 +14,10 @@ export interface CliIo {
   env: Readonly<Record<string, string | undefined>>
   /** What relative paths on the command line start from. Absolute. */
   cwd: string
-  /** Aborts at the first Ctrl-C or SIGTERM, or when the reader of stdout goes away, with an {@link Interruption} as its reason. */
+  /**
+   * Aborts at the first Ctrl-C or SIGTERM, or when the reader of stdout goes away, with an {@link Interruption} as its
+   * reason.
+   */
   signal: AbortSignal
 }
 

@@ -51,7 +51,10 @@ export interface LaunchOptions extends CommonOptions, ProgressOptions, SwarmOpti
   detach: boolean
 }
 
-/** How long a job is offered, beyond the minutes that its run may take: for peers whose clocks are off, and late readers. */
+/**
+ * How long a job is offered, beyond the minutes that its run may take: for peers whose clocks are off, and late
+ * readers.
+ */
 const expiryMarginMs = 24 * 3_600_000
 
 /** What to type elsewhere to help with a run. */

@@ -1,4 +1,7 @@
-/** The body of `starling node start`: a peer that trains whatever jobs it is given, one after another, until interrupted. */
+/**
+ * The body of `starling node start`: a peer that trains whatever jobs it is given, one after another, until
+ * interrupted.
+ */
 
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
@@ -43,7 +46,9 @@ export interface NodeStartOptions extends CommonOptions, SwarmOptions {
 /** With what the machine and its folders say. */
 type RunningOptions = NodeStartOptions & { threads: number; bootstrap: readonly string[]; runs: string }
 
-/** Whoever cannot reach this peer, because a router or a firewall is between them, comes over the coordinator's relay. */
+/**
+ * Whoever cannot reach this peer, because a router or a firewall is between them, comes over the coordinator's relay.
+ */
 const relayed = '/p2p-circuit'
 
 export async function runNodeStart(options: NodeStartOptions, io: CliIo): Promise<number> {
@@ -163,7 +168,10 @@ async function takeJobs(
   }
 }
 
-/** The first open job that this peer may run; waits for one. `only`, if given, is taken also when it has ended: so does this peer. */
+/**
+ * The first open job that this peer may run; waits for one. `only`, if given, is taken also when it has ended: so does
+ * this peer.
+ */
 async function nextJob(
   node: SwarmNode,
   only: string | undefined,

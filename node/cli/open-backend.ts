@@ -3,7 +3,8 @@ import type { Backend, BackendName } from '../../engine/backends/backend.ts'
 import { SwarmError } from '../../protocols/core/errors.ts'
 
 /**
- * Opens backend `name` with one thread; by default the native one, or WebAssembly on a machine that it has no binary for.
+ * Opens backend `name` with one thread; by default the native one, or WebAssembly on a machine that it has no binary
+ * for.
  * @throws {SwarmError} BACKEND_FAILED when the backend that was named cannot be opened here.
  */
 export async function openBackend(name?: BackendName): Promise<Backend> {

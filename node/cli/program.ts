@@ -1,6 +1,6 @@
 /**
- * The command line `starling`: which commands there are, and what happens around every one of them: help, suggestions for
- * mistyped words, errors in one form, exit codes. What a command does is in the file with its name beside this one.
+ * The command line `starling`: which commands there are, and what happens around every one of them: help, suggestions
+ * for mistyped words, errors in one form, exit codes. What a command does is in the file with its name beside this one.
  */
 
 import { Command, CommanderError, Help } from 'commander'
@@ -101,8 +101,8 @@ function failed(error: unknown, io: CliIo, json: boolean): number {
 }
 
 /**
- * A usage error in our form; `undefined` when help or the version was asked for and has been printed. commander's message
- * is `error: …`, followed on a second line by `(Did you mean …?)` where it has a guess.
+ * A usage error in our form; `undefined` when help or the version was asked for and has been printed. commander's
+ * message is `error: …`, followed on a second line by `(Did you mean …?)` where it has a guess.
  */
 function fromCommander({ code, exitCode, message }: CommanderError, path: string): SwarmError | undefined {
   if (exitCode === 0) return undefined

@@ -1,6 +1,6 @@
 /**
- * What a person or a script is told when a command fails: the message, and what to do about it. A stack is shown only for
- * our own bugs, where it is the thing to report.
+ * What a person or a script is told when a command fails: the message, and what to do about it. A stack is shown only
+ * for our own bugs, where it is the thing to report.
  */
 
 import { type ErrorCode, SwarmError } from '../../protocols/core/errors.ts'
@@ -18,7 +18,10 @@ export interface Failure {
   hint?: string
 }
 
-/** Writes `error` to stderr for people, or to stdout as `{"success":false,"error":{…}}`: one line, since it may follow others. */
+/**
+ * Writes `error` to stderr for people, or to stdout as `{"success":false,"error":{…}}`: one line, since it may follow
+ * others.
+ */
 export function renderError(io: CliIo, error: unknown, options: { json: boolean }): void {
   const failure = failureOf(error)
   if (options.json) {

@@ -1,6 +1,7 @@
 /**
- * Body of `starling simulate`: runs the experiments of `simulator/` and shows them. What is simulated, and what is not, is
- * told in simulator/averaging/ and simulator/home-links/; every number comes from the seed, none from this machine's speed.
+ * Body of `starling simulate`: runs the experiments of `simulator/` and shows them. What is simulated, and what is not,
+ * is told in simulator/averaging/ and simulator/home-links/; every number comes from the seed, none from this machine's
+ * speed.
  */
 
 import { mkdir, writeFile } from 'node:fs/promises'

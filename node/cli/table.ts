@@ -1,4 +1,7 @@
-/** A table for people: columns as wide as their widest cell, two spaces apart. Names come from strangers and are printable. */
+/**
+ * A table for people: columns as wide as their widest cell, two spaces apart. Names come from strangers and are
+ * printable.
+ */
 
 export function table(header: readonly string[], rows: readonly (readonly string[])[]): string {
   const all = [header, ...rows]

@@ -1,6 +1,7 @@
 /**
- * Body of `starling validate`: reads a job file, compiles its model as a peer would, sees whether the data fits, and says
- * what the job will cost. It downloads nothing and opens no socket; data that is not on this machine is not checked.
+ * Body of `starling validate`: reads a job file, compiles its model as a peer would, sees whether the data fits, and
+ * says what the job will cost. It downloads nothing and opens no socket; data that is not on this machine is not
+ * checked.
  */
 
 import { resolve } from 'node:path'
@@ -191,8 +192,8 @@ async function dataFacts(
 }
 
 /**
- * One row of N peers: each sends `(N − 1)/N · (c + m) · P` bytes for P parameters, which take c bytes in an update and m in a
- * mean (butterfly all-reduce).
+ * One row of N peers: each sends `(N − 1)/N · (c + m) · P` bytes for P parameters, which take c bytes in an update and
+ * m in a mean (butterfly all-reduce).
  */
 function jobFacts({ name, train, swarm }: JobSpec, parameters: number): JobFacts {
   const { minPeers } = swarm

@@ -1,6 +1,6 @@
 /**
- * What a job is made of, from the swarm: its model and its data set, fetched block by block and checked. A donor has agreed
- * to what the manifest says, so nothing that is larger is fetched, and nothing that differs is used.
+ * What a job is made of, from the swarm: its model and its data set, fetched block by block and checked. A donor has
+ * agreed to what the manifest says, so nothing that is larger is fetched, and nothing that differs is used.
  */
 
 import { CID } from 'multiformats/cid'
@@ -26,8 +26,8 @@ export interface Material {
 /**
  * Model and data of a job. What the store has already is not fetched again, unless the disk has spoiled it.
  * @throws {SwarmError} LIMIT_EXCEEDED when one of them is larger than the manifest says, before more than its index is
- * fetched; DATA_INVALID when the data is not what the manifest says; BLOCK_CORRUPT, STORAGE_FAILED. Waits for blocks that
- * nobody has until `signal` aborts.
+ * fetched; DATA_INVALID when the data is not what the manifest says; BLOCK_CORRUPT, STORAGE_FAILED. Waits for blocks
+ * that nobody has until `signal` aborts.
  */
 export async function fetchMaterial(
   { manifest, shards, onProgress }: MaterialInit,

@@ -1,7 +1,8 @@
 /**
- * yamux, kept from ending the process. It sends a stream's first frame in a microtask of its own; when the connection has closed
- * by then, the frame is refused by an error that nobody can catch. The stream learns of the end from its connection anyway, so
- * the frame is dropped. (@libp2p/yamux 8.0.3; what @libp2p/utils did when it drained was mended the same way, js-libp2p #3512.)
+ * yamux, kept from ending the process. It sends a stream's first frame in a microtask of its own; when the connection
+ * has closed by then, the frame is refused by an error that nobody can catch. The stream learns of the end from its
+ * connection anyway, so the frame is dropped. (@libp2p/yamux 8.0.3; what @libp2p/utils did when it drained was mended
+ * the same way, js-libp2p #3512.)
  */
 
 import { type StreamMuxerFactory, StreamStateError } from '@libp2p/interface'

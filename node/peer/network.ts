@@ -1,8 +1,8 @@
 /**
  * What every peer's libp2p node has in common, whatever platform it runs on: encryption, muxing, gossip, identify, and
  * Starling's own protocols. Transports and where a node listens are the program's choice (node/libp2p.ts,
- * browser-client/peer/network.ts). No protocol logic lives here, only choices; each one that differs from libp2p's default
- * says why.
+ * browser-client/peer/network.ts). No protocol logic lives here, only choices; each one that differs from libp2p's
+ * default says why.
  */
 
 import { noise } from '@chainsafe/libp2p-noise'
@@ -20,8 +20,9 @@ import { sturdyYamux } from './muxer.ts'
 import { type Versions, versions } from './versions.ts'
 
 /**
- * Receive window of one stream. 4 MiB fill 300 Mbit/s at 100 ms; libp2p's default of 16 MiB is no faster and lets a paused
- * stream receive more than it may buffer. The initial window stays at its default: it must be equal on all peers.
+ * Receive window of one stream. 4 MiB fill 300 Mbit/s at 100 ms; libp2p's default of 16 MiB is no faster and lets a
+ * paused stream receive more than it may buffer. The initial window stays at its default: it must be equal on all
+ * peers.
  */
 const streamWindowBytesMax = 4 << 20
 
@@ -32,20 +33,23 @@ const readBufferBytesMax = 2 * streamWindowBytesMax
 const pingIntervalMs = 10_000
 
 /**
- * Least time that a ping may take before its connection is given up, and most, where pings have been slow. A ping waits behind what
- * the buffers of all connections hold: seven windows of 4 MiB take 12 s at 20 Mbit/s and a minute at 4, and such a peer is slow,
- * not dead. A process that ends closes its connections, so only a broken network takes as long to be noticed.
+ * Least time that a ping may take before its connection is given up, and most, where pings have been slow. A ping waits
+ * behind what the buffers of all connections hold: seven windows of 4 MiB take 12 s at 20 Mbit/s and a minute at 4, and
+ * such a peer is slow, not dead. A process that ends closes its connections, so only a broken network takes as long to
+ * be noticed.
  */
 const pingMsMin = 30_000
 const pingMsMax = linkStallMs
 
 /**
- * Pings that are sent before the first of them is given up, and one that its answer crosses. libp2p's limit is one on its way, and
- * the second is an error that breaks the connection: it would have to be answered within the interval.
+ * Pings that are sent before the first of them is given up, and one that its answer crosses. libp2p's limit is one on
+ * its way, and the second is an error that breaks the connection: it would have to be answered within the interval.
  */
 const pingsMax = pingMsMax / pingIntervalMs + 1
 
-/** Topics that a peer joins at once, twice over, and as many again to spare: offences are forgotten within two seconds. */
+/**
+ * Topics that a peer joins at once, twice over, and as many again to spare: offences are forgotten within two seconds.
+ */
 const offencesFree = 12
 
 /** Encryption, muxing and liveness, for `createLibp2p`. */
@@ -84,12 +88,12 @@ export function baseServices() {
       scoreParams: {
         // Eleven peers behind one address would be scored down until no message reaches them: a lab, a school.
         IPColocationFactorWeight: 0,
-        // A page that is reloaded joins its topics again at once, which counts as an offence for each; three reloads in a row
-        // would shut it out. A peer that floods does it many times a second.
+        // A page that is reloaded joins its topics again at once, which counts as an offence for each; three reloads in
+        // a row would shut it out. A peer that floods does it many times a second.
         behaviourPenaltyThreshold: offencesFree,
       },
-      // The same reload: whoever left a topic may be back after a second, the least that can be said (libp2p: ten), and whoever
-      // came too early after five (a minute). Until then messages come a heartbeat late.
+      // The same reload: whoever left a topic may be back after a second, the least that can be said (libp2p: ten), and
+      // whoever came too early after five (a minute). Until then messages come a heartbeat late.
       unsubcribeBackoff: 1_000,
       pruneBackoff: 5_000,
       graftFloodThreshold: 0,

@@ -1,11 +1,11 @@
 /**
- * Which versions of Starling's protocols two programs speak, by the ids that a peer names: those of its streams (identify tells
- * them) and of its gossip topics. The version stands in each id:
+ * Which versions of Starling's protocols two programs speak, by the ids that a peer names: those of its streams
+ * (identify tells them) and of its gossip topics. The version stands in each id:
  *
  *     /starling/<protocol>/<version>[/<job>]
  *
- * Two programs that have no version of a protocol in common cannot work together on what it is for. Pure; who names what is
- * `versions.ts`'s matter.
+ * Two programs that have no version of a protocol in common cannot work together on what it is for. Pure; who names
+ * what is `versions.ts`'s matter.
  */
 
 import { allreduceProtocol } from '../../protocols/allreduce/index.ts'
@@ -32,7 +32,10 @@ const ownVersions: ReadonlyMap<string, number> = new Map(
   }),
 )
 
-/** Protocols that a program which names `ids` speaks in other versions than this one. What it does not speak at all is none. */
+/**
+ * Protocols that a program which names `ids` speaks in other versions than this one. What it does not speak at all is
+ * none.
+ */
 export function differences(ids: Iterable<string>): Difference[] {
   const spoken = new Map<string, Set<number>>()
   for (const id of ids) {
@@ -49,8 +52,8 @@ export function differences(ids: Iterable<string>): Difference[] {
 }
 
 /**
- * The error for `found`, one difference or more, with the peer that `who` describes. `updateHere`: what to do where this
- * program is the older one.
+ * The error for `found`, one difference or more, with the peer that `who` describes. `updateHere`: what to do where
+ * this program is the older one.
  */
 export function versionMismatch(
   found: readonly Difference[],

@@ -1,6 +1,7 @@
 /**
- * How a peer learns that a run is over. The coordinator's verdict and the owner's stop come from others; that the job has
- * expired, or that its minutes are used up, a peer must also find out by itself, since nobody may be left to say so.
+ * How a peer learns that a run is over. The coordinator's verdict and the owner's stop come from others; that the job
+ * has expired, or that its minutes are used up, a peer must also find out by itself, since nobody may be left to say
+ * so.
  */
 
 import type { Clock } from '../../protocols/core/clock.ts'
@@ -8,8 +9,8 @@ import type { JobNotice, Jobs, SignedJob, Verdict } from '../../protocols/jobs/i
 import { isFinal } from '../../protocols/jobs/index.ts'
 
 /**
- * How long after the job's minutes a peer still waits for the verdict, which names the state to keep: a measurement may be
- * under way, and the clocks of home computers are off by a minute or two.
+ * How long after the job's minutes a peer still waits for the verdict, which names the state to keep: a measurement may
+ * be under way, and the clocks of home computers are off by a minute or two.
  */
 const verdictSlackMs = 2 * 60_000
 

@@ -1,6 +1,6 @@
 /**
- * A peer's part in the rounds of a run: brings trainer, samples, averaging, gossip and states together, and leaves well.
- * protocols/run does the rest. The job's model is open already (prepare.ts).
+ * A peer's part in the rounds of a run: brings trainer, samples, averaging, gossip and states together, and leaves
+ * well. protocols/run does the rest. The job's model is open already (prepare.ts).
  */
 
 import { type BatchSpec, batch } from '../../data/batch.ts'
@@ -35,7 +35,10 @@ export interface PartInit {
   clock?: Clock
   /** Asked before each update: whether bytes are scarce; the peer then gives smaller updates and reduces nothing. */
   savesData?: () => boolean
-  /** For how many milliseconds, once the signal has aborted, what was given to a round may still be handed over. Default 0. */
+  /**
+   * For how many milliseconds, once the signal has aborted, what was given to a round may still be handed over.
+   * Default 0.
+   */
   handOverMs?: () => number
   onEvent?: (event: PartEvent) => void
 }
@@ -43,7 +46,8 @@ export interface PartInit {
 /**
  * Takes part in the rounds until `signal` aborts; then says goodbye to the others and hands over.
  * @throws {unknown} `signal.reason`, once the others have been told.
- * @throws {SwarmError} when this machine cannot train the job: OUT_OF_MEMORY, BACKEND_FAILED, DATA_INVALID, STORAGE_FAILED.
+ * @throws {SwarmError} when this machine cannot train the job: OUT_OF_MEMORY, BACKEND_FAILED, DATA_INVALID,
+ * STORAGE_FAILED.
  */
 export async function takePart(
   {

@@ -1,12 +1,13 @@
 /**
- * Tells which connected peers speak other versions of Starling's protocols than this program. Nothing else would: streams that
- * cannot be opened and topics that nobody else is on look like peers that have yet to come.
+ * Tells which connected peers speak other versions of Starling's protocols than this program. Nothing else would:
+ * streams that cannot be opened and topics that nobody else is on look like peers that have yet to come.
  *
  *     identify, at each connection ──▶ protocols ─┐
  *     gossip, at each connection ────▶ topics ────┴▶ compared ──▶ a mismatch, once for each peer and protocol
  *     identify, asked again ─────────▶ the protocol of a run, which a peer names only once it takes part in it
  *
- * That holds also for a peer that goes and comes, as one does that is dialled again and again. A peer that differs is not cut off: a program may speak of jobs in one version and average in another.
+ * That holds also for a peer that goes and comes, as one does that is dialled again and again. A peer that differs is
+ * not cut off: a program may speak of jobs in one version and average in another.
  */
 
 import type { GossipSub } from '@libp2p/gossipsub'
@@ -20,7 +21,10 @@ import { jobsTopic } from '../../protocols/jobs/messages.ts'
 import type { PeerComponents } from '../../protocols/wire/components.ts'
 import { type Difference, differences, versionMismatch } from './protocol-versions.ts'
 
-/** How often peers of this peer's run that have named no averaging protocol are asked again; a model opens in a few seconds. */
+/**
+ * How often peers of this peer's run that have named no averaging protocol are asked again; a model opens in a few
+ * seconds.
+ */
 const askMs = 5_000
 
 /** Peers asked at one time: the others' turn comes with the next look. */
@@ -83,7 +87,10 @@ export class Versions implements Startable {
     this.#listeners.clear()
   }
 
-  /** Calls `listener` for every peer that speaks other versions (VERSION_MISMATCH): those that are here, then whoever comes. */
+  /**
+   * Calls `listener` for every peer that speaks other versions (VERSION_MISMATCH): those that are here, then whoever
+   * comes.
+   */
   follow(listener: (mismatch: SwarmError) => void): () => void {
     const told = new Set<string>()
     const tell = (peer: string, found: readonly Difference[]) => {

@@ -1,6 +1,6 @@
 /**
- * Three ways to show a run's events, behind one interface: `live` redraws a block of a terminal, `plain` writes a line for
- * each event, `json` writes the events as they are. The choice follows what is on the other end of stdout.
+ * Three ways to show a run's events, behind one interface: `live` redraws a block of a terminal, `plain` writes a line
+ * for each event, `json` writes the events as they are. The choice follows what is on the other end of stdout.
  */
 
 import type { Clock } from '../../protocols/core/clock.ts'

@@ -15,8 +15,8 @@ export function percent(share: number): string {
 }
 
 /**
- * `text` without the characters that steer a terminal (C0, C1, and those that turn the writing direction), cut to `width`
- * characters: text of strangers, shown to a person.
+ * `text` without the characters that steer a terminal (C0, C1, and those that turn the writing direction), cut to
+ * `width` characters: text of strangers, shown to a person.
  */
 export function printable(text: string, width = 200): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what this removes

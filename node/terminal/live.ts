@@ -1,7 +1,7 @@
 /**
- * The live view: draws the frame of a run in place, again at each event but at most ten times a second, and once a second
- * for the clock. log-update writes only the lines that changed, inside a synchronized update, and brings the cursor back
- * when the process ends however it ends.
+ * The live view: draws the frame of a run in place, again at each event but at most ten times a second, and once a
+ * second for the clock. log-update writes only the lines that changed, inside a synchronized update, and brings the
+ * cursor back when the process ends however it ends.
  */
 
 import { createLogUpdate } from 'log-update'

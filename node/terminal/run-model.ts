@@ -1,6 +1,6 @@
 /**
- * What the live view knows: the events of a run folded into one value. Pure and bounded, so that a run of many days with
- * many peers takes no more memory than a short one.
+ * What the live view knows: the events of a run folded into one value. Pure and bounded, so that a run of many days
+ * with many peers takes no more memory than a short one.
  */
 
 import type {
@@ -14,7 +14,9 @@ import type {
 } from '../run-events.ts'
 import type { Point } from './chart.ts'
 
-/** Points of one curve. A terminal shows at most two for each of its columns; beyond this every second one is dropped. */
+/**
+ * Points of one curve. A terminal shows at most two for each of its columns; beyond this every second one is dropped.
+ */
 export const curvePointsMax = 1024
 
 /** Peers in the table; those that joined later are only counted. A terminal shows a few dozen. */

@@ -60,8 +60,9 @@ export class Positions {
   }
 
   /**
-   * Everybody here holds a state after `round`, newcomers too, who catch up by the results of rounds that they are not in; and all
-   * `peers` said that they vote there: one that fetched its state may still have to learn from `round` that it is a member.
+   * Everybody here holds a state after `round`, newcomers too, who catch up by the results of rounds that they are not
+   * in; and all `peers` said that they vote there: one that fetched its state may still have to learn from `round` that
+   * it is a member.
    */
   areAllBeyond(round: number, peers: Iterable<string>): boolean {
     if (this.#following.size > 0) return false
@@ -92,8 +93,8 @@ export class Positions {
   }
 
   /**
-   * Somebody further on to ask for what this peer missed, once it has lagged for `wantMs`: another each time, and one at a time. Before,
-   * the decision is most likely on its way, and whoever answers sends a whole plan.
+   * Somebody further on to ask for what this peer missed, once it has lagged for `wantMs`: another each time, and one
+   * at a time. Before, the decision is most likely on its way, and whoever answers sends a whole plan.
    */
   nextToAsk({ round }: RoundBase, nowMs: number, wantMs: number): string | undefined {
     if (nowMs < this.#askDueMs(wantMs)) return undefined

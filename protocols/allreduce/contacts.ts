@@ -11,7 +11,8 @@
  *     guest with the state   the row that its id draws
  *     guest without          a few members, drawn by its id
  *
- * Both ends of a link come to it by themselves, since a guest and the members draw the same lots from what gossip tells them.
+ * Both ends of a link come to it by themselves, since a guest and the members draw the same lots from what gossip tells
+ * them.
  */
 
 import { linksMax, rowPeersMax } from '../core/limits.ts'
@@ -104,8 +105,8 @@ export class Contacts {
   }
 
   /**
-   * The round whose state is here. Until it is, that of the round before: others may have begun the new one already, and what they
-   * say opens its record, but the links of the last are kept.
+   * The round whose state is here. Until it is, that of the round before: others may have begun the new one already,
+   * and what they say opens its record, but the links of the last are kept.
    */
   #roundHeld(): Round | undefined {
     const { place, current } = this.#rounds
@@ -145,7 +146,9 @@ export function contactsOf(surroundings: Surroundings): string[] {
   return [...wanted].sort(compareText)
 }
 
-/** Nobody agreed on anything yet, or nobody told this peer: the first by lot, and the members that its own lot draws. */
+/**
+ * Nobody agreed on anything yet, or nobody told this peer: the first by lot, and the members that its own lot draws.
+ */
 function beginners({ self, known }: Surroundings): string[] {
   const inTurn = leaderOrder('founders', [self, ...known])
   const founders = inTurn.slice(0, rowPeersMax)
@@ -163,8 +166,8 @@ function hostsOf(guest: string, members: readonly string[]): string[] {
 }
 
 /**
- * The same lot, drawn from the member's side. It mostly ends at the eighth that comes before it; sorting would cost every member
- * N log N for each guest.
+ * The same lot, drawn from the member's side. It mostly ends at the eighth that comes before it; sorting would cost
+ * every member N log N for each guest.
  */
 function isHostOf(guest: string, member: string, members: readonly string[]): boolean {
   const own = lotOf(guest, member)

@@ -4,9 +4,9 @@
  *     LeaveRequested ──an update or a duty in a round that has not ended──▶ leaving ──ended, or time is up──▶ Leave, gone
  *           └──────────────────────── nothing ────────────────────────────────────────────────────────────────────▲
  *
- * A leaving peer says so (`Leaving`): its update, its sums and its vote count, and the seal names it as absent, so that the next
- * round has nobody to wait for. When all others leave too, nobody is left to do it for. A peer that goes before it accepted a seal
- * hands its vote to one that stays (`mandates.ts`).
+ * A leaving peer says so (`Leaving`): its update, its sums and its vote count, and the seal names it as absent, so that
+ * the next round has nobody to wait for. When all others leave too, nobody is left to do it for. A peer that goes
+ * before it accepted a seal hands its vote to one that stays (`mandates.ts`).
  */
 
 import { Grid } from './plan/grid.ts'
@@ -49,7 +49,10 @@ export class Departure {
     return this.#session.nowMs >= this.#byMs || !this.#owes() || !this.#isAnyoneStaying()
   }
 
-  /** Whom this peer's vote goes to; undefined when it accepted something, which only itself can answer for, or has no vote. */
+  /**
+   * Whom this peer's vote goes to; undefined when it accepted something, which only itself can answer for, or has no
+   * vote.
+   */
   mandate(): Mandate | undefined {
     const { place, current } = this.#rounds
     if (place === undefined) return undefined

@@ -1,5 +1,6 @@
 /**
- * The machine's effects, carried out in the order in which it gave them, and none before the pledge that it may rest on is written:
+ * The machine's effects, carried out in the order in which it gave them, and none before the pledge that it may rest on
+ * is written:
  *
  *     Pledged A, Send 1, Send 2, Pledged B, Send 3   ──▶   write A … done ──▶ 1, 2, write B … done ──▶ 3
  *

@@ -6,8 +6,8 @@
  *     receive   it has none, and wants the outcome     ──▶ Hold, Commit of weight 0
  *     follow    it has no state: it hears of all rounds ──▶ Follow
  *
- * A round that is over already is answered at once. A member that was here before, in the life that its disk remembers, is bound by
- * what that one pledged.
+ * A round that is over already is answered at once. A member that was here before, in the life that its disk remembers,
+ * is bound by what that one pledged.
  */
 
 import type { KeepingUp } from './keeping-up.ts'

@@ -1,4 +1,7 @@
-/** What an executor must find out about a Part, a Sum or a Result before the machine sees it: its digest, and whether it decodes. */
+/**
+ * What an executor must find out about a Part, a Sum or a Result before the machine sees it: its digest, and whether it
+ * decodes.
+ */
 
 import type { Codec } from '../wire/codecs/codec.ts'
 import { type Partition, partCount, partLength, resultIdentity } from './plan/parts.ts'

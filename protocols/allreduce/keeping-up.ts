@@ -42,7 +42,9 @@ export class KeepingUp {
     this.releaseResults()
   }
 
-  /** Once all that a committed round concerned vote on a later one, nobody asks for its bytes. In a grid nobody knows. */
+  /**
+   * Once all that a committed round concerned vote on a later one, nobody asks for its bytes. In a grid nobody knows.
+   */
   releaseResults(): void {
     const current = this.#rounds.current?.round
     if (current?.base === undefined || !current.isVoter || current.grid.rowCount > 1) return
@@ -88,7 +90,10 @@ export class KeepingUp {
     this.#session.emit({ kind: 'Behind', ...ahead })
   }
 
-  /** In a grid a decision can pass a peer by: a mate that is in a later round knows it, and tells whoever says where it stands. */
+  /**
+   * In a grid a decision can pass a peer by: a mate that is in a later round knows it, and tells whoever says where it
+   * stands.
+   */
   #askAhead(base: RoundBase): void {
     if (this.#rounds.current!.round.grid.rowCount === 1) return
     const { nowMs, init } = this.#session

@@ -7,9 +7,9 @@
  *                         ▲                                                       │
  *                         └───────────────────── Behind ◀─────────────────────────┘
  *
- * A round goes Commit → Plan → Part → Result → Seal → Accepted; docs/protocols.md tells the story, `voting`, `learning` and `leading`
- * hold the agreement, `reducing` the data. This file keeps the rounds that matter now (two committed ones, to serve
- * peers that missed their end, the current one, and the next), the links, and the clock of the waits.
+ * A round goes Commit → Plan → Part → Result → Seal → Accepted; docs/protocols.md tells the story, `voting`, `learning`
+ * and `leading` hold the agreement, `reducing` the data. This file keeps the rounds that matter now (two committed
+ * ones, to serve peers that missed their end, the current one, and the next), the links, and the clock of the waits.
  */
 
 import { assert } from '../core/assert.ts'
@@ -34,8 +34,8 @@ import type { Message, Word } from './round/vocabulary.ts'
 import { Rounds } from './rounds.ts'
 
 /**
- * Times that a peer's own words may lead it to say more within one step. Three were the most in a hundred hours of heavy churn; roles that
- * answer each other for ever would hold up a whole process, and are to be seen.
+ * Times that a peer's own words may lead it to say more within one step. Three were the most in a hundred hours of
+ * heavy churn; roles that answer each other for ever would hold up a whole process, and are to be seen.
  */
 const turnsMax = 32
 

@@ -1,6 +1,6 @@
 /**
- * Fields that several of the allreduce's messages have, as entries of a dag-cbor map: ballots, seals, standings, sums, signatures and
- * votes. Which message has which of them, and under which tag, stands in `messages.ts`.
+ * Fields that several of the allreduce's messages have, as entries of a dag-cbor map: ballots, seals, standings, sums,
+ * signatures and votes. Which message has which of them, and under which tag, stands in `messages.ts`.
  *
  * Readers check each field against the limits, and name it when it is wrong.
  */
@@ -58,7 +58,9 @@ export function decodeLed(f: Fields): Omit<Prepare, 'kind'> {
   return { round: decodeRound(f), ballot: decodeBallot(f), ...decodeSignature(f) }
 }
 
-/** As `encodeVotes` writes them. @throws {SwarmError} MESSAGE_INVALID when there is not one signature for each voter. */
+/**
+ * As `encodeVotes` writes them. @throws {SwarmError} MESSAGE_INVALID when there is not one signature for each voter.
+ */
 export function decodeVotes(f: Fields): Vote[] {
   const voters = f.ids('voters', councilPeers)
   const signatures = f.bytes('signatures', councilPeers * signatureBytes)
@@ -70,7 +72,9 @@ export function decodeVotes(f: Fields): Vote[] {
   }))
 }
 
-/** The votes of a decision; their signatures stand one after the other in one byte string, in the order of the voters. */
+/**
+ * The votes of a decision; their signatures stand one after the other in one byte string, in the order of the voters.
+ */
 export function encodeVotes(votes: readonly Vote[]): Record<string, unknown> {
   const signatures = new Uint8Array(votes.length * signatureBytes)
   for (const [index, { signature }] of votes.entries()) signatures.set(signature, index * signatureBytes)

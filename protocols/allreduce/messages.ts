@@ -242,8 +242,8 @@ export function encodeMessage(message: Message): Uint8Array {
 }
 
 /**
- * The bytes of `message` as `encodeMessage` gives them, in pieces where it carries values: those are borrowed, and a copy of them
- * would be most of what a round sends.
+ * The bytes of `message` as `encodeMessage` gives them, in pieces where it carries values: those are borrowed, and a
+ * copy of them would be most of what a round sends.
  */
 export function encodeFrame(message: Message): Frame {
   if (!isData(message)) return encodeMessage(message)

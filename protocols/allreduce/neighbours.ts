@@ -5,8 +5,8 @@
  *                    └──────── linkMs without a link ────────────────────────▶ gone
  *
  * A link that was asked for may be on its way, which a broken one is not: whoever sits at its other end is waited for,
- * and is not passed over yet. A live peer may be *leaving*: here for the rest of the round. With whom to be linked is decided in `contacts.ts`, what peers say of themselves is kept by
- * the rounds.
+ * and is not passed over yet. A live peer may be *leaving*: here for the rest of the round. With whom to be linked is
+ * decided in `contacts.ts`, what peers say of themselves is kept by the rounds.
  */
 
 import { compareText } from './plan/electorate.ts'

@@ -20,7 +20,10 @@ export interface AllreduceRunInit {
   peersMin: number
   /** Others cannot open connections to this peer, so it reduces nothing. Default false. */
   isClientOnly?: boolean
-  /** Where this peer is on the map of round trips, asked before each update: whole milliseconds of one way. Default: unknown. */
+  /**
+   * Where this peer is on the map of round trips, asked before each update: whole milliseconds of one way. Default:
+   * unknown.
+   */
   place?: () => readonly [number, number] | undefined
   /** Where this peer's votes outlive its process. Absent: after a restart it remembers none (`round/pledges.ts`). */
   pledges?: PledgeStore | undefined
@@ -33,8 +36,8 @@ export interface PledgeStore {
   /** What was written last, in a former life; undefined: nothing, or it is lost. */
   readonly recalled: Uint8Array | undefined
   /**
-   * Resolves when `pieces`, one after another, have taken the place of what was there, and would survive a power cut; undefined:
-   * when it is gone. @throws {SwarmError} STORAGE_FAILED.
+   * Resolves when `pieces`, one after another, have taken the place of what was there, and would survive a power cut;
+   * undefined: when it is gone. @throws {SwarmError} STORAGE_FAILED.
    */
   write(pieces: readonly Uint8Array[] | undefined): Promise<void>
 }
@@ -72,8 +75,8 @@ export interface Offer extends RoundBase {
   /** This peer's bytes are scarce: it is planned as a reducer of nothing. Absent: it is not. */
   reducesNothing?: boolean | undefined
   /**
-   * f32[parameterCount], or absent: filled with `update` less what its encoding holds, before the call returns its promise. May
-   * be `update` itself.
+   * f32[parameterCount], or absent: filled with `update` less what its encoding holds, before the call returns its
+   * promise. May be `update` itself.
    */
   residual?: Float32Array | undefined
   /** f32[parameterCount], or absent: becomes the average when the round is committed. May be `update` itself. */

@@ -1,6 +1,6 @@
 /**
- * Whom the outcome of a round is for: the one call of the run that waits for it, or, while this peer has no state, whoever follows
- * all rounds.
+ * Whom the outcome of a round is for: the one call of the run that waits for it, or, while this peer has no state,
+ * whoever follows all rounds.
  *
  *     average, receive ──▶ waiting ──Committed, Behind──▶ answered
  *                             └──────a fault, the signal──▶ rejected

@@ -3,8 +3,9 @@
  *
  *     u32 length │ header, dag-cbor: peer, since, round, root, promised, accepted, seal, results │ results' bytes in order
  *
- * `seal` is a SealValue message, `results` names bitmap, weight and length of each part's mean. The means themselves, a vector in the
- * job's codec, are pieces of their own, so that writing them copies nothing; read, they are views. Integers are little-endian.
+ * `seal` is a SealValue message, `results` names bitmap, weight and length of each part's mean. The means themselves, a
+ * vector in the job's codec, are pieces of their own, so that writing them copies nothing; read, they are views.
+ * Integers are little-endian.
  */
 
 import { decode as decodeCbor, encode as encodeCbor } from '@ipld/dag-cbor'

@@ -1,11 +1,12 @@
 /**
- * What this peer says of itself in a round, and to whom: that it holds the state (to everyone it is linked with), what it
- * gives (to its row), and whether its vote counts.
+ * What this peer says of itself in a round, and to whom: that it holds the state (to everyone it is linked with), what
+ * it gives (to its row), and whether its vote counts.
  *
  *     state is here ──▶ Hold ──update, or none to come──▶ Commit
  *
- * A member votes when it remembers all that it promised: in the life that the plan before named, and in any that recalls what that
- * one pledged (`pledges.ts`). Who learns that a plan named it late, because it fetched the state, says it then.
+ * A member votes when it remembers all that it promised: in the life that the plan before named, and in any that
+ * recalls what that one pledged (`pledges.ts`). Who learns that a plan named it late, because it fetched the state,
+ * says it then.
  */
 
 import type { RoundBase } from './plan/base.ts'
@@ -55,7 +56,9 @@ export class Presence {
     this.#session.send(this.#session.self, commit)
   }
 
-  /** This peer fetched the state of round `number`, and learns only now that it was made a member of it in this life. */
+  /**
+   * This peer fetched the state of round `number`, and learns only now that it was made a member of it in this life.
+   */
   reconsiderVote(number: number): void {
     const round = this.#rounds.get(number)?.round
     if (round?.base === undefined || round.isVoter || round.isDisowned) return
@@ -100,7 +103,10 @@ export class Presence {
     )
   }
 
-  /** Life `incarnation` of `member` is one that votes: one that restarted with its memory says so itself, any other is in the plan before. */
+  /**
+   * Life `incarnation` of `member` is one that votes: one that restarted with its memory says so itself, any other is
+   * in the plan before.
+   */
   isMembersLife(
     base: RoundBase,
     standing: Standing | undefined,
@@ -120,7 +126,10 @@ export class Presence {
     }
   }
 
-  /** What this peer gives concerns `peer`: they are of one row, or this one is a guest, whose links are all with one row. */
+  /**
+   * What this peer gives concerns `peer`: they are of one row, or this one is a guest, whose links are all with one
+   * row.
+   */
   #isOfRow({ grid }: Round, peer: string): boolean {
     const { self } = this.#session
     return grid.rowCount === 1 || !grid.isMember(self) || peer === self || grid.areRowMates(self, peer)

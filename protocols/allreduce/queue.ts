@@ -1,7 +1,7 @@
 /**
- * Messages on their way to each peer, in order. A link takes a frame only as fast as its peer reads; the machine decides
- * faster than that, so what it says waits here, as messages whose bytes exist anyway, and is encoded when its turn comes:
- * once for all its receivers, and the frame is kept until the last of them has it.
+ * Messages on their way to each peer, in order. A link takes a frame only as fast as its peer reads; the machine
+ * decides faster than that, so what it says waits here, as messages whose bytes exist anyway, and is encoded when its
+ * turn comes: once for all its receivers, and the frame is kept until the last of them has it.
  *
  * A queue belongs to one link: `drop` forgets it, and what is put afterwards is for the next link.
  */
@@ -13,8 +13,8 @@ import { encodeFrame } from './messages.ts'
 import type { Message } from './round/vocabulary.ts'
 
 /**
- * Messages waiting for one peer: a round sends it every part and every result once, and a few words. A peer that lets more
- * than two rounds of the largest model wait has stopped reading.
+ * Messages waiting for one peer: a round sends it every part and every result once, and a few words. A peer that lets
+ * more than two rounds of the largest model wait has stopped reading.
  */
 const queuedMax = 4 * partsMax
 

@@ -52,8 +52,8 @@ export class Rounds {
   }
 
   /**
-   * The record of the round of `base`, which matters; a new one when the old is about another state: what the others said of
-   * themselves stays true, what `self` did does not.
+   * The record of the round of `base`, which matters; a new one when the old is about another state: what the others
+   * said of themselves stays true, what `self` did does not.
    */
   openFor({ round: number, root }: RoundBase, self: string): Duties {
     const known = this.open(number)!

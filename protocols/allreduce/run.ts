@@ -5,9 +5,9 @@
  *                                                     │ ▲
  *                                         reduce, hash ┘ └ timers, what the run asks for
  *
- * Everything that is decided is decided in the machine, and what is done with numbers and bytes stands in `vectors.ts`. Here
- * messages are queued under back-pressure, and the run's calls wait for the machine's answers. Frames of one peer are inspected
- * one at a time, so they reach the machine in order.
+ * Everything that is decided is decided in the machine, and what is done with numbers and bytes stands in `vectors.ts`.
+ * Here messages are queued under back-pressure, and the run's calls wait for the machine's answers. Frames of one peer
+ * are inspected one at a time, so they reach the machine in order.
  */
 
 import { sha256 as sha256Sync } from '@noble/hashes/sha2.js'
@@ -134,13 +134,19 @@ export class AllreduceRun {
     await this.#links.start()
   }
 
-  /** Who takes part in this run, as far as is known. Links are opened with those that this peer's place in the run calls for. */
+  /**
+   * Who takes part in this run, as far as is known. Links are opened with those that this peer's place in the run calls
+   * for.
+   */
   setPeers(peers: Iterable<string>): void {
     const known = [...new Set(peers)].filter((peer) => peer !== this.#machine.self)
     this.#step({ kind: 'PeersKnown', peers: known })
   }
 
-  /** Aborts, with STORAGE_FAILED, when what binds this peer could not be written: it says nothing more, and its part in the run is over. */
+  /**
+   * Aborts, with STORAGE_FAILED, when what binds this peer could not be written: it says nothing more, and its part in
+   * the run is over.
+   */
   get failed(): AbortSignal {
     return this.#failed.signal
   }
@@ -202,8 +208,8 @@ export class AllreduceRun {
   }
 
   /**
-   * Says goodbye and drops the links. What this peer gave to a round that has not ended, and what it sums for others, is
-   * waited for as long as `withinMs`, while anybody stays. Asked again, the shorter time counts.
+   * Says goodbye and drops the links. What this peer gave to a round that has not ended, and what it sums for others,
+   * is waited for as long as `withinMs`, while anybody stays. Asked again, the shorter time counts.
    */
   async leave({ withinMs = 0 }: { withinMs?: number } = {}): Promise<void> {
     this.#step({ kind: 'LeaveRequested', withinMs })

@@ -1,10 +1,11 @@
 /**
- * Signatures of libp2p identities, made and checked at once: Ed25519 (RFC 8032), whose public key stands in the peer id itself (libp2p
- * specs, peer ids).
+ * Signatures of libp2p identities, made and checked at once: Ed25519 (RFC 8032), whose public key stands in the peer id
+ * itself (libp2p specs, peer ids).
  *
- * libp2p's own `sign` and `verify` answer later in a browser and at once in Node, by two implementations; a machine must have its answer within
- * its step, and all peers of a run the same one for the same bytes. So it is one implementation everywhere, in JavaScript: 0.9 ms of
- * a core to check and 0.4 ms to sign, a dozen times a round (decision 11).
+ * libp2p's own `sign` and `verify` answer later in a browser and at once in Node, by two implementations; a machine
+ * must have its answer within its step, and all peers of a run the same one for the same bytes. So it is one
+ * implementation everywhere, in JavaScript: 0.9 ms of a core to check and 0.4 ms to sign, a dozen times a round
+ * (decision 11).
  */
 
 import type { PrivateKey } from '@libp2p/interface'

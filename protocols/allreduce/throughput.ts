@@ -1,12 +1,13 @@
 /**
- * How fast this peer's own link is, measured from the parts and results that it sent and received in earlier rounds: what
- * its commits say as `bandwidth`, and shares are sized by. Knows bytes and times only.
+ * How fast this peer's own link is, measured from the parts and results that it sent and received in earlier rounds:
+ * what its commits say as `bandwidth`, and shares are sized by. Knows bytes and times only.
  *
  *     up     bytes that the links took, over the time in which anything waited to be taken
  *     down   bytes that arrived, over the time between arrivals that followed each other closely
  *
- * Both are what the link carried, not what it could have carried: a peer that was never kept busy has no measurement, and
- * counts as the mean of the others. The lesser of the two bounds a reducer, since what it sums it receives and returns.
+ * Both are what the link carried, not what it could have carried: a peer that was never kept busy has no measurement,
+ * and counts as the mean of the others. The lesser of the two bounds a reducer, since what it sums it receives and
+ * returns.
  */
 
 /**
@@ -15,7 +16,10 @@
  */
 const sampleMsMin = 250
 
-/** Arrivals further apart than this are two bursts: the sender had nothing to send. Three times the jitter of a bad link. */
+/**
+ * Arrivals further apart than this are two bursts: the sender had nothing to send. Three times the jitter of a bad
+ * link.
+ */
 const burstGapMs = 100
 
 /** Weight of the newest round in the moving average: a link that changed is believed after two or three rounds. */

@@ -1,4 +1,6 @@
-/** Programmer errors. A failed assertion is a bug in Starling: it is never caught, and stops the worker it happens in. */
+/**
+ * Programmer errors. A failed assertion is a bug in Starling: it is never caught, and stops the worker it happens in.
+ */
 
 /** @throws {Error} when `condition` is false. Not for bad input: that is a {@link SwarmError}. */
 export function assert(condition: boolean, message: string): asserts condition {

@@ -134,8 +134,9 @@ const hexDigits = new TextEncoder().encode('0123456789abcdef')
 const asText = new TextDecoder()
 
 /**
- * Lower-case hex of `bytes`. Decoded from its characters: a text that is put together digit by digit is a tree in the engine's memory,
- * of ten times the size and as much slower, and a round of many peers reads tens of thousands of digests.
+ * Lower-case hex of `bytes`. Decoded from its characters: a text that is put together digit by digit is a tree in the
+ * engine's memory, of ten times the size and as much slower, and a round of many peers reads tens of thousands of
+ * digests.
  */
 export function toHex(bytes: Uint8Array): string {
   const hex = new Uint8Array(2 * bytes.length)

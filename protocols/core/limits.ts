@@ -15,33 +15,44 @@ export const partElements = 1 << 16
  */
 export const frameBytesMax = blockBytesMax + (1 << 16)
 
-/** Peers of one row when it is the only one. Beyond this a full mesh grows past what a browser tab can hold: rows and columns. */
+/**
+ * Peers of one row when it is the only one. Beyond this a full mesh grows past what a browser tab can hold: rows and
+ * columns.
+ */
 export const rowPeersMax = 32
 
 /** Peers of one run: the square of 100, whose grid gives each peer 198 links. */
 export const runPeersMax = 10_000
 
 /**
- * Links that a member of a grid wants: its row and column in the largest run, and two. Chromium stops at 500 peer connections and counts
- * those that it has not yet collected, so a tab can change nearly all of its links at once. Guests wait when there are no more.
+ * Links that a member of a grid wants: its row and column in the largest run, and two. Chromium stops at 500 peer
+ * connections and counts those that it has not yet collected, so a tab can change nearly all of its links at once.
+ * Guests wait when there are no more.
  */
 export const linksMax = 200
 
 /**
- * Peers that decide a round when there are several rows. Odd, so that no half is a tie; and of 31 drawn by hash, half are lost in one
- * round in a thousand years when one peer in 200 dies each minute.
+ * Peers that decide a round when there are several rows. Odd, so that no half is a tie; and of 31 drawn by hash, half
+ * are lost in one round in a thousand years when one peer in 200 dies each minute.
  */
 export const councilPeers = 31
 
-/** Messages of one round kept for passing on while a peer does not yet hold its state: every councillor's vote, and some rivals' words. */
+/**
+ * Messages of one round kept for passing on while a peer does not yet hold its state: every councillor's vote, and some
+ * rivals' words.
+ */
 export const heldForPassingMax = 4 * councilPeers
 
-/** Bytes of one signature under a word that is passed on: Ed25519's (RFC 8032, section 5.1.6). Identities have no other keys. */
+/**
+ * Bytes of one signature under a word that is passed on: Ed25519's (RFC 8032, section 5.1.6). Identities have no other
+ * keys.
+ */
 export const signatureBytes = 64
 
 /**
- * Words of one relay that their speakers did not sign, in one round: after these nothing that it passes on is looked at until the next. Each
- * costs about a millisecond of a core to find out; a relay of the same version that tells the truth has none.
+ * Words of one relay that their speakers did not sign, in one round: after these nothing that it passes on is looked at
+ * until the next. Each costs about a millisecond of a core to find out; a relay of the same version that tells the
+ * truth has none.
  */
 export const forgedWordsMax = 16
 
@@ -49,8 +60,9 @@ export const forgedWordsMax = 16
 export const gossipBytesMax = 1 << 14
 
 /**
- * Bytes of one frame of gossip. The answer to a peer that is in nobody's mesh holds all that was said in some seconds, in one frame: 10,000
- * peers that say HELLO every 12 s come to 2.4 MB. A longer one ends the stream of gossip with whoever sent it, for good.
+ * Bytes of one frame of gossip. The answer to a peer that is in nobody's mesh holds all that was said in some seconds,
+ * in one frame: 10,000 peers that say HELLO every 12 s come to 2.4 MB. A longer one ends the stream of gossip with
+ * whoever sent it, for good.
  */
 export const gossipFrameBytesMax = 1 << 22
 
@@ -67,8 +79,8 @@ export const parametersMax = 1 << 30
 export const localStepsMax = 10_000
 
 /**
- * Bytes of one job's manifest. One with every name and pattern at its longest is under 8 KiB, a usual one under 2; it travels
- * signed inside one gossiped message.
+ * Bytes of one job's manifest. One with every name and pattern at its longest is under 8 KiB, a usual one under 2; it
+ * travels signed inside one gossiped message.
  */
 export const manifestBytesMax = 1 << 13
 
@@ -91,8 +103,8 @@ export const linkStallMs = 60_000
 export const parkedLinksMax = 2 * rowPeersMax
 
 /**
- * Fields of one sample, the labels among them: recommenders have the most inputs, and the 26 features of Criteo's with the dense ones
- * and the labels are 28.
+ * Fields of one sample, the labels among them: recommenders have the most inputs, and the 26 features of Criteo's with
+ * the dense ones and the labels are 28.
  */
 export const dataFieldsMax = 32
 
@@ -132,7 +144,10 @@ export const updateMagnitudeMax = 1e25
 /** Committed rounds whose results a peer keeps, to serve those that missed the end of one. */
 export const roundsKept = 2
 
-/** Parts that one peer asks for at the same time when it lacks results: 2 MiB in f32, two round trips at 100 Mbit/s and 100 ms. */
+/**
+ * Parts that one peer asks for at the same time when it lacks results: 2 MiB in f32, two round trips at 100 Mbit/s and
+ * 100 ms.
+ */
 export const wantsInFlightMax = 8
 
 /** Attempts of one round. One every ten seconds for a day; a greater number is a flood, not a struggle. */
@@ -144,34 +159,46 @@ export const roundsMax = 1 << 24
 /** Characters of a peer id or of a state's root, as text: an RSA key's id has 46, a CID 59 to 62. */
 export const idCharactersMax = 128
 
-/** Calls that wait for one compute worker. A peer awaits training, with an evaluation beside it; sixteen is a caller's bug. */
+/**
+ * Calls that wait for one compute worker. A peer awaits training, with an evaluation beside it; sixteen is a caller's
+ * bug.
+ */
 export const computeCallsMax = 16
 
 /**
- * Times that one task is begun anew on the same backend after its device was lost. A driver that resets, or a laptop that
- * changes between two graphics processors, does it once; one that does it again will do it for ever.
+ * Times that one task is begun anew on the same backend after its device was lost. A driver that resets, or a laptop
+ * that changes between two graphics processors, does it once; one that does it again will do it for ever.
  */
 export const deviceLossesMax = 1
 
 /**
- * Elements of one constant that is computed while a model is imported: 256 MiB in f32. Causal masks and rotary tables of
- * exported models have at most 2^24 (4,096 positions squared).
+ * Elements of one constant that is computed while a model is imported: 256 MiB in f32. Causal masks and rotary tables
+ * of exported models have at most 2^24 (4,096 positions squared).
  */
 export const foldedElementsMax = 1 << 26
 
-/** Elements up to which one constant may be computed from another in the same round of folding, its size not known yet. */
+/**
+ * Elements up to which one constant may be computed from another in the same round of folding, its size not known yet.
+ */
 export const foldedUnseenMax = 1 << 20
 
 /**
- * Operations that computing all constants of a model may take while it is imported: about a second, ten where kernels are slow.
- * The masks and rotary tables of 4,096 positions take a third of it at most (2^24 elements through twenty nodes).
+ * Operations that computing all constants of a model may take while it is imported: about a second, ten where kernels
+ * are slow. The masks and rotary tables of 4,096 positions take a third of it at most (2^24 elements through twenty
+ * nodes).
  */
 export const foldedOperationsMax = 1 << 30
 
-/** Nodes of one model's graph. The largest published exports (GPT-2 XL, unoptimised) have about 10,000; bounds time and memory of import. */
+/**
+ * Nodes of one model's graph. The largest published exports (GPT-2 XL, unoptimised) have about 10,000; bounds time and
+ * memory of import.
+ */
 export const graphNodesMax = 100_000
 
-/** Turns of one loop of a model: each is a copy of its body; a bag for each of 4,096 samples is one batch of a recommender. */
+/**
+ * Turns of one loop of a model: each is a copy of its body; a bag for each of 4,096 samples is one batch of a
+ * recommender.
+ */
 export const loopTurnsMax = 4_096
 
 /** Dimensions of one tensor: onnxruntime's own kernels stop at 8 or below. */
@@ -192,12 +219,14 @@ export const evaluationsMax = 512
 /** Peers whose progress one answer about a job lists: at about 300 bytes each a quarter of a frame. */
 export const shownPeersMax = 1024
 
-/** Messages whose signature is being checked at one time. Beyond it the flood is dropped; gossip repeats what matters. */
+/**
+ * Messages whose signature is being checked at one time. Beyond it the flood is dropped; gossip repeats what matters.
+ */
 export const jobsCheckingMax = 64
 
 /**
- * Questions about jobs that are answered at one time: a peer that asks nothing keeps its place for `jobsAnswerMs`, and libp2p lets one
- * open 32 streams. So eight such peers still leave room for others.
+ * Questions about jobs that are answered at one time: a peer that asks nothing keeps its place for `jobsAnswerMs`, and
+ * libp2p lets one open 32 streams. So eight such peers still leave room for others.
  */
 export const jobsAnsweringMax = 256
 
@@ -219,17 +248,26 @@ export const linkLengthMax = 2_048
 /** Addresses in one HELLO: IPv4 and IPv6, TCP and WebSockets, on two networks. */
 export const helloAddressesMax = 8
 
-/** How far the clock of a peer may be off ours. Home computers can be minutes wrong; hours would let old HELLOs be played back. */
+/**
+ * How far the clock of a peer may be off ours. Home computers can be minutes wrong; hours would let old HELLOs be
+ * played back.
+ */
 export const helloClockSkewMsMax = 5 * 60_000
 
-/** Bytes that a step may take in a tab, by estimate: phones end a tab that takes two, and WebAssembly's memory ends at four. */
+/**
+ * Bytes that a step may take in a tab, by estimate: phones end a tab that takes two, and WebAssembly's memory ends at
+ * four.
+ */
 export const tabStepBytesMax = 1 << 30
 
-/** Bytes of blocks that one browser keeps for all jobs together: two of the largest, a twentieth of a small laptop's disk. */
+/**
+ * Bytes of blocks that one browser keeps for all jobs together: two of the largest, a twentieth of a small laptop's
+ * disk.
+ */
 export const tabStoreBytesMax = 2 * jobBytesMax
 
 /**
- * Bytes of models and data sets that one process keeps on its disk for jobs to come: two of the largest jobs. What the jobs at hand
- * need stays beyond it.
+ * Bytes of models and data sets that one process keeps on its disk for jobs to come: two of the largest jobs. What the
+ * jobs at hand need stays beyond it.
  */
 export const nodeStoreBytesMax = 4 * jobBytesMax

@@ -1,6 +1,6 @@
 /**
- * Numbers as people read them, the same on the page, in a terminal and in a log. Pure. How long something took is not here:
- * a terminal counts its seconds, the page rounds to minutes.
+ * Numbers as people read them, the same on the page, in a terminal and in a log. Pure. How long something took is not
+ * here: a terminal counts its seconds, the page rounds to minutes.
  */
 
 /** `1,532`. For counts and rates; rounds to whole numbers from 10 up, to one digit below. */

@@ -1,6 +1,6 @@
 /**
- * Chance as an argument. One generator, `sfc32` (Chris Doty-Humphrey's Small Fast Counting generator, 128-bit state; passes
- * PractRand), seeded by `splitmix32` so that neighbouring seeds give unrelated streams. Not for secrets.
+ * Chance as an argument. One generator, `sfc32` (Chris Doty-Humphrey's Small Fast Counting generator, 128-bit state;
+ * passes PractRand), seeded by `splitmix32` so that neighbouring seeds give unrelated streams. Not for secrets.
  */
 
 export interface Random {

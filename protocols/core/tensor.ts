@@ -3,14 +3,14 @@
 export type Dtype = 'float32' | 'int32' | 'uint8'
 
 /**
- * One tensor inside the flat parameter vector: weights first, in the model's own order, then statistics. Statistics stand
- * apart so that a codec, which scales neighbours together, does not measure gradients by them.
+ * One tensor inside the flat parameter vector: weights first, in the model's own order, then statistics. Statistics
+ * stand apart so that a codec, which scales neighbours together, does not measure gradients by them.
  */
 export interface ParameterSpec {
   name: string
   /**
-   * `weight`: an optimizer steps on its gradient. `statistic`: measured while training (the running mean and variance of a
-   * BatchNormalization); it is averaged as it is, and no optimizer touches it.
+   * `weight`: an optimizer steps on its gradient. `statistic`: measured while training (the running mean and variance
+   * of a BatchNormalization); it is averaged as it is, and no optimizer touches it.
    */
   kind: 'weight' | 'statistic'
   shape: readonly number[]

@@ -1,12 +1,13 @@
 /**
- * Where a peer is on the map of round trips, found out without asking anybody but those it is connected with: Vivaldi (Dabek, Cox,
- * Kaashoek and Morris, SIGCOMM 2004), in two dimensions and a height.
+ * Where a peer is on the map of round trips, found out without asking anybody but those it is connected with: Vivaldi
+ * (Dabek, Cox, Kaashoek and Morris, SIGCOMM 2004), in two dimensions and a height.
  *
  *     predicted(a, b) = |a − b| + height_a + height_b        the height is the way to the net, part of every round trip
  *
- * Each measured round trip is a spring of that length between two peers: it pulls or pushes this one, the more the less sure
- * it is of itself beside the other. A peer that lies about where it is misplaces its neighbours by a quarter of its lie at most each
- * time; rows are then badly chosen, and nothing else. Pure but for its own memory; who is measured, and when, is `service.ts`'s matter.
+ * Each measured round trip is a spring of that length between two peers: it pulls or pushes this one, the more the less
+ * sure it is of itself beside the other. A peer that lies about where it is misplaces its neighbours by a quarter of
+ * its lie at most each time; rows are then badly chosen, and nothing else. Pure but for its own memory; who is
+ * measured, and when, is `service.ts`'s matter.
  */
 
 import type { Random } from '../core/random.ts'
@@ -21,7 +22,10 @@ export interface Coordinates {
   error: number
 }
 
-/** How much of the distance to the measured length a spring moves a peer, and how fast its error follows (both 0.25 in the paper). */
+/**
+ * How much of the distance to the measured length a spring moves a peer, and how fast its error follows (both 0.25 in
+ * the paper).
+ */
 const correction = 0.25
 const errorCorrection = 0.25
 
@@ -40,7 +44,10 @@ export const coordinateMax = 4_000
 /** Round trips from which a place is said: with fewer it is chance. */
 const samplesMin = 8
 
-/** Error up to which it is said: on a loaded machine, or on loopback, round trips are noise, and places of noise order nothing. */
+/**
+ * Error up to which it is said: on a loaded machine, or on loopback, round trips are noise, and places of noise order
+ * nothing.
+ */
 const placeErrorMax = 0.5
 
 export class Vivaldi {

@@ -5,10 +5,10 @@
  *       ▲                 │ DialFailed
  *       └───(backoff)─────┘
  *
- * libp2p does not dial by itself. Wanted are the bootstrap addresses, for ever, so that a restarted coordinator is found
- * again within seconds, and the peers that work on the same job; a peer found on the local network is tried a few times. Of
- * two such peers the one with the lesser id dials first and the other only if it does not come, so that there is one
- * connection, not two.
+ * libp2p does not dial by itself. Wanted are the bootstrap addresses, for ever, so that a restarted coordinator is
+ * found again within seconds, and the peers that work on the same job; a peer found on the local network is tried a few
+ * times. Of two such peers the one with the lesser id dials first and the other only if it does not come, so that there
+ * is one connection, not two.
  */
 
 import { unreachable } from '../core/assert.ts'
@@ -128,7 +128,10 @@ export class Dialer {
     this.#onConnected(peer)
   }
 
-  /** Those only found by chance have had their turn: in a large swarm they would take the places of the peers of the job. */
+  /**
+   * Those only found by chance have had their turn: in a large swarm they would take the places of the peers of the
+   * job.
+   */
   #onConnected(peer: string): void {
     this.#connected.add(peer)
     for (const contact of this.#contacts.values())

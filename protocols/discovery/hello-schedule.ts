@@ -1,10 +1,11 @@
 /**
  * When this peer says HELLO. Pure: times in, times out.
  *
- * Every `helloIntervalMs`, and soon after a change of its own or a newcomer (who then knows the swarm after a moment, not after an
- * interval); but never sooner after the last one than a gap that grows with the swarm. Each HELLO reaches everybody and is
- * verified by everybody, so what counts is how many the swarm says together: without the gap thirty-six programs on two cores
- * did nothing else while they came together, and their dials timed out. From 48 peers on nobody speaks out of turn.
+ * Every `helloIntervalMs`, and soon after a change of its own or a newcomer (who then knows the swarm after a moment,
+ * not after an interval); but never sooner after the last one than a gap that grows with the swarm. Each HELLO reaches
+ * everybody and is verified by everybody, so what counts is how many the swarm says together: without the gap
+ * thirty-six programs on two cores did nothing else while they came together, and their dials timed out. From 48 peers
+ * on nobody speaks out of turn.
  */
 
 import { helloIntervalMs } from '../core/limits.ts'

@@ -7,8 +7,9 @@
  *                             ▼
  *                          unknown                                   (PeerGone)
  *
- * Records are ordered by the sender's `issued`, and their life is counted from when they arrive, so clocks need not agree;
- * they must only be within `helloClockSkewMsMax`, or an old record could be played back. Whom to dial is `dialer.ts`'s matter.
+ * Records are ordered by the sender's `issued`, and their life is counted from when they arrive, so clocks need not
+ * agree; they must only be within `helloClockSkewMsMax`, or an old record could be played back. Whom to dial is
+ * `dialer.ts`'s matter.
  */
 
 import { unreachable } from '../core/assert.ts'
@@ -16,7 +17,10 @@ import { helloClockSkewMsMax, helloIntervalMs, knownPeersMax } from '../core/lim
 import type { Coordinates } from './coordinates.ts'
 import type { Hello, SelfDescription } from './messages.ts'
 
-/** A peer whose connection broke and that is not heard of by way of others for this long is gone: one HELLO and a quarter. */
+/**
+ * A peer whose connection broke and that is not heard of by way of others for this long is gone: one HELLO and a
+ * quarter.
+ */
 const lostGraceMs = 1.25 * helloIntervalMs
 
 /** What is known of a live peer. */
@@ -61,7 +65,9 @@ interface Entry {
 export class PeerTable {
   readonly #peers = new Map<string, Entry>()
   readonly #connected = new Set<string>()
-  /** `issued` of the last goodbye of each peer, oldest first: an older HELLO that arrives late must not bring it back. */
+  /**
+   * `issued` of the last goodbye of each peer, oldest first: an older HELLO that arrives late must not bring it back.
+   */
   readonly #goodbyes = new Map<string, { issued: number; at: number }>()
 
   /** Takes one event; the effects are in order. Send `Woke` about once a second. */
@@ -123,7 +129,10 @@ export class PeerTable {
     return undefined
   }
 
-  /** Also of a peer that was not known: its HELLO may be the one that is late. As many as there are peers, since names cost nothing. */
+  /**
+   * Also of a peer that was not known: its HELLO may be the one that is late. As many as there are peers, since names
+   * cost nothing.
+   */
   #noteGoodbye(peer: string, issued: number, now: number): void {
     this.#goodbyes.delete(peer)
     this.#goodbyes.set(peer, { issued, at: now })

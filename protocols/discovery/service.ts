@@ -136,7 +136,10 @@ export class Discovery {
     this.#listeners.clear()
   }
 
-  /** Where this peer is on the map of round trips, in whole milliseconds of one way; undefined while too few were measured. */
+  /**
+   * Where this peer is on the map of round trips, in whole milliseconds of one way; undefined while too few were
+   * measured.
+   */
   get place(): readonly [number, number] | undefined {
     return this.#vivaldi.place
   }
@@ -146,7 +149,10 @@ export class Discovery {
     return this.#table.records()
   }
 
-  /** Changes what this peer says of itself, and says it as soon as `HelloSchedule` lets it. `job: undefined` leaves the job. */
+  /**
+   * Changes what this peer says of itself, and says it as soon as `HelloSchedule` lets it. `job: undefined` leaves the
+   * job.
+   */
   setSelf(change: Partial<SelfDescription>): void {
     const previousJob = this.#self.job?.job
     this.#self = { ...this.#self, ...change }
@@ -155,8 +161,8 @@ export class Discovery {
   }
 
   /**
-   * Peers that work on `job` are connected from now on, although this peer does not work on it yet: it makes it ready, and will
-   * want them at once. `undefined`: no longer.
+   * Peers that work on `job` are connected from now on, although this peer does not work on it yet: it makes it ready,
+   * and will want them at once. `undefined`: no longer.
    */
   seek(job: string | undefined): void {
     this.#sought = job
@@ -309,7 +315,10 @@ export class Discovery {
   }
 }
 
-/** Without addresses of kinds that this program does not know, which cannot be dialled and would keep the others from it. */
+/**
+ * Without addresses of kinds that this program does not know, which cannot be dialled and would keep the others from
+ * it.
+ */
 function withKnownAddresses(hello: Hello): Hello {
   const isKnown = (address: string): boolean => {
     try {

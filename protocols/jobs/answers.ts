@@ -1,6 +1,6 @@
 /**
- * Answers other peers' questions about jobs: one request and one response on each stream, within a deadline. The asking side
- * is remote.ts.
+ * Answers other peers' questions about jobs: one request and one response on each stream, within a deadline. The asking
+ * side is remote.ts.
  */
 
 import type { Stream } from '@libp2p/interface'

@@ -1,9 +1,10 @@
 /**
  * What a donor is shown of a job before giving anything: who owns it, what it computes and what it will cost.
  *
- * A card is the donor's part of a manifest as plain JSON. The server of the donor page hands it out, so that the page can
- * tell before its first click what it would take 80 KB of libraries to verify; the peer that starts after the click opens
- * the signed manifest itself, and the page stops when the two differ. This file loads nothing, to be small in the page.
+ * A card is the donor's part of a manifest as plain JSON. The server of the donor page hands it out, so that the page
+ * can tell before its first click what it would take 80 KB of libraries to verify; the peer that starts after the click
+ * opens the signed manifest itself, and the page stops when the two differ. This file loads nothing, to be small in the
+ * page.
  */
 
 import { SwarmError } from '../core/errors.ts'
@@ -68,7 +69,8 @@ export function jobCard({ job, manifest }: Pick<SignedJob, 'job' | 'manifest'>):
 const textLengthMax = 500
 
 /**
- * Reads a card that came over the network. Checked by hand: a schema library would be half of the page before the click.
+ * Reads a card that came over the network. Checked by hand: a schema library would be half of the page before the
+ * click.
  * @throws {SwarmError} MESSAGE_INVALID naming the first field that is missing or wrong.
  */
 export function decodeJobCard(value: unknown): JobCard {

@@ -1,6 +1,6 @@
 /**
- * Makes up for gossip that was missed: compares this peer's list of jobs with another's, and fetches the jobs that are not
- * known here and the endings that have not been heard. When and with whom is the service's business.
+ * Makes up for gossip that was missed: compares this peer's list of jobs with another's, and fetches the jobs that are
+ * not known here and the endings that have not been heard. When and with whom is the service's business.
  */
 
 import { isAbort } from '../core/errors.ts'

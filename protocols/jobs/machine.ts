@@ -7,8 +7,8 @@
  *                                  │                                         │
  *                                  └────────── TimePassed ≥ expires ─────────┴──▶ forgotten
  *
- * An ended job stays ended: the first ending that a peer hears of is the one it keeps, since endings are advice and any of
- * them is right. What is known already is passed over in silence; what is not allowed gives a `refused` notice.
+ * An ended job stays ended: the first ending that a peer hears of is the one it keeps, since endings are advice and any
+ * of them is right. What is known already is passed over in silence; what is not allowed gives a `refused` notice.
  */
 
 import { unreachable } from '../core/assert.ts'
@@ -70,8 +70,8 @@ function add(state: JobsState, { signed, from, nowMs }: Input<'ManifestOpened'>)
 }
 
 /**
- * True when a job that is not known yet would be kept. An open one takes the place of one that has ended; for another ended one
- * it is not worth it: two peers that know many would teach each other the same ones for ever.
+ * True when a job that is not known yet would be kept. An open one takes the place of one that has ended; for another
+ * ended one it is not worth it: two peers that know many would teach each other the same ones for ever.
  */
 export function hasRoom(state: JobsState, status: JobStatus): boolean {
   return state.size < jobsMax || (status === 'open' && firstEnded(state) !== undefined)

@@ -1,8 +1,8 @@
 /**
  * The manifest: what an owner signs, and all that a peer needs to know to take part in a run.
  *
- * Encoded as dag-cbor, whose bytes are canonical; the job's id is the CID of those bytes. Everything in it is data with a
- * limit: no code, no addresses, no unknown fields. A decoded manifest has passed every check that needs neither a
+ * Encoded as dag-cbor, whose bytes are canonical; the job's id is the CID of those bytes. Everything in it is data with
+ * a limit: no code, no addresses, no unknown fields. A decoded manifest has passed every check that needs neither a
  * signature nor a clock; those two are in signed.ts.
  */
 
@@ -49,11 +49,14 @@ const manifestSchema = z.strictObject({
     /** Of all blocks. */
     bytes: integer(1, jobBytesMax),
     /**
-     * `images`: u8 pixels scaled to [0, 1]; `text`: windows of token ids, labelled with the next token; `arrays`: numbers, an array for
-     * each input and one of labels.
+     * `images`: u8 pixels scaled to [0, 1]; `text`: windows of token ids, labelled with the next token; `arrays`:
+     * numbers, an array for each input and one of labels.
      */
     kind: z.enum(['images', 'text', 'arrays']),
-    /** Shape of one sample: `[28, 28]`, or `[context]` for text; absent for arrays, each of which has its own in the index. */
+    /**
+     * Shape of one sample: `[28, 28]`, or `[context]` for text; absent for arrays, each of which has its own in the
+     * index.
+     */
     sampleShape: z
       .array(integer(1, 1 << 16))
       .min(1)

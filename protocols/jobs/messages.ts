@@ -89,7 +89,10 @@ const summarySchema = z.strictObject({
   status: statusSchema,
   created: count,
   expires: count,
-  /** The newest round that a peer reported, and how many peers report; 0 when the answering peer does not follow the run. */
+  /**
+   * The newest round that a peer reported, and how many peers report; 0 when the answering peer does not follow the
+   * run.
+   */
   round: count,
   peers: count,
 })

@@ -1,8 +1,8 @@
 /**
  * Says in words what is wrong with a job: schema issues become sentences that name the value and what is allowed.
  *
- * Paths are in TypeScript's camelCase; people read the job file's snake_case, so every text uses that. Where a key stands
- * in a file (line, column) and what was probably meant is the job file reader's business.
+ * Paths are in TypeScript's camelCase; people read the job file's snake_case, so every text uses that. Where a key
+ * stands in a file (line, column) and what was probably meant is the job file reader's business.
  */
 
 import type * as z from 'zod'

@@ -1,6 +1,6 @@
 /**
- * Questions about jobs to one peer: each opens a stream, sends a request, reads the answer and closes. What comes back is
- * verified here, so a caller never sees a job or a statement that its owner or a coordinator has not signed.
+ * Questions about jobs to one peer: each opens a stream, sends a request, reads the answer and closes. What comes back
+ * is verified here, so a caller never sees a job or a statement that its owner or a coordinator has not signed.
  */
 
 import { peerIdFromString } from '@libp2p/peer-id'
@@ -34,7 +34,10 @@ export interface CallOptions {
   signal?: AbortSignal
 }
 
-/** The jobs that one peer knows. All calls throw SwarmError: PEER_UNREACHABLE, PEER_GONE, TIMEOUT, or the peer's refusal. */
+/**
+ * The jobs that one peer knows. All calls throw SwarmError: PEER_UNREACHABLE, PEER_GONE, TIMEOUT, or the peer's
+ * refusal.
+ */
 export interface RemoteJobs {
   list(options?: CallOptions): Promise<JobSummary[]>
   /** The signed manifest. @throws {SwarmError} NOT_FOUND */

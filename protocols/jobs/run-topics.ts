@@ -1,6 +1,7 @@
 /**
- * The topics of the runs that this peer follows: subscribed while at least one follower is there, and progress sent so that
- * a slow network never piles it up: while one report of a run is on its way, only the newest of the next ones waits.
+ * The topics of the runs that this peer follows: subscribed while at least one follower is there, and progress sent so
+ * that a slow network never piles it up: while one report of a run is on its way, only the newest of the next ones
+ * waits.
  *
  * What is no message of the topic is not passed on to others, and counts against whoever passed it here.
  */

@@ -1,9 +1,10 @@
 /**
  * Jobs over libp2p: gossip and streams become events of the machine, its notices go to listeners.
  *
- * Gossip is quick but forgets; so each peer also compares its list of jobs with a peer that connects, and from time to time
- * with a random one, and fetches what it lacks. Anything signed is verified before the machine sees it, a bounded number at
- * a time. What is decided about jobs is in machine.ts; how peers ask and are answered is in remote.ts and answers.ts.
+ * Gossip is quick but forgets; so each peer also compares its list of jobs with a peer that connects, and from time to
+ * time with a random one, and fetches what it lacks. Anything signed is verified before the machine sees it, a bounded
+ * number at a time. What is decided about jobs is in machine.ts; how peers ask and are answered is in remote.ts and
+ * answers.ts.
  */
 
 import type { GossipSub, Message } from '@libp2p/gossipsub'
@@ -41,8 +42,8 @@ export interface JobsComponents extends PeerComponents {
 
 export interface JobsInit {
   /**
-   * Throws SwarmError (REFUSED) for a job that this peer wants nothing to do with, such as one of an owner that the donor
-   * does not allow. Default: every valid job is taken up.
+   * Throws SwarmError (REFUSED) for a job that this peer wants nothing to do with, such as one of an owner that the
+   * donor does not allow. Default: every valid job is taken up.
    */
   admit?: (signed: SignedJob) => void
   /** Where browsers can join the run of a job; told to whoever submits it. Default: nowhere. */
@@ -131,7 +132,8 @@ export class JobsService implements Startable {
 
   /**
    * Takes up a job and tells the swarm.
-   * @throws {SwarmError} when it is not valid: SIGNATURE_INVALID, JOB_INVALID, EXPIRED, LIMIT_EXCEEDED, or REFUSED by `admit`.
+   * @throws {SwarmError} when it is not valid: SIGNATURE_INVALID, JOB_INVALID, EXPIRED, LIMIT_EXCEEDED, or REFUSED by
+   * `admit`.
    */
   async announce(envelope: Uint8Array): Promise<SignedJob> {
     const signed = await openManifest(envelope)
@@ -184,7 +186,10 @@ export class JobsService implements Startable {
     }
   }
 
-  /** Tells the run how this peer does. Returns at once; of reports that come faster than they can be sent, the newest goes. */
+  /**
+   * Tells the run how this peer does. Returns at once; of reports that come faster than they can be sent, the newest
+   * goes.
+   */
   publishProgress(job: string, report: Omit<Progress, 'at'>): void {
     const progress = { ...report, at: this.#epochMs() }
     this.#step({ kind: 'ProgressReceived', job, peer: this.#self, progress, nowMs: progress.at })
@@ -223,8 +228,8 @@ export class JobsService implements Startable {
   }
 
   /**
-   * Takes up a job, if it is not known, and what was `said` about it. Whoever hears of the job finds it as it stands, so that one
-   * that has ended is not begun again.
+   * Takes up a job, if it is not known, and what was `said` about it. Whoever hears of the job finds it as it stands,
+   * so that one that has ended is not begun again.
    * @throws {SwarmError} when the machine or `admit` refuses the job.
    */
   #takeUp(signed: SignedJob, from: string, said: readonly SignedStatement[] = []): void {

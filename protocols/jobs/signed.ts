@@ -3,9 +3,9 @@
  *
  *     envelope (protobuf) = { public key, payload type, payload (dag-cbor), signature over domain + type + payload }
  *
- * The domain keeps a signature from being taken for one of another protocol, the payload type tells our two payloads apart.
- * An envelope opens only if the signature is right and the payload passes its schema; that the signer is also the one who
- * may say it is the machine's business, except for a manifest, which names its owner.
+ * The domain keeps a signature from being taken for one of another protocol, the payload type tells our two payloads
+ * apart. An envelope opens only if the signature is right and the payload passes its schema; that the signer is also
+ * the one who may say it is the machine's business, except for a manifest, which names its owner.
  */
 
 import type { PrivateKey, Record as SignedRecord } from '@libp2p/interface'
@@ -60,8 +60,8 @@ export async function sealManifest(manifest: Manifest, privateKey: PrivateKey): 
 
 /**
  * Opens a manifest from anybody. Whether it is still valid today is not checked here.
- * @throws {SwarmError} MESSAGE_TOO_LARGE; SIGNATURE_INVALID when it is unsigned, changed, or signed by somebody other than
- * its owner; JOB_INVALID when the signed manifest breaks a rule.
+ * @throws {SwarmError} MESSAGE_TOO_LARGE; SIGNATURE_INVALID when it is unsigned, changed, or signed by somebody other
+ * than its owner; JOB_INVALID when the signed manifest breaks a rule.
  */
 export async function openManifest(envelope: Uint8Array): Promise<SignedJob> {
   const { payload, signer } = await open('manifest', envelope)
@@ -89,7 +89,8 @@ export async function sealStatement<Said extends Statement>(
 
 /**
  * Opens a statement from anybody. Whether its signer may make it is not checked here.
- * @throws {SwarmError} MESSAGE_TOO_LARGE; SIGNATURE_INVALID; MESSAGE_INVALID when the signed statement breaks its schema.
+ * @throws {SwarmError} MESSAGE_TOO_LARGE; SIGNATURE_INVALID; MESSAGE_INVALID when the signed statement breaks its
+ * schema.
  */
 export async function openStatement(envelope: Uint8Array): Promise<SignedStatement> {
   const { payload, signer } = await open('statement', envelope)

@@ -1,5 +1,6 @@
 /**
- * What an owner decides about a job, and the limits on every number of it: one schema for the job file and the manifest.
+ * What an owner decides about a job, and the limits on every number of it: one schema for the job file and the
+ * manifest.
  *
  * The keys are camelCase here and on the wire; the job file writes the same keys in snake_case (node/job-file.ts).
  * A schema refuses unknown keys and fills in the defaults that stand beside it. Rules that join two sections are in
@@ -49,7 +50,9 @@ const namedRecord = <Value extends z.core.$ZodType>(value: Value) =>
 
 /** Section `model`, besides the file: how it is fed and judged. */
 export const modelShape = {
-  /** How the output is compared with the labels, which the engine adds to the graph; `in_model`: the output is the loss. */
+  /**
+   * How the output is compared with the labels, which the engine adds to the graph; `in_model`: the output is the loss.
+   */
   loss: z.enum(['softmax_cross_entropy', 'binary_cross_entropy', 'mse', 'l1', 'in_model']),
   /** softmax_cross_entropy: the label of predictions that do not count, as PyTorch's -100. */
   ignoreIndex: integer(-(2 ** 31), 2 ** 31 - 1).optional(),
@@ -85,11 +88,17 @@ const trainBase = {
   decaySteps: integer(1, 1e9).optional(),
   /** Samples of one step on one peer. */
   batchSize: integer(1, 4096),
-  /** Steps of a peer in one round; 1 is plain synchronous gradient averaging, `auto` follows the time that averages take. */
+  /**
+   * Steps of a peer in one round; 1 is plain synchronous gradient averaging, `auto` follows the time that averages
+   * take.
+   */
   localSteps: z.union([integer(1, localStepsMax), z.literal('auto')]).default(1),
   /** Global norm to which a gradient is clipped; absent: not clipped. */
   gradClip: z.number().gt(0).max(1e6).optional(),
-  /** What passes compute in: `auto` is float16 on devices that do, float32 on others; absent: float32. What is averaged is float32. */
+  /**
+   * What passes compute in: `auto` is float16 on devices that do, float32 on others; absent: float32. What is averaged
+   * is float32.
+   */
   precision: z.enum(['float32', 'float16', 'auto']).optional(),
   /** Tensors that are not trained: patterns of their names, where `*` stands for any characters. */
   freeze: z.array(tensorName()).min(1).max(12).optional(),
@@ -175,7 +184,9 @@ export const swarmSchema = z.strictObject({
   minPeers: integer(1, rowPeersMax).default(1),
   /** How an update is coded on the wire. */
   codec: z.enum(codecNames).default('int8'),
-  /** A coarser codec for the updates of peers whose averages take longer than their training; absent: all use `codec`. */
+  /**
+   * A coarser codec for the updates of peers whose averages take longer than their training; absent: all use `codec`.
+   */
   slowCodec: z.enum(['f16', 'int8', 'int4']).optional(),
   /** Of codec `topk`: values that a peer sends of each 4,096. Absent: 64. */
   topkKept: integer(topkKeptMin, topkKeptMax).optional(),
@@ -217,14 +228,15 @@ export interface TrainingPlan {
 }
 
 /**
- * Share of the values up to which momentum harms: what arrives late by error feedback is then applied again and again. At
- * 1.6 % a run with momentum 0.9 lost ten points of accuracy, without it one (SparseLoCo, Sarfi et al. 2025, finds the same).
+ * Share of the values up to which momentum harms: what arrives late by error feedback is then applied again and again.
+ * At 1.6 % a run with momentum 0.9 lost ten points of accuracy, without it one (SparseLoCo, Sarfi et al. 2025, finds
+ * the same).
  */
 const sparseShareMax = 0.02
 
 /**
- * The outer optimizer of a job with several local steps that names none: Nesterov's for dense updates (docs/decisions/0014), the
- * plain mean for sparse ones (SparseLoCo).
+ * The outer optimizer of a job with several local steps that names none: Nesterov's for dense updates
+ * (docs/decisions/0014), the plain mean for sparse ones (SparseLoCo).
  */
 export function outerDefault(swarm: Pick<SwarmSpec, 'codec'>): OuterSpec {
   return swarm.codec === 'topk'

@@ -1,8 +1,8 @@
 /**
  * What is said about a running job under a signature: a coordinator's measurements and verdicts, and the owner's stop.
  *
- * They are signed themselves, not only the gossip that carries them, so that anybody may pass them on: a peer that comes
- * late, or a coordinator that comes back, learns them from any other peer. `kind` is the tag on the wire.
+ * They are signed themselves, not only the gossip that carries them, so that anybody may pass them on: a peer that
+ * comes late, or a coordinator that comes back, learns them from any other peer. `kind` is the tag on the wire.
  */
 
 import * as z from 'zod'
@@ -57,8 +57,8 @@ export type Stop = z.infer<typeof stopSchema>
 export type Statement = Evaluation | Verdict | Stop
 
 /**
- * The reason of the `continue` by which a coordinator says that the owner may go. The reason of any other `continue` is what
- * keeps the coordinator from measuring.
+ * The reason of the `continue` by which a coordinator says that the owner may go. The reason of any other `continue` is
+ * what keeps the coordinator from measuring.
  */
 export const watchingReason = 'the coordinator holds the model and the data, and watches the run'
 

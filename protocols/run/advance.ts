@@ -1,7 +1,7 @@
 /**
- * State `r + 1` from state `r` and what round `r` came to: a pure function of what all peers agree on, so that all come to
- * the same bits. The outer optimizer steps on the average; whoever is a member now gets a lease, sized by what it said of
- * its own pace when it gave its update.
+ * State `r + 1` from state `r` and what round `r` came to: a pure function of what all peers agree on, so that all come
+ * to the same bits. The outer optimizer steps on the average; whoever is a member now gets a lease, sized by what it
+ * said of its own pace when it gave its update.
  */
 
 import { cursorAfter, type Leases, type LeaseUnit } from './leases.ts'
@@ -64,7 +64,9 @@ function nextLeases(from: State, outcome: Committed, plan: RunPlan): Pick<State,
   return { leases, ahead: plan.isOverlapped ? following(leases, []) : null }
 }
 
-/** In the first round whoever was there shared the samples alike; the members that came of it are near enough to them. */
+/**
+ * In the first round whoever was there shared the samples alike; the members that came of it are near enough to them.
+ */
 function heldLeases(leases: Leases, electorate: readonly string[]): Leases {
   if (leases.holders.length > 0) return leases
   return { ...leases, holders: electorate, rates: electorate.map(() => 0) }

@@ -7,8 +7,8 @@ export interface ApportionOptions {
 }
 
 /**
- * Splits `total` over peers with the given `speeds` (any unit, > 0). Shares are whole, and as near to the proportion as their
- * bounds allow; of equals the first gets what is left over (the largest-remainder method). Only additions,
+ * Splits `total` over peers with the given `speeds` (any unit, > 0). Shares are whole, and as near to the proportion as
+ * their bounds allow; of equals the first gets what is left over (the largest-remainder method). Only additions,
  * multiplications and divisions of f64 in a fixed order: every platform gets the same.
  */
 export function apportion(

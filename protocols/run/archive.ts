@@ -15,7 +15,9 @@ const recentMin = 2
 /** And never more: with rounds of 50 ms, sixteen outlast the half second between two progress messages. */
 const recentMax = 16
 
-/** Bytes that the newest states may take beyond `recentMin`: an eighth of the gigabyte that a browser tab can count on. */
+/**
+ * Bytes that the newest states may take beyond `recentMin`: an eighth of the gigabyte that a browser tab can count on.
+ */
 const recentBytesMax = 128 << 20
 
 /** Milestones kept: the coordinator may still evaluate one while the next is reached. */

@@ -5,8 +5,8 @@ import { memoryStore, type Shards } from '../shards/index.ts'
 import type { BlockFetch } from './ports.ts'
 
 /**
- * How long a block that nobody has is waited for. A model's blocks may come with the next peer, but a state that is gone
- * does not come back; this is only for peers whose answer is still on its way.
+ * How long a block that nobody has is waited for. A model's blocks may come with the next peer, but a state that is
+ * gone does not come back; this is only for peers whose answer is still on its way.
  */
 const patienceMs = 2_000
 

@@ -6,10 +6,11 @@
  *     newcomer   follow ┬─ average ─── average ─── average …
  *                       └─ fetch state r+1 … ──▶ apply r+1, r+2, r+3: caught up
  *
- * If the averages collected do not reach back to the state that was fetched, or belong to another branch, another state is
- * fetched. Those that several peers hold come before what a single one claims: a claim costs a liar nothing, and whoever believes it
- * half a minute. What a run starts from does not count as held by several, since newcomers all name it. Of the rest it is the
- * rule by which allreduce judges who is behind: the latest round, of its states the one that most peers hold, of equals the lesser root.
+ * If the averages collected do not reach back to the state that was fetched, or belong to another branch, another state
+ * is fetched. Those that several peers hold come before what a single one claims: a claim costs a liar nothing, and
+ * whoever believes it half a minute. What a run starts from does not count as held by several, since newcomers all name
+ * it. Of the rest it is the rule by which allreduce judges who is behind: the latest round, of its states the one that
+ * most peers hold, of equals the lesser root.
  */
 
 import type { Clock } from '../core/clock.ts'
@@ -43,8 +44,9 @@ const bufferBytesMax = 256 << 20
 const fetchMsMax = 30_000
 
 /**
- * The newest state of the run that can be reached from what the peers serve, made this peer's own by `settle`. Following
- * ends only when nothing more was committed while it settled; so the caller can take its place in the round at once.
+ * The newest state of the run that can be reached from what the peers serve, made this peer's own by `settle`.
+ * Following ends only when nothing more was committed while it settled; so the caller can take its place in the round
+ * at once.
  */
 export async function catchUp(init: CatchUp): Promise<State> {
   const { averaging, gossip, signal } = init

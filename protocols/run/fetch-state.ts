@@ -15,7 +15,8 @@ export interface FetchState {
 
 /**
  * The state named `root`, every byte checked against it.
- * @throws {SwarmError} STATE_MISMATCH when it is not a state of this run; BLOCK_NOT_FOUND when nobody holds it any more.
+ * @throws {SwarmError} STATE_MISMATCH when it is not a state of this run; BLOCK_NOT_FOUND when nobody holds it any
+ * more.
  */
 export async function fetchState(
   { blocks, root, peers, expected }: FetchState,

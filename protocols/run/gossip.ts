@@ -11,13 +11,17 @@ import type { Jobs } from '../jobs/index.ts'
 import type { Report, RunGossip, Standing } from './ports.ts'
 
 /**
- * Between two reports, at least, and for each peer of the run: every report reaches all of them. Rounds can be as short as 50 ms;
- * four reports a second are plenty for people and for verdicts, and forty of all peers together a tenth of a slow core.
+ * Between two reports, at least, and for each peer of the run: every report reaches all of them. Rounds can be as short
+ * as 50 ms; four reports a second are plenty for people and for verdicts, and forty of all peers together a tenth of a
+ * slow core.
  */
 const reportGapMsMin = 250
 const reportGapMsPerPeer = 25
 
-/** While nothing changes a report is repeated: a peer that joins soon hears from somebody, and after this long from everybody. */
+/**
+ * While nothing changes a report is repeated: a peer that joins soon hears from somebody, and after this long from
+ * everybody.
+ */
 const repeatMsMin = 2_000
 const repeatMsPerPeer = 250
 

@@ -1,16 +1,16 @@
 /**
- * Who trains on which samples. A round's leases are a pure function of the state, so no peer has to ask for one: each gets a
- * run of positions as long as its speed allows, and all are done at about the same time.
+ * Who trains on which samples. A round's leases are a pure function of the state, so no peer has to ask for one: each
+ * gets a run of positions as long as its speed allows, and all are done at about the same time.
  *
  *     cursor                                                    end
  *     │ a: 4 batches │ b: 1 │ c: 3 batches         │ ┄ overflow ┄ a b c a b c a b c …
  *
  * With one local step the runs together are exactly the batch of one machine, whoever has how much of it.
  *
- * The work of a peer that died is taken over by number, not by sample: the others go on in the *overflow*, where each has
- * every `width`-th place for itself. Nobody has to agree on who is dead, and no sample can count twice, whatever each
- * of them believes. What the dead peer did not do comes around in the next epoch. How far the overflow was used is seen
- * in the weights that the round agreed on, and the next round starts after it.
+ * The work of a peer that died is taken over by number, not by sample: the others go on in the *overflow*, where each
+ * has every `width`-th place for itself. Nobody has to agree on who is dead, and no sample can count twice, whatever
+ * each of them believes. What the dead peer did not do comes around in the next epoch. How far the overflow was used is
+ * seen in the weights that the round agreed on, and the next round starts after it.
  */
 
 import { quantile } from '../core/quantile.ts'
@@ -115,8 +115,9 @@ export function leaseFor(leases: Leases, index: number, unit: LeaseUnit): Lease 
 }
 
 /**
- * What holder number `index` does besides, when it has done its own and those at `dead` are gone: its part of their work, by
- * speed, at most as much again as its own. None in jobs that average gradients, whose one step is over by then.
+ * What holder number `index` does besides, when it has done its own and those at `dead` are gone: its part of their
+ * work, by speed, at most as much again as its own. None in jobs that average gradients, whose one step is over by
+ * then.
  */
 export function overflowFor(
   leases: Leases,

@@ -1,12 +1,12 @@
 /**
- * How many local steps a round has, in jobs that say `local_steps: auto`: enough that communication costs little, and no
- * more, because every step without an average costs quality.
+ * How many local steps a round has, in jobs that say `local_steps: auto`: enough that communication costs little, and
+ * no more, because every step without an average costs quality.
  *
  *     H = ⌈T / τ⌉           training goes on while parts travel: then it hides them
  *     H = ⌈T / (τ · ε)⌉     it waits for them: then ε of the time is lost
  *
- * T is how long an average takes, τ one step of a peer of usual speed. Both come from what peers said in their commits and
- * the plan repeated, so all derive the same number, and it is part of the next state.
+ * T is how long an average takes, τ one step of a peer of usual speed. Both come from what peers said in their commits
+ * and the plan repeated, so all derive the same number, and it is part of the next state.
  */
 
 import { quantile } from '../core/quantile.ts'
@@ -15,7 +15,10 @@ import type { Contribution } from './ports.ts'
 /** The first round's, when nothing is measured: DiLoCo's scaling laws were made with it (Charles et al. 2025). */
 export const localStepsFirst = 30
 
-/** Fewer do not pay: below about 20 the loss does not change (scaling laws, DiLoCo), and each round costs four round trips. */
+/**
+ * Fewer do not pay: below about 20 the loss does not change (scaling laws, DiLoCo), and each round costs four round
+ * trips.
+ */
 const localStepsMin = 20
 
 /** More are known to be harmless only for models of 150 M parameters and more. */

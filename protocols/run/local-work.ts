@@ -1,6 +1,6 @@
 /**
- * What a peer does with its lease: local steps, in pieces of about a second, so that between two of them it can see that
- * the round is closing without it, or take over a new start.
+ * What a peer does with its lease: local steps, in pieces of about a second, so that between two of them it can see
+ * that the round is closing without it, or take over a new start.
  *
  *     origin ──piece──▶ ──piece──▶ origin − gain          gain = Σ of the pieces' updates
  *                                   rebase: ─▶ other origin − α · gain
@@ -12,7 +12,10 @@ import type { Clock } from '../core/clock.ts'
 import type { Lease } from './leases.ts'
 import type { Samples, Trainer } from './ports.ts'
 
-/** Length of a piece: a second is what a closing round can wait for one, and copying the parameters costs under 1 % of it. */
+/**
+ * Length of a piece: a second is what a closing round can wait for one, and copying the parameters costs under 1 % of
+ * it.
+ */
 const pieceSeconds = 1
 
 export interface LocalWorkInit {
@@ -73,7 +76,10 @@ export class LocalWork {
     return this.#lossSum / Math.max(1, this.#samples)
   }
 
-  /** f32[parameterCount]: origin less what it became, or its gradient. The caller's from now on; undefined before the first piece. */
+  /**
+   * f32[parameterCount]: origin less what it became, or its gradient. The caller's from now on; undefined before the
+   * first piece.
+   */
   get gain(): Float32Array | undefined {
     return this.#gain
   }

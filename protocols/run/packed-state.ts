@@ -3,7 +3,8 @@
  *
  *     u32 length │ index block │ chunk 0 │ chunk 1 │ …        the length is the index block's, little-endian
  *
- * Nothing is hashed when it is read: the disk's own checksum is the caller's business, and who goes on from the state encodes it again.
+ * Nothing is hashed when it is read: the disk's own checksum is the caller's business, and who goes on from the state
+ * encodes it again.
  */
 
 import { decode } from '@ipld/dag-cbor'

@@ -5,15 +5,16 @@
  *        │            ▲            │ (overlapped: the next round's training begins here)
  *        └──────▶ syncing ◀────────┘ behind: the others went on without this peer
  *
- * A peer that was ended and comes back begins with the newest state on its disk, if it has one, and syncs only if the others are further.
+ * A peer that was ended and comes back begins with the newest state on its disk, if it has one, and syncs only if the
+ * others are further.
  *
  * It joins the other protocols: leases say which samples, the trainer computes the update, allreduce agrees on the
  * average, the outer optimizer makes the next state, the archive serves it. It knows no message and no socket.
  *
  * While syncing, a peer follows the rounds that the others commit and applies their averages to the state that it
  * fetched meanwhile; so it catches up however short the rounds are. Its first round it takes part without an update:
- * that makes it a member, and members hold the leases. What it has trained or kept for later is then forgotten, since it
- * belongs to another state.
+ * that makes it a member, and members hold the leases. What it has trained or kept for later is then forgotten, since
+ * it belongs to another state.
  */
 
 import { assert } from '../core/assert.ts'
@@ -118,9 +119,11 @@ export class RunPeer {
   }
 
   /**
-   * Takes part until `signal` aborts or the job's rounds are used up; then keeps serving its states until `signal` aborts.
+   * Takes part until `signal` aborts or the job's rounds are used up; then keeps serving its states until `signal`
+   * aborts.
    * @throws {unknown} `signal.reason`.
-   * @throws {SwarmError} STORAGE_FAILED, whatever it is doing, when the averaging cannot write what binds this peer: the others wait for it.
+   * @throws {SwarmError} STORAGE_FAILED, whatever it is doing, when the averaging cannot write what binds this peer:
+   * the others wait for it.
    */
   async run({ signal: asked }: { signal: AbortSignal }): Promise<never> {
     const { store, averaging } = this.#init
@@ -192,7 +195,8 @@ export class RunPeer {
       return await this.#average(base, work, work.gain, signal)
     } catch (error) {
       if (!(error instanceof SwarmError) || error.code !== 'PART_INVALID') throw error
-      // Too large to be averaged, and nobody has seen it: this peer diverged within the round, though its losses are numbers.
+      // Too large to be averaged, and nobody has seen it: this peer diverged within the round, though its losses are
+      // numbers.
       await this.#sayDiverged(error, signal)
       return averaging.receive(base, { signal })
     }

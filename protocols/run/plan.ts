@@ -41,9 +41,9 @@ export function firstLocalSteps({ localSteps }: RunPlan): number {
 }
 
 /**
- * The smallest codec in which a peer of the job may give its updates without keeping what was rounded away: what the owner
- * named for slow links, else `int4`, which all peers of the protocol read. Undefined where the job's own is as small, or where
- * `isExact`: the run is a reference, to be the same to the bit whoever takes part.
+ * The smallest codec in which a peer of the job may give its updates without keeping what was rounded away: what the
+ * owner named for slow links, else `int4`, which all peers of the protocol read. Undefined where the job's own is as
+ * small, or where `isExact`: the run is a reference, to be the same to the bit whoever takes part.
  */
 export function smallCodecOf(
   { codec, slowCodec }: { codec: CodecName; slowCodec?: CodecName | undefined },

@@ -79,7 +79,10 @@ export interface Offer extends RoundBase {
   codec?: CodecName | undefined
   /** This peer's bytes are scarce: it sums no part for the others. Absent: it does. */
   reducesNothing?: boolean | undefined
-  /** f32[parameterCount], or absent: filled with `update` less what its encoding holds, before the call returns its promise. */
+  /**
+   * f32[parameterCount], or absent: filled with `update` less what its encoding holds, before the call returns its
+   * promise.
+   */
   residual?: Float32Array | undefined
   /** f32[parameterCount], or absent: may become the average. May be `update` itself. */
   averageInto?: Float32Array | undefined

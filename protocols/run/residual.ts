@@ -5,12 +5,13 @@
  *     e = u − decode(sent)    while the round goes on
  *     e = u                   afterwards, where the mean is zero or went on without this peer's part
  *
- * (Karimireddy et al. 2019, "Error feedback fixes SignSGD"; β as in SparseLoCo, Sarfi et al. 2025.) The last line is ours:
- * a mean keeps only some of the values in it, and depends on nothing but its updates, so whoever sent a value that is
- * not in the mean keeps it (docs/decisions/0005). The weighted sum of what the peers keep is then what the mean left out.
+ * (Karimireddy et al. 2019, "Error feedback fixes SignSGD"; β as in SparseLoCo, Sarfi et al. 2025.) The last line is
+ * ours: a mean keeps only some of the values in it, and depends on nothing but its updates, so whoever sent a value
+ * that is not in the mean keeps it (docs/decisions/0005). The weighted sum of what the peers keep is then what the mean
+ * left out.
  *
- * It lives in memory only and is never part of a state. It is forgotten when the peer changes over to a state that it did
- * not come to by averaging, because what it holds was meant for another place; a newcomer starts with zeros.
+ * It lives in memory only and is never part of a state. It is forgotten when the peer changes over to a state that it
+ * did not come to by averaging, because what it holds was meant for another place; a newcomer starts with zeros.
  */
 
 /** β: remainders fade, or one that was never large enough to be sent would point where the model was long ago. */
@@ -31,8 +32,8 @@ export class Residual {
   }
 
   /**
-   * Takes back what did not come to be applied of `given`, the peer's update with the residual in it. `omitted`: slices of it
-   * that are not in the mean.
+   * Takes back what did not come to be applied of `given`, the peer's update with the residual in it. `omitted`: slices
+   * of it that are not in the mean.
    */
   settle(
     given: Float32Array,

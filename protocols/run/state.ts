@@ -6,9 +6,9 @@
  *       leases, ahead, parameters, outer,       │ chunk 0      │ chunk 1      │ ... │  f32 little-endian:
  *       chunks: [CID, CID, ...] }  ───────────▶ └──────────────┴──────────────┴─────┘  parameters, then outer state
  *
- * The *root* is the CID of the index block, a Merkle root over parameters, outer optimizer state, the electorate and the
- * leases. Peers with one root therefore agree on everything that a round starts from, and a newcomer can fetch
- * the state from anybody, chunk by chunk, and check every byte. Inner optimizer state is local and is not part of it.
+ * The *root* is the CID of the index block, a Merkle root over parameters, outer optimizer state, the electorate and
+ * the leases. Peers with one root therefore agree on everything that a round starts from, and a newcomer can fetch the
+ * state from anybody, chunk by chunk, and check every byte. Inner optimizer state is local and is not part of it.
  */
 
 import * as dagCbor from '@ipld/dag-cbor'
@@ -105,7 +105,10 @@ export function readStateIndex(bytes: Uint8Array, expected: ExpectedState): Stat
   return index
 }
 
-/** CIDs of the chunks that an index block names, of whatever run it is. @throws {SwarmError} STATE_MISMATCH when it is none. */
+/**
+ * CIDs of the chunks that an index block names, of whatever run it is. @throws {SwarmError} STATE_MISMATCH when it is
+ * none.
+ */
 export function stateChunks(bytes: Uint8Array): string[] {
   return decodeIndex(bytes).chunks.map((chunk) => chunk.toString())
 }

@@ -4,9 +4,9 @@
  *     lease ──begin──▶ pieces ──▶ done ──▶ what those that died leave to it ──▶ done
  *                         └──▶ less, when the round closes before
  *
- * In jobs that overlap, the work of the next round begins while the parts of this one travel, from where this peer's own update
- * leads, and goes on from the state that the round came to. It owns that work and this peer's pace; leases are the state's, and
- * what becomes of a gain is the caller's business.
+ * In jobs that overlap, the work of the next round begins while the parts of this one travel, from where this peer's
+ * own update leads, and goes on from the state that the round came to. It owns that work and this peer's pace; leases
+ * are the state's, and what becomes of a gain is the caller's business.
  */
 
 import type { Clock } from '../core/clock.ts'
@@ -40,8 +40,8 @@ export class Training {
   }
 
   /**
-   * The steps of the round that `state` starts: what the lease names, what others who died leave to this peer, or less when the
-   * round closes before. Undefined when this peer has no lease.
+   * The steps of the round that `state` starts: what the lease names, what others who died leave to this peer, or less
+   * when the round closes before. Undefined when this peer has no lease.
    * @throws {SwarmError} LOSS_NOT_FINITE; the work is then of no use.
    */
   async train(state: State, { signal }: { signal: AbortSignal }): Promise<LocalWork | undefined> {
@@ -63,7 +63,10 @@ export class Training {
     return work
   }
 
-  /** The work of the round after `state`'s, from where this round's `update` leads; undefined when the job does not overlap. */
+  /**
+   * The work of the round after `state`'s, from where this round's `update` leads; undefined when the job does not
+   * overlap.
+   */
   beginAhead({ ahead, parameters }: State, update: Float32Array): LocalWork | undefined {
     const index = ahead?.holders.indexOf(this.#init.self) ?? -1
     if (ahead === null || index < 0) return undefined
@@ -96,9 +99,9 @@ export class Training {
   }
 
   /**
-   * What was trained while the round's parts travelled goes on from the new state: θ ← φ + α·(θ − θ at commit). It began at
-   * parameters that are old by now; if that was for more than half a round, half of it is kept (Streaming DiLoCo's α,
-   * Douillard et al. 2025).
+   * What was trained while the round's parts travelled goes on from the new state: θ ← φ + α·(θ − θ at commit). It
+   * began at parameters that are old by now; if that was for more than half a round, half of it is kept (Streaming
+   * DiLoCo's α, Douillard et al. 2025).
    */
   rebase({ parameters }: State): void {
     const work = this.#begun
@@ -129,7 +132,10 @@ export class Training {
     return { ...leases, holders, rates: holders.map(() => 0) }
   }
 
-  /** What this peer does for those that died. Nothing in overlapped jobs, where it has the next round's steps to do instead. */
+  /**
+   * What this peer does for those that died. Nothing in overlapped jobs, where it has the next round's steps to do
+   * instead.
+   */
   #overflow({ round }: State, leases: Leases, index: number): Lease {
     const { plan, averaging } = this.#init
     const live = new Set(averaging.outlook.live)
@@ -139,7 +145,10 @@ export class Training {
     return overflowFor(leases, index, new Set(dead), leaseUnit(plan))
   }
 
-  /** Two thirds have given their updates: the plan will not wait much longer, and less than the lease is better than nothing. */
+  /**
+   * Two thirds have given their updates: the plan will not wait much longer, and less than the lease is better than
+   * nothing.
+   */
   #isClosing({ holders }: Leases): boolean {
     const { committed } = this.#init.averaging.outlook
     return 3 * holders.filter((peer) => committed.includes(peer)).length >= 2 * holders.length

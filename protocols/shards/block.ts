@@ -1,6 +1,7 @@
 /**
- * Blocks and their names. A block is at most `blockBytesMax` bytes; its CID is version 1 with the SHA-256 of the bytes, so
- * whoever holds the CID can check a block from anybody. Hashing is WebCrypto's, ten times faster than any hash in JS.
+ * Blocks and their names. A block is at most `blockBytesMax` bytes; its CID is version 1 with the SHA-256 of the bytes,
+ * so whoever holds the CID can check a block from anybody. Hashing is WebCrypto's, ten times faster than any hash in
+ * JS.
  */
 
 import { CID } from 'multiformats/cid'

@@ -1,7 +1,7 @@
 /**
  * A set of names from which a random one that meets a condition can be drawn. Adding and deleting take constant time:
- * members stand in a list, and a deleted one's place is taken by the last. So the order is arbitrary, but the same for the
- * same calls.
+ * members stand in a list, and a deleted one's place is taken by the last. So the order is arbitrary, but the same for
+ * the same calls.
  */
 
 import type { Random } from '../core/random.ts'

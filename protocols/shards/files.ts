@@ -4,8 +4,8 @@
  *     index block                         raw blocks
  *     { v: 1, size, chunks: [CID, …] } ─▶ [ chunk 0 ] [ chunk 1 ] …
  *
- * The CID of the index names the file: the same bytes have the same CID everywhere. One index names up to 4,096 chunks and
- * takes 168 KB, so one level is enough for `fileBytesMax`.
+ * The CID of the index names the file: the same bytes have the same CID everywhere. One index names up to 4,096 chunks
+ * and takes 168 KB, so one level is enough for `fileBytesMax`.
  */
 
 import * as dagCbor from '@ipld/dag-cbor'

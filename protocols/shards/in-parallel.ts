@@ -1,6 +1,9 @@
 /** Bounded concurrency over a list. */
 
-/** Runs `task` for each item, at most `width` at a time. The first failure is thrown; those that run go on, and no other begins. */
+/**
+ * Runs `task` for each item, at most `width` at a time. The first failure is thrown; those that run go on, and no other
+ * begins.
+ */
 export async function inParallel<Item>(
   items: Iterable<Item>,
   width: number,

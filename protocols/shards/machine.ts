@@ -13,10 +13,10 @@
  * States of a peer: free slots ──Ask──▶ `depth` blocks in flight ──answer──▶ free slots; *excluded* for good once it sent
  * a corrupt block, or a flood that was never asked of it; dropped (it may rejoin) when silent for `silentMs`.
  *
- * Several peers are asked at once, each for other blocks. A block is asked of a second peer only when nothing
- * unasked is left for that one and the first has kept it for `takeOverMs`: so a slow peer holds up nothing but its own blocks, and at
- * most `depth` blocks of each slow peer arrive twice. Which of the unasked blocks is next is drawn at random, so that
- * peers who fetch the same file at the same time soon hold different blocks and can serve each other.
+ * Several peers are asked at once, each for other blocks. A block is asked of a second peer only when nothing unasked
+ * is left for that one and the first has kept it for `takeOverMs`: so a slow peer holds up nothing but its own blocks,
+ * and at most `depth` blocks of each slow peer arrive twice. Which of the unasked blocks is next is drawn at random, so
+ * that peers who fetch the same file at the same time soon hold different blocks and can serve each other.
  */
 
 import { unreachable } from '../core/assert.ts'
@@ -27,7 +27,10 @@ import { DrawBag } from './draw-bag.ts'
 /** Blocks in flight at one peer. Four of 1 MiB fill a stream's window; more only makes a slow peer hold more. */
 const depthDefault = 4
 
-/** A second peer is asked after this: on a 20 Mbit/s uplink four blocks take 1.7 s, so less would duplicate healthy transfers. */
+/**
+ * A second peer is asked after this: on a 20 Mbit/s uplink four blocks take 1.7 s, so less would duplicate healthy
+ * transfers.
+ */
 const takeOverMs = 2_000
 
 /** A peer with requests open that says nothing for this long is dropped: 1 MiB takes it at 280 kbit/s. */

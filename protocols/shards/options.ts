@@ -23,7 +23,9 @@ export interface FetchOptions {
   onProgress?(progress: FetchProgress): void
   /** Where the blocks go. Default: the service's store. */
   into?: BlockStore
-  /** A block that no connected peer has after this long is given up. Default: never; the signal is the only deadline. */
+  /**
+   * A block that no connected peer has after this long is given up. Default: never; the signal is the only deadline.
+   */
   patienceMs?: number
   signal?: AbortSignal
 }

@@ -1,8 +1,8 @@
 /**
  * The holding side: answers wants from a list of sources, and tells each peer later of what it had asked for in vain.
  *
- * One want at a time and one block at a time for each stream: the next is read when the last was taken by the transport, so
- * a peer that asks much and reads nothing costs one block of memory.
+ * One want at a time and one block at a time for each stream: the next is read when the last was taken by the
+ * transport, so a peer that asks much and reads nothing costs one block of memory.
  */
 
 import type { CID } from 'multiformats/cid'

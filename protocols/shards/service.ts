@@ -1,8 +1,8 @@
 /**
  * Carries out what the machine decides: streams, timers and hashing become events, effects become sends and puts.
  *
- * Every block is hashed before the machine hears of it, and stored only when the machine says so. Fetches that run at the
- * same time share one machine: a block wanted by two of them is asked for once and put into the store of each.
+ * Every block is hashed before the machine hears of it, and stored only when the machine says so. Fetches that run at
+ * the same time share one machine: a block wanted by two of them is asked for once and put into the store of each.
  */
 
 import type { Connection, Stream } from '@libp2p/interface'
@@ -93,7 +93,9 @@ export class Shards {
     }
   }
 
-  /** Tells peers that asked for any of `cids` in vain that a source has them now. Fetched blocks are announced already. */
+  /**
+   * Tells peers that asked for any of `cids` in vain that a source has them now. Fetched blocks are announced already.
+   */
   announce(cids: readonly CID[]): void {
     this.#server.announce(cids)
   }
@@ -143,7 +145,8 @@ export class Shards {
   }
 
   /**
-   * The bytes of the file that `root` names: its blocks are fetched as far as the store lacks them, and each is checked.
+   * The bytes of the file that `root` names: its blocks are fetched as far as the store lacks them, and each is
+   * checked.
    * @throws {SwarmError} as `fetch`; MESSAGE_INVALID when `root` names no file.
    */
   async fetchFile(root: CID, options: FetchOptions = {}): Promise<Uint8Array> {

@@ -28,7 +28,9 @@ const connectEveryMs = 1_000
 export interface SessionEvents {
   onJoined(peer: string): void
   onLeft(peer: string): void
-  /** One frame from `peer`; while the promise is pending, its next frame waits. @throws {SwarmError} to drop the peer. */
+  /**
+   * One frame from `peer`; while the promise is pending, its next frame waits. @throws {SwarmError} to drop the peer.
+   */
   onFrame(peer: string, frame: Uint8Array): Promise<void>
 }
 
@@ -68,8 +70,8 @@ export class Sessions {
   }
 
   /**
-   * Connects to those of `peers` that are not connected, now and every second; who answers joins, and a peer that cannot
-   * be reached is tried again. @returns a function that ends it.
+   * Connects to those of `peers` that are not connected, now and every second; who answers joins, and a peer that
+   * cannot be reached is tried again. @returns a function that ends it.
    */
   keepConnected(peers: () => readonly string[]): () => void {
     let cancel = (): void => {}

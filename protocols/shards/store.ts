@@ -1,6 +1,6 @@
 /**
- * Where blocks are kept and served from. A *source* can be asked; a *store* also takes blocks in. Blocks in a store have
- * been checked on their way in; a disk may spoil them later, so those that come from one are checked again.
+ * Where blocks are kept and served from. A *source* can be asked; a *store* also takes blocks in. Blocks in a store
+ * have been checked on their way in; a disk may spoil them later, so those that come from one are checked again.
  */
 
 import type { Blockstore } from 'interface-blockstore'

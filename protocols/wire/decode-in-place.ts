@@ -1,6 +1,6 @@
 /**
- * dag-cbor whose byte strings are views of the bytes that it is read from: a vector that a message carries is not copied once more.
- * What is decoded is good for as long as those bytes are left alone.
+ * dag-cbor whose byte strings are views of the bytes that it is read from: a vector that a message carries is not
+ * copied once more. What is decoded is good for as long as those bytes are left alone.
  */
 
 import { decode as decodeCbor } from '@ipld/dag-cbor'

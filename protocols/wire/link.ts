@@ -7,12 +7,12 @@
  *   parked ── setPeers ────┘                        ▼
  *   (opened by a peer nobody asked for yet)      absent   (setPeers without the peer)
  *
- * Of a pair, the peer with the lesser id opens the stream and the other accepts, so there is exactly one and no race. The
- * opener dials if there is no connection yet, with the addresses of the peer store. A stream from a peer that is not
- * (yet) in `setPeers` is *parked*: kept, not read, so its frames wait under back-pressure and none is lost.
+ * Of a pair, the peer with the lesser id opens the stream and the other accepts, so there is exactly one and no race.
+ * The opener dials if there is no connection yet, with the addresses of the peer store. A stream from a peer that is
+ * not (yet) in `setPeers` is *parked*: kept, not read, so its frames wait under back-pressure and none is lost.
  *
- * Frames of a peer are delivered one at a time, in order; a handler that returns a promise holds the peer back. What the
- * frames mean is the caller's business, and so is resending: a link that breaks forgets what it had not yet sent.
+ * Frames of a peer are delivered one at a time, in order; a handler that returns a promise holds the peer back. What
+ * the frames mean is the caller's business, and so is resending: a link that breaks forgets what it had not yet sent.
  */
 
 import type { Connection, Stream } from '@libp2p/interface'
@@ -25,15 +25,18 @@ import type { PeerComponents } from './components.ts'
 import type { Frame } from './outbox.ts'
 import { FrameStream } from './stream.ts'
 
-/** Pause before the first redial, doubled at each failure. On a local network a restarted peer is back in well under a second. */
+/**
+ * Pause before the first redial, doubled at each failure. On a local network a restarted peer is back in well under a
+ * second.
+ */
 const redialMsMin = 200
 
 /** Longest pause between redials: a peer that returns is linked again within five seconds. */
 const redialMsMax = 5_000
 
 /**
- * Longest pause while the peer is connected and only does not speak the protocol yet: it makes a job ready, and would then wait
- * for this link. An attempt costs one round trip and no dial.
+ * Longest pause while the peer is connected and only does not speak the protocol yet: it makes a job ready, and would
+ * then wait for this link. An attempt costs one round trip and no dial.
  */
 const reopenMsMax = 500
 
@@ -118,7 +121,8 @@ export class Links {
   }
 
   /**
-   * Resolves when the transport took `frame`; until then the frame must not change. Does not wait for a link to come up.
+   * Resolves when the transport took `frame`; until then the frame must not change. Does not wait for a link to come
+   * up.
    * @throws {SwarmError} PEER_GONE when there is no link or it breaks; LIMIT_EXCEEDED when the queue is full, and then
    * the link is dropped; MESSAGE_TOO_LARGE.
    */

@@ -1,11 +1,11 @@
 /**
- * A dag-cbor map whose one long byte string is not copied: what comes before it, the byte string itself, and what comes after,
- * to be sent one after another.
+ * A dag-cbor map whose one long byte string is not copied: what comes before it, the byte string itself, and what comes
+ * after, to be sent one after another.
  *
  *     map(n) ‖ entries before ‖ name ‖ bytes(length)   │   value   │   entries after
  *
- * dag-cbor writes entries in the order of their names, the shorter first, and a map is its head and then its entries (RFC 8949,
- * section 3.1): the entries on either side are those of smaller maps without their heads.
+ * dag-cbor writes entries in the order of their names, the shorter first, and a map is its head and then its entries
+ * (RFC 8949, section 3.1): the entries on either side are those of smaller maps without their heads.
  */
 
 import { encode } from '@ipld/dag-cbor'

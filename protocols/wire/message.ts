@@ -13,7 +13,9 @@ import { sha256 } from 'multiformats/hashes/sha2'
 import * as z from 'zod'
 import { SwarmError } from '../core/errors.ts'
 
-/** A CID of a Starling block: version 1, raw or dag-cbor, named by its SHA-256. Others are never asked for or served. */
+/**
+ * A CID of a Starling block: version 1, raw or dag-cbor, named by its SHA-256. Others are never asked for or served.
+ */
 export const blockCidSchema = z.custom<CID>(isBlockCid, 'is no CID of a raw or dag-cbor block with SHA-256')
 
 /** @returns true for the CIDs that {@link blockCidSchema} takes. */

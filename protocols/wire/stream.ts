@@ -6,7 +6,8 @@
  *
  * Reading. A libp2p stream pushes, and buffers without bound (or aborts at 4 MiB) when nobody listens. `receive` turns
  * the push into a pull: above `readAheadBytes` it pauses the stream, so the sender's window runs dry. Never pause from
- * inside a dispatch that `resume` caused: libp2p would un-pause the muxer afterwards and the buffer would grow to abort.
+ * inside a dispatch that `resume` caused: libp2p would un-pause the muxer afterwards and the buffer would grow to
+ * abort.
  *
  * Writing. `stream.onDrain()` of @libp2p/utils 7.4.1 keeps one promise for ever, so from its second call on it resolves
  * at once. `drained` therefore listens to the events itself.
@@ -23,7 +24,10 @@ import { type Frame, Outbox } from './outbox.ts'
 
 type Chunk = Uint8Array | Uint8ArrayList
 
-/** Bytes buffered before the sender is held back: one frame of the largest kind, so that a frame never arrives in halves. */
+/**
+ * Bytes buffered before the sender is held back: one frame of the largest kind, so that a frame never arrives in
+ * halves.
+ */
 const readAheadBytes = frameBytesMax
 
 /** Length prefixes of more bytes than this are junk: four hold 256 MiB, far beyond any frame. */
@@ -42,7 +46,9 @@ export interface FrameStreamInit {
 /** A framed stream to one peer. */
 export class FrameStream {
   readonly peer: string
-  /** The peer's frames; each has a buffer of its own. Ends when the peer has closed, throws SwarmError when it broke. */
+  /**
+   * The peer's frames; each has a buffer of its own. Ends when the peer has closed, throws SwarmError when it broke.
+   */
   readonly frames: AsyncIterable<Uint8Array>
   readonly #stream: Stream
   readonly #outbox: Outbox
@@ -113,7 +119,8 @@ export class FrameStream {
   }
 
   #readError(error: unknown): Error {
-    // libp2p breaks streams with its own timeouts and aborts: for the reader too that is a peer that went, nothing it cancelled
+    // libp2p breaks streams with its own timeouts and aborts: for the reader too that is a peer that went, nothing it
+    // cancelled
     if (error instanceof SwarmError) return error
     const name = error instanceof Error ? error.name : ''
     if (name === 'InvalidDataLengthError') return tooLarge('a frame', this.#bytesMax, this.peer)
@@ -127,7 +134,9 @@ export class FrameStream {
   }
 }
 
-/** One stream as an it-pipe duplex. The sink closes the stream for writing when its source ends, and aborts it on error. */
+/**
+ * One stream as an it-pipe duplex. The sink closes the stream for writing when its source ends, and aborts it on error.
+ */
 function duplex(stream: Stream, clock: Clock) {
   return {
     source: receive(stream),
@@ -197,7 +206,10 @@ function receive(stream: Stream): AsyncIterable<Chunk> {
   })()
 }
 
-/** Resolves when `stream` can be written again. @throws {SwarmError} TIMEOUT when the peer takes no byte for `linkStallMs`. */
+/**
+ * Resolves when `stream` can be written again. @throws {SwarmError} TIMEOUT when the peer takes no byte for
+ * `linkStallMs`.
+ */
 async function drained(stream: Stream, clock: Clock): Promise<void> {
   while (stream.writableNeedsDrain) {
     await new Promise<void>((resolve, reject) => {

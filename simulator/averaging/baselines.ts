@@ -1,5 +1,6 @@
 /**
- * The methods that the Moshpit paper compares (arXiv 2103.03239, its averaging notebook), with one number for each peer.
+ * The methods that the Moshpit paper compares (arXiv 2103.03239, its averaging notebook), with one number for each
+ * peer.
  *
  *     All-Reduce      all or nothing: one failed peer spoils the iteration
  *     Gossip          a ring: each peer takes the mean of itself and both neighbours
@@ -89,7 +90,10 @@ const moshpit = method('Moshpit', (peers, random) => {
 /** In the order of the published table. */
 export const baselines: readonly Method[] = [allReduce, gossip, sgp, randomGroups, moshpit]
 
-/** Gives each of `group` their mean; returns the vectors that a butterfly among them sends: 2 · (M − 1) / M for each of M. */
+/**
+ * Gives each of `group` their mean; returns the vectors that a butterfly among them sends: 2 · (M − 1) / M for each of
+ * M.
+ */
 function average(values: Float64Array, group: readonly number[]): number {
   if (group.length === 0) return 0
   const mean = group.reduce((sum, peer) => sum + values[peer]!, 0) / group.length
@@ -98,9 +102,10 @@ function average(values: Float64Array, group: readonly number[]): number {
 }
 
 /**
- * By peer: those it hears when the identity matrix, flattened row by row, is rolled by each of `distances`, as the published code
- * does. In a ring peer i would hear i + distance; here those past the end are heard by the peer after it, so one
- * peer hears nobody at that distance and peer 0 two. It takes the method a third more iterations than the ring would.
+ * By peer: those it hears when the identity matrix, flattened row by row, is rolled by each of `distances`, as the
+ * published code does. In a ring peer i would hear i + distance; here those past the end are heard by the peer after
+ * it, so one peer hears nobody at that distance and peer 0 two. It takes the method a third more iterations than the
+ * ring would.
  */
 function rolledSources(peers: number, distances: readonly number[]): number[][] {
   const sources: number[][] = Array.from({ length: peers }, () => [])

@@ -1,6 +1,6 @@
 /**
- * The errors of several methods by round as an SVG: a logarithmic axis, one line for each method, and a legend in the order of
- * the last error. Colours follow the reader's light or dark scheme; the lines differ in their dashes as well.
+ * The errors of several methods by round as an SVG: a logarithmic axis, one line for each method, and a legend in the
+ * order of the last error. Colours follow the reader's light or dark scheme; the lines differ in their dashes as well.
  */
 
 import type { ErrorByRound } from './experiment.ts'

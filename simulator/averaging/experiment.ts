@@ -1,6 +1,7 @@
 /**
  * The two measurements on an averaging method: the error after each round, and the rounds until it is small. Each is
- * repeated over several draws, all of them from one seed; a draw's chance depends on seed, method, setting and number only.
+ * repeated over several draws, all of them from one seed; a draw's chance depends on seed, method, setting and number
+ * only.
  */
 
 import { quantile } from '../../protocols/core/quantile.ts'

@@ -1,7 +1,7 @@
 /**
- * What an averaging method is to the experiments: something that holds a value for every peer and mixes them, round after
- * round, while each peer is out of a round with a fixed probability. A peer that is out keeps its value and is back in the
- * next round, as in the experiments of the Moshpit paper (arXiv 2103.03239).
+ * What an averaging method is to the experiments: something that holds a value for every peer and mixes them, round
+ * after round, while each peer is out of a round with a fixed probability. A peer that is out keeps its value and is
+ * back in the next round, as in the experiments of the Moshpit paper (arXiv 2103.03239).
  */
 
 import type { Random } from '../../protocols/core/random.ts'
@@ -17,7 +17,10 @@ export interface Setting {
 export interface Averaging {
   /** One round (of a baseline: one iteration), with its failures. */
   advance(): void
-  /** Mean over all peers, those that failed too, of the squared distance to their mean; the values start with variance 1. */
+  /**
+   * Mean over all peers, those that failed too, of the squared distance to their mean; the values start with
+   * variance 1.
+   */
   variance(): number
   /** Squared distance of their mean to the mean at the start: what a method that leaves something out pays. */
   drift(): number

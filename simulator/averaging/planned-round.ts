@@ -1,7 +1,8 @@
 /**
- * A round among simulated peers, as far as its plan goes: the grid, the shares, the reducers and finishers are those that
- * the protocol's own functions (protocols/allreduce: grid, share-out, shares, plan) derive from the same lists, and are not
- * written a second time here. What is left out is how peers come to hold one plan: messages, commits and votes.
+ * A round among simulated peers, as far as its plan goes: the grid, the shares, the reducers and finishers are those
+ * that the protocol's own functions (protocols/allreduce: grid, share-out, shares, plan) derive from the same lists,
+ * and are not written a second time here. What is left out is how peers come to hold one plan: messages, commits and
+ * votes.
  */
 
 import { compareText } from '../../protocols/allreduce/plan/electorate.ts'

@@ -1,7 +1,7 @@
 /**
- * The averaging table of the Moshpit paper (arXiv 2103.03239), as its notebook prints it: iterations until the variance is
- * below 1e-9 and, in brackets there, below 1e-4; means of ten draws, at most 50 iterations. The columns of Moshpit and SGP are
- * repeated here, because their rules leave room for mistakes. The table has no row for 1,024 peers.
+ * The averaging table of the Moshpit paper (arXiv 2103.03239), as its notebook prints it: iterations until the variance
+ * is below 1e-9 and, in brackets there, below 1e-4; means of ten draws, at most 50 iterations. The columns of Moshpit
+ * and SGP are repeated here, because their rules leave room for mistakes. The table has no row for 1,024 peers.
  */
 
 import type { RoundsUntil } from './experiment.ts'

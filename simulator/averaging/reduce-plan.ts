@@ -5,10 +5,11 @@
  *     sender  parts in its sending order, at an even pace: dead at ¼, it counts for the first quarter of them
  *     reducer the k-th part of its share is summed when every sender of its row has sent k parts of each share
  *
- * The rules are the protocol's (reducing.ts, finishing.ts), here as arithmetic, since thousands of machines would take hours;
- * test/simulation/reduce-plan.test.ts compares the two. A row whose reducer dies before it handed its sum in is not in that
- * part's mean, and the mean says with what weight it was made; a finisher that dies is replaced by another reducer of its
- * column; where there is one row, a dead reducer's part is given to another peer, and all that are alive send it again.
+ * The rules are the protocol's (reducing.ts, finishing.ts), here as arithmetic, since thousands of machines would take
+ * hours; test/simulation/reduce-plan.test.ts compares the two. A row whose reducer dies before it handed its sum in is
+ * not in that part's mean, and the mean says with what weight it was made; a finisher that dies is replaced by another
+ * reducer of its column; where there is one row, a dead reducer's part is given to another peer, and all that are alive
+ * send it again.
  */
 
 import { rowCountOf } from '../../protocols/allreduce/plan/grid.ts'
@@ -36,7 +37,8 @@ export interface Outcome {
 }
 
 /**
- * Averages `values` (f64[seats · parts], by seat; one number stands for a part) as `plan` says. At least one contributor lives.
+ * Averages `values` (f64[seats · parts], by seat; one number stands for a part) as `plan` says. At least one
+ * contributor lives.
  */
 export function reducePlan(plan: Plan, values: Float64Array, moments: Moments): Outcome {
   const tables = new Tables(plan, moments)
@@ -147,7 +149,10 @@ class Tables {
     }
   }
 
-  /** Sums to the finisher, its mean to the column, and from there into the rows. A row without a reducer asks the finisher. */
+  /**
+   * Sums to the finisher, its mean to the column, and from there into the rows. A row without a reducer asks the
+   * finisher.
+   */
   spread(share: Share, part: number, rows: readonly number[]): void {
     const living = rows.filter((row) => this.#lives(this.#reducers[part * this.#rows + row]!, 1))
     const planned = this.#seats.get(finisherOf(this.#plan, part) ?? '')

@@ -1,11 +1,11 @@
 /**
  * Our own round as an averaging method: rows and columns by the real plan, with a sketch of one number for each part.
- * Half of the peers that fail are gone before the plan is made and give nothing; the other half die within the round, at an
- * even chance of every moment. A failed peer keeps its values, which is what the error after a round consists of.
+ * Half of the peers that fail are gone before the plan is made and give nothing; the other half die within the round,
+ * at an even chance of every moment. A failed peer keeps its values, which is what the error after a round consists of.
  *
- * What a peer does when it is back is told apart. Ours *fetch* the state: until they have it they give nothing, and they
- * have it when the round ends. To *keep* one's old values and give them to the next round, as the peers of the other methods do, is what our protocol
- * refuses: it is here to compare by the letter of the paper's setting.
+ * What a peer does when it is back is told apart. Ours *fetch* the state: until they have it they give nothing, and
+ * they have it when the round ends. To *keep* one's old values and give them to the next round, as the peers of the
+ * other methods do, is what our protocol refuses: it is here to compare by the letter of the paper's setting.
  */
 
 import { partCount, partitionOf } from '../../protocols/allreduce/plan/parts.ts'

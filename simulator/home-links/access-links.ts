@@ -3,9 +3,10 @@
  *
  *     sender's uplink ──▶ distance ──▶ receiver's downlink
  *
- * An uplink carries what is given to it in one order, each message at its full rate; a downlink too. Small frames do not queue:
- * where many streams share a link fairly, theirs is empty, so votes are not held up by parts for others. Behind a
- * part for the same peer they do wait, as they are on one stream. Loss, slow start and the middle of the network are left out.
+ * An uplink carries what is given to it in one order, each message at its full rate; a downlink too. Small frames do
+ * not queue: where many streams share a link fairly, theirs is empty, so votes are not held up by parts for others.
+ * Behind a part for the same peer they do wait, as they are on one stream. Loss, slow start and the middle of the
+ * network are left out.
  */
 
 import type { Clock } from '../../protocols/core/clock.ts'

@@ -23,7 +23,8 @@ export interface MachineRounds {
 
 /**
  * Runs `rounds` rounds.
- * @throws {Error} when a peer that lives does not end a round within an hour of its time; {SafetyViolation} when two disagree.
+ * @throws {Error} when a peer that lives does not end a round within an hour of its time; {SafetyViolation} when two
+ * disagree.
  */
 export function machineRounds(setting: MachineSetting, rounds: number): MachineRounds {
   const swarm = new MachineSwarm(setting)

@@ -1,7 +1,7 @@
 /**
- * The real protocol machines of many peers on home links: every message is encoded, travels and is decoded, votes and all, and
- * every commit is checked. Only the vectors are small: a part is two numbers that stand for 65,536, and its frames cost what
- * those would.
+ * The real protocol machines of many peers on home links: every message is encoded, travels and is decoded, votes and
+ * all, and every commit is checked. Only the vectors are small: a part is two numbers that stand for 65,536, and its
+ * frames cost what those would.
  *
  *     genesis: everyone holds state 1, a grid ──▶ train, average, and again ──▶ until all that live have the last round
  *     a peer that leaves dies without a word ──▶ a newcomer moves in, fetches the state, receives, then gives
@@ -105,7 +105,10 @@ export class MachineSwarm {
     for (const name of known) this.#moveIn(name, known, base)
   }
 
-  /** Runs until all that live have committed `rounds` rounds. @throws {Error} when that takes an hour a round, with who waits for what. */
+  /**
+   * Runs until all that live have committed `rounds` rounds. @throws {Error} when that takes an hour a round, with who
+   * waits for what.
+   */
   run(rounds: number): void {
     const untilMs = rounds * roundMsMax
     const target = firstRound + rounds

@@ -1,6 +1,6 @@
 /**
- * What rows by round-trip time save: how far row mates are from each other when their places are unknown, measured by the peers
- * themselves (protocols/discovery/coordinates.ts), or known.
+ * What rows by round-trip time save: how far row mates are from each other when their places are unknown, measured by
+ * the peers themselves (protocols/discovery/coordinates.ts), or known.
  */
 
 import { Grid } from '../../protocols/allreduce/plan/grid.ts'

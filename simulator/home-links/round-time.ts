@@ -3,11 +3,11 @@
  *
  *     updates  ──▶ row's reducers ──sums──▶ finisher ──means──▶ column's reducers ──▶ rows
  *
- * Every home has an uplink and a downlink, and nothing in between is slow. An uplink carries what is given to it in one order: the
- * peer's updates first, then what it passes on, part by part. Something has arrived when the sender's uplink has carried it, the
- * delay has passed, and the receiver's downlink has carried it; a downlink, five times as fast, is never idle here while others
- * have to wait for it. Fair sharing between streams, commits and votes (a few delays), loss and slow start are left out: the
- * model says how long links are busy and what waits for what.
+ * Every home has an uplink and a downlink, and nothing in between is slow. An uplink carries what is given to it in one
+ * order: the peer's updates first, then what it passes on, part by part. Something has arrived when the sender's uplink
+ * has carried it, the delay has passed, and the receiver's downlink has carried it; a downlink, five times as fast, is
+ * never idle here while others have to wait for it. Fair sharing between streams, commits and votes (a few delays),
+ * loss and slow start are left out: the model says how long links are busy and what waits for what.
  */
 
 import { finisherOf, type Plan, rowIn } from '../../protocols/allreduce/plan/plan.ts'

@@ -1,7 +1,7 @@
 /**
- * What one round costs on home links: drawn homes, seated, planned and shared out by the protocol's own functions, timed by
- * `round-time.ts`, and thinned by the peers that leave: while they train, and then the plan goes without them and others stand
- * in for them, or while the round lasts, and then it loses what they had not sent.
+ * What one round costs on home links: drawn homes, seated, planned and shared out by the protocol's own functions,
+ * timed by `round-time.ts`, and thinned by the peers that leave: while they train, and then the plan goes without them
+ * and others stand in for them, or while the round lasts, and then it loses what they had not sent.
  */
 
 import { contactsOf } from '../../protocols/allreduce/contacts.ts'
@@ -17,7 +17,9 @@ import { type PartBytes, roundTimesMs } from './round-time.ts'
 import { reachOf, seatsOf } from './seats.ts'
 import { drawHome, drawStayMs, type Home } from './world.ts'
 
-/** The model: 10 million parameters, sent as int8; what a round trains for, when asked how much of the time it trains. */
+/**
+ * The model: 10 million parameters, sent as int8; what a round trains for, when asked how much of the time it trains.
+ */
 export const workload = { parameters: 10_000_000, codec: 'int8', trainingMs: 300_000 } as const
 
 export interface HomeSetting {
@@ -35,7 +37,9 @@ export interface HomeRounds {
   bytesSent: number
   /** From the plan to the last mean, over all peers and draws; milliseconds. */
   roundMs: { p50: number; p95: number }
-  /** What the slowest uplink takes for its update alone, the mean over the draws: no plan that waits for all is faster. */
+  /**
+   * What the slowest uplink takes for its update alone, the mean over the draws: no plan that waits for all is faster.
+   */
   leastMs: number
   /** Share of the contributors' weight that is in the means. */
   committedWeight: number
@@ -98,7 +102,9 @@ interface Seating {
   seated: readonly Home[]
 }
 
-/** The grid that the protocol makes of `homes`, and the plan of its next round, made of those that are still here then. */
+/**
+ * The grid that the protocol makes of `homes`, and the plan of its next round, made of those that are still here then.
+ */
 function seat(
   homes: readonly Home[],
   parts: number,

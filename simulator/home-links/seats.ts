@@ -1,4 +1,7 @@
-/** Where the protocol seats homes whose speeds and places are known: what it makes of the first plan that more than a row is in. */
+/**
+ * Where the protocol seats homes whose speeds and places are known: what it makes of the first plan that more than a
+ * row is in.
+ */
 
 import type { Reach } from '../../protocols/allreduce/plan/plan.ts'
 import { nextElectorate } from '../../protocols/allreduce/plan/seating.ts'

@@ -23,7 +23,9 @@ export interface Home {
 
 const bytesPerMsOfMbit = 125
 
-/** Milliseconds one way, laid out so that their distances are half the round trips between cloud regions (US east at 0). */
+/**
+ * Milliseconds one way, laid out so that their distances are half the round trips between cloud regions (US east at 0).
+ */
 const regions: readonly Place[] = [
   [0, 0], // US east
   [34, 0], // US west: 68 ms there and back
@@ -48,9 +50,9 @@ export function delayMs(a: Home, b: Home): number {
 const hourMs = 3_600_000
 
 /**
- * How long, in milliseconds, a peer that is here at a random moment stays, when `churn` (in [0, 1)) of the present peers leave within
- * an hour. With shape ½ and scale s a session seen at random stays longer than t with probability (1 + y) · e^−y, y = √(t / s)
- * (the survival function's integral over its mean, 2s).
+ * How long, in milliseconds, a peer that is here at a random moment stays, when `churn` (in [0, 1)) of the present
+ * peers leave within an hour. With shape ½ and scale s a session seen at random stays longer than t with probability
+ * (1 + y) · e^−y, y = √(t / s) (the survival function's integral over its mean, 2s).
  */
 export function drawStayMs(churn: number, random: Random): number {
   if (churn === 0) return Number.POSITIVE_INFINITY

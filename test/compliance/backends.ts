@@ -24,9 +24,9 @@ const negation = model({
 })
 
 /**
- * Sessions that are never closed: onnxruntime's device, and each shader that it compiled, which is most of what these suites wait for, live as
- * long as any session on WebGPU does. They are held here because one that nothing holds is closed by the garbage collector. A trainer has
- * no need of that: it holds the session of its steps.
+ * Sessions that are never closed: onnxruntime's device, and each shader that it compiled, which is most of what these
+ * suites wait for, live as long as any session on WebGPU does. They are held here because one that nothing holds is
+ * closed by the garbage collector. A trainer has no need of that: it holds the session of its steps.
  */
 const keptOpen: Executable[] = []
 

@@ -1,6 +1,7 @@
 /**
- * What only shows across realms: WebAssembly's gradients are the same bits in Node and in a browser, with any number of threads up
- * to the batch's samples; and a graphics device that is destroyed in the middle of a task costs that task nothing but time.
+ * What only shows across realms: WebAssembly's gradients are the same bits in Node and in a browser, with any number of
+ * threads up to the batch's samples; and a graphics device that is destroyed in the middle of a task costs that task
+ * nothing but time.
  */
 import { afterAll, describe, expect, it, vi } from 'vitest'
 import type { Backend } from '../../engine/backends/backend.ts'

@@ -1,6 +1,6 @@
 /**
- * Axes of no elements on every backend of Node: forward values against the float64 reference, gradients against its differences. All
- * cases stand in one model.
+ * Axes of no elements on every backend of Node: forward values against the float64 reference, gradients against its
+ * differences. All cases stand in one model.
  */
 import { expect, test } from 'vitest'
 import { opsetWritten } from '../../engine/onnx/normalise.ts'

@@ -1,4 +1,7 @@
-/** Tiny ONNX models for the backend suite, written by hand so that a failure points at the backend and not at the engine. */
+/**
+ * Tiny ONNX models for the backend suite, written by hand so that a failure points at the backend and not at the
+ * engine.
+ */
 import { create, toBinary } from '@bufbuild/protobuf'
 import { AttributeProto_AttributeType, ModelProtoSchema } from '../../engine/onnx/generated/onnx_pb.ts'
 

@@ -1,6 +1,6 @@
 /**
- * Every optimizer, in a graph on both CPU backends and over a flat array, against PyTorch's (or, for Lion, its paper's) on four
- * tensors of one to three dimensions: eight steps with given gradients and changing learning rates.
+ * Every optimizer, in a graph on both CPU backends and over a flat array, against PyTorch's (or, for Lion, its paper's)
+ * on four tensors of one to three dimensions: eight steps with given gradients and changing learning rates.
  */
 import { readFileSync } from 'node:fs'
 import * as onnxruntimeWeb from 'onnxruntime-web'
@@ -55,7 +55,9 @@ const specs: Record<string, OptimizerSpec> = {
 const flatOnly: Record<string, FlatOptimizer> = { plain: plain(), nesterov: nesterov({ momentum: 0.6 }) }
 const graphOnly = new Set(['adafactor', 'muon'])
 
-/** The largest error of an element after any of the eight steps; parameters are of size 1. Measured: 2.4e-7, Lion none. */
+/**
+ * The largest error of an element after any of the eight steps; parameters are of size 1. Measured: 2.4e-7, Lion none.
+ */
 const tolerance = 1e-6
 
 /** Parameters after the step with the given gradient, which the stepper may not change. */

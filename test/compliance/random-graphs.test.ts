@@ -1,10 +1,11 @@
 /**
- * A thousand random graphs on every backend. Forward values and gradients are compared with WASM's; WASM's gradients, along
- * a random direction, with central differences of the float64 reference. Several graphs share one model file, so that a
- * session's start does not cost more than what is tested. On WebGPU they stand in the form for that kind of device, which spells out more.
+ * A thousand random graphs on every backend. Forward values and gradients are compared with WASM's; WASM's gradients,
+ * along a random direction, with central differences of the float64 reference. Several graphs share one model file, so
+ * that a session's start does not cost more than what is tested. On WebGPU they stand in the form for that kind of
+ * device, which spells out more.
  *
- * A failure prints its seed. STARLING_TEST_SEEDS=417-417 runs that graph alone, 1001-5000 others than the usual ones; seeds that failed
- * once are in random-graph-seeds.json, and are run before the usual ones.
+ * A failure prints its seed. STARLING_TEST_SEEDS=417-417 runs that graph alone, 1001-5000 others than the usual ones;
+ * seeds that failed once are in random-graph-seeds.json, and are run before the usual ones.
  */
 import { readFileSync } from 'node:fs'
 import { beforeAll, expect, test } from 'vitest'
@@ -20,10 +21,15 @@ import { type RandomGraph, randomGraph } from '../unit/engine/fuzz/random-graph.
 import { openBackend } from './backends.ts'
 
 const usualSeeds = '1-1000'
-/** Graphs in one model: a session of all of them takes WebGPU a minute to open, forty sessions four seconds together. */
+/**
+ * Graphs in one model: a session of all of them takes WebGPU a minute to open, forty sessions four seconds together.
+ */
 const groupSize = 25
 
-/** Operator sets that the graphs take turns in, by their seeds: the oldest and the newest that training graphs are written in. */
+/**
+ * Operator sets that the graphs take turns in, by their seeds: the oldest and the newest that training graphs are
+ * written in.
+ */
 const opsets = [opsetTarget, opsetWritten]
 
 /** `tolerance`: of an element, as a share of the largest in its tensor; both sides are float32 in another order. */

@@ -1,6 +1,7 @@
 /**
- * Operators that WebGPU has no kernel for, in the form that they are spelled out there: forward values against the float64 reference,
- * gradients against its differences. All cases stand in one model, which native runs too, where a wrong formula is told from a wrong kernel.
+ * Operators that WebGPU has no kernel for, in the form that they are spelled out there: forward values against the
+ * float64 reference, gradients against its differences. All cases stand in one model, which native runs too, where a
+ * wrong formula is told from a wrong kernel.
  */
 import { expect, test } from 'vitest'
 import { opsetTarget } from '../../engine/onnx/normalise.ts'
@@ -12,7 +13,10 @@ import { backends } from './backends.ts'
 
 const tolerance = 1e-4
 
-/** Convolutions over three axes that stride, have groups or are transposed, and poolings, whose gradients are such convolutions. */
+/**
+ * Convolutions over three axes that stride, have groups or are transposed, and poolings, whose gradients are such
+ * convolutions.
+ */
 function isVolume({ op, inputs: [x] }: GradientCase): boolean {
   return (
     ['Conv', 'ConvTranspose', 'MaxPool', 'AveragePool'].includes(op) &&

@@ -1,4 +1,7 @@
-/** Tabs and nodes in one run: two tabs, one on WebAssembly and one on WebGPU, two nodes and a coordinator, to the verdict. */
+/**
+ * Tabs and nodes in one run: two tabs, one on WebAssembly and one on WebGPU, two nodes and a coordinator, to the
+ * verdict.
+ */
 
 import { expect, test } from 'vitest'
 import { wideModel } from '../integration/peers/wide-model.ts'
@@ -6,7 +9,9 @@ import { openBrowser } from './browser/chromium.ts'
 import { donate, insistOn } from './browser/donate.ts'
 import { startTabSwarm } from './browser/tab-swarm.ts'
 
-/** Two linear layers: a software adapter takes a hundred times as long for a convolution, and computes it no more truly. */
+/**
+ * Two linear layers: a software adapter takes a hundred times as long for a convolution, and computes it no more truly.
+ */
 const width = 64
 
 const job = `

@@ -1,6 +1,7 @@
 /**
- * One donor's day with a tab, in a run that goes on: the first visit, the next one, giving less, pausing, and the four ways of
- * leaving. The nodes and an observer say what the run had of it; the page is asked only what a donor reads there.
+ * One donor's day with a tab, in a run that goes on: the first visit, the next one, giving less, pausing, and the four
+ * ways of leaving. The nodes and an observer say what the run had of it; the page is asked only what a donor reads
+ * there.
  */
 
 import type { Page } from 'playwright-core'
@@ -82,7 +83,9 @@ async function tellsASecondTab({ tab: { context }, link, observer }: Day): Promi
   await second.close()
 }
 
-/** The page is reloaded: the same peer, and nothing comes over the network again, neither program nor model nor data. */
+/**
+ * The page is reloaded: the same peer, and nothing comes over the network again, neither program nor model nor data.
+ */
 async function nextVisit({ tab, page, node, self, observer }: Day): Promise<void> {
   // three quarters of the day's data are used from here on
   await page.addInitScript((bytes) => {
@@ -102,7 +105,10 @@ async function nextVisit({ tab, page, node, self, observer }: Day): Promise<void
   process.stdout.write(`first step after the click, all kept: ${await firstStep(page)}\n`)
 }
 
-/** The governor saves from seven tenths of the day's limit on: half of the bytes move, and all of them when there is no limit. */
+/**
+ * The governor saves from seven tenths of the day's limit on: half of the bytes move, and all of them when there is no
+ * limit.
+ */
 async function savesData({ page, self, observer }: Day): Promise<void> {
   await page.getByText('Saving data').waitFor()
   // int4 takes 0.53 bytes of each 4; a mean is taken whole; nothing is summed for others, so nothing else is moved
@@ -118,7 +124,10 @@ async function savesData({ page, self, observer }: Day): Promise<void> {
   expect((saving.up + saving.down) / (whole.up + whole.down)).toBeLessThan(0.65)
 }
 
-/** The page is isolated, so WebAssembly has the two threads that were asked for; it has one a moment after the donor says so. */
+/**
+ * The page is isolated, so WebAssembly has the two threads that were asked for; it has one a moment after the donor
+ * says so.
+ */
 async function changesThreads({ page, node, self }: Day): Promise<void> {
   expect(await page.evaluate(() => crossOriginIsolated)).toBe(true)
   await page.getByText('WASM, 2 threads').waitFor()
@@ -148,8 +157,8 @@ async function pauses({ page, node, nodeIds, self }: Day): Promise<void> {
 }
 
 /**
- * All work ends within a second, and the swarm goes on. The second is what the page promises to a donor, also on a machine that has too
- * much to do: the work is ended and not waited for.
+ * All work ends within a second, and the swarm goes on. The second is what the page promises to a donor, also on a
+ * machine that has too much to do: the work is ended and not waited for.
  */
 async function stops({ browser, page, node, nodeIds }: Day): Promise<void> {
   await page.getByRole('button', { name: 'Stop', exact: true }).click()
@@ -179,7 +188,9 @@ async function finishes({ tab, page, node, nodeIds, self, observer }: Day): Prom
   expect(counted.at(-1)!.round).toBeGreaterThanOrEqual(round)
 }
 
-/** A tab that is closed says goodbye too: of the rounds after its last update it is a member of no more than the next. */
+/**
+ * A tab that is closed says goodbye too: of the rounds after its last update it is a member of no more than the next.
+ */
 async function closesTheTab({ tab, page, node, nodeIds, self, observer }: Day): Promise<void> {
   await donateAgain(tab)
   await roundBy(node, self)
@@ -216,7 +227,10 @@ async function firstStep(page: Page): Promise<string> {
   return (await time.textContent())!
 }
 
-/** Bytes of the peer, its workers and the runtime that came over the network since the page was opened, not from its cache. */
+/**
+ * Bytes of the peer, its workers and the runtime that came over the network since the page was opened, not from its
+ * cache.
+ */
 function programBytes(page: Page): Promise<number> {
   return page.evaluate(() =>
     performance

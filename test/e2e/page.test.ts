@@ -1,6 +1,7 @@
 /**
- * The donor page as people meet it, in each state, in a real browser: nothing before the click, no barrier to anybody (axe;
- * keyboard alone), nothing cut off on a phone, nothing asked of anybody else. Scenes stand in for the peer behind it.
+ * The donor page as people meet it, in each state, in a real browser: nothing before the click, no barrier to anybody
+ * (axe; keyboard alone), nothing cut off on a phone, nothing asked of anybody else. Scenes stand in for the peer behind
+ * it.
  */
 
 import { readFile } from 'node:fs/promises'

@@ -3,8 +3,8 @@
  *
  *     STARLING_TEST_PICTURES=docs npx vitest run --project e2e test/e2e/pictures.test.ts
  *
- * On a quiet machine, since they show how long the first step took. A Chromium without WebGPU: a software adapter takes longer to be timed
- * than a graphics card.
+ * On a quiet machine, since they show how long the first step took. A Chromium without WebGPU: a software adapter takes
+ * longer to be timed than a graphics card.
  */
 
 import { join } from 'node:path'

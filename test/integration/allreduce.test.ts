@@ -213,7 +213,8 @@ test('a newcomer follows the rounds while it has no state, receives one, and giv
   expect(followed[0]!.electorate).toEqual(first[0]!.electorate)
   stop()
 
-  // A word from the newcomer can come just after the plan: then it is a follower of that round, and a receiver of the next.
+  // A word from the newcomer can come just after the plan: then it is a follower of that round, and a receiver of the
+  // next.
   const signal = AbortSignal.timeout(60_000)
   let received = first[0]!
   for (let round = 1; round <= 2 && !received.electorate.includes(newcomer.id); round++) {

@@ -1,6 +1,6 @@
 /**
- * Runs of real processes that lose one of them: SIGTERM, which leaves time for what is owed to the round, and the hard way:
- * SIGKILL says no goodbye and flushes nothing.
+ * Runs of real processes that lose one of them: SIGTERM, which leaves time for what is owed to the round, and the hard
+ * way: SIGKILL says no goodbye and flushes nothing.
  */
 
 import { copyFile, writeFile } from 'node:fs/promises'

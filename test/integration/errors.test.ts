@@ -1,4 +1,7 @@
-/** What goes wrong for people, one test each: a message that names the thing, a remedy, an exit code, and nothing left over. */
+/**
+ * What goes wrong for people, one test each: a message that names the thing, a remedy, an exit code, and nothing left
+ * over.
+ */
 
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { access, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'

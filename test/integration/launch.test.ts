@@ -10,8 +10,8 @@ import { Program, root, testFolder } from './peers/program.ts'
 const words = ['launch', join(root, 'examples/glyphs/job.yaml'), '--local', '3']
 
 /**
- * Ctrl-C must end everything by then, or people press it again: the program's own promise, which it keeps on any machine since it ends
- * by force what has not ended after three seconds.
+ * Ctrl-C must end everything by then, or people press it again: the program's own promise, which it keeps on any
+ * machine since it ends by force what has not ended after three seconds.
  */
 const interruptMsMax = 5_000
 

@@ -185,7 +185,10 @@ test('an abort takes back a frame that still waits, and the link lives on', asyn
   await expect.poll(() => received).toEqual([...Array(12).fill(1), 3])
 })
 
-/** Half of the time after which a ping would notice that a peer is gone, if its closed connection did not say so at once. */
+/**
+ * Half of the time after which a ping would notice that a peer is gone, if its closed connection did not say so at
+ * once.
+ */
 const noticedMsMax = 15_000
 
 test('a peer killed with SIGKILL is down long before a ping would notice, and a send to it fails at once', async () => {

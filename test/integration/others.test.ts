@@ -1,6 +1,6 @@
 /**
- * What commands, nodes and tabs make of others, over real libp2p: of programs of other ages, which they tell apart, of jobs of
- * strangers that a coordinator knows, and of a node that is themselves.
+ * What commands, nodes and tabs make of others, over real libp2p: of programs of other ages, which they tell apart, of
+ * jobs of strangers that a coordinator knows, and of a node that is themselves.
  */
 
 import { mkdir } from 'node:fs/promises'

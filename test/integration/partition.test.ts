@@ -1,6 +1,6 @@
 /**
- * A swarm of real processes on a real network that is parted in silence and joined again: the side with most peers goes on, the
- * other commits nothing of its own, and in the end all hold the same states.
+ * A swarm of real processes on a real network that is parted in silence and joined again: the side with most peers goes
+ * on, the other commits nothing of its own, and in the end all hold the same states.
  */
 
 import { writeFile } from 'node:fs/promises'
@@ -10,7 +10,10 @@ import { type Host, TestNetwork } from './peers/network.ts'
 import { type Line, Program, root, testFolder } from './peers/program.ts'
 import { nodeWords } from './peers/swarm.ts'
 
-/** Trains until the test ends. Two peers are enough for a round of it, so what keeps the smaller side from one is the vote. */
+/**
+ * Trains until the test ends. Two peers are enough for a round of it, so what keeps the smaller side from one is the
+ * vote.
+ */
 const job = `
 name: parted
 model: { file: ${join(root, 'examples/glyphs/cnn.onnx')}, loss: softmax_cross_entropy }

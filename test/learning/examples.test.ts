@@ -1,7 +1,7 @@
 /**
- * The example jobs learn what they promise, each in a swarm of real processes. With `STARLING_TEST_DATA` naming a folder that
- * holds MNIST's four IDX files in `mnist10k/`, and `tinyshakespeare.txt`, they learn from those, to the numbers that their
- * READMEs give; without it from data drawn here in the same form.
+ * The example jobs learn what they promise, each in a swarm of real processes. With `STARLING_TEST_DATA` naming a
+ * folder that holds MNIST's four IDX files in `mnist10k/`, and `tinyshakespeare.txt`, they learn from those, to the
+ * numbers that their READMEs give; without it from data drawn here in the same form.
  */
 
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
@@ -71,8 +71,9 @@ function idx(shape: readonly number[], data: Uint8Array): Uint8Array {
 }
 
 /**
- * What a model that has learnt the words of {@link writeText} gets below. A word is one of eight by chance, 3 bits or 2.08
- * nats, and has eight characters: 0.26 a character. One that knows only how often each character occurs stays above 3.
+ * What a model that has learnt the words of {@link writeText} gets below. A word is one of eight by chance, 3 bits or
+ * 2.08 nats, and has eight characters: 0.26 a character. One that knows only how often each character occurs stays
+ * above 3.
  */
 const textLoss = 0.8
 

@@ -1,7 +1,7 @@
 /**
- * The allreduce of one row on the simulated network, one fault at a time: the survivors end the round within seconds, with
- * the weighted mean of what was given, and bugs that are planted on purpose are seen. Faults in any mixture are in `seeds`,
- * rows and columns in `grid.test.ts`.
+ * The allreduce of one row on the simulated network, one fault at a time: the survivors end the round within seconds,
+ * with the weighted mean of what was given, and bugs that are planted on purpose are seen. Faults in any mixture are in
+ * `seeds`, rows and columns in `grid.test.ts`.
  */
 
 import { expect, test } from 'vitest'
@@ -39,8 +39,8 @@ function calmSwarm(seed: number, overrides: Partial<SwarmOptions> = {}): Allredu
 }
 
 /**
- * Three peers with slow disks. As one sends its vote to the leader the third is cut off, so that those two decide; then both are
- * killed, and the one that is not the leader comes back to the third.
+ * Three peers with slow disks. As one sends its vote to the leader the third is cut off, so that those two decide; then
+ * both are killed, and the one that is not the leader comes back to the third.
  */
 function killThoseThatDecided(seed: number, overrides: Partial<SwarmOptions>): boolean {
   const swarm = calmSwarm(seed, { peers: 3, peersMin: 2, diskMsMax: 5_000, ...overrides })

@@ -34,7 +34,8 @@ function lose(swarm: AllreduceSwarm, isLost: (from: string, to: string, message:
 }
 
 /**
- * A mean comes to the leader and its finisher alone. A second after the leader's seal both die, and their disks with them.
+ * A mean comes to the leader and its finisher alone. A second after the leader's seal both die, and their disks with
+ * them.
  * @throws {LivenessFailure} when the others do not end the round.
  */
 function dieWithAMean(seed: number): void {

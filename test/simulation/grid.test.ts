@@ -1,6 +1,7 @@
 /**
- * Rows and columns on the simulated network: 36 peers, six rows of six. What a lost peer costs is told by the mean's weight; what
- * it does not cost is the round, nor a single bit of anybody's state. What happens when a rule is broken: `grid-bugs.test.ts`.
+ * Rows and columns on the simulated network: 36 peers, six rows of six. What a lost peer costs is told by the mean's
+ * weight; what it does not cost is the round, nor a single bit of anybody's state. What happens when a rule is broken:
+ * `grid-bugs.test.ts`.
  */
 
 import { expect, test } from 'vitest'

@@ -1,8 +1,8 @@
 /**
- * What a death costs stands twice: in the machines (reducing.ts, finishing.ts), as they come to it message by message, and in
- * simulator/averaging/reduce-plan.ts, as arithmetic for thousands of peers. Here the machines lose a peer in the middle of its
- * sending, and the arithmetic says of the same plan and moment how much weight each part has. Every share is one part, so who dies
- * before it has sent all has handed in nothing, in both.
+ * What a death costs stands twice: in the machines (reducing.ts, finishing.ts), as they come to it message by message,
+ * and in simulator/averaging/reduce-plan.ts, as arithmetic for thousands of peers. Here the machines lose a peer in the
+ * middle of its sending, and the arithmetic says of the same plan and moment how much weight each part has. Every share
+ * is one part, so who dies before it has sent all has handed in nothing, in both.
  */
 
 import { expect, test } from 'vitest'

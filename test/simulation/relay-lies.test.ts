@@ -1,6 +1,6 @@
 /**
- * A peer of a grid that lies about what others said, to the rows that hear it by way of that peer: each lie is refused with the
- * liar's name, and every round ends for everybody as if it had been silent.
+ * A peer of a grid that lies about what others said, to the rows that hear it by way of that peer: each lie is refused
+ * with the liar's name, and every round ends for everybody as if it had been silent.
  */
 
 import { sha256 } from '@noble/hashes/sha2.js'

@@ -1,7 +1,7 @@
 /**
- * The allreduce under mixed faults, many seeds in a row: whatever happens, peers that commit a round commit the same bytes, and
- * they are the weighted mean of what was given; and when the faults end, the swarm goes on. Cut in shards, one for each test
- * file, because vitest runs files side by side.
+ * The allreduce under mixed faults, many seeds in a row: whatever happens, peers that commit a round commit the same
+ * bytes, and they are the weighted mean of what was given; and when the faults end, the swarm goes on. Cut in shards,
+ * one for each test file, because vitest runs files side by side.
  *
  * A failing seed prints itself.
  */
@@ -17,7 +17,10 @@ const seedCount = Number(process.env.STARLING_SEEDS ?? 1_000)
 
 const shards = 4
 
-/** Of so many seeds one may lose its quorum: of three peers a leader can seal with a member whose death it has not noticed. */
+/**
+ * Of so many seeds one may lose its quorum: of three peers a leader can seal with a member whose death it has not
+ * noticed.
+ */
 const seedsPerLoss = 25
 
 /** Every kind of fault shows in so many seeds. */

@@ -1,8 +1,8 @@
 /**
  * The shards machine on a simulated network. Each run is one seed: how many peers, who holds what, when faults strike.
  *
- * Safety, whatever happens: only right blocks are stored, each once in a peer's life on one disk. Liveness: as long as one
- * honest peer with all blocks can be reached in the end, everyone gets everything.
+ * Safety, whatever happens: only right blocks are stored, each once in a peer's life on one disk. Liveness: as long as
+ * one honest peer with all blocks can be reached in the end, everyone gets everything.
  */
 
 import { expect, test } from 'vitest'

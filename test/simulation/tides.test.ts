@@ -1,14 +1,15 @@
 /**
- * Heavy churn where a row becomes a grid and a grid a row: whatever happens, peers that commit a round commit the same bytes, and they
- * are the weighted mean of what was given; and when the faults end, the swarm goes on. A failing seed prints itself.
+ * Heavy churn where a row becomes a grid and a grid a row: whatever happens, peers that commit a round commit the same
+ * bytes, and they are the weighted mean of what was given; and when the faults end, the swarm goes on. A failing seed
+ * prints itself.
  */
 
 import { expect, test } from 'vitest'
 import { runTidal, type TidalReport } from '../../simulator/tidal-scenario.ts'
 
 /**
- * STARLING_SEED picks the first, so that a longer hunt needs no edit. Among the usual ones is 3,013, in which a mean was held by a
- * single row and the leader's only way to it was a mate that is not in the plan.
+ * STARLING_SEED picks the first, so that a longer hunt needs no edit. Among the usual ones is 3,013, in which a mean
+ * was held by a single row and the leader's only way to it was a mate that is not in the plan.
  */
 const firstSeed = Number(process.env.STARLING_SEED ?? 3_010)
 

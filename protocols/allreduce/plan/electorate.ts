@@ -51,7 +51,10 @@ export function isQuorum(order: readonly string[], voters: Iterable<string>): bo
   return isQuorumOf(order, (peer) => present.has(peer))
 }
 
-/** The same, of the voters that `isPresent` says are there: it is asked at every event, so no more of them than it takes. */
+/**
+ * The same, of the voters that `isPresent` says are there: it is asked at every event, so no more of them than it
+ * takes.
+ */
 export function isQuorumOf(order: readonly string[], isPresent: (peer: string) => boolean): boolean {
   let present = 0
   for (const peer of order) if (isPresent(peer) && 2 * ++present > order.length) return true

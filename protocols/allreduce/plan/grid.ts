@@ -1,6 +1,6 @@
 /**
- * The rows and columns in which the peers of a run stand, derived from the electorate alone: whoever holds a state knows
- * the grid of its round, with nothing to be agreed on.
+ * The rows and columns in which the peers of a run stand, derived from the electorate alone: whoever holds a state
+ * knows the grid of its round, with nothing to be agreed on.
  *
  *     electorate  a b c d e f g …      in the order of its seats; up to `rowPeersMax` are one row
  *
@@ -9,9 +9,10 @@
  *     row 1        e f g h      parts are summed in the row, the rows' sums in the column
  *     row 2        i j k        rows differ by one seat at most; the column past the shortest row is not used
  *
- * The *council* decides the round (Paxos): everyone where there is one row, else at most `councilPeers`, who sit in as few
- * columns as hold them: councillors talk to each other, and those of a column are linked anyway. Columns and peers are
- * drawn by a hash of the root. Who sits where in the next round is `seating.ts`; who is alive is the machine's business.
+ * The *council* decides the round (Paxos): everyone where there is one row, else at most `councilPeers`, who sit in as
+ * few columns as hold them: councillors talk to each other, and those of a column are linked anyway. Columns and peers
+ * are drawn by a hash of the root. Who sits where in the next round is `seating.ts`; who is alive is the machine's
+ * business.
  */
 
 import { councilPeers, rowPeersMax } from '../../core/limits.ts'
@@ -156,8 +157,8 @@ export class Grid {
   }
 
   /**
-   * The members that `peer` is to be linked with for the length of the round: its row, its column, its fellow councillors, who
-   * sit elsewhere only where one column is too short for all of them.
+   * The members that `peer` is to be linked with for the length of the round: its row, its column, its fellow
+   * councillors, who sit elsewhere only where one column is too short for all of them.
    */
   matesOf(peer: string): string[] {
     const row = this.rowOf(peer)

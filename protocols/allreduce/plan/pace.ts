@@ -1,7 +1,7 @@
 /**
- * How fast a peer works, as its commits say and plans repeat: what the next round's leases and its number of local steps
- * follow. It is measured by the peer and checked by nobody: a peer that boasts gets more samples than it can train on, and
- * its update counts for what it did.
+ * How fast a peer works, as its commits say and plans repeat: what the next round's leases and its number of local
+ * steps follow. It is measured by the peer and checked by nobody: a peer that boasts gets more samples than it can
+ * train on, and its update counts for what it did.
  */
 
 import type { Fields } from '../../core/fields.ts'

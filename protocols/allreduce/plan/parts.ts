@@ -20,14 +20,19 @@ export interface Partition {
 
 /**
  * Parts that a vector is cut into when larger ones would do as well: two for each peer of a full row, so that shares in
- * whole parts come within half a part of what each peer can carry. A small vector as one part would be all one peer's load.
+ * whole parts come within half a part of what each peer can carry. A small vector as one part would be all one peer's
+ * load.
  */
 const partsWanted = 2 * rowPeersMax
 
-/** Parts are whole grains: the block that one int8 scale covers. Smaller ones would spend more on scales and envelopes. */
+/**
+ * Parts are whole grains: the block that one int8 scale covers. Smaller ones would spend more on scales and envelopes.
+ */
 const grainElements = 256
 
-/** The cut of a vector of `elements`, > 0: the same on every peer of a job, as it is part of what a part number means. */
+/**
+ * The cut of a vector of `elements`, > 0: the same on every peer of a job, as it is part of what a part number means.
+ */
 export function partitionOf(elements: number): Partition {
   const wanted = Math.ceil(elements / partsWanted / grainElements) * grainElements
   return { elements, partElements: Math.min(partElements, wanted) }
@@ -62,14 +67,17 @@ export function encodeParts(update: Float32Array, partition: Partition, codec: C
 
 /** Encoded parts by their numbers; a list is one. */
 export interface Parts {
-  /** Part `part`; in `into` if it is given and the part has to be made, so that looking at all of them leaves no vector of garbage. */
+  /**
+   * Part `part`; in `into` if it is given and the part has to be made, so that looking at all of them leaves no vector
+   * of garbage.
+   */
   at(part: number, into?: Uint8Array): Uint8Array | undefined
 }
 
 /**
- * The encoded parts of `update` (f32[elements]; must not change as long as they are asked for), in as little memory as they
- * take: those of `f32` would be the whole update a second time, and are a mere copy of it, so they are made whenever they are
- * asked for. Others are kept.
+ * The encoded parts of `update` (f32[elements]; must not change as long as they are asked for), in as little memory as
+ * they take: those of `f32` would be the whole update a second time, and are a mere copy of it, so they are made
+ * whenever they are asked for. Others are kept.
  * @throws {SwarmError} PART_INVALID as `encodeParts`.
  */
 export function partsOfUpdate(update: Float32Array, partition: Partition, codec: Codec): Parts {

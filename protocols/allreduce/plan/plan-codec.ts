@@ -1,6 +1,6 @@
 /**
- * A plan as a dag-cbor map: what travels, and what its id is the SHA-256 of. Columns of one field stand together, or ten
- * thousand peers would not fit a frame: about 100 bytes for each, half of them its id.
+ * A plan as a dag-cbor map: what travels, and what its id is the SHA-256 of. Columns of one field stand together, or
+ * ten thousand peers would not fit a frame: about 100 bytes for each, half of them its id.
  */
 
 import { encode as encodeCbor } from '@ipld/dag-cbor'

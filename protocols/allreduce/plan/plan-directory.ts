@@ -1,6 +1,6 @@
 /**
- * Who is where in a plan, looked up once: a peer asks it at every message, and a plan of ten thousand peers is too long to
- * search each time. A plan does not change, so its directory is kept for as long as the plan.
+ * Who is where in a plan, looked up once: a peer asks it at every message, and a plan of ten thousand peers is too long
+ * to search each time. A plan does not change, so its directory is kept for as long as the plan.
  *
  *     peer ──▶ row, place among the contributors, the parts that it sums
  *     row  ──▶ its contributors, its audience
@@ -106,16 +106,16 @@ function partsByReducer({ shares }: Plan): Map<string, number[]> {
 }
 
 /**
- * Among how many rows the parts of a share take turns to be finished: one that stands in needs a link to each finisher, beside
- * those of its own row and column.
+ * Among how many rows the parts of a share take turns to be finished: one that stands in needs a link to each finisher,
+ * beside those of its own row and column.
  */
 function turnsMax(seats: number): number {
   return Math.max(2, linksMax - (rowCountOf(seats) + columnCountOf(seats) - 2))
 }
 
 /**
- * Of `reducers` those that sit in the column which most of them sit in. One that stands in for a peer of another column has
- * its links in its own: it hands its sum to one finisher, where finishing would ask of it a link to every row.
+ * Of `reducers` those that sit in the column which most of them sit in. One that stands in for a peer of another column
+ * has its links in its own: it hands its sum to one finisher, where finishing would ask of it a link to every row.
  */
 function finishersAmong(
   reducers: readonly string[],

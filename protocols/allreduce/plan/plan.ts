@@ -5,9 +5,9 @@
  *     parts      0 1 2 3 4 5 6 7 8 9          fixed slices of the flat update
  *     shares     └─ a ─┘ └─ b ─┘ └c┘          runs of consecutive parts, each with one reducer in every row of the grid
  *
- * The reducer of a part in one of the rows is also its *finisher*: it adds the rows' sums and makes the mean. With one row
- * that is the only reducer there is. The attempt is no part of the plan: a later leader can continue it under the same id.
- * Who is in time for the plan is decided in `freeze.ts`, how long shares are in `shares.ts`.
+ * The reducer of a part in one of the rows is also its *finisher*: it adds the rows' sums and makes the mean. With one
+ * row that is the only reducer there is. The attempt is no part of the plan: a later leader can continue it under the
+ * same id. Who is in time for the plan is decided in `freeze.ts`, how long shares are in `shares.ts`.
  */
 
 import { compareText } from './electorate.ts'
@@ -67,7 +67,9 @@ export interface Plan extends PlanLists {
   round: number
   /** Root of the state that the round starts from. */
   root: string
-  /** Members of the electorate that the round starts from: how many seats its grid has. 0 before the first agreement. */
+  /**
+   * Members of the electorate that the round starts from: how many seats its grid has. 0 before the first agreement.
+   */
   seats: number
   /** Who decides the round, sorted; empty before the first agreement. */
   council: readonly string[]
@@ -100,7 +102,10 @@ export function partCountOf(plan: Plan): number {
   return plan.shares.reduce((sum, { partCount }) => sum + partCount, 0)
 }
 
-/** Why `plan` cannot be right, whoever made it; undefined when its lists are ordered and its shares cover `partCount` parts. */
+/**
+ * Why `plan` cannot be right, whoever made it; undefined when its lists are ordered and its shares cover `partCount`
+ * parts.
+ */
 export function planFault(plan: Plan, partCount: number): string | undefined {
   const { contributors, receivers, followers, council } = plan
   if (contributors.length === 0) return 'no contributors'

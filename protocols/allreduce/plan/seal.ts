@@ -1,8 +1,8 @@
 /**
- * The seal of a round: the value that its Paxos decides on. It names the result of every part by digest, and those of the plan's
- * peers that the leader saw gone when it sealed. All others hold the next state by agreement: they are its electorate
- * (`seating.ts` says in what order). So a peer that died in this round does not count in the next one, and one that merely
- * lost a link does.
+ * The seal of a round: the value that its Paxos decides on. It names the result of every part by digest, and those of
+ * the plan's peers that the leader saw gone when it sealed. All others hold the next state by agreement: they are its
+ * electorate (`seating.ts` says in what order). So a peer that died in this round does not count in the next one, and
+ * one that merely lost a link does.
  */
 
 import { encode as encodeCbor } from '@ipld/dag-cbor'

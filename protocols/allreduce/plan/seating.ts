@@ -3,9 +3,9 @@
  * everyone who knows the decided round, newcomers too, derives the same list.
  *
  * As a rule peers keep their seats, because every new neighbour is a new link: whoever came last takes the seat of one
- * that went. Every `redrawRounds`, and when the number of rows changes, all seats are given anew: near peers into one row
- * (halving the map, again and again, across its longer side), and in each row the fastest into the first column,
- * so that a column is made of peers of about one speed and its share suits all of them.
+ * that went. Every `redrawRounds`, and when the number of rows changes, all seats are given anew: near peers into one
+ * row (halving the map, again and again, across its longer side), and in each row the fastest into the first column, so
+ * that a column is made of peers of about one speed and its share suits all of them.
  */
 
 import { rowPeersMax } from '../../core/limits.ts'
@@ -14,10 +14,15 @@ import { compareText } from './electorate.ts'
 import { rowCountOf } from './grid.ts'
 import type { Plan } from './plan.ts'
 
-/** Where a peer is on the map of round trips: milliseconds, two of them as far apart as a message between them takes. */
+/**
+ * Where a peer is on the map of round trips: milliseconds, two of them as far apart as a message between them takes.
+ */
 export type Place = readonly [number, number]
 
-/** Rounds between two redraws: with minutes to a round a redraw comes about twice an hour, and costs each peer new links once. */
+/**
+ * Rounds between two redraws: with minutes to a round a redraw comes about twice an hour, and costs each peer new links
+ * once.
+ */
 const redrawRounds = 16
 
 interface Sitter {

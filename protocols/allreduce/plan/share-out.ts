@@ -1,9 +1,10 @@
 /**
- * Who sums which parts: a column of the grid takes a run of consecutive parts, each of its peers for its own row. How long the
- * runs are is `shares.ts`'s arithmetic; here the peers are found.
+ * Who sums which parts: a column of the grid takes a run of consecutive parts, each of its peers for its own row. How
+ * long the runs are is `shares.ts`'s arithmetic; here the peers are found.
  *
- * Where there is one row, every contributor is a column of its own. Where there are several, all peers of a column get the same
- * parts, so the slowest of them sets its speed; for one that is gone or cannot be dialled another of its row stands in.
+ * Where there is one row, every contributor is a column of its own. Where there are several, all peers of a column get
+ * the same parts, so the slowest of them sets its speed; for one that is gone or cannot be dialled another of its row
+ * stands in.
  */
 
 import { columnCountOf, columnOfSeat, rowCountOf, rowOfSeat, seatAt } from './grid.ts'
@@ -12,7 +13,9 @@ import { balanceShares } from './shares.ts'
 
 type Candidate = Seated & Reach
 
-/** Shares of `partCount` parts, at most twice the fair share for one column; when nobody can reduce, all share alike. */
+/**
+ * Shares of `partCount` parts, at most twice the fair share for one column; when nobody can reduce, all share alike.
+ */
 export function shareOut(partCount: number, seats: number, lists: Omit<PlanLists, 'followers'>): Share[] {
   const columns =
     rowCountOf(seats) === 1 ? lists.contributors.map((peer) => [peer]) : gridColumns(seats, lists)

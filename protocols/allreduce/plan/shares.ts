@@ -1,10 +1,11 @@
 /**
  * How many parts each peer reduces, so that the slowest link is busy for the shortest time.
  *
- * With M peers, peer i moves load(f) = S · (1 + (M − 2) · f_i) each way, f_i its share of the vector S: everything it does
- * not reduce it sends once, and what it reduces it receives from, and returns to, M − 1 others. The shares that make
- * max load_i / b_i least fill up like water: f_i = (ξ · b_i − 1) / (M − 2) where that is positive. hivemind solves the same
- * problem with a linear program (load_balancing.py); its test vectors are ours. Knows no peers, only their bandwidths.
+ * With M peers, peer i moves load(f) = S · (1 + (M − 2) · f_i) each way, f_i its share of the vector S: everything it
+ * does not reduce it sends once, and what it reduces it receives from, and returns to, M − 1 others. The shares that
+ * make max load_i / b_i least fill up like water: f_i = (ξ · b_i − 1) / (M − 2) where that is positive. hivemind solves
+ * the same problem with a linear program (load_balancing.py); its test vectors are ours. Knows no peers, only their
+ * bandwidths.
  */
 
 import { SwarmError } from '../../core/errors.ts'
@@ -13,7 +14,10 @@ import { SwarmError } from '../../core/errors.ts'
 const bisections = 60
 
 export interface ShareOptions {
-  /** Largest share of one peer, as a fraction of the whole, in (0, 1]. Default 1. Raised when the others cannot take the rest. */
+  /**
+   * Largest share of one peer, as a fraction of the whole, in (0, 1]. Default 1. Raised when the others cannot take the
+   * rest.
+   */
   fractionMax?: number
 }
 

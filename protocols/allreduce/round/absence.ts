@@ -1,6 +1,7 @@
 /**
- * Whom a leader's seal names as gone: those of the plan's peers that are not here, go after this round, or came back without what they
- * promised, as far as the leader would be linked with them. All others are the next round's electorate.
+ * Whom a leader's seal names as gone: those of the plan's peers that are not here, go after this round, or came back
+ * without what they promised, as far as the leader would be linked with them. All others are the next round's
+ * electorate.
  */
 
 import { compareText } from '../plan/electorate.ts'

@@ -108,7 +108,8 @@ export class Duties {
     this.leading.repeatTo(peer)
     this.reducing.repeatTo(peer)
     this.finishing.repeatTo(peer)
-    // A member says where it stands when its link is up, and is told then; all mates telling it a whole plan at once is much.
+    // A member says where it stands when its link is up, and is told then; all mates telling it a whole plan at once is
+    // much.
     const { committed, grid } = this.round
     if (committed !== undefined && grid.rowCount > 1 && grid.isMember(peer)) this.voting.repeatTo(peer)
     else this.#telling.tell(peer)
@@ -215,7 +216,10 @@ export class Duties {
     return this.round.stand(from, message, digest)
   }
 
-  /** Newcomers come all the time, and under a plan nobody's word brings the round on: neither must excuse a leader that does nothing. */
+  /**
+   * Newcomers come all the time, and under a plan nobody's word brings the round on: neither must excuse a leader that
+   * does nothing.
+   */
   #isProgress(from: string): boolean {
     const { base, plan, grid, isFounding } = this.round
     return base === undefined || (plan === undefined && (isFounding || grid.isMember(from)))

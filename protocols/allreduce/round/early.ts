@@ -1,7 +1,7 @@
 /**
- * Messages that came before the plan they belong to: leader, contributors and reducers have links of their own, so a part
- * can overtake the plan. They wait here, in order, for at most a bounded number of bytes; what does not fit is dropped,
- * and pulled later by whoever needs it.
+ * Messages that came before the plan they belong to: leader, contributors and reducers have links of their own, so a
+ * part can overtake the plan. They wait here, in order, for at most a bounded number of bytes; what does not fit is
+ * dropped, and pulled later by whoever needs it.
  */
 
 import type { Inspection } from './events.ts'

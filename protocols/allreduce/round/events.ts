@@ -13,14 +13,23 @@ import type { Message } from './vocabulary.ts'
 
 /** Bounds of every wait, in milliseconds. */
 export interface Timing {
-  /** Least and most that a round waits for slow peers once two thirds have committed; between them, half the time those took. */
+  /**
+   * Least and most that a round waits for slow peers once two thirds have committed; between them, half the time those
+   * took.
+   */
   graceMsMin: number
   graceMsMax: number
-  /** A round whose electorate cannot come to two thirds goes on without the slow after this, or four times the first commit. */
+  /**
+   * A round whose electorate cannot come to two thirds goes on without the slow after this, or four times the first
+   * commit.
+   */
   patienceMs: number
   /** A contributor from which a reducer hears nothing for this long is left out. */
   partMs: number
-  /** A reducer that delivers nothing for this long is replaced; more than `partMs`, or its waiting would look like death. */
+  /**
+   * A reducer that delivers nothing for this long is replaced; more than `partMs`, or its waiting would look like
+   * death.
+   */
   reduceMs: number
   /** A leader under which nothing moves for this long is replaced; more than `reduceMs`. */
   leaderMs: number
@@ -61,8 +70,8 @@ export interface MachineInit {
   peersMin: number
   timing: Timing
   /**
-   * The round that this life of the peer begins with as one of its members, having promised nothing in it: how simulations start
-   * with a grid. Default: none but the founding round, as no other peer could know.
+   * The round that this life of the peer begins with as one of its members, having promised nothing in it: how
+   * simulations start with a grid. Default: none but the founding round, as no other peer could know.
    */
   firstRound?: number | undefined
   /** What a former life of this peer pledged last; absent: it was no member, or its memory is lost. */
@@ -154,8 +163,8 @@ export type Effect =
   /** Over the link; when there is none, the message is dropped. */
   | { kind: 'Send'; to: string; message: Message }
   /**
-   * Put `pledge` in the place of the last one, so that it survives a power cut; undefined: remove that. No later effect is
-   * carried out before it is done. Who has no disk passes over it: its next life recalls nothing.
+   * Put `pledge` in the place of the last one, so that it survives a power cut; undefined: remove that. No later effect
+   * is carried out before it is done. Who has no disk passes over it: its next life recalls nothing.
    */
   | { kind: 'Pledged'; pledge: Pledge | undefined }
   /** Fire `TimerFired` once, `delayMs` from now; replaces the timer set before. */

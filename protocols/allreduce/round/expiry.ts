@@ -1,10 +1,10 @@
 /**
- * What happens when a quorum is gone for good: after `electorateExpiryMs` without one, the members that are left count as
- * the electorate. A deliberate trade: were the others merely cut off, two branches of the run go on until they meet
- * (`behind.ts` says which continues). When no member is left at all, the others wait for one to return: they hold
- * the state, but gave no update that could carry the run on. Nor does a first round go on with fewer than the run was to be
- * founded by: whoever is cut off in it would found a run alone. A grid of several rows does not expire: nobody there sees who is
- * left, and the council of 31 that it drew loses its quorum only when half of the run is gone.
+ * What happens when a quorum is gone for good: after `electorateExpiryMs` without one, the members that are left count
+ * as the electorate. A deliberate trade: were the others merely cut off, two branches of the run go on until they meet
+ * (`behind.ts` says which continues). When no member is left at all, the others wait for one to return: they hold the
+ * state, but gave no update that could carry the run on. Nor does a first round go on with fewer than the run was to be
+ * founded by: whoever is cut off in it would found a run alone. A grid of several rows does not expire: nobody there
+ * sees who is left, and the council of 31 that it drew loses its quorum only when half of the run is gone.
  */
 
 import { canBeCounted, committers, isQuorumHere } from './freeze.ts'
@@ -50,8 +50,8 @@ export class Expiry implements Role {
   }
 
   /**
-   * A founding round has no electorate before it has a plan: until then it just waits for peers. Whoever is on the way is not lost: a
-   * councillor of a new grid still opens its links.
+   * A founding round has no electorate before it has a plan: until then it just waits for peers. Whoever is on the way
+   * is not lost: a councillor of a new grid still opens its links.
    */
   #isQuorumHere(): boolean {
     const { isFounding, plan } = this.#round

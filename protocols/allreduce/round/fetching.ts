@@ -1,8 +1,9 @@
 /**
  * Pulling what a peer missed of a round: a seal that others voted for, then the results that it names, by digest.
  *
- * Results are pushed to everyone in the plan, so a peer of the plan waits `wantMs` for the push before it asks; others ask at
- * once. Asked is one peer for each part, `wantsInFlightMax` parts at a time; who lacks it or stays silent is passed over.
+ * Results are pushed to everyone in the plan, so a peer of the plan waits `wantMs` for the push before it asks; others
+ * ask at once. Asked is one peer for each part, `wantsInFlightMax` parts at a time; who lacks it or stays silent is
+ * passed over.
  */
 
 import { wantsInFlightMax } from '../../core/limits.ts'
@@ -167,7 +168,9 @@ export class Fetching implements Role {
     peers.add(peer)
   }
 
-  /** One unknown seal at a time, each of one of its voters, in turn: a seal that nobody has must not block the others. */
+  /**
+   * One unknown seal at a time, each of one of its voters, in turn: a seal that nobody has must not block the others.
+   */
   #askSeal(unknown: readonly { sealDigest: string; peers: readonly string[] }[]): void {
     const turn = this.#askedSeals++
     const { sealDigest, peers } = unknown[turn % unknown.length]!

@@ -4,9 +4,10 @@
  *     row's sum ──Sum──▶ finisher: every row's sum is here, or its reducer is gone or slow ──▶ Finish ──▶ Result
  *     Result ──▶ the finisher's row, and the part's reducers in the other rows ──▶ their rows
  *
- * A row whose reducer of part p is gone is not in the mean of p, and the mean's bitmap and weight say so; its peers pull the
- * mean from another row (`fetching.ts`). A finisher that is gone costs nothing: its column's reducers tell the leader, who
- * names another of them, and hand that one their sums. With one row, reducer and finisher are the same peer.
+ * A row whose reducer of part p is gone is not in the mean of p, and the mean's bitmap and weight say so; its peers
+ * pull the mean from another row (`fetching.ts`). A finisher that is gone costs nothing: its column's reducers tell the
+ * leader, who names another of them, and hand that one their sums. With one row, reducer and finisher are the same
+ * peer.
  */
 
 import { bitCount, hasBit, newBitmap, partCount, partLength } from '../plan/parts.ts'
@@ -137,8 +138,8 @@ export class Finishing implements Role {
   }
 
   /**
-   * Parts got another finisher: it is handed the sums there are. One that has a mean already, of a finisher that died while it
-   * told the column, tells the others: the leader may sit where it has no link to.
+   * Parts got another finisher: it is handed the sums there are. One that has a mean already, of a finisher that died
+   * while it told the column, tells the others: the leader may sit where it has no link to.
    */
   reassigned({ planId, parts, reducer, ballot }: Reassign): void {
     const current = this.#current()
@@ -268,8 +269,8 @@ export class Finishing implements Role {
   }
 
   /**
-   * Tells the leader once of each finisher that is gone before its mean was here. Who stands in for another column has a link with the
-   * plan's finisher alone: of others it cannot tell.
+   * Tells the leader once of each finisher that is gone before its mean was here. Who stands in for another column has
+   * a link with the plan's finisher alone: of others it cannot tell.
    */
   #reportLost({ planId, plan, ballot }: BallotPlan, column: Column): void {
     const { number: round, results } = this.#round
@@ -292,8 +293,8 @@ export class Finishing implements Role {
   }
 
   /**
-   * Who gets means in this peer's row of `plan`. In a grid also mates that are not in the plan: one of them may be the leader's column
-   * mate, and so its only way to this row.
+   * Who gets means in this peer's row of `plan`. In a grid also mates that are not in the plan: one of them may be the
+   * leader's column mate, and so its only way to this row.
    */
   #rowOf(plan: Plan, row: number): string[] {
     const { grid } = this.#round

@@ -1,6 +1,6 @@
 /**
- * When a row stops waiting for commits, when the leader stops waiting for rows, and what each then says. Pure functions of
- * the record.
+ * When a row stops waiting for commits, when the leader stops waiting for rows, and what each then says. Pure functions
+ * of the record.
  *
  *     everyone that is here has committed (all rows have reported)         → at once
  *     two thirds have, and `grace` passed since: half the time they took   → without the slow
@@ -25,7 +25,10 @@ export class Waiting {
   firstMs = Number.POSITIVE_INFINITY
   twoThirdsMs = Number.POSITIVE_INFINITY
 
-  /** Until when to wait for the rest, when something is here and `count` of `whole` at `nowMs`. `startedAtMs`: when they could begin. */
+  /**
+   * Until when to wait for the rest, when something is here and `count` of `whole` at `nowMs`. `startedAtMs`: when they
+   * could begin.
+   */
   untilMs(count: number, whole: number, nowMs: number, startedAtMs: number, timing: Timing): number {
     this.firstMs = Math.min(this.firstMs, nowMs)
     if (3 * count >= 2 * whole) this.twoThirdsMs = Math.min(this.twoThirdsMs, nowMs)
@@ -42,7 +45,8 @@ export class Waiting {
 const patienceFactor = 4
 
 /**
- * The moment from which this peer's row is ready; Infinity while others must be waited for. `waiting` is brought up to date.
+ * The moment from which this peer's row is ready; Infinity while others must be waited for. `waiting` is brought up to
+ * date.
  */
 export function readyMs(round: Round, session: Session, waiting: Waiting): number {
   const committed = committers(round, session)
@@ -177,7 +181,10 @@ function isOfRow({ grid }: Round, session: Session, peer: string): boolean {
   return !grid.isMember(peer) || grid.rowOf(peer) === grid.rowOf(session.self)
 }
 
-/** Live peers of this row with an update from this round's state. Where there are several rows, only members give updates. */
+/**
+ * Live peers of this row with an update from this round's state. Where there are several rows, only members give
+ * updates.
+ */
 export function committers(round: Round, session: Session): string[] {
   const { grid, standings } = round
   const candidates = grid.rowCount === 1 ? standings.keys() : grid.rowMatesOf(session.self)
@@ -190,7 +197,9 @@ export function committers(round: Round, session: Session): string[] {
   return committed
 }
 
-/** The contributors of `plan` that are here in the life that the plan names, as far as this peer is linked with them. */
+/**
+ * The contributors of `plan` that are here in the life that the plan names, as far as this peer is linked with them.
+ */
 export function contributorsHere(round: Round, session: Session, plan: Plan): string[] {
   return plan.contributors
     .filter((contributor) => session.isLive(contributor.peer) && round.isPlannedLife(contributor))

@@ -5,10 +5,11 @@
  *     row 1   commits ──▶ reporter ─┼─ Roster ──▶ leader, of its own row ──all rows, or two thirds and a grace──▶ Plan
  *     row 2   commits ──▶ reporter ─┘
  *
- * The *reporter* of a row is whoever sits in the leader's column, so the two are linked anyway; should it be gone, the next
- * column's peer reports to the leader's row mate in that column, who passes it on (`passing.ts`). Every peer can tell from
- * what it sees whether it is the reporter; two that think so do no harm. The mate may be gone as well, which only its column sees:
- * so while there is no plan the next column reports too, every two seconds (`wantMs`) another. With one row there is nobody to report to.
+ * The *reporter* of a row is whoever sits in the leader's column, so the two are linked anyway; should it be gone, the
+ * next column's peer reports to the leader's row mate in that column, who passes it on (`passing.ts`). Every peer can
+ * tell from what it sees whether it is the reporter; two that think so do no harm. The mate may be gone as well, which
+ * only its column sees: so while there is no plan the next column reports too, every two seconds (`wantMs`) another.
+ * With one row there is nobody to report to.
  */
 
 import type { Plan, PlanLists } from '../plan/plan.ts'

@@ -6,8 +6,9 @@
  *                                                  ├─ a plan is known ────────────▲                         ▲
  *                                                  └─ a seal was accepted ──────────────────────────────────┘
  *
- * A leader proposes one seal in one ballot. A later one must propose the seal of the highest ballot that its promises tell
- * of, for that may be decided already. Who watches the reducers meanwhile is `overseeing.ts`, whom the seal names as gone `absence.ts`.
+ * A leader proposes one seal in one ballot. A later one must propose the seal of the highest ballot that its promises
+ * tell of, for that may be decided already. Who watches the reducers meanwhile is `overseeing.ts`, whom the seal names
+ * as gone `absence.ts`.
  */
 
 import { type Ballot, compareBallots, isQuorum } from '../plan/electorate.ts'

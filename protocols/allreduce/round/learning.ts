@@ -4,8 +4,8 @@
  *     Accepted     a quorum for one ballot and seal       → the seal is decided; with its plan and bytes here it is committed
  *     Votes        the same, signed by each of a quorum   for those that hear no voter themselves
  *
- * Votes are counted as they come, also of seals whose content is not known here: `fetching.ts` asks for that. What a decided seal
- * means is a pure function of it, the same on every peer.
+ * Votes are counted as they come, also of seals whose content is not known here: `fetching.ts` asks for that. What a
+ * decided seal means is a pure function of it, the same on every peer.
  */
 
 import { hasBit } from '../plan/parts.ts'
@@ -24,8 +24,8 @@ const sealsMax = 64
 const ballotsMax = 256
 
 /**
- * Councillors that tell a decision to all of a grid: if the first dies with it untold, the others have told it. A peer that
- * heard none of them asks the first mate that is ahead of it.
+ * Councillors that tell a decision to all of a grid: if the first dies with it untold, the others have told it. A peer
+ * that heard none of them asks the first mate that is ahead of it.
  */
 const announcers = 3
 
@@ -68,7 +68,10 @@ export class Learning implements Role {
     return undefined
   }
 
-  /** Votes that this peer has no link to hear, signed by those that gave them. Returns why they are refused, if they are. */
+  /**
+   * Votes that this peer has no link to hear, signed by those that gave them. Returns why they are refused, if they
+   * are.
+   */
   votes({ round, ballot, sealDigest, votes }: Votes): string | undefined {
     for (const { voter, signature } of votes) {
       const fault = this.accepted(voter, { kind: 'Accepted', round, ballot, sealDigest, signature })

@@ -1,13 +1,14 @@
 /**
- * The votes of members that left. A member that goes without having accepted anything names a deputy, who from then on votes
- * for it too: of two peers the one that stays is a quorum at once, instead of after `electorateExpiryMs`.
+ * The votes of members that left. A member that goes without having accepted anything names a deputy, who from then on
+ * votes for it too: of two peers the one that stays is a quorum at once, instead of after `electorateExpiryMs`.
  *
  *     member ──Leave {deputy, round, promised}──▶ all        its acceptor moves to the deputy, with what it promised
  *     deputy ──Deputed {member, Promise | Accepted}──▶       as good as hearing it from the member
  *
- * The acceptor is moved, not copied: the member says nothing more in that life, and one deputy has its promise. So any two
- * quorums still share an acceptor, and decision 2 holds. The deputy speaks for a life that the plan made a member, and for no
- * other; it hands nobody's vote on when it goes itself. Where several rows are, nobody needs it: a council outlives its leavers.
+ * The acceptor is moved, not copied: the member says nothing more in that life, and one deputy has its promise. So any
+ * two quorums still share an acceptor, and decision 2 holds. The deputy speaks for a life that the plan made a member,
+ * and for no other; it hands nobody's vote on when it goes itself. Where several rows are, nobody needs it: a council
+ * outlives its leavers.
  */
 
 import { type Ballot, compareBallots } from '../plan/electorate.ts'

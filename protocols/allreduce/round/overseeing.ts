@@ -1,11 +1,12 @@
 /**
- * A leader's eye on the reducers of its plan: whether every mean is here, and who stands in for a reducer that is gone, or delivers
- * nothing for `reduceMs`.
+ * A leader's eye on the reducers of its plan: whether every mean is here, and who stands in for a reducer that is gone,
+ * or delivers nothing for `reduceMs`.
  *
  *     one row          any contributor that is here sums the part again
  *     several rows     another row's reducer of the part finishes it: it has a sum of it already
  *
- * A leader sees its own row and column alone; of other finishers it hears from the reducers that wait for them (`Lacking`).
+ * A leader sees its own row and column alone; of other finishers it hears from the reducers that wait for them
+ * (`Lacking`).
  */
 
 import type { Ballot } from '../plan/electorate.ts'
@@ -106,7 +107,10 @@ export class Overseeing {
     }
   }
 
-  /** With one row any contributor that is here; with several another row's reducer of the part, which has a sum of it. Never one that is gone. */
+  /**
+   * With one row any contributor that is here; with several another row's reducer of the part, which has a sum of it.
+   * Never one that is gone.
+   */
   #successorOf(plan: Plan, part: number, here: ReadonlySet<string>): string | undefined {
     const finisher = this.#round.finisher(part)
     if (this.#round.grid.rowCount === 1) {

@@ -1,12 +1,12 @@
 /**
- * How a word reaches everyone although nobody is linked with everyone: a leader's or a councillor's along its column, and from
- * there along the rows.
+ * How a word reaches everyone although nobody is linked with everyone: a leader's or a councillor's along its column,
+ * and from there along the rows.
  *
  *     origin ──▶ its column ──▶ each of them to its row                              everyone, in two hops
  *     origin ──▶ its row mate in the next column ──▶ that column ──▶ their rows      everyone again: one path may be cut
  *
- * Each peer therefore hears twice what the origin said once, and no path has a state that could get lost. Guests hear it from
- * the row that they are linked with. A roster goes the other way: from the leader's row mate to the leader.
+ * Each peer therefore hears twice what the origin said once, and no path has a state that could get lost. Guests hear
+ * it from the row that they are linked with. A roster goes the other way: from the leader's row mate to the leader.
  *
  * What is believed of what comes this way stands in `relaying.ts`. With one row nothing is passed on.
  */

@@ -1,15 +1,15 @@
 /**
- * What a member has said that binds it, so that it still knows after a restart: the ballot it promised, and the seal it accepted
- * with all of its bytes. It goes to disk before the word that it guards goes out (the effect `Pledged`).
+ * What a member has said that binds it, so that it still knows after a restart: the ballot it promised, and the seal it
+ * accepted with all of its bytes. It goes to disk before the word that it guards goes out (the effect `Pledged`).
  *
  *     first round as a member ──▶ pledge {since}           before Hold: from here on this acceptor's memory has no gap
  *     own ballot, Promise     ──▶ pledge {promised}        before Prepare, Plan and Promise
  *     Accepted                ──▶ pledge {accepted}        before Accepted, and before what this vote alone decides is told
  *     vote handed over        ──▶ no pledge any more       before Leave
  *
- * A life that recalls a pledge votes in its round as the life before would have, and in every later one: in those nothing was said.
- * Without one (a disk that was lost, a tab) a peer votes only when a plan names its new life (`presence.ts`). A founding round
- * has no members, so nothing is pledged in it.
+ * A life that recalls a pledge votes in its round as the life before would have, and in every later one: in those
+ * nothing was said. Without one (a disk that was lost, a tab) a peer votes only when a plan names its new life
+ * (`presence.ts`). A founding round has no members, so nothing is pledged in it.
  */
 
 import type { RoundBase } from '../plan/base.ts'
@@ -74,8 +74,8 @@ export class Pledges {
   }
 
   /**
-   * What this peer is bound to in `round` now; undefined when that is written already, or nothing can bind it: once a later
-   * round's pledge is written, no life of this peer votes in this one again.
+   * What this peer is bound to in `round` now; undefined when that is written already, or nothing can bind it: once a
+   * later round's pledge is written, no life of this peer votes in this one again.
    */
   next(round: Round): Pledge | undefined {
     const { base, number, promised, accepted, isVoter } = round

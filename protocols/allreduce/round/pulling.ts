@@ -1,9 +1,9 @@
 /**
- * A leader of a grid must hold every mean before it seals, and its row's reducers push them to it. Of a mean whose reducer in this
- * row is gone nobody does, nor of one that the leader reduces itself, standing in for another column, and whose finisher is not the
- * plan's any more; and none whose finisher died before this row's reducer had it. The leader asks its column, one mate at a time, until one
- * has it; at once for the first two, for any other when nothing came for `partMs`. Others wait for the seal and pull what it names
- * (`fetching.ts`).
+ * A leader of a grid must hold every mean before it seals, and its row's reducers push them to it. Of a mean whose
+ * reducer in this row is gone nobody does, nor of one that the leader reduces itself, standing in for another column,
+ * and whose finisher is not the plan's any more; and none whose finisher died before this row's reducer had it. The
+ * leader asks its column, one mate at a time, until one has it; at once for the first two, for any other when nothing
+ * came for `partMs`. Others wait for the seal and pull what it names (`fetching.ts`).
  */
 
 import { wantsInFlightMax } from '../../core/limits.ts'
@@ -63,7 +63,10 @@ export class Pulling implements Role {
     return parts.filter((part) => !results.has(planId, part) && this.#round.finisher(part) !== self)
   }
 
-  /** Its reducer in this row is gone, or is this peer, which has no link with its finisher: it stands in for another column. */
+  /**
+   * Its reducer in this row is gone, or is this peer, which has no link with its finisher: it stands in for another
+   * column.
+   */
   #isUnpushed(part: number): boolean {
     const { self } = this.#session
     const reducer = this.#round.reducer(part, this.#round.grid.rowOf(self)!)

@@ -4,8 +4,8 @@
  *     plan known ──▶ send own parts, each to its reducer in the own row
  *     part p: every contributor's copy is here, or it is gone, slow or lied ──▶ Reduce ──▶ the row's sum, to `finishing.ts`
  *
- * A contributor that goes after part k counts for the parts it delivered; each sum says in a bitmap who is in it. Inputs
- * are summed in the plan's order, whatever the order in which they came, and never after the sum was begun.
+ * A contributor that goes after part k counts for the parts it delivered; each sum says in a bitmap who is in it.
+ * Inputs are summed in the plan's order, whatever the order in which they came, and never after the sum was begun.
  */
 
 import { newBitmap, partCount, partLength, setBit } from '../plan/parts.ts'
@@ -19,7 +19,10 @@ import { partTimeoutMs } from './timeouts.ts'
 import type { Part, Reassign } from './vocabulary.ts'
 
 interface Inbox {
-  /** Part → contributor → its copy; dropped once the part is reduced. Bytes of this peer's own are made when they are looked at. */
+  /**
+   * Part → contributor → its copy; dropped once the part is reduced. Bytes of this peer's own are made when they are
+   * looked at.
+   */
   parts: Map<number, Map<string, Part>>
   /** Parts that were given to Reduce. */
   closed: Set<number>
@@ -245,7 +248,9 @@ export class Reducing implements Role {
   }
 }
 
-/** A part of this peer's. Its bytes are made when its turn comes: a queue that holds them would be the update once more. */
+/**
+ * A part of this peer's. Its bytes are made when its turn comes: a queue that holds them would be the update once more.
+ */
 function partMessage(name: { round: number; planId: string; part: number }, { parts }: OwnUpdate): Part {
   return {
     kind: 'Part',

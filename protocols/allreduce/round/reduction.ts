@@ -1,8 +1,8 @@
 /**
- * The weighted mean of one part: Σ wᵢ · xᵢ / Σ wᵢ, in two steps. Each row sums its updates in the order of the plan; the part's
- * finisher adds the rows' sums in the order of the rows, divides once, and encodes once. No order is ever that of arrival.
- * Every peer that has the same inputs gets the same bytes on every platform: plain JavaScript arithmetic, rounded to f32 after
- * each addition.
+ * The weighted mean of one part: Σ wᵢ · xᵢ / Σ wᵢ, in two steps. Each row sums its updates in the order of the plan;
+ * the part's finisher adds the rows' sums in the order of the rows, divides once, and encodes once. No order is ever
+ * that of arrival. Every peer that has the same inputs gets the same bytes on every platform: plain JavaScript
+ * arithmetic, rounded to f32 after each addition.
  */
 
 import { SwarmError } from '../../core/errors.ts'
@@ -22,7 +22,10 @@ export type RowReduction =
   /** Indices of inputs that are no part: nothing was reduced. */
   | { kind: 'invalid'; inputs: number[] }
 
-/** Values of the part that is being added or looked at: nobody keeps them, and new arrays would be garbage of the vector's size. */
+/**
+ * Values of the part that is being added or looked at: nobody keeps them, and new arrays would be garbage of the
+ * vector's size.
+ */
 const scratch = new Float32Array(partElements)
 
 /** The mean that is being made: nobody keeps it but encoded. */
@@ -43,7 +46,9 @@ export function sumRow(codec: Codec, length: number, inputs: readonly ReductionI
   return invalid.length > 0 ? { kind: 'invalid', inputs: invalid } : { kind: 'reduced', sum }
 }
 
-/** The encoded mean of the rows' `sums` (at least one, f32 of one length; borrowed), which together weigh `weight` > 0. */
+/**
+ * The encoded mean of the rows' `sums` (at least one, f32 of one length; borrowed), which together weigh `weight` > 0.
+ */
 export function finishPart(codec: Codec, sums: readonly Float32Array[], weight: number): Uint8Array {
   const [first, ...rest] = sums
   const total = mean.subarray(0, first!.length)
@@ -99,7 +104,9 @@ function isEncoding(look: () => boolean): boolean {
   }
 }
 
-/** The f32 of a row's sum in `bytes`, copied; undefined when they are not `length` values that updates can sum up to. */
+/**
+ * The f32 of a row's sum in `bytes`, copied; undefined when they are not `length` values that updates can sum up to.
+ */
 export function decodeSum(bytes: Uint8Array, length: number): Float32Array | undefined {
   if (bytes.length !== 4 * length) return undefined
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)

@@ -1,14 +1,14 @@
 /**
- * Words that others pass on, in one round: which of them this peer believes, and to whom it passes them on (`passing.ts` says along
- * which way).
+ * Words that others pass on, in one round: which of them this peer believes, and to whom it passes them on
+ * (`passing.ts` says along which way).
  *
  *     over its speaker's link   the link tells who speaks; but where there are several rows it must be signed, for others will not have the link
  *     by way of another         it counts when its speaker signed it, whoever passed it on
  *     Votes                     prove themselves: each vote in it is signed
  *
- * A relay that passes on what nobody signed is named, and after `forgedWordsMax` of it not listened to for the rest of the round. Nothing
- * is passed on before its signature was looked at, so an honest peer is never taken for a forger. What a word means, and whether its
- * speaker may say it, is the business of the roles.
+ * A relay that passes on what nobody signed is named, and after `forgedWordsMax` of it not listened to for the rest of
+ * the round. Nothing is passed on before its signature was looked at, so an honest peer is never taken for a forger.
+ * What a word means, and whether its speaker may say it, is the business of the roles.
  */
 
 import { forgedWordsMax, heldForPassingMax } from '../../core/limits.ts'

@@ -1,6 +1,6 @@
 /**
- * The results of one round that this peer holds: by plan, part and digest. Usually one for each part; a reducer that was
- * taken for dead can leave a second one, and the seal says which of them counts.
+ * The results of one round that this peer holds: by plan, part and digest. Usually one for each part; a reducer that
+ * was taken for dead can leave a second one, and the seal says which of them counts.
  */
 
 import type { Result } from './vocabulary.ts'

@@ -1,6 +1,7 @@
 /**
  * The record of one round, as one peer knows it: who stands where, plans, results, ballots, votes. The roles
- * (`leading`, `reducing`, `voting`, `learning`, `fetching`) read it and act; this file only keeps it and answers questions about it.
+ * (`leading`, `reducing`, `voting`, `learning`, `fetching`) read it and act; this file only keeps it and answers
+ * questions about it.
  *
  * A record can begin before this peer holds the round's state (`base` undefined): then it collects what others say, and
  * the peer neither contributes, leads nor votes.

@@ -12,7 +12,9 @@ export interface Session {
   readonly nowMs: number
   /** The link to `peer` is up and it did not leave; this peer itself always is. */
   isLive(peer: string): boolean
-  /** A link to `peer` was asked for a moment ago and was not up yet: it may be on its way, which a broken one is not. */
+  /**
+   * A link to `peer` was asked for a moment ago and was not up yet: it may be on its way, which a broken one is not.
+   */
   isExpected(peer: string): boolean
   /** Live peers without this one, sorted. */
   livePeers(): readonly string[]

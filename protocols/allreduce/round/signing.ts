@@ -1,12 +1,12 @@
 /**
- * Who said a word that came by way of others. Where there are several rows, each peer signs what others pass on or show to others, and
- * a relay carries the signature on:
+ * Who said a word that came by way of others. Where there are several rows, each peer signs what others pass on or show
+ * to others, and a relay carries the signature on:
  *
  *     signature over dag-cbor ['starling-allreduce', job, kind, round, what the word says]
  *
- * Lists are named by their digests: a plan of ten thousand peers is hashed once, for its id. The domain keeps a signature from being
- * taken for one of another protocol, the job from being played back in another run. Keys and their arithmetic are the executor's
- * (`MachineInit`).
+ * Lists are named by their digests: a plan of ten thousand peers is hashed once, for its id. The domain keeps a
+ * signature from being taken for one of another protocol, the job from being played back in another run. Keys and their
+ * arithmetic are the executor's (`MachineInit`).
  */
 
 import { encode as encodeCbor } from '@ipld/dag-cbor'
@@ -20,8 +20,8 @@ import type { Word } from './vocabulary.ts'
 const domain = 'starling-allreduce'
 
 /**
- * Words that are known to be genuine, and not looked at again when they come by another way: each comes to a peer of a grid
- * twice and more. A round has a dozen.
+ * Words that are known to be genuine, and not looked at again when they come by another way: each comes to a peer of a
+ * grid twice and more. A round has a dozen.
  */
 const genuineMax = 256
 

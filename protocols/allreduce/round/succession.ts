@@ -1,9 +1,11 @@
 /**
  * Whose turn it is to lead a round.
  *
- * Attempt 0 is led by the first of the electorate. A leader that is gone (not one whose link is on its way) or leaves without having come to this
- * round, that cannot vote, or under which nothing moves for `leaderMs`, is followed by the next voter in order that is here; in a founding round by the first of those that have
- * committed. A leader that restarts with its memory goes on in its own next ballot. Peers may see this differently for a while: then two prepare, and the higher ballot wins.
+ * Attempt 0 is led by the first of the electorate. A leader that is gone (not one whose link is on its way) or leaves
+ * without having come to this round, that cannot vote, or under which nothing moves for `leaderMs`, is followed by the
+ * next voter in order that is here; in a founding round by the first of those that have committed. A leader that
+ * restarts with its memory goes on in its own next ballot. Peers may see this differently for a while: then two
+ * prepare, and the higher ballot wins.
  */
 
 import { attemptsMax } from '../../core/limits.ts'
@@ -59,7 +61,10 @@ export class Succession {
     return this.isQuorumPossible() && next <= attemptsMax ? { attempt: next, leader } : undefined
   }
 
-  /** When the leader has had its time; only while there is something that it should be doing. `freezeMs`: since when it could plan. */
+  /**
+   * When the leader has had its time; only while there is something that it should be doing. `freezeMs`: since when it
+   * could plan.
+   */
   dueMs(freezeMs: number): number {
     const { plan, progressAtMs, promised } = this.#round
     const isItsTurn = plan !== undefined || this.#session.nowMs >= freezeMs

@@ -1,5 +1,6 @@
 /**
- * What this peer tells one that was away while the round was decided, or that says where it stands when others have gone on:
+ * What this peer tells one that was away while the round was decided, or that says where it stands when others have
+ * gone on:
  *
  *     one row          its own vote
  *     several rows     besides, the plan and the seal as their leader signed them, and the signed votes that decided
@@ -39,7 +40,8 @@ export class Telling {
     }
     const decision = this.#learning.decision()
     if (decision === undefined) return
-    // As the word of a councillor in another row, which this peer is not the one to pass on: told as its own, `peer` would.
+    // As the word of a councillor in another row, which this peer is not the one to pass on: told as its own, `peer`
+    // would.
     const origin = order.find((other) => other !== peer && !grid.areRowMates(other, this.#session.self))
     const word: Message =
       origin === undefined ? decision : { kind: 'Relay', round, origin, message: decision }

@@ -5,8 +5,8 @@ import type { Plan } from '../plan/plan.ts'
 import type { Session } from './session.ts'
 
 /**
- * Bytes per second that a contributor's uplink is expected to carry at least (2 Mbit/s): it sends one part to each reducer
- * in turn, so a reducer may have to wait for one part of every other before it hears from it again.
+ * Bytes per second that a contributor's uplink is expected to carry at least (2 Mbit/s): it sends one part to each
+ * reducer in turn, so a reducer may have to wait for one part of every other before it hears from it again.
  */
 const uplinkFloor = 250_000
 

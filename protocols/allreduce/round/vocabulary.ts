@@ -67,7 +67,9 @@ export interface Leave {
   mandate?: Mandate | undefined
 }
 
-/** What a row gives to the round, as its reporter saw it when the row was ready: to the leader, who sits in another row. */
+/**
+ * What a row gives to the round, as its reporter saw it when the row was ready: to the leader, who sits in another row.
+ */
 export interface Roster extends PlanLists, Signable {
   kind: 'Roster'
   round: number
@@ -121,7 +123,9 @@ export interface Result {
   bytes: Uint8Array
 }
 
-/** The leader gives parts without a result to another peer, to sum in its row if nobody else there does, and to finish. */
+/**
+ * The leader gives parts without a result to another peer, to sum in its row if nobody else there does, and to finish.
+ */
 export interface Reassign extends Signable {
   kind: 'Reassign'
   round: number
@@ -172,7 +176,10 @@ export interface Accepted extends Signable {
   sealDigest: string
 }
 
-/** "These accepted that seal in that ballot, so it is decided": what a councillor tells those that hear no votes, with the proof. */
+/**
+ * "These accepted that seal in that ballot, so it is decided": what a councillor tells those that hear no votes, with
+ * the proof.
+ */
 export interface Votes {
   kind: 'Votes'
   round: number
@@ -197,7 +204,9 @@ export interface Want {
   digest: string | undefined
 }
 
-/** Answer to a `Want` that cannot be served: ask somebody else. Unasked, to the leader: this part's finisher is gone. */
+/**
+ * Answer to a `Want` that cannot be served: ask somebody else. Unasked, to the leader: this part's finisher is gone.
+ */
 export interface Lacking {
   kind: 'Lacking'
   round: number

@@ -5,9 +5,9 @@
  *     Seal(b, v)   b at least what was promised, and all
  *                  bytes of v are here                    → accept (b, v), tell everyone
  *
- * A member that left votes through its deputy (`mandates.ts`). A peer accepts only what it could serve, so a decided seal never lacks its
- * bytes. What binds an acceptor is pledged before it is said (`pledges.ts`): a member that restarts with its disk is the same
- * acceptor. One that lost it does not vote until a plan names its new life.
+ * A member that left votes through its deputy (`mandates.ts`). A peer accepts only what it could serve, so a decided
+ * seal never lacks its bytes. What binds an acceptor is pledged before it is said (`pledges.ts`): a member that
+ * restarts with its disk is the same acceptor. One that lost it does not vote until a plan names its new life.
  */
 
 import { type Ballot, compareBallots, isLegalBallot } from '../plan/electorate.ts'
@@ -26,7 +26,10 @@ import type { Accepted, Message, Outbid, Prepare, PromiseMade, Seal } from './vo
 export class Voting implements Role {
   readonly #round: Round
   readonly #session: Session
-  /** The highest Prepare that came before this peer could vote: before it held the state, or, in a founding round, its update. */
+  /**
+   * The highest Prepare that came before this peer could vote: before it held the state, or, in a founding round, its
+   * update.
+   */
   #unanswered: Prepare | undefined
   /** The Prepare that was promised last. */
   #answered: Prepare | undefined

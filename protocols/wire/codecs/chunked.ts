@@ -1,6 +1,6 @@
 /**
- * A coding that keeps the largest values of each chunk of 4,096: what `topk` and `sparse` have in common. They differ in how
- * many they keep and in how they write the kept ones down.
+ * A coding that keeps the largest values of each chunk of 4,096: what `topk` and `sparse` have in common. They differ
+ * in how many they keep and in how they write the kept ones down.
  *
  *     chunk ‖ chunk ‖ …      each as long as its form says, the last one of what is left
  */
@@ -18,7 +18,9 @@ export interface ChunkForm {
   chunkBytes(count: number, length: number): number
   /** Scratch of one chunk, u16[4096]: the places of the values to keep, ascending, when `encodeChunk` is called. */
   places: Uint16Array
-  /** Writes `chunk`'s values at the first `count` of `places`. @returns bytes written, at most `chunkBytes(count, …)`. */
+  /**
+   * Writes `chunk`'s values at the first `count` of `places`. @returns bytes written, at most `chunkBytes(count, …)`.
+   */
   encodeChunk(chunk: Float32Array, count: number, bytes: Uint8Array, offset: number): number
   /**
    * Reads one chunk into `chunk`, which is zero. @returns bytes read.

@@ -2,9 +2,10 @@
  * How the values of an update are coded on the wire. Codecs are exact functions: the same values give the same bytes on
  * every platform, so an encoded mean can be agreed on by its digest.
  *
- * A *coding* turns values into bytes and back; each is a file beside this one. A *codec* is what a job names: the coding
- * of its updates and that of its means, which differ where updates are sparse, because a mean has more values than any
- * of the updates in it. A codec writes the coding's id in front, and decodes every coding that peers of its job may use:
+ * A *coding* turns values into bytes and back; each is a file beside this one. A *codec* is what a job names: the
+ * coding of its updates and that of its means, which differ where updates are sparse, because a mean has more values
+ * than any of the updates in it. A codec writes the coding's id in front, and decodes every coding that peers of its
+ * job may use:
  *
  *     id u8 ‖ the coding's own bytes
  */
@@ -22,8 +23,8 @@ export interface Coding {
   /** Most bytes that an encoding of `length` elements takes; exactly so many unless the coding is a sparse one. */
   encodedBytes(length: number): number
   /**
-   * The encoding of `values` (borrowed) behind `headBytes`, default 0, that are the caller's to fill: at the start of `into`, where
-   * the coding can do that and it is long enough, and otherwise in a new buffer.
+   * The encoding of `values` (borrowed) behind `headBytes`, default 0, that are the caller's to fill: at the start of
+   * `into`, where the coding can do that and it is long enough, and otherwise in a new buffer.
    * @throws {SwarmError} PART_INVALID when a value is not finite.
    */
   encode(values: Float32Array, headBytes?: number, into?: Uint8Array): Uint8Array
@@ -33,8 +34,8 @@ export interface Coding {
    */
   decode(bytes: Uint8Array, into: Float32Array): void
   /**
-   * A magnitude, finite, that no value in `bytes` passes: from the scales alone, which are one number for a block of values. Absent
-   * where only decoding tells.
+   * A magnitude, finite, that no value in `bytes` passes: from the scales alone, which are one number for a block of
+   * values. Absent where only decoding tells.
    * @throws {SwarmError} PART_INVALID when `decode` would.
    */
   bound?(bytes: Uint8Array, length: number): number
@@ -49,7 +50,8 @@ export interface Codec {
   /** Most bytes that an update or a mean of `length` elements takes, whichever of the job's codings it is in. */
   encodedBytes(length: number): number
   /**
-   * `values` (borrowed) as an update: at the start of `into`, if given, where the coding can do that, or in a new buffer.
+   * `values` (borrowed) as an update: at the start of `into`, if given, where the coding can do that, or in a new
+   * buffer.
    * @throws {SwarmError} PART_INVALID when a value is not finite.
    */
   encode(values: Float32Array, into?: Uint8Array): Uint8Array
@@ -60,13 +62,15 @@ export interface Codec {
   encodeMean(values: Float32Array): Uint8Array
   /**
    * Fills `into` with the values of an update or a mean; all of them finite.
-   * @throws {SwarmError} PART_INVALID when `bytes` is no encoding of `into.length` elements, or in no coding of the job;
-   *   `into` is then undefined.
+   * @throws {SwarmError} PART_INVALID when `bytes` is no encoding of `into.length` elements, or in no coding of the
+   *   job; `into` is then undefined.
    */
   decode(bytes: Uint8Array, into: Float32Array): void
   /**
-   * A magnitude, finite, that no value in `bytes`, an encoding of `length` elements, passes; undefined where only decoding tells.
-   * @throws {SwarmError} PART_INVALID when it can be told without decoding that `bytes` is no encoding in a coding of the job.
+   * A magnitude, finite, that no value in `bytes`, an encoding of `length` elements, passes; undefined where only
+   * decoding tells.
+   * @throws {SwarmError} PART_INVALID when it can be told without decoding that `bytes` is no encoding in a coding of
+   * the job.
    */
   bound(bytes: Uint8Array, length: number): number | undefined
 }

@@ -3,9 +3,9 @@
  *
  *     scale f32 LE · ⌈n / 4096⌉   then   half LE · n          x = scale · half,   scale = 2^e or 0
  *
- * Halves alone end at 65,504 and lose bits below 6e−5, where most updates lie; scaling moves the block's largest value to
- * between 2^14 and 2^15 and is exact. Error of one value: 2^−11 of it where it is above 2^−28 of the block's largest, and
- * 2^−39 of that largest below. A block whose largest value is under 2^−112 is coded as zeros.
+ * Halves alone end at 65,504 and lose bits below 6e−5, where most updates lie; scaling moves the block's largest value
+ * to between 2^14 and 2^15 and is exact. Error of one value: 2^−11 of it where it is above 2^−28 of the block's
+ * largest, and 2^−39 of that largest below. A block whose largest value is under 2^−112 is coded as zeros.
  */
 
 import { SwarmError } from '../../core/errors.ts'
@@ -15,7 +15,9 @@ import { largestOf, normalMin, wrongLength } from './quantum.ts'
 /** Elements behind one scale: 0.1 % overhead; what is lost below 2^−28 of a block's largest is noise. */
 const blockElements = 4096
 
-/** The block's largest value becomes less than 2 to this: the largest half is just under 2^16, and rounding may carry. */
+/**
+ * The block's largest value becomes less than 2 to this: the largest half is just under 2^16, and rounding may carry.
+ */
 const exponentMax = 15
 
 /** The largest magnitude that a block can have: its scale and the inverse of that are then normal numbers. */
@@ -85,8 +87,8 @@ function isPower(scale: number): boolean {
 }
 
 /**
- * The half nearest to `value` (magnitude at most 2^15), ties to even. Integer arithmetic on the f32 bits, after F. Giesen's
- * `float_to_half_fast3_rtne` (2016, public domain).
+ * The half nearest to `value` (magnitude at most 2^15), ties to even. Integer arithmetic on the f32 bits, after F.
+ * Giesen's `float_to_half_fast3_rtne` (2016, public domain).
  */
 function halfOf(value: number): number {
   f32Cell[0] = value

@@ -1,8 +1,8 @@
 /**
  * Coding `f32`: the values themselves, 4 bytes each, IEEE 754 little-endian. Exact.
  *
- * Bytes are copied as they lie in memory, four times faster than value by value; `encodeState` refuses machines that are not
- * little-endian.
+ * Bytes are copied as they lie in memory, four times faster than value by value; `encodeState` refuses machines that
+ * are not little-endian.
  */
 
 import type { Coding } from './codec.ts'

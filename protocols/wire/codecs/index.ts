@@ -1,6 +1,6 @@
 /**
- * The codecs there are, by name. A new one is a coding in a file of its own, a number that nothing else ever had, and a row
- * here.
+ * The codecs there are, by name. A new one is a coding in a file of its own, a number that nothing else ever had, and a
+ * row here.
  *
  * A job's codec is the finest that its peers use: one with a slow uplink may code its own updates more coarsely, and a
  * reducer decodes whatever it gets. Means are always in the job's own coding.

@@ -4,9 +4,9 @@
  *     scale bfloat16 LE · ⌈n / 64⌉   then   two q to a byte, the first in the low half · ⌈n / 2⌉
  *     x ≈ scale · q,   q from −7 to 7 as 4-bit two's complement, rounded half to even
  *
- * 0.53 bytes a value. Error of one value: at most half a scale, so 1/14 of the largest value in its block and 2⁻⁷ of that.
- * Published runs found 4 bits for updates as good as 32 (Streaming DiLoCo, Douillard et al. 2025; MuLoCo 2025). A block whose
- * scale would be a subnormal number (largest value under 8e−38) is coded as zeros.
+ * 0.53 bytes a value. Error of one value: at most half a scale, so 1/14 of the largest value in its block and 2⁻⁷ of
+ * that. Published runs found 4 bits for updates as good as 32 (Streaming DiLoCo, Douillard et al. 2025; MuLoCo 2025). A
+ * block whose scale would be a subnormal number (largest value under 8e−38) is coded as zeros.
  */
 
 import { SwarmError } from '../../core/errors.ts'

@@ -1,8 +1,8 @@
 /**
  * What the codings that round to few bits share: rounding half to even, and scales of two bytes.
  *
- * A scale is a bfloat16, the upper half of an f32: it has the range of f32, so that no update is too small for it, and a
- * block of 64 values pays 0.03 bytes each for it. It is rounded up, so that the largest value of a block still fits.
+ * A scale is a bfloat16, the upper half of an f32: it has the range of f32, so that no update is too small for it, and
+ * a block of 64 values pays 0.03 bytes each for it. It is rounded up, so that the largest value of a block still fits.
  */
 
 import { SwarmError } from '../../core/errors.ts'
@@ -16,7 +16,10 @@ export const roundingShift = 1.5 * 2 ** 52
 const f32Cell = new Float32Array(1)
 const bitsCell = new Uint32Array(f32Cell.buffer)
 
-/** The 16 bits of the least bfloat16 that is at least `value`; 0 when `value` (>= 0, finite) is under the smallest normal. */
+/**
+ * The 16 bits of the least bfloat16 that is at least `value`; 0 when `value` (>= 0, finite) is under the smallest
+ * normal.
+ */
 export function scaleBits(value: number): number {
   if (value < normalMin) return 0
   f32Cell[0] = value

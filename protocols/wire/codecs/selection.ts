@@ -1,6 +1,7 @@
 /**
- * The largest values of a chunk, without sorting it: a histogram of the upper bits of the magnitudes (eight of the exponent,
- * four of the mantissa) tells the bin in which the smallest chosen value lies, and only that bin is looked at closely.
+ * The largest values of a chunk, without sorting it: a histogram of the upper bits of the magnitudes (eight of the
+ * exponent, four of the mantissa) tells the bin in which the smallest chosen value lies, and only that bin is looked at
+ * closely.
  */
 
 import { chunkElements } from './positions.ts'
@@ -18,8 +19,9 @@ const histogram = new Uint16Array(2 ** (31 - binShift))
 const rivals = new Uint32Array(chunkElements)
 
 /**
- * Writes the places of the `wanted` largest magnitudes of `values[start … end)` (at most `chunkElements`) into `places`,
- * ascending and counted from `start`; of equal ones the first. Zeros are never chosen. `bits`: the same memory as `values`.
+ * Writes the places of the `wanted` largest magnitudes of `values[start … end)` (at most `chunkElements`) into
+ * `places`, ascending and counted from `start`; of equal ones the first. Zeros are never chosen. `bits`: the same
+ * memory as `values`.
  * @returns how many were chosen.
  * @throws {SwarmError} PART_INVALID when a value is not finite.
  */
@@ -40,7 +42,9 @@ export function selectLargest(
   return collect(bits, start, end, threshold, wanted, places)
 }
 
-/** Where the choice ends when `count` more are taken from `bin`: the last magnitude, and how many values of just that. */
+/**
+ * Where the choice ends when `count` more are taken from `bin`: the last magnitude, and how many values of just that.
+ */
 function thresholdIn(
   bits: Uint32Array,
   start: number,

@@ -4,12 +4,13 @@
  *     for each chunk of 4,096:   count u16 ‖ scale bfloat16 ‖ places ‖ two q to a byte, the first in the low half  (little-endian)
  *     x ≈ scale · q,   q from −7 to 7 as 4-bit two's complement, rounded half to even,   scale = the chunk's largest / 7
  *
- * A mean of M updates has up to M · 64 values in a chunk; at most 512 are kept, the largest. What is dropped, by that or
- * by rounding to zero, is not lost: a zero in the mean tells each sender that its value there was not applied, and it
- * keeps that value for its next update (protocols/run/residual.ts). So the mean depends on nothing but the updates in it, and
- * can be checked by anybody, where a reducer with an error memory of its own could not.
+ * A mean of M updates has up to M · 64 values in a chunk; at most 512 are kept, the largest. What is dropped, by that
+ * or by rounding to zero, is not lost: a zero in the mean tells each sender that its value there was not applied, and
+ * it keeps that value for its next update (protocols/run/residual.ts). So the mean depends on nothing but the updates
+ * in it, and can be checked by anybody, where a reducer with an error memory of its own could not.
  *
- * Error of a kept value: at most half a scale, 1/14 of the chunk's largest. At most 0.19 bytes a value, however many peers.
+ * Error of a kept value: at most half a scale, 1/14 of the chunk's largest. At most 0.19 bytes a value, however many
+ * peers.
  */
 
 import { SwarmError } from '../../core/errors.ts'
@@ -18,7 +19,10 @@ import type { Coding } from './codec.ts'
 import { chunkElements, positionBytes, readPositions, writePositions } from './positions.ts'
 import { isScale, roundingShift, scaleBits, scaleOf, wrongLength } from './quantum.ts'
 
-/** Values of one chunk: eight peers' updates have 483 different places on average, where 64 of 4,096 each are chosen by chance. */
+/**
+ * Values of one chunk: eight peers' updates have 483 different places on average, where 64 of 4,096 each are chosen by
+ * chance.
+ */
 const keptMax = 512
 
 const quantumMax = 7

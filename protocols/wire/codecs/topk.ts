@@ -1,6 +1,7 @@
 /**
- * Coding `topk`: of each chunk of 4,096 values the 64 largest, with two bits for each. For updates whose sender keeps what was
- * not sent and adds it to its next one (error feedback, protocols/run/residual.ts); without that it destroys a training.
+ * Coding `topk`: of each chunk of 4,096 values the 64 largest, with two bits for each. For updates whose sender keeps
+ * what was not sent and adds it to its next one (error feedback, protocols/run/residual.ts); without that it destroys a
+ * training.
  *
  *     for each chunk:   count u16 ‖ low f32 ‖ high f32 ‖ places ‖ two bits a value, four to a byte         (little-endian)
  *     value = ±low or ±high:   bit 0 of the two bits says high, bit 1 negative
@@ -31,7 +32,10 @@ const places = new Uint16Array(chunkElements)
 const chunkBytes = (count: number, length: number) =>
   headerBytes + positionBytes(count, length) + Math.ceil(count / 4)
 
-/** The coding that keeps `kept` (1 to {@link keptMax}) values of each full chunk; it decodes what was coded with any other. */
+/**
+ * The coding that keeps `kept` (1 to {@link keptMax}) values of each full chunk; it decodes what was coded with any
+ * other.
+ */
 export function topk(kept: number): Coding {
   const keptOf = (length: number) => Math.ceil((kept * length) / chunkElements)
   return chunked({ name: 'topk', keptOf, chunkBytes, places, encodeChunk, decodeChunk })

@@ -1,6 +1,7 @@
 /**
- * A real Chromium for a test, closed when the test ends. Each tab has a profile of its own, as if it were another donor's
- * browser, unless the test is about one donor's visits. What a page must never do is written down while it is open: ask anybody else, break its policy, throw.
+ * A real Chromium for a test, closed when the test ends. Each tab has a profile of its own, as if it were another
+ * donor's browser, unless the test is about one donor's visits. What a page must never do is written down while it is
+ * open: ask anybody else, break its policy, throw.
  */
 
 import { mkdir } from 'node:fs/promises'
@@ -36,8 +37,8 @@ const viewport = { width: 1280, height: 900 }
 const artefacts = join(root, 'coverage/e2e')
 
 /**
- * WebRTC gathers no address on a machine that has only a loopback interface: then tabs stay on the relay, and what needs a
- * direct path between tabs cannot be tested.
+ * WebRTC gathers no address on a machine that has only a loopback interface: then tabs stay on the relay, and what
+ * needs a direct path between tabs cannot be tested.
  */
 export const hasNetwork = Object.values(networkInterfaces()).some((addresses) =>
   addresses?.some(({ internal }) => !internal),
@@ -72,8 +73,8 @@ export async function openBrowser(): Promise<TestBrowser> {
 }
 
 /**
- * The same with one profile on the disk, as a donor has it: all tabs are of one donor. The profiles of {@link openBrowser} are
- * in memory, and the cache of such a one keeps no file as large as onnxruntime.
+ * The same with one profile on the disk, as a donor has it: all tabs are of one donor. The profiles of
+ * {@link openBrowser} are in memory, and the cache of such a one keeps no file as large as onnxruntime.
  */
 export async function openOwnBrowser(): Promise<TestBrowser> {
   const profile = await testFolder()

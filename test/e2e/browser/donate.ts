@@ -21,7 +21,8 @@ export async function donate(
 }
 
 /**
- * The tab's worker is asked for `backend` and no other: a software adapter would lose against WebAssembly, when they are timed.
+ * The tab's worker is asked for `backend` and no other: a software adapter would lose against WebAssembly, when they
+ * are timed.
  */
 export async function insistOn(backend: 'wasm' | 'webgpu', { page }: TestTab): Promise<void> {
   await page.addInitScript((backend) => {

@@ -1,6 +1,6 @@
 /**
- * Somebody who only listens: a peer of the test's own that follows a run, and writes down which state each peer says it holds
- * after which round. What the tabs' pages show is not asked.
+ * Somebody who only listens: a peer of the test's own that follows a run, and writes down which state each peer says it
+ * holds after which round. What the tabs' pages show is not asked.
  */
 
 import { onTestFinished } from 'vitest'

@@ -1,6 +1,7 @@
 /**
- * Donations as the page may meet them, written down: each scene is what a peer would say at one moment of a run. They stand
- * in for the peer where a test is about the page alone, and needs a moment that a real run reaches once in a while.
+ * Donations as the page may meet them, written down: each scene is what a peer would say at one moment of a run. They
+ * stand in for the peer where a test is about the page alone, and needs a moment that a real run reaches once in a
+ * while.
  */
 
 import type { DonationSnapshot, LossPoint, PeerRow } from '../../../browser-client/donation.ts'

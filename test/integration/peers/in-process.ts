@@ -1,6 +1,6 @@
 /**
- * Training peers inside this process: each a whole node with connections of its own on loopback and a compute worker, so
- * that a test can read the parameters they come to. Everything is closed when the test ends.
+ * Training peers inside this process: each a whole node with connections of its own on loopback and a compute worker,
+ * so that a test can read the parameters they come to. Everything is closed when the test ends.
  */
 
 import { onTestFinished } from 'vitest'
@@ -93,7 +93,9 @@ export function hears({ services: { jobs } }: SwarmNode, job: string): Promise<v
   })
 }
 
-/** Resolves after `rounds` rounds with what each came to; the peer goes on serving its last state until the test ends. */
+/**
+ * Resolves after `rounds` rounds with what each came to; the peer goes on serving its last state until the test ends.
+ */
 export function train(node: SwarmNode, signed: SignedJob, rounds: number): Promise<Committed[]> {
   const stop = new AbortController()
   const committed: Committed[] = []

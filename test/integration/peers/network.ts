@@ -1,13 +1,14 @@
 /**
- * A network of a test's own: hosts on one switch, each with an address, that can be parted so that packets between the two sides
- * are lost in silence, as when a cable is pulled. On loopback a peer that goes is always heard to go.
+ * A network of a test's own: hosts on one switch, each with an address, that can be parted so that packets between the
+ * two sides are lost in silence, as when a cable is pulled. On loopback a peer that goes is always heard to go.
  *
  *     host 0 ─────┐                 ┌───── host 3
  *     host 1 ─────┤ switch 0     1 ─┤                   joined again, all hang on switch 0
  *     host 2 ─────┘                 └───── host 4
  *
- * Hosts are network namespaces of Linux in a user namespace of their own, so that no privilege is needed where the system lets people make
- * those, and nothing outside is touched. Processes that wait for the end of their input hold them: with this process all are gone.
+ * Hosts are network namespaces of Linux in a user namespace of their own, so that no privilege is needed where the
+ * system lets people make those, and nothing outside is touched. Processes that wait for the end of their input hold
+ * them: with this process all are gone.
  */
 
 import { type ChildProcess, execFile, spawn } from 'node:child_process'

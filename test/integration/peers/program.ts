@@ -1,9 +1,10 @@
 /**
  * The command `starling` as a process of its own, whose JSON lines a test reads.
  *
- * A program gets a home of its own under the test's folder (the same name again is the same home: a restart) and a process
- * group of its own, so that a test can see whether anything outlived it. Whatever becomes of the test, the group is killed
- * and the folder removed at its end; if the test runner itself dies, the closing channel ends the program.
+ * A program gets a home of its own under the test's folder (the same name again is the same home: a restart) and a
+ * process group of its own, so that a test can see whether anything outlived it. Whatever becomes of the test, the
+ * group is killed and the folder removed at its end; if the test runner itself dies, the closing channel ends the
+ * program.
  */
 
 import { type ChildProcess, spawn } from 'node:child_process'
@@ -19,7 +20,9 @@ import type { Host } from './network.ts'
 /** The folder of the checkout. */
 export const root = join(import.meta.dirname, '../../..')
 
-/** A wait that takes longer than this has hung: everything awaited here takes seconds, on a machine that is busy too. */
+/**
+ * A wait that takes longer than this has hung: everything awaited here takes seconds, on a machine that is busy too.
+ */
 const waitMsMax = 90_000
 
 /** Lines shown when a wait fails. */
@@ -172,8 +175,8 @@ export class Program {
 }
 
 /**
- * Linux: whether a process of group `id` runs. A signal also finds the dead that nobody has waited for, and where the first
- * process of a container waits for nobody, orphans stay so for good.
+ * Linux: whether a process of group `id` runs. A signal also finds the dead that nobody has waited for, and where the
+ * first process of a container waits for nobody, orphans stay so for good.
  */
 function hasRunning(id: number): boolean {
   const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name))

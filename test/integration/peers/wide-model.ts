@@ -1,6 +1,6 @@
 /**
- * A model with many parameters and little arithmetic: two linear layers on glyphs. Its training step costs milliseconds and
- * its average megabytes, so that a round is mostly a reduce.
+ * A model with many parameters and little arithmetic: two linear layers on glyphs. Its training step costs milliseconds
+ * and its average megabytes, so that a round is mostly a reduce.
  */
 
 import { fromBinary, toBinary } from '@bufbuild/protobuf'

@@ -80,7 +80,10 @@ test('the next round does not wait for a peer that is still handing over', () =>
   expect(table.committed('a', 2)).toEqual(Array(6).fill(7))
 })
 
-/** Five members of which the last two of the leader order lead nothing here, and the first seals what they have not seen. */
+/**
+ * Five members of which the last two of the leader order lead nothing here, and the first seals what they have not
+ * seen.
+ */
 function promisedElsewhere() {
   const { table, base } = founded(['a', 'b', 'c', 'd', 'e'])
   const order = leaderOrder(base.root, base.electorate) as [string, string, string, string, string]

@@ -10,7 +10,9 @@ import { founded, hash, isKind, onTable, type Table } from './table.ts'
 
 const lastPledge = (table: Table, peer: string) => table.effects('Pledged', peer).at(-1)?.pledge
 
-/** Where in `peer`'s effects the first message of `kind` in round 1 stands, and where a pledge before it that `isBond`. */
+/**
+ * Where in `peer`'s effects the first message of `kind` in round 1 stands, and where a pledge before it that `isBond`.
+ */
 function placesOf(table: Table, peer: string, kind: Message['kind'], isBond: (pledge: Pledge) => boolean) {
   const effects: Effect[] = table.all(peer)
   const said = effects.findIndex(

@@ -1,4 +1,7 @@
-/** One peer of a grid of 36: which words by way of others it believes, whom it names when it does not, and what it passes on. */
+/**
+ * One peer of a grid of 36: which words by way of others it believes, whom it names when it does not, and what it
+ * passes on.
+ */
 
 import { expect, test } from 'vitest'
 import { AllreduceMachine } from '../../../protocols/allreduce/machine.ts'

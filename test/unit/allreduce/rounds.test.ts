@@ -135,7 +135,10 @@ test('a peer that gave an update and asks again only to receive keeps its update
   expect(table.effects('Refused')).toEqual([])
 })
 
-/** Round 1 and those after it up to the state `last`, by `peers`; returns what `asker` gets for part 0 of a round from 'a'. */
+/**
+ * Round 1 and those after it up to the state `last`, by `peers`; returns what `asker` gets for part 0 of a round from
+ * 'a'.
+ */
 function roundsUpTo(last: number, { table, base }: ReturnType<typeof founded>, peers: readonly string[]) {
   for (let round = base.round; round < last; round++) {
     const { electorate } = table.effects('Committed', 'a').at(-1)!.outcome

@@ -43,7 +43,10 @@ export class Table {
     for (const a of peers) for (const b of peers) if (a !== b) this.step(a, { kind: 'LinkUp', peer: b })
   }
 
-  /** A new machine for `self`: a restarted peer has another `incarnation`, and its former life's pledge if its disk is there. */
+  /**
+   * A new machine for `self`: a restarted peer has another `incarnation`, and its former life's pledge if its disk is
+   * there.
+   */
   seat(self: string, peersMin: number, incarnation = 1, recalled?: Pledge): void {
     this.machines.set(
       self,

@@ -19,7 +19,10 @@ const options = {
   json: true,
 }
 
-/** Runs it and aborts with SIGTERM as soon as `isTime` says so of the lines on stdout; what this machine's commands find until then. */
+/**
+ * Runs it and aborts with SIGTERM as soon as `isTime` says so of the lines on stdout; what this machine's commands find
+ * until then.
+ */
 async function interrupted(
   isTime: (stdout: string) => boolean,
   changes: Partial<CoordinatorStartOptions> = {},

@@ -1,4 +1,7 @@
-/** `starling gradcheck` end to end: a model whose gradients are right, and the same model under a rule that was broken on purpose. */
+/**
+ * `starling gradcheck` end to end: a model whose gradients are right, and the same model under a rule that was broken
+ * on purpose.
+ */
 import { fileURLToPath } from 'node:url'
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import type { ParameterCheck } from '../../../engine/gradient-check.ts'

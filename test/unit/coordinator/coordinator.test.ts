@@ -30,7 +30,10 @@ const opened: OpenJob = {
   close: async () => {},
 }
 
-/** A coordinator alone on virtual time, which opens jobs with `open`; `events` are the kinds of its log lines before a watch. */
+/**
+ * A coordinator alone on virtual time, which opens jobs with `open`; `events` are the kinds of its log lines before a
+ * watch.
+ */
 function coordinating(open: CoordinatorInit['open']) {
   const time = new VirtualTime()
   const epochMs = () => created + 1000 + time.clock.now()

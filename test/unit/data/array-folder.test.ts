@@ -1,4 +1,7 @@
-/** Folders of arrays: an input each and the labels, splits by folder or by seed, and the same after travelling as blocks. */
+/**
+ * Folders of arrays: an input each and the labels, splits by folder or by seed, and the same after travelling as
+ * blocks.
+ */
 import * as dagCbor from '@ipld/dag-cbor'
 import { describe, expect, test } from 'vitest'
 import { arrayFolder } from '../../../data/array-folder.ts'

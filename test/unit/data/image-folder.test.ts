@@ -1,4 +1,7 @@
-/** Folders of JPEGs: classes by name, splits by folder or by seed, channels first, and the same after travelling as blocks. */
+/**
+ * Folders of JPEGs: classes by name, splits by folder or by seed, channels first, and the same after travelling as
+ * blocks.
+ */
 import { encode } from 'jpeg-js'
 import { describe, expect, test } from 'vitest'
 import { batch } from '../../../data/batch.ts'

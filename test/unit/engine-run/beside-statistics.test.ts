@@ -1,4 +1,7 @@
-/** Statistics in the flat vector: whichever optimizer steps on the average, they become the mean of what the peers measured. */
+/**
+ * Statistics in the flat vector: whichever optimizer steps on the average, they become the mean of what the peers
+ * measured.
+ */
 import { expect, it } from 'vitest'
 import { outerOptimizer, type TrainSettings } from '../../../engine/job-settings.ts'
 import type { ParameterSpec } from '../../../protocols/core/tensor.ts'

@@ -1,4 +1,6 @@
-/** The program's end of the compute boundary against a scripted worker. The real worker is in compute-worker.test.ts. */
+/**
+ * The program's end of the compute boundary against a scripted worker. The real worker is in compute-worker.test.ts.
+ */
 import { expect, it } from 'vitest'
 import { connectCompute } from '../../../engine/compute/client.ts'
 import type { Compute } from '../../../engine/compute/compute.ts'

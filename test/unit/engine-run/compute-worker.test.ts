@@ -1,4 +1,6 @@
-/** The compute worker as a Node peer starts it, with a real model: what comes back is what the trainer gives in place. */
+/**
+ * The compute worker as a Node peer starts it, with a real model: what comes back is what the trainer gives in place.
+ */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { openNativeBackend } from '../../../engine/backends/native.ts'
 import type { Compute, OpenedModel } from '../../../engine/compute/compute.ts'

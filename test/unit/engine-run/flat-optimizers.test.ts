@@ -1,4 +1,7 @@
-/** The bit-level promises of flat optimizers, on which the swarm's agreement rests. Their values: compliance/optimizer.test.ts. */
+/**
+ * The bit-level promises of flat optimizers, on which the swarm's agreement rests. Their values:
+ * compliance/optimizer.test.ts.
+ */
 import { describe, expect, it } from 'vitest'
 import { integerPower } from '../../../engine/optimizers/flat.ts'
 import { nesterov } from '../../../engine/optimizers/outer.ts'

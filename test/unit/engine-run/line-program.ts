@@ -1,8 +1,9 @@
 /**
  * A training program small enough to check by hand: y = x·w + b with two samples of three features, mean squared error.
  *
- * With e = y - labels and two labels, loss = mean(e²) has the gradients dw = xᵀ·e and db = Σe, without factors. The step
- * graph is made to show what it was given: its slots sum up gradients, and its step is learning rate times step number:
+ * With e = y - labels and two labels, loss = mean(e²) has the gradients dw = xᵀ·e and db = Σe, without factors. The
+ * step graph is made to show what it was given: its slots sum up gradients, and its step is learning rate times step
+ * number:
  *   m ← m + dw ;  w ← w - learning_rate·step·m      (the same for b with slot n)
  */
 import type { TrainingProgram } from '../../../engine/program.ts'

@@ -1,4 +1,6 @@
-/** A batch in pieces trains as the whole batch does: after compiling for pieces, and after memory ran out on the way. */
+/**
+ * A batch in pieces trains as the whole batch does: after compiling for pieces, and after memory ran out on the way.
+ */
 import { beforeAll, describe, expect, it } from 'vitest'
 import type { Backend } from '../../../engine/backends/backend.ts'
 import { openNativeBackend } from '../../../engine/backends/native.ts'

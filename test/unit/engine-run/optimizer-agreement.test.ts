@@ -1,6 +1,6 @@
 /**
- * The two families of optimizers agree: stepping inside the graph, and stepping the flat array with the gradient graph's
- * output. A job with one local step and a job with many would otherwise train differently under the same names.
+ * The two families of optimizers agree: stepping inside the graph, and stepping the flat array with the gradient
+ * graph's output. A job with one local step and a job with many would otherwise train differently under the same names.
  */
 import { describe, expect, it } from 'vitest'
 import { openNativeBackend } from '../../../engine/backends/native.ts'

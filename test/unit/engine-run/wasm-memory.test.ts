@@ -1,6 +1,7 @@
 /**
- * WebAssembly's memory cannot grow any more, as in a tab to which the browser gives no more. onnxruntime is the real one, and so
- * is what it does then: it traps, and nothing that it holds can be used again. So this is a file of its own.
+ * WebAssembly's memory cannot grow any more, as in a tab to which the browser gives no more. onnxruntime is the real
+ * one, and so is what it does then: it traps, and nothing that it holds can be used again. So this is a file of its
+ * own.
  */
 import * as onnxruntimeWeb from 'onnxruntime-web'
 import { expect, onTestFinished, test, vi } from 'vitest'

@@ -12,7 +12,9 @@ beforeAll(async () => {
   backend = await openNativeBackend({ threads: 1 })
 })
 
-/** Pieces `[2, count]` of ones at `start` of an axis of 6, filled with `filling` around, and what accumulates from them. */
+/**
+ * Pieces `[2, count]` of ones at `start` of an axis of 6, filled with `filling` around, and what accumulates from them.
+ */
 async function meet(pieces: readonly { start: number; count: number; filling?: number }[]) {
   const f = new Formulas(new GraphBuilder(18))
   const x = f.builder.input('x', { dtype: 'float32', shape: [2, 6] })

@@ -13,7 +13,10 @@ export interface CaseNode {
   readonly read: string
 }
 
-/** The node of `given` with the values of its inputs; all names begin with `prefix`, input `i`'s is `prefix` + `p` + `i`. */
+/**
+ * The node of `given` with the values of its inputs; all names begin with `prefix`, input `i`'s is `prefix` + `p` +
+ * `i`.
+ */
 export function caseNode(
   { op, inputs, attributes, outputs, read }: GradientCase,
   values: readonly (Nd | undefined)[],

@@ -1,8 +1,10 @@
 /**
- * A hundred steps from the same weights on the same batches: the loss goes where PyTorch's goes, running statistics included.
+ * A hundred steps from the same weights on the same batches: the loss goes where PyTorch's goes, running statistics
+ * included.
  *
  * Narrow models learn from drawn batches. With `STARLING_TEST_DATA` naming a folder that holds `cifar10-subset.zip` and
- * `tinyshakespeare.txt`, ResNet-18 at its published width and the GPT of examples/shakespeare learn from those too, within minutes.
+ * `tinyshakespeare.txt`, ResNet-18 at its published width and the GPT of examples/shakespeare learn from those too,
+ * within minutes.
  */
 import { readFileSync } from 'node:fs'
 import * as onnxruntimeWeb from 'onnxruntime-web'

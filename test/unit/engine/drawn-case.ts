@@ -1,4 +1,7 @@
-/** Gradient cases with their values: inputs, and what the mean squared error compares the result with, from the case's name. */
+/**
+ * Gradient cases with their values: inputs, and what the mean squared error compares the result with, from the case's
+ * name.
+ */
 import { type Random, seededRandom, seedFrom } from '../../../protocols/core/random.ts'
 import type { GradientCase, Input } from './gradient-case.ts'
 import { evaluate } from './reference.ts'
@@ -25,7 +28,10 @@ export function drawn(given: GradientCase): DrawnCase {
   return { inputs, reference, y, target }
 }
 
-/** Values of a parameter keep a distance from each other: differences across a maximum's tie would be half of the gradient. */
+/**
+ * Values of a parameter keep a distance from each other: differences across a maximum's tie would be half of the
+ * gradient.
+ */
 function valuesOf(input: Input, random: Random): Nd | undefined {
   if (input.kind === 'none') return undefined
   const { shape } = input

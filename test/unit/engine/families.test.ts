@@ -1,6 +1,6 @@
 /**
- * The families of models that PyTorch exports, with both of its exporters: loss, every parameter's gradient and every running
- * statistic against autograd in float64.
+ * The families of models that PyTorch exports, with both of its exporters: loss, every parameter's gradient and every
+ * running statistic against autograd in float64.
  */
 import * as onnxruntimeWeb from 'onnxruntime-web'
 import { beforeAll, describe, expect, test } from 'vitest'

@@ -15,8 +15,8 @@ export interface Apart {
 /**
  * Loss, gradients and statistics of the file of `name` in `folder` on `backend`, against PyTorch's.
  *
- * A gradient that cancels to nothing, as a bias has before a normalisation, is all rounding: that is compared with a hundredth of
- * the model's largest.
+ * A gradient that cancels to nothing, as a bias has before a normalisation, is all rounding: that is compared with a
+ * hundredth of the model's largest.
  */
 export async function gradientsApart(
   name: string,

@@ -1,9 +1,11 @@
 /**
- * What float16 costs: every operator's gradient, whole models' gradients and a hundred steps, against the same in float32. Kernels of
- * a CPU compute in float32 and round what they give; a device whose own kernels add up in half is off by more in its products
- * (precision/classes.ts). Nobody here has such a device: of WebGPU it is tried that there are kernels for all that is written.
+ * What float16 costs: every operator's gradient, whole models' gradients and a hundred steps, against the same in
+ * float32. Kernels of a CPU compute in float32 and round what they give; a device whose own kernels add up in half is
+ * off by more in its products (precision/classes.ts). Nobody here has such a device: of WebGPU it is tried that there
+ * are kernels for all that is written.
  *
- * One case of each operator and some models on native; with STARLING_TEST_FLOAT16=all all cases and all families, and on WASM too.
+ * One case of each operator and some models on native; with STARLING_TEST_FLOAT16=all all cases and all families, and
+ * on WASM too.
  */
 import * as onnxruntimeWeb from 'onnxruntime-web'
 import { describe, expect, it } from 'vitest'
@@ -152,7 +154,10 @@ function modelOf(cases: readonly GradientCase[], opset: number): { model: Uint8A
 
 const plain = { domain: '', attributes: {} } as const
 
-/** One case's nodes, behind a reshape of each parameter, which hands it on in half; `flat`: the name of its result as one axis. */
+/**
+ * One case's nodes, behind a reshape of each parameter, which hands it on in half; `flat`: the name of its result as
+ * one axis.
+ */
 function partOf(given: GradientCase, prefix: string) {
   const { inputs, target } = drawn(given)
   const { node, constants, read } = caseNode(given, inputs, prefix)
@@ -183,9 +188,9 @@ function partOf(given: GradientCase, prefix: string) {
 }
 
 /**
- * Gradients of families, by how much they may differ from float32's. A network of kinks is another function when a value near one
- * falls on the other side: rounding nothing but its weights to half changes its gradient by several per cent. Such families
- * (`kinked`) are held against that.
+ * Gradients of families, by how much they may differ from float32's. A network of kinks is another function when a
+ * value near one falls on the other side: rounding nothing but its weights to half changes its gradient by several per
+ * cent. Such families (`kinked`) are held against that.
  */
 const kinked = ['resnet18', 'resnet50', 'mobilenetv2', 'vgg11', 'densenet', 'unet']
 const smoothTolerance = 5e-3

@@ -1,9 +1,9 @@
 /**
  * ResNet-50 and GPT-2 small at the sizes of their papers: every parameter's gradient against autograd in float64.
  *
- * Half a gigabyte of weights stands in no repository, so that the models are exported here and now, by a script that wants torch
- * and onnx in `python3`, and a test takes minutes: it runs where STARLING_TEST_FULL_SIZE says `native` or `wasm`, or both with a
- * comma. docs/engine.md has what came out.
+ * Half a gigabyte of weights stands in no repository, so that the models are exported here and now, by a script that
+ * wants torch and onnx in `python3`, and a test takes minutes: it runs where STARLING_TEST_FULL_SIZE says `native` or
+ * `wasm`, or both with a comma. docs/engine.md has what came out.
  */
 import { spawnSync } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'

@@ -1,6 +1,7 @@
 /**
- * Rows with axes of no elements, wherever ONNX allows them: what a slice that selects nothing, an empty part of a split or the last,
- * empty batch makes. Not here: a mean over nothing, which is not a number, and windows over an axis without elements.
+ * Rows with axes of no elements, wherever ONNX allows them: what a slice that selects nothing, an empty part of a split
+ * or the last, empty batch makes. Not here: a mean over nothing, which is not a number, and windows over an axis
+ * without elements.
  */
 import {
   flags,

@@ -1,6 +1,6 @@
 /**
- * Every gradient rule against PyTorch's gradients and central differences of a float64 interpreter: the model h(parameters) + x with a mean squared
- * error is compiled, run, and compared parameter by parameter.
+ * Every gradient rule against PyTorch's gradients and central differences of a float64 interpreter: the model
+ * h(parameters) + x with a mean squared error is compiled, run, and compared parameter by parameter.
  */
 import { readFileSync } from 'node:fs'
 import { beforeAll, expect, test } from 'vitest'
@@ -21,7 +21,10 @@ import type { Nd } from './reference-array.ts'
 /** float32 against float64; relative to the largest element of the gradient. */
 const tolerance = 1e-4
 
-/** PyTorch's gradients of the cases that it has functions for (test/fixtures/operator_gradients.py), by name and parameter. */
+/**
+ * PyTorch's gradients of the cases that it has functions for (test/fixtures/operator_gradients.py), by name and
+ * parameter.
+ */
 const pytorch = (
   JSON.parse(readFileSync(new URL('../../fixtures/operator-gradients.json', import.meta.url), 'utf8')) as {
     gradients: Record<string, number[][]>

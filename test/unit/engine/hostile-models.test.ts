@@ -201,7 +201,8 @@ it('two thousand mutations of a file are described or refused with a code, and n
 
 /** A file whose only node has a graph, whose only node has a graph, ... */
 function nested(depth: number): Uint8Array {
-  // Fields by number, as in onnx.proto: ModelProto.graph 7, GraphProto.node 1, NodeProto.attribute 5, AttributeProto.g 6.
+  // Fields by number, as in onnx.proto: ModelProto.graph 7, GraphProto.node 1, NodeProto.attribute 5,
+  // AttributeProto.g 6.
   const wrap = (field: number, bytes: Uint8Array): Uint8Array => {
     const head = [(field << 3) | 2]
     let rest = bytes.length

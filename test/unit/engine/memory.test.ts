@@ -1,4 +1,7 @@
-/** The estimate of a step's memory, by hand on a small graph and on a model. What it decides is tested with recomputation. */
+/**
+ * The estimate of a step's memory, by hand on a small graph and on a model. What it decides is tested with
+ * recomputation.
+ */
 import { expect, it } from 'vitest'
 import { openNativeBackend } from '../../../engine/backends/native.ts'
 import { peakBytes } from '../../../engine/memory.ts'

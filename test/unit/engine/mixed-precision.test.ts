@@ -1,6 +1,7 @@
 /**
- * The pass that writes a training graph in float16: which nodes it leaves in full, where it casts, and what the rounding costs.
- * Values are computed by rounding on a CPU; that WebGPU has kernels for what is written there is tried by loading it.
+ * The pass that writes a training graph in float16: which nodes it leaves in full, where it casts, and what the
+ * rounding costs. Values are computed by rounding on a CPU; that WebGPU has kernels for what is written there is tried
+ * by loading it.
  */
 import { describe, expect, it } from 'vitest'
 import { Formulas } from '../../../engine/onnx/formulas.ts'
@@ -10,7 +11,9 @@ import { mixedPrecision } from '../../../engine/precision/mixed.ts'
 
 const f32 = (...shape: number[]) => ({ dtype: 'float32', shape }) as const
 
-/** The nodes of a graph in half, as `Op(types) type`, in order: what `build` makes of inputs x `[2, 8]` and w `[8, 8]`. */
+/**
+ * The nodes of a graph in half, as `Op(types) type`, in order: what `build` makes of inputs x `[2, 8]` and w `[8, 8]`.
+ */
 function written(
   build: (f: Formulas, x: Value, w: Value) => Value | Value[],
   pinned: string[] = [],

@@ -1,7 +1,7 @@
 /**
- * The operator cases as files of the operator sets from 11 to 15 write them: gradients as those of set 18, which gradients.test.ts
- * compares with PyTorch and differences. Nodes that a set writes word for word as set 18 does are imported as its own, and
- * not run again. All cases of one set stand in one file.
+ * The operator cases as files of the operator sets from 11 to 15 write them: gradients as those of set 18, which
+ * gradients.test.ts compares with PyTorch and differences. Nodes that a set writes word for word as set 18 does are
+ * imported as its own, and not run again. All cases of one set stand in one file.
  */
 import { beforeAll, describe, expect, test } from 'vitest'
 import type { Backend } from '../../../engine/backends/backend.ts'
@@ -20,7 +20,9 @@ import { sizeOf } from './reference-array.ts'
 /** The same kernels do the same sums: only the order of nodes can differ. */
 const tolerance = 1e-6
 
-/** How many cases a set writes in a form of its own, at least: sets from 13 on have sums, splits and softmax as set 18. */
+/**
+ * How many cases a set writes in a form of its own, at least: sets from 13 on have sums, splits and softmax as set 18.
+ */
 const leastCases = { 11: 27, 12: 27, 13: 19, 14: 19, 15: 19 } as const
 
 let backend: Backend

@@ -1,4 +1,6 @@
-/** The models that export_models.py and export_layers.py in test/fixtures exported, with what PyTorch computed for them. */
+/**
+ * The models that export_models.py and export_layers.py in test/fixtures exported, with what PyTorch computed for them.
+ */
 import { readFileSync } from 'node:fs'
 import type { TrainingProgram } from '../../../engine/program.ts'
 import type { Tensor } from '../../../protocols/core/tensor.ts'
@@ -66,8 +68,8 @@ function tensor(dtype: 'float32' | 'int32', shape: readonly number[], data: read
 }
 
 /**
- * Largest difference between `actual` and `expected`, relative to the largest magnitude in `expected`, or to `least` where that
- * is larger: a gradient that cancels to nothing, as a bias has before a batch norm, is all rounding.
+ * Largest difference between `actual` and `expected`, relative to the largest magnitude in `expected`, or to `least`
+ * where that is larger: a gradient that cancels to nothing, as a bias has before a batch norm, is all rounding.
  */
 export function relativeError(actual: ArrayLike<number>, expected: ArrayLike<number>, least = 1e-6): number {
   if (actual.length !== expected.length) return Number.POSITIVE_INFINITY

@@ -1,6 +1,6 @@
 /**
- * Losses, gradients and optimizer steps of whole exported models against PyTorch's own, on both CPU backends. The models
- * come from both of PyTorch's exporters, in operator sets 11 to 20.
+ * Losses, gradients and optimizer steps of whole exported models against PyTorch's own, on both CPU backends. The
+ * models come from both of PyTorch's exporters, in operator sets 11 to 20.
  */
 import * as onnxruntimeWeb from 'onnxruntime-web'
 import { beforeAll, describe, expect, test } from 'vitest'

@@ -1,6 +1,6 @@
 /**
- * Models that quantisation left its marks in. Weights that a file stores as whole numbers stay as they are, and what is real beside them
- * trains; a model that rounds its own values to whole numbers is refused.
+ * Models that quantisation left its marks in. Weights that a file stores as whole numbers stay as they are, and what is
+ * real beside them trains; a model that rounds its own values to whole numbers is refused.
  */
 import { create, fromBinary } from '@bufbuild/protobuf'
 import { beforeAll, expect, test } from 'vitest'

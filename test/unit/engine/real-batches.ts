@@ -1,6 +1,7 @@
 /**
- * The batches of the two curves on real data: a hundred of CIFAR-10's JPEGs, a hundred of Tiny Shakespeare, as our own readers decode
- * them and in the order of a run. PyTorch is given the same numbers (test/fixtures/learning), so that no decoder is compared.
+ * The batches of the two curves on real data: a hundred of CIFAR-10's JPEGs, a hundred of Tiny Shakespeare, as our own
+ * readers decode them and in the order of a run. PyTorch is given the same numbers (test/fixtures/learning), so that no
+ * decoder is compared.
  */
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'

@@ -27,7 +27,10 @@ const optimizer = { kind: 'sgd', momentum: 0, weightDecay: 0 } as const
 /** Bytes of one value of the chain below. */
 const linkBytes = 4 * 1000
 
-/** The most bytes alive in the gradient of tanh(tanh(... x·w)), `length` times, whose forward pass is dropped as `plan` says. */
+/**
+ * The most bytes alive in the gradient of tanh(tanh(... x·w)), `length` times, whose forward pass is dropped as `plan`
+ * says.
+ */
 function chainPeak(length: number, plan: 'nothing' | 'everything'): number {
   const build = (recomputed: Recomputed) => {
     const f = new Formulas(new GraphBuilder(18))

@@ -1,4 +1,7 @@
-/** Operators that pick and put elements by index, running sums, Einsum: the reference interpreter's, by their definitions. */
+/**
+ * Operators that pick and put elements by index, running sums, Einsum: the reference interpreter's, by their
+ * definitions.
+ */
 import { at, axisOf, build, indicesOf, type Nd, offsetOf, type Plain } from './reference-array.ts'
 import type { Operator } from './reference-elementwise.ts'
 

@@ -1,4 +1,6 @@
-/** Attention, rotary embedding and recurrent cells of the reference interpreter: loops over samples, heads and steps. */
+/**
+ * Attention, rotary embedding and recurrent cells of the reference interpreter: loops over samples, heads and steps.
+ */
 import { at, atBroadcast, build, type Nd, type Plain } from './reference-array.ts'
 import type { Operator } from './reference-elementwise.ts'
 
@@ -75,7 +77,10 @@ const rotary: Operator = ([x, cos, sin, ids], a) => {
   return build(x!.shape, ([n, t, i]) => at(y, [n!, Math.floor(i! / size), t!, i! % size]))
 }
 
-/** One step of one sample: the next state from Σ W·x + Wb + R·h + Rb of each gate, given as functions of a gate and a unit. */
+/**
+ * One step of one sample: the next state from Σ W·x + Wb + R·h + Rb of each gate, given as functions of a gate and a
+ * unit.
+ */
 type Step = (parts: {
   input: (gate: number, unit: number) => number
   state: (gate: number, unit: number, h: readonly number[]) => number

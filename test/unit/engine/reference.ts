@@ -1,6 +1,6 @@
 /**
- * The reference interpreter: one operator at a time in float64, by the letter of the ONNX specification, so that central
- * differences of it are an oracle for gradients which shares no code and no formula with the engine.
+ * The reference interpreter: one operator at a time in float64, by the letter of the ONNX specification, so that
+ * central differences of it are an oracle for gradients which shares no code and no formula with the engine.
  */
 import type { Nd, Plain } from './reference-array.ts'
 import { deformed } from './reference-deformed.ts'
@@ -36,8 +36,8 @@ export function evaluate(opType: string, inputs: Inputs, attributes: Plain): Nd 
 }
 
 /**
- * The gradient of Σ (y - target)² / n by every element of `inputs[index]`, by central differences. With h = 1e-5 in float64
- * truncation and rounding both stay below 1e-8 of the gradient's scale.
+ * The gradient of Σ (y - target)² / n by every element of `inputs[index]`, by central differences. With h = 1e-5 in
+ * float64 truncation and rounding both stay below 1e-8 of the gradient's scale.
  */
 export function differences(
   opType: string,

@@ -1,4 +1,6 @@
-/** Scans are unrolled at import: the loss is what turns written out in JavaScript give, the gradients its differences. */
+/**
+ * Scans are unrolled at import: the loss is what turns written out in JavaScript give, the gradients its differences.
+ */
 import { create, toBinary } from '@bufbuild/protobuf'
 import { expect, test } from 'vitest'
 import { openNativeBackend } from '../../../engine/backends/native.ts'
@@ -31,7 +33,9 @@ const scanAttributes = (isBackwards: boolean) => [
   ints('scan_output_directions', [Number(isBackwards)]),
 ]
 
-/** h_t = tanh(w·x_t + h_{t-1}) over axis 1 of x; y = h_last + Σ_t c_t·h_t, where c counts turns of the joined h from 1. */
+/**
+ * h_t = tanh(w·x_t + h_{t-1}) over axis 1 of x; y = h_last + Σ_t c_t·h_t, where c counts turns of the joined h from 1.
+ */
 function scanModel(isBackwards: boolean): Uint8Array {
   const body = create(GraphProtoSchema, {
     name: 'body',

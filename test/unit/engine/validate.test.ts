@@ -1,4 +1,7 @@
-/** What is said of a file before anybody trains it: counts, what stands in the way, and what an exporter likely did to it. */
+/**
+ * What is said of a file before anybody trains it: counts, what stands in the way, and what an exporter likely did to
+ * it.
+ */
 import { create } from '@bufbuild/protobuf'
 import { expect, test } from 'vitest'
 import {

@@ -1,4 +1,7 @@
-/** Every rule of the governor: what happens, what the worker may then do, what the donor is told; and that no rule is overruled. */
+/**
+ * Every rule of the governor: what happens, what the worker may then do, what the donor is told; and that no rule is
+ * overruled.
+ */
 
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
@@ -35,7 +38,9 @@ function utc(nowMs: number): LocalTime {
 const start = Date.UTC(2026, 10, 22, 15)
 const settings: GovernorSettings = { ...defaultSettings(8), dutyCycle: 0.8 }
 
-/** A tab that lived through `events`, one after the other at their times after {@link start}, and what it may do then. */
+/**
+ * A tab that lived through `events`, one after the other at their times after {@link start}, and what it may do then.
+ */
 function lived(
   events: readonly (readonly [number, GovernorEvent])[],
   with_: Partial<GovernorSettings> = {},

@@ -1,4 +1,6 @@
-/** The duty cycle holds over any minute of uneven work with timers that fire late, and nothing is saved up for a burst. */
+/**
+ * The duty cycle holds over any minute of uneven work with timers that fire late, and nothing is saved up for a burst.
+ */
 
 import fc from 'fast-check'
 import { expect, test } from 'vitest'

@@ -1,4 +1,7 @@
-/** The link into a run: which addresses a browser can dial from where the page is, and that the page reads what is written. */
+/**
+ * The link into a run: which addresses a browser can dial from where the page is, and that the page reads what is
+ * written.
+ */
 
 import { expect, test } from 'vitest'
 import { readInvitation } from '../../../browser-client/page/invitation.ts'

@@ -1,4 +1,7 @@
-/** Means over a split whose size is no multiple of the graphs'. The kernels are arithmetic here: a label is the loss of its sample. */
+/**
+ * Means over a split whose size is no multiple of the graphs'. The kernels are arithmetic here: a label is the loss of
+ * its sample.
+ */
 import { expect, test } from 'vitest'
 import type { Compute } from '../../../engine/compute/compute.ts'
 import { measureOn } from '../../../node/measure.ts'

@@ -1,4 +1,7 @@
-/** Whose state a peer that is behind asks for first, and what a peer that lies about its own costs it, on the simulator's clock. */
+/**
+ * Whose state a peer that is behind asks for first, and what a peer that lies about its own costs it, on the
+ * simulator's clock.
+ */
 
 import { expect, test } from 'vitest'
 import { SwarmError } from '../../../protocols/core/errors.ts'
@@ -34,7 +37,9 @@ interface Caught {
   asked: string[]
 }
 
-/** Catches up among `claims`, round and root by peer; of `held` every block is served, others keep one waiting for ever. */
+/**
+ * Catches up among `claims`, round and root by peer; of `held` every block is served, others keep one waiting for ever.
+ */
 async function caughtUp(claims: Record<string, Standing>, held: readonly EncodedState[]): Promise<Caught> {
   const clock = new VirtualClock()
   const asked: string[] = []

@@ -70,7 +70,8 @@ test('values that are too many to be sent are sent in turn, with what was kept o
     for (let i = 0; i < length; i++) applied[i]! += sent[i]!
     residual.settle(given, sent, [])
   }
-  // 64 of 4,096 a round: each value is sent every 64 rounds, four times in all, with 1 + 0.95 + … + 0.95^63 = 19.25 in it, the first time with less
+  // 64 of 4,096 a round: each value is sent every 64 rounds, four times in all, with 1 + 0.95 + … + 0.95^63 = 19.25 in
+  // it, the first time with less
   const counts = applied.map((value) => value / rounds)
   expect(Math.min(...counts)).toBeGreaterThan((0.75 * 19.25) / 64)
   expect(Math.max(...counts)).toBeLessThan((1.1 * 19.25) / 64)

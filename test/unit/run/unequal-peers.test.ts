@@ -70,7 +70,8 @@ test('training goes on while parts travel, and the mean is applied to where it h
   const waiting = new VirtualSwarm({ a: 4, b: 4 }, 1_500, plan)
   await waiting.run()
   expect(waiting.heldMs.at(-1)).toBeCloseTo(rounds * 5_500, -1)
-  // round 0 gives nobody a lease to begin early, since nobody has agreed on anybody yet; a mean waits for the end of a step
+  // round 0 gives nobody a lease to begin early, since nobody has agreed on anybody yet; a mean waits for the end of a
+  // step
   expect(swarm.heldMs.at(-1)).toBeCloseTo(5_500 + (rounds - 1) * 4_000 + 2_000, -1)
   expectEachSampleOnce(swarm)
   expectOneHistory(swarm, rounds)

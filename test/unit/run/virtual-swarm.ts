@@ -1,6 +1,6 @@
 /**
- * Run peers of any speed on a virtual clock, over an averaging that takes its time: for what happens while others train,
- * while parts travel, and when somebody dies. A step moves the one parameter a tenth of the way to 1.
+ * Run peers of any speed on a virtual clock, over an averaging that takes its time: for what happens while others
+ * train, while parts travel, and when somebody dies. A step moves the one parameter a tenth of the way to 1.
  */
 
 import { type Clock, sleep } from '../../../protocols/core/clock.ts'

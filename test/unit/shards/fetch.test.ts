@@ -1,4 +1,7 @@
-/** What a fetch that ends early, or is given up while a block is being stored, leaves behind: nothing. No peer is connected. */
+/**
+ * What a fetch that ends early, or is given up while a block is being stored, leaves behind: nothing. No peer is
+ * connected.
+ */
 
 import * as raw from 'multiformats/codecs/raw'
 import { expect, test } from 'vitest'

@@ -39,7 +39,8 @@ test('what is left after a round of 1,024 peers is what failed peers hold, at 2 
     seed: 7,
     draws: 11,
   })
-  // Failed peers are a share p of all, at a distance of 1 in the first round, and of √(p / N) from one mean to the next.
+  // Failed peers are a share p of all, at a distance of 1 in the first round, and of √(p / N) from one mean to the
+  // next.
   const floor = [failures * (1 - failures), failures ** 2 / 1024]
   expect(median[0]! / floor[0]!).toBeGreaterThan(0.6)
   expect(median[0]! / floor[0]!).toBeLessThan(1.4)

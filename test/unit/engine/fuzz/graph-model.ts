@@ -1,6 +1,6 @@
 /**
- * Random graphs as models that a backend runs: many in one file, since a session's start costs more than what is tested, with the
- * gradients of each; and the derivative of the float64 reference that they are compared with.
+ * Random graphs as models that a backend runs: many in one file, since a session's start costs more than what is
+ * tested, with the gradients of each; and the derivative of the float64 reference that they are compared with.
  */
 import { addForward } from '../../../../engine/forward.ts'
 import { differentiate } from '../../../../engine/gradients/differentiate.ts'
@@ -106,7 +106,9 @@ function movingParameters({ nodes, parameters, output }: RandomGraph): string[] 
   return parameters.map(({ name }) => name).filter((name) => reached.has(name))
 }
 
-/** How far the backend's derivative along the reference's direction is from the reference's, as a share of its terms. */
+/**
+ * How far the backend's derivative along the reference's direction is from the reference's, as a share of its terms.
+ */
 export function derivativeError(
   { gradients }: Placed,
   values: Readonly<Record<string, Tensor>>,
@@ -133,7 +135,10 @@ export interface Derivative {
   readonly direction: ReadonlyMap<string, Float64Array>
 }
 
-/** The derivative of Σ weight·output along a random direction; null where a kink lies so near that two step sizes disagree. */
+/**
+ * The derivative of Σ weight·output along a random direction; null where a kink lies so near that two step sizes
+ * disagree.
+ */
 export function referenceDerivative({ graph, weights, gradients }: Placed): Derivative | null {
   const random = seededRandom(-graph.seed)
   const direction = new Map(

@@ -1,9 +1,10 @@
 /**
  * Random graphs of differentiable operators, small enough that a thousand of them take seconds.
  *
- * A graph grows node by node. A *step* (steps.ts) proposes a node over values that are there, with new parameters and constants; the
- * reference interpreter computes it in float64, which gives the result's shape too, and a result that is too large, not
- * finite or empty is dropped. What nobody read in the end is flattened and joined to the graph's one output.
+ * A graph grows node by node. A *step* (steps.ts) proposes a node over values that are there, with new parameters and
+ * constants; the reference interpreter computes it in float64, which gives the result's shape too, and a result that is
+ * too large, not finite or empty is dropped. What nobody read in the end is flattened and joined to the graph's one
+ * output.
  */
 import { type Random, seededRandom } from '../../../../protocols/core/random.ts'
 import { evaluate } from '../reference.ts'
@@ -35,7 +36,10 @@ export interface RandomGraph {
   readonly output: Known
 }
 
-/** What a step proposes. `outputs`: how many the node has, 1 unless told; `read`: how many of them may be read on, all unless told. */
+/**
+ * What a step proposes. `outputs`: how many the node has, 1 unless told; `read`: how many of them may be read on, all
+ * unless told.
+ */
 export interface Proposal {
   readonly op: string
   readonly inputs: readonly (Known | null)[]
