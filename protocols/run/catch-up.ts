@@ -7,10 +7,10 @@
  *                       └─ fetch state r+1 … ──▶ apply r+1, r+2, r+3: caught up
  *
  * If the averages collected do not reach back to the state that was fetched, or belong to another branch, another state
- * is fetched. Those that several peers hold come before what a single one claims: a claim costs a liar nothing, and
- * whoever believes it half a minute. What a run starts from does not count as held by several, since newcomers all name
- * it. Of the rest it is the rule by which allreduce judges who is behind: the latest round, of its states the one that
- * most peers hold, of equals the lesser root.
+ * is fetched. It is the latest of which another peer says that it has come as far: where rounds are short hardly two
+ * peers name one state at a time, and a lone claim to be further than all costs a liar nothing, and whoever believes it
+ * five seconds. Who holds what the run starts from has come nowhere. Of one round it is the rule by which allreduce
+ * judges who is behind: the state that most peers hold, of equals the lesser root.
  */
 
 import type { Clock } from '../core/clock.ts'
@@ -44,6 +44,12 @@ const bufferBytesMax = 256 << 20
 const fetchMsMax = 30_000
 
 /**
+ * The same until its index is here, one small block, where there are others to try. What several held a minute ago, as the
+ * last that was heard of them says, may be gone: a peer that was cut off hears of each as it reports again.
+ */
+const indexMsMax = 5_000
+
+/**
  * The newest state of the run that can be reached from what the peers serve, made this peer's own by `settle`.
  * Following ends only when nothing more was committed while it settled; so the caller can take its place in the round
  * at once.
@@ -61,8 +67,9 @@ export async function catchUp(init: CatchUp): Promise<State> {
   try {
     while (true) {
       signal.throwIfAborted()
-      const target = newestState(gossip.standings(), failed)
-      const state = target && (await fetchClaimed(target, init))
+      const [target, ...others] = targetsAmong(gossip.standings(), failed)
+      const patienceMs = others.length > 0 ? indexMsMax : fetchMsMax
+      const state = target && (await fetchClaimed(target, patienceMs, init))
       const reached = state && (await followFrom(state, averages, init))
       if (reached !== undefined) return reached
       if (target === undefined) failed.clear()
@@ -92,20 +99,28 @@ async function followFrom(
   return isLeftBehind ? undefined : state
 }
 
-/** The state that `target` claims to be; undefined when it cannot be had, or is another than was claimed. */
+/**
+ * The state that `target` claims to be; undefined when it cannot be had, or is another than was claimed. Its index is
+ * waited for as long as `patienceMs`.
+ */
 async function fetchClaimed(
   target: Target,
+  patienceMs: number,
   { blocks, clock, expected, signal }: CatchUp,
 ): Promise<State | undefined> {
   const deadline = new AbortController()
-  const stopTimer = clock.setTimer(fetchMsMax, () =>
+  const giveUp = () =>
     deadline.abort(
       new SwarmError('TIMEOUT', `state ${target.round} did not arrive in time`, { retry: 'other-peer' }),
-    ),
-  )
+    )
+  let stopTimer = clock.setTimer(patienceMs, giveUp)
+  const onIndex = () => {
+    stopTimer()
+    stopTimer = clock.setTimer(fetchMsMax, giveUp)
+  }
   try {
     const state = await fetchState(
-      { blocks, root: target.root, peers: target.peers, expected },
+      { blocks, root: target.root, peers: target.peers, expected, onIndex },
       { signal: AbortSignal.any([signal, deadline.signal]) },
     )
     return state.round === target.round ? state : undefined
@@ -125,10 +140,8 @@ interface Target {
   peers: string[]
 }
 
-function newestState(
-  standings: ReadonlyMap<string, Standing>,
-  failed: ReadonlySet<string>,
-): Target | undefined {
+/** What there is to fetch, in the order in which it is tried, without what has failed. */
+function targetsAmong(standings: ReadonlyMap<string, Standing>, failed: ReadonlySet<string>): Target[] {
   const targets = new Map<string, Target>()
   for (const [peer, { round, root }] of standings) {
     if (failed.has(root)) continue
@@ -136,16 +149,15 @@ function newestState(
     target.peers.push(peer)
     targets.set(root, target)
   }
-  const [best] = [...targets.values()].sort(
+  const [furthest = 0, reached = furthest] = [...standings.values()]
+    .map(({ round }) => round)
+    .filter((round) => round > 0)
+    .sort((a, b) => b - a)
+  return [...targets.values()].sort(
     (a, b) =>
-      Number(isHeldBySeveral(b)) - Number(isHeldBySeveral(a)) ||
+      Number(a.round > reached) - Number(b.round > reached) ||
       b.round - a.round ||
       b.peers.length - a.peers.length ||
       (a.root < b.root ? -1 : 1),
   )
-  return best
-}
-
-function isHeldBySeveral({ round, peers }: Target): boolean {
-  return round > 0 && peers.length > 1
 }

@@ -11,6 +11,8 @@ export interface FetchState {
   /** Peers that said they hold it. */
   peers: readonly string[]
   expected: ExpectedState
+  /** Called when its index is here. */
+  onIndex?(): void
 }
 
 /**
@@ -19,12 +21,13 @@ export interface FetchState {
  * more.
  */
 export async function fetchState(
-  { blocks, root, peers, expected }: FetchState,
+  { blocks, root, peers, expected, onIndex }: FetchState,
   { signal }: { signal: AbortSignal },
 ): Promise<State> {
   const options = { peers, signal }
   const [indexBytes] = await blocks.fetchBlocks([root], options)
   const index = readStateIndex(indexBytes!, expected)
+  onIndex?.()
   const chunks = await blocks.fetchBlocks(
     index.chunks.map((cid: CID) => cid.toString()),
     options,

@@ -85,10 +85,18 @@ test('a peer that claims a state which it does not serve costs nothing where sev
   expect(caught).toEqual({ round: 7, ms: 0, asked: [newer.root.toString()] })
 })
 
-test('where nobody else holds what the only honest one does, the lie costs half a minute once', async () => {
+test('of one honest peer and one that lies the one that is not ahead of all is asked', async () => {
   const newer = await encodeState(stateOf(7))
   const caught = await caughtUp({ a: claim(newer, 7), liar: lie }, [newer])
-  expect(caught).toEqual({ round: 7, ms: 30_000, asked: [unheldRoot, newer.root.toString()] })
+  expect(caught).toEqual({ round: 7, ms: 0, asked: [newer.root.toString()] })
+})
+
+test('where no two name one state, since rounds are short, the latest but one is fetched, not what two named before', async () => {
+  const states = await Promise.all([3, 50, 52, 54].map((round) => encodeState(stateOf(round))))
+  const [forgotten, ...held] = states as [EncodedState, ...EncodedState[]]
+  const [a, b, c] = held.map((state, index) => claim(state, 50 + 2 * index))
+  const claims = { a: a!, b: b!, c: c!, d: claim(forgotten, 3), e: claim(forgotten, 3) }
+  expect(await caughtUp(claims, held)).toMatchObject({ round: 52, ms: 0 })
 })
 
 test('newcomers, who all hold what the run starts from, do not outvote the one that is ahead', async () => {
@@ -97,8 +105,23 @@ test('newcomers, who all hold what the run starts from, do not outvote the one t
   expect(await caughtUp(claims, [first, newer])).toMatchObject({ round: 7, ms: 0 })
 })
 
-test('in a run that has not begun a lie costs half a minute, and what it starts from is taken', async () => {
+test('in a run that has not begun a lie costs five seconds, and what it starts from is taken', async () => {
   const first = await encodeState(stateOf(0))
   const caught = await caughtUp({ a: claim(first, 0), b: claim(first, 0), liar: lie }, [first])
-  expect(caught).toMatchObject({ round: 0, ms: 30_000 })
+  expect(caught).toMatchObject({ round: 0, ms: 5_000 })
+})
+
+test('what several held before this peer was cut off, and have forgotten, costs five seconds', async () => {
+  const [older, newer] = await Promise.all([encodeState(stateOf(6)), encodeState(stateOf(50))])
+  const claims = { a: claim(newer, 50), b: claim(older, 6), c: claim(older, 6) }
+  expect(await caughtUp(claims, [newer])).toMatchObject({ round: 50, ms: 5_000 })
+})
+
+test('where there is nothing else to try, a state has half a minute to come', async () => {
+  const newer = await encodeState(stateOf(7))
+  const claims: Record<string, Standing> = { liar: lie }
+  const caught = caughtUp(claims, [newer])
+  claims.a = claim(newer, 7)
+  delete claims.liar
+  expect((await caught).ms).toBe(30_000)
 })
