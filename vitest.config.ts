@@ -6,6 +6,7 @@
  * because each file already keeps both cores of a small machine busy; it starts when the others are done; `e2e` adds a
  * real Chromium to them, with the page as people open it.
  */
+import { availableParallelism } from 'node:os'
 import { defineConfig } from 'vitest/config'
 import { softwareGpu } from './test/software-gpu.ts'
 
@@ -13,6 +14,9 @@ const setupFiles = ['./node/platform.ts', './test/equal-arrays.ts']
 /** Real nodes of single services, most of them in the test's own process. */
 const ofServices = ['test/integration/{allreduce,discovery,jobs,links,relay,shards,stun}.test.ts']
 const withKernels = ['test/compliance/**/*.test.ts', 'test/unit/{engine,engine-run,cli}/**/*.test.ts']
+
+/** Files at a time where each keeps one core busy or none: vitest leaves one free, which is half of a small machine. */
+const maxWorkers = availableParallelism()
 
 export default defineConfig({
   test: {
@@ -26,6 +30,7 @@ export default defineConfig({
           exclude: withKernels,
           isolate: false,
           testTimeout: 30_000,
+          maxWorkers,
           sequence: { groupOrder: 0 },
         },
       },
@@ -37,6 +42,7 @@ export default defineConfig({
           include: withKernels,
           env: softwareGpu,
           testTimeout: 30_000,
+          maxWorkers,
           sequence: { groupOrder: 0 },
         },
       },
@@ -45,6 +51,7 @@ export default defineConfig({
           name: 'simulation',
           include: ['test/simulation/**/*.test.ts'],
           testTimeout: 120_000,
+          maxWorkers,
           sequence: { groupOrder: 1 },
         },
       },
@@ -56,6 +63,7 @@ export default defineConfig({
           testTimeout: 240_000,
           hookTimeout: 60_000,
           expect: { poll: { timeout: 30_000 } }, // as of `processes`
+          maxWorkers,
           sequence: { groupOrder: 1 },
         },
       },
