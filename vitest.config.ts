@@ -2,9 +2,9 @@
  * Test projects, from the fastest to the slowest. `unit` opens no socket, starts no process and runs no kernel, so its
  * files can share processes; `engine` runs kernels, whose memory and devices outlive a file, each file in a process of
  * its own; `simulation` runs the protocol machines on a virtual clock, and beside it `network` one service after
- * another between real libp2p nodes, which mostly wait; `processes` starts whole programs and runs one file at a time,
- * because each file already keeps both cores of a small machine busy; it starts when the others are done; `e2e` adds a
- * real Chromium to them, with the page as people open it.
+ * another between real libp2p nodes, which mostly wait; `processes` starts whole programs, up to seven for a
+ * file, and runs one file at a time when the others are done; `e2e` adds a real Chromium to them, with the page as
+ * people open it.
  */
 import { availableParallelism } from 'node:os'
 import { defineConfig } from 'vitest/config'

@@ -34,8 +34,8 @@ import type { Message, Word } from './round/vocabulary.ts'
 import { Rounds } from './rounds.ts'
 
 /**
- * Times that a peer's own words may lead it to say more within one step. Three were the most in a hundred hours of
- * heavy churn; roles that answer each other for ever would hold up a whole process, and are to be seen.
+ * Times that a peer's own words may lead it to say more within one step. Three were the most in six seeds of heavy
+ * churn; roles that answer each other for ever would hold up a whole process, and are to be seen.
  */
 const turnsMax = 32
 

@@ -44,8 +44,8 @@ const bufferBytesMax = 256 << 20
 const fetchMsMax = 30_000
 
 /**
- * The same until its index is here, one small block, where there are others to try. What several held a minute ago, as the
- * last that was heard of them says, may be gone: a peer that was cut off hears of each as it reports again.
+ * The same until its index is here, one small block, where there are others to try. What peers held when they were last
+ * heard of may be gone: a peer that was cut off hears of each as it reports again.
  */
 const indexMsMax = 5_000
 

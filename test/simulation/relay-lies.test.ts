@@ -9,8 +9,8 @@ import { Grid } from '../../protocols/allreduce/plan/grid.ts'
 import { type SealContent, sealIdentity } from '../../protocols/allreduce/plan/seal.ts'
 import type { Message, Relay, Relayed, Seal } from '../../protocols/allreduce/round/vocabulary.ts'
 import { toHex } from '../../protocols/core/fields.ts'
-import { drawGrid } from '../../simulator/allreduce-scenario.ts'
-import { AllreduceSwarm, type SwarmOptions } from '../../simulator/allreduce-swarm.ts'
+import type { AllreduceSwarm, SwarmOptions } from '../../simulator/allreduce-swarm.ts'
+import { sixRows } from './six-rows.ts'
 import { violationOf } from './violation.ts'
 
 /** What a liar says in the place of `relay`; `earlier`: what it was to pass on before, newest first. */
@@ -63,19 +63,7 @@ function swarmOfLiars(lieOf: (round: number) => string, overrides: Partial<Swarm
     if (message !== said.message) told.push(lieOf(said.round))
     return { ...said, message }
   }
-  swarm = new AllreduceSwarm({
-    ...drawGrid(1),
-    peers: 36,
-    codec: 'f32',
-    partition: { elements: 24, partElements: 4 },
-    conditions: { delayMs: [5, 30], jitterMs: 5, bytesPerSecond: 1e6, detectMs: 200, reconnectMs: 500 },
-    trainingMs: 2_000,
-    slow: new Map(),
-    skewOf: undefined,
-    alterSent,
-    ...overrides,
-  })
-  swarm.found()
+  swarm = sixRows(1, { skewOf: undefined, alterSent, ...overrides })
   return { liars, told }
 }
 
