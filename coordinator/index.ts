@@ -174,10 +174,15 @@ export class Coordinator {
     const reason = `the coordinator cannot measure the run: ${error instanceof Error ? error.message : error}`
     const isTold = isHopeless || tries > quietTries
     this.#init.onEvent?.({ kind: isTold ? 'failed' : 'retrying', job, error })
-    if (isTold && leftMs <= 0)
-      await this.#say(job, 'out-of-budget', `the ${maxMinutes} minutes are used up, and ${reason}`)
-    else if (isTold && record.verdict?.statement.reason !== cut(reason))
-      await this.#say(job, 'continue', reason)
+    try {
+      if (isTold && leftMs <= 0)
+        await this.#say(job, 'out-of-budget', `the ${maxMinutes} minutes are used up, and ${reason}`)
+      else if (isTold && record.verdict?.statement.reason !== cut(reason))
+        await this.#say(job, 'continue', reason)
+    } catch (error) {
+      // nobody hears of it this time; the next try says it again
+      this.#init.onEvent?.({ kind: 'retrying', job, error })
+    }
     const waitMs = isHopeless ? hopelessMs : Math.min(retryMsMax, retryMsMin * 2 ** (tries - 1))
     await sleep(this.#init.clock, leftMs > 0 ? Math.min(waitMs, leftMs) : waitMs, { signal })
   }

@@ -73,7 +73,9 @@ export async function runCoordinatorStart(options: CoordinatorStartOptions, io: 
     linkTo,
     admit: ({ manifest }) => {
       if (options.allowOwner.length > 0 && !options.allowOwner.includes(manifest.owner))
-        throw new SwarmError('REFUSED', `this coordinator takes no jobs of owner ${manifest.owner}`)
+        throw new SwarmError('REFUSED', `this coordinator takes no jobs of owner ${manifest.owner}`, {
+          hint: `Ask who runs it for \`--allow-owner ${manifest.owner}\`, or start a coordinator of your own.`,
+        })
     },
   })
   const { jobs, shards, discovery, versions } = node.services

@@ -213,6 +213,15 @@ export const envelopeBytesMax = manifestBytesMax + 512
 /** Jobs that one peer keeps track of. A list of them fits a frame many times over; nobody can choose from more. */
 export const jobsMax = 64
 
+/** Open jobs of one owner among them: half, so that no single key fills a list, and a sweep over settings fits. */
+export const jobsOfOwnerMax = jobsMax / 2
+
+/**
+ * How long an open job that nobody trains keeps its place when another wants it: nodes that are there take up a job
+ * within seconds, and people who were asked to help have read their mail.
+ */
+export const jobWaitingMsMax = 3_600_000
+
 /** Evaluations kept for one job; older ones are dropped. A curve of 512 points is all that a screen shows. */
 export const evaluationsMax = 512
 

@@ -5,16 +5,17 @@
 
 import { isAbort } from '../core/errors.ts'
 import { jobsMax } from '../core/limits.ts'
-import type { JobStatus } from './messages.ts'
+import type { JobSummary } from './messages.ts'
 import { type JobRecord, statusOf } from './record.ts'
 import type { RemoteJobs } from './remote.ts'
+import type { Newcomer } from './room.ts'
 import type { SignedJob, SignedStatement } from './signed.ts'
 
 /** This peer's registry, as far as a comparison needs it. */
 export interface Registry {
   get(job: string): JobRecord | undefined
   /** True when a job that is not known here would be kept. */
-  hasRoom(status: JobStatus): boolean
+  hasRoom(newcomer: Newcomer): boolean
   /** Takes a job, if it is not known yet, and what was said about it. @throws {SwarmError} when the job is refused. */
   takeUp(signed: SignedJob, from: string, said: readonly SignedStatement[]): void
 }
@@ -34,10 +35,10 @@ export class Comparison {
    */
   async with(peer: string, remote: RemoteJobs, { signal }: { signal: AbortSignal }): Promise<void> {
     const failures: unknown[] = []
-    for (const { job, status } of await remote.list({ signal })) {
-      if (!this.#isNews(job, status) || this.#declined.has(job)) continue
+    for (const summary of await remote.list({ signal })) {
+      if (!this.#isNews(summary) || this.#declined.has(summary.job)) continue
       try {
-        await this.#learn(peer, remote, job, signal)
+        await this.#learn(peer, remote, summary.job, signal)
       } catch (error) {
         if (isAbort(error)) throw error
         failures.push(error)
@@ -46,10 +47,10 @@ export class Comparison {
     if (failures.length > 0) throw new AggregateError(failures)
   }
 
-  #isNews(job: string, status: JobStatus): boolean {
-    const known = this.#registry.get(job)
-    if (known === undefined) return this.#registry.hasRoom(status)
-    return status !== 'open' && statusOf(known) === 'open'
+  #isNews(summary: JobSummary): boolean {
+    const known = this.#registry.get(summary.job)
+    if (known === undefined) return this.#registry.hasRoom(summary)
+    return summary.status !== 'open' && statusOf(known) === 'open'
   }
 
   async #learn(peer: string, remote: RemoteJobs, job: string, signal: AbortSignal): Promise<void> {

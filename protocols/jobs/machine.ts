@@ -8,14 +8,16 @@
  *                                  └────────── TimePassed ≥ expires ─────────┴──▶ forgotten
  *
  * An ended job stays ended: the first ending that a peer hears of is the one it keeps, since endings are advice and any
- * of them is right. What is known already is passed over in silence; what is not allowed gives a `refused` notice.
+ * of them is right. What is known already is passed over in silence; what is not allowed gives a `refused` notice. Which
+ * jobs give way when there are too many is in room.ts.
  */
 
 import { unreachable } from '../core/assert.ts'
 import type { ErrorCode } from '../core/errors.ts'
-import { evaluationsMax, jobClockSkewMsMax, jobsMax, peerReportsMax, reportExpiryMs } from '../core/limits.ts'
-import type { JobStatus, Progress } from './messages.ts'
+import { evaluationsMax, jobClockSkewMsMax, peerReportsMax, reportExpiryMs } from '../core/limits.ts'
+import type { Progress } from './messages.ts'
 import { type JobNotice, type JobRecord, statusOf } from './record.ts'
+import { roomFor } from './room.ts'
 import type { SignedJob, SignedStatement } from './signed.ts'
 import { type Evaluation, isFinal, statementKind, type Verdict } from './statement.ts'
 
@@ -48,37 +50,29 @@ export function step(state: JobsState, input: JobsInput): JobNotice[] {
 function add(state: JobsState, { signed, from, nowMs }: Input<'ManifestOpened'>): JobNotice[] {
   const { job, manifest } = signed
   if (state.has(job)) return []
-  const refuse = (code: ErrorCode, reason: string) => [
-    refused(from, code, `job "${manifest.name}" ${reason}`),
+  const refuse = (code: ErrorCode, reason: string, hint?: string) => [
+    refused(from, code, `job "${manifest.name}" ${reason}`, hint),
   ]
   if (nowMs >= manifest.expires)
     return refuse('EXPIRED', `expired at ${new Date(manifest.expires).toISOString()}`)
   if (manifest.created > nowMs + jobClockSkewMsMax) {
     return refuse('JOB_INVALID', `was made in the future, at ${new Date(manifest.created).toISOString()}`)
   }
+  const room = roomFor(state.values(), { ...manifest, status: 'open' })
+  if (room.kind === 'none')
+    return refuse(
+      'LIMIT_EXCEEDED',
+      room.reason,
+      'Stop a job that is not needed, or wait until one has ended.',
+    )
   const notices: JobNotice[] = []
-  if (!hasRoom(state, 'open'))
-    return refuse('LIMIT_EXCEEDED', `would be one more than the ${jobsMax} open jobs kept here`)
-  if (state.size >= jobsMax) {
-    const ended = firstEnded(state)!
-    state.delete(ended.job)
-    notices.push({ kind: 'forgotten', job: ended.job })
+  if (room.kind === 'of') {
+    state.delete(room.job)
+    notices.push({ kind: 'forgotten', job: room.job })
   }
   const record: JobRecord = { ...signed, progress: new Map(), evaluations: [] }
   state.set(job, record)
   return [...notices, { kind: 'added', job, record }]
-}
-
-/**
- * True when a job that is not known yet would be kept. An open one takes the place of one that has ended; for another
- * ended one it is not worth it: two peers that know many would teach each other the same ones for ever.
- */
-export function hasRoom(state: JobsState, status: JobStatus): boolean {
-  return state.size < jobsMax || (status === 'open' && firstEnded(state) !== undefined)
-}
-
-function firstEnded(state: JobsState): JobRecord | undefined {
-  return [...state.values()].find((record) => statusOf(record) !== 'open')
 }
 
 function takeProgress(state: JobsState, input: Input<'ProgressReceived'>): JobNotice[] {
@@ -152,8 +146,8 @@ function forget(state: JobsState, nowMs: number): JobNotice[] {
   return notices
 }
 
-function refused(from: string, code: ErrorCode, reason: string): JobNotice {
-  return { kind: 'refused', from, code, reason }
+function refused(from: string, code: ErrorCode, reason: string, hint?: string): JobNotice {
+  return { kind: 'refused', from, code, reason, ...(hint !== undefined && { hint }) }
 }
 
 type Input<Kind extends JobsInput['kind']> = Extract<JobsInput, { kind: Kind }>

@@ -29,7 +29,7 @@ export type JobNotice =
   | { kind: 'stopped'; job: string; stop: Stop }
   | { kind: 'forgotten'; job: string }
   /** `from` sent something that is not allowed. Nothing changed. */
-  | { kind: 'refused'; from: string; code: ErrorCode; reason: string }
+  | { kind: 'refused'; from: string; code: ErrorCode; reason: string; hint?: string }
 
 /** Where the job stands. */
 export function statusOf({ verdict, stop }: JobRecord): JobStatus {

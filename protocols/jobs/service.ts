@@ -16,7 +16,7 @@ import { type Random, seededRandom, seedFrom } from '../core/random.ts'
 import type { PeerComponents } from '../wire/components.ts'
 import { answerOn } from './answers.ts'
 import { Comparison } from './comparison.ts'
-import { hasRoom, type JobsInput, type JobsState, step } from './machine.ts'
+import { type JobsInput, type JobsState, step } from './machine.ts'
 import {
   decodeAnnounce,
   decodeRunMessage,
@@ -31,6 +31,7 @@ import {
 } from './messages.ts'
 import { type JobNotice, type JobRecord, recalled, summaryOf } from './record.ts'
 import { type RemoteJobs, remoteJobs } from './remote.ts'
+import { roomFor } from './room.ts'
 import { RunTopics, readableBy } from './run-topics.ts'
 import { openManifest, openStatement, type SignedJob, type SignedStatement, sealStatement } from './signed.ts'
 import type { Statement } from './statement.ts'
@@ -89,7 +90,7 @@ export class JobsService implements Startable {
     this.#random = init.random ?? seededRandom(seedFrom(this.#self, 'jobs'))
     this.#comparison = new Comparison({
       get: (job) => this.#state.get(job),
-      hasRoom: (status) => hasRoom(this.#state, status),
+      hasRoom: (job) => roomFor(this.#state.values(), job).kind !== 'none',
       takeUp: (signed, from, said) => this.#takeUp(signed, from, said),
     })
     this.#topics = new RunTopics(components.pubsub, (error) => this.#tell(refusal(this.#self, error)))
@@ -331,7 +332,7 @@ export class JobsService implements Startable {
 /** @throws {SwarmError} what the machine refused. */
 function orThrow(notices: readonly JobNotice[]): void {
   for (const notice of notices) {
-    if (notice.kind === 'refused') throw new SwarmError(notice.code, notice.reason)
+    if (notice.kind === 'refused') throw new SwarmError(notice.code, notice.reason, { hint: notice.hint })
   }
 }
 

@@ -32,16 +32,23 @@ const opened: OpenJob = {
 
 /**
  * A coordinator alone on virtual time, which opens jobs with `open`; `events` are the kinds of its log lines before a
- * watch.
+ * watch. `beforeSaying` may keep it from saying anything.
  */
-function coordinating(open: CoordinatorInit['open']) {
+function coordinating(open: CoordinatorInit['open'], beforeSaying = async () => {}) {
   const time = new VirtualTime()
   const epochMs = () => created + 1000 + time.clock.now()
   const jobs = loneService(epochMs)
   const events: string[] = []
   const coordinator = new Coordinator({
     self: coordinatorId,
-    jobs,
+    jobs: {
+      on: (listener) => jobs.on(listener),
+      follow: (job, listener) => jobs.follow(job, listener),
+      publishStatement: async (statement) => {
+        await beforeSaying()
+        await jobs.publishStatement(statement)
+      },
+    },
     blocks: { fetchBlocks: async () => [] },
     onPeerGone: () => () => {},
     open,
@@ -125,6 +132,25 @@ test('what does not pass is told, and the run is watched when it has passed afte
   isFull = false
   await time.pass(60_000)
   expect([events.at(-1), said(job)]).toEqual(['watching', watching])
+})
+
+test('a job is tried again also when the owner could not be told why it was not measured', async () => {
+  let [tries, unsaid] = [0, 0]
+  const { time, jobs, events, said } = coordinating(
+    async () => {
+      if (++tries < 6) throw new SwarmError('STORAGE_FAILED', 'the disk is full')
+      return opened
+    },
+    async () => {
+      if (unsaid === 2) return
+      unsaid++
+      throw new Error('gossip is down')
+    },
+  )
+  const { job, envelope } = await sealed('job')
+  await jobs.announce(envelope)
+  await time.pass(60_000)
+  expect([unsaid, events.at(-1), said(job)]).toEqual([2, 'watching', watching])
 })
 
 test('a fault of the job itself is told at once, and the job ends when its minutes are used up', async () => {

@@ -42,7 +42,7 @@ test('a registry that is full is not offered what it would not keep, and is agai
   const known = new Map<string, JobRecord>()
   const comparison = new Comparison({
     get: (job) => known.get(job),
-    hasRoom: (status) => room.includes(status),
+    hasRoom: ({ status }) => room.includes(status),
     takeUp: (signed) => void known.set(signed.job, records.find(({ job }) => job === signed.job)!),
   })
   const compare = () => comparison.with('peer', remote(records, asked), { signal })

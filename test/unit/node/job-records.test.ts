@@ -14,7 +14,7 @@ import {
   sealStatement,
   statementKind,
 } from '../../../protocols/jobs/index.ts'
-import { created, manifestInit, ownerKey } from '../jobs/example.ts'
+import { created, manifestInit, ownerId, ownerKey, strangerId, strangerKey } from '../jobs/example.ts'
 import { loneService } from '../jobs/lone-service.ts'
 
 const { signal } = new AbortController()
@@ -115,8 +115,11 @@ test('a job that makes room for a new one is forgotten on the disk too', async (
   await jobs.recall(envelope, [(await sealStatement(statement, ownerKey)).envelope])
   await written(folder, `${job}.cbor`)
 
-  for (let other = 1; other <= jobsMax; other++)
-    await jobs.announce((await sealed({ name: `other-${other}` })).envelope)
+  for (let other = 1; other <= jobsMax; other++) {
+    const [owner, key] = other % 2 === 0 ? [ownerId, ownerKey] : [strangerId, strangerKey]
+    const manifest = createManifest(manifestInit({ name: `other-${other}`, owner }))
+    await jobs.announce((await sealManifest(manifest, key)).envelope)
+  }
   const left = jobs.list().map((summary) => `${summary.job}.cbor`)
   expect(left).toHaveLength(jobsMax)
   await expect.poll(async () => (await readdir(folder)).sort(), { timeout: 10_000 }).toEqual(left.sort())

@@ -1,0 +1,64 @@
+/**
+ * Which jobs a registry keeps that cannot keep all: pure arithmetic on what it knows.
+ *
+ *     free place ──▶ ended job ──▶ open job that nobody has trained ──▶ refused
+ *
+ * A job that somebody trains never gives way, and no owner has more than half of the places. Of those that nobody
+ * trains one goes that belongs to the owner with the most: so who fills a registry with jobs alone is the one whose jobs
+ * go. Keys cost nothing; against many of them, with one job each, it helps that a job waits an hour at most where
+ * another wants its place. Who wants more than that names the owners whose jobs it takes.
+ *
+ * Two registries that differ must not teach each other the same jobs for ever. Each exchange makes the owners' numbers of
+ * open jobs more even, or leaves them as even as they were and makes the kept jobs younger: so they come to an end.
+ */
+
+import { jobsMax, jobsOfOwnerMax, jobWaitingMsMax } from '../core/limits.ts'
+import type { JobStatus } from './messages.ts'
+import { type JobRecord, statusOf } from './record.ts'
+
+/** What is known of a job before it is fetched: of its line in another peer's list, or its manifest. */
+export interface Newcomer {
+  owner: string
+  status: JobStatus
+  /** Milliseconds since 1970. */
+  created: number
+}
+
+/** A place for a job: a free one, that of a job which is forgotten for it, or none, and why. */
+export type Room = { kind: 'free' } | { kind: 'of'; job: string } | { kind: 'none'; reason: string }
+
+/** Where `newcomer`, which is not among `records`, would be kept. */
+export function roomFor(records: Iterable<JobRecord>, newcomer: Newcomer): Room {
+  const known = [...records]
+  const open = known.filter((record) => statusOf(record) === 'open')
+  const own = open.filter(({ manifest }) => manifest.owner === newcomer.owner).length
+  if (newcomer.status === 'open' && own >= jobsOfOwnerMax)
+    return { kind: 'none', reason: `would be one more than the ${jobsOfOwnerMax} open jobs of one owner` }
+  if (known.length < jobsMax) return { kind: 'free' }
+  // for another ended one it is not worth it: two peers that know many would teach each other the same ones for ever
+  const ended = known.find((record) => statusOf(record) !== 'open')
+  const given = newcomer.status !== 'open' ? undefined : (ended ?? untrained(open, own, newcomer.created))
+  if (given !== undefined) return { kind: 'of', job: given.job }
+  return { kind: 'none', reason: `would be one more than the ${jobsMax} open jobs kept here` }
+}
+
+/**
+ * The job that gives way to one of an owner with `own` open ones: the oldest that nobody trains of the owner who has
+ * the most of all, if that is at least two more; or one more, and the job has waited its time.
+ */
+function untrained(open: readonly JobRecord[], own: number, created: number): JobRecord | undefined {
+  const counts = new Map<string, number>()
+  for (const { manifest } of open) counts.set(manifest.owner, (counts.get(manifest.owner) ?? 0) + 1)
+  const countOf = ({ manifest }: JobRecord) => counts.get(manifest.owner)!
+  const [first] = open
+    .filter((record) => !isTrained(record))
+    .sort((a, b) => countOf(b) - countOf(a) || a.manifest.created - b.manifest.created)
+  if (first === undefined || countOf(first) <= own) return undefined
+  const hasWaited = first.manifest.created + jobWaitingMsMax < created
+  return countOf(first) > own + 1 || hasWaited ? first : undefined
+}
+
+/** Peers report to it, or came to a round that was measured: the coordinator alone measures round 0. */
+function isTrained({ progress, evaluations }: JobRecord): boolean {
+  return progress.size > 0 || evaluations.some(({ statement }) => statement.round > 0)
+}
