@@ -24,6 +24,8 @@ export interface ArrayFolderOptions {
   validation: number
   /** Decides which. Any 32-bit integer. */
   seed: number
+  /** The label of what does not count: no class, and any 32-bit integer. */
+  ignored?: number | undefined
 }
 
 /** The array of labels; an input of that name takes another one by `model.inputs` of the job. */
@@ -31,7 +33,7 @@ const labelsName = 'y'
 
 /**
  * The data set of `files`; others than `.npy` are passed over. Fields share memory with them where they can. Labels of
- * an integer type are classes from 0 up; of float32 they are values.
+ * an integer type are classes from 0 up, but for the one that is ignored; of float32 they are values.
  * @throws {SwarmError} DATA_INVALID naming the file that cannot be read or does not go with the others.
  */
 export function arrayFolder(files: readonly FolderFile[], options: ArrayFolderOptions): DataSet {
@@ -55,8 +57,9 @@ export function arrayFolder(files: readonly FolderFile[], options: ArrayFolderOp
       ? divided(splitOf(atTop, 'the folder', options), options)
       : { train: splitOf(train, 'train', options), validation: splitOf(validation, 'test', options) }
   requireSameForm(splits.train, splits.validation)
-  const classes = Math.max(classesOf(splits.train), classesOf(splits.validation))
-  return { kind: 'arrays', classes, ...splits }
+  const { ignored } = options
+  const classes = Math.max(classesOf(splits.train, ignored), classesOf(splits.validation, ignored))
+  return { kind: 'arrays', classes, ...(ignored !== undefined && { ignored }), ...splits }
 }
 
 function nameOf(path: string): string {
@@ -156,14 +159,15 @@ function requireSameForm(train: Split, validation: Split): void {
 }
 
 /** One more than the largest class, 1 where labels are values. */
-function classesOf({ fields: { y } }: Split): number {
+function classesOf({ fields: { y } }: Split, ignored: number | undefined): number {
   if (y.dtype === 'float32' || y.divisor === 255) return 1
   let largest = 0
   for (const label of y.data) {
+    if (label === ignored) continue
     if (label < 0)
       throw invalid(
         `${labelsName}.npy holds the class ${label}`,
-        'Classes count from 0. Give labels that shall not count a class of their own, and name it as model.ignore_index.',
+        `Classes count from 0. If ${label} stands for what shall not count, name it as model.ignore_index.`,
       )
     largest = Math.max(largest, label)
   }

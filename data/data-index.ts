@@ -5,7 +5,7 @@
  *     { v, kind: images | text, classes, normal?, context?, vocabulary?,
  *       train:      { count, x: array, y?: array },
  *       validation: { count, x: array, y?: array } }
- *     { v, kind: arrays, classes,
+ *     { v, kind: arrays, classes, ignored?,
  *       train:      { count, fields: [{ name, isPixels?, ...array }, …] },
  *       validation: { count, fields: [{ name, isPixels?, ...array }, …] } }
  *     array = { dtype, sampleShape, chunks: [CID, …] }
@@ -66,7 +66,17 @@ const indexSchema = z.discriminatedUnion('kind', [
     context: size(2 ** 16),
     vocabulary: z.array(z.string().max(2)).max(vocabularyMax),
   }),
-  z.strictObject({ kind: z.literal('arrays'), ...common, train: fieldsSchema, validation: fieldsSchema }),
+  z.strictObject({
+    kind: z.literal('arrays'),
+    ...common,
+    ignored: z
+      .int()
+      .min(-(2 ** 31))
+      .max(2 ** 31 - 1)
+      .optional(),
+    train: fieldsSchema,
+    validation: fieldsSchema,
+  }),
 ])
 
 /** The content of an index block. */

@@ -49,6 +49,8 @@ export interface DataSet {
   kind: DataKind
   /** Labels are 0 … classes − 1; in text the size of the vocabulary; 1 where labels are values. */
   classes: number
+  /** Of arrays: the label of what does not count, which need not be one of the classes. */
+  ignored?: number
   /** Text only: the character of each token id. */
   vocabulary?: readonly string[]
   train: Split

@@ -116,7 +116,10 @@ async function encodeSplit(
   return { count, x: await storeIds(x), y: await storeIds(y) }
 }
 
-async function arraysIndex({ classes, train, validation }: DataSet, store: StoreArray): Promise<DataIndex> {
+async function arraysIndex(
+  { classes, ignored, train, validation }: DataSet,
+  store: StoreArray,
+): Promise<DataIndex> {
   const encode = async ({ count, fields }: Split): Promise<FieldsIndex> => {
     const stored: FieldsIndex['fields'] = []
     // in the order of their names, so that equal data has an equal name
@@ -127,7 +130,14 @@ async function arraysIndex({ classes, train, validation }: DataSet, store: Store
     }
     return { count, fields: stored }
   }
-  return { kind: 'arrays', v: 1, classes, train: await encode(train), validation: await encode(validation) }
+  return {
+    kind: 'arrays',
+    v: 1,
+    classes,
+    ...(ignored !== undefined && { ignored }),
+    train: await encode(train),
+    validation: await encode(validation),
+  }
 }
 
 /** Blocks of whole samples, as many in each as fit. */
@@ -152,18 +162,19 @@ type BlockOf = (cid: CID) => Uint8Array | undefined
  */
 export function decodeDataSet(index: DataIndex, blockOf: BlockOf): DataSet {
   if (index.kind === 'arrays') {
-    const { kind, classes, train, validation } = index
+    const { kind, classes, ignored, train, validation } = index
     return {
       kind,
       classes,
-      train: decodeFields(train, classes, blockOf),
-      validation: decodeFields(validation, classes, blockOf),
+      ...(ignored !== undefined && { ignored }),
+      train: decodeFields(train, index, blockOf),
+      validation: decodeFields(validation, index, blockOf),
     }
   }
   const read = (array: ArrayIndex, count: number, isId: boolean) => {
     const data = join(array, count, blockOf)
     assert(!(data instanceof Float32Array), 'the schema has integers only')
-    if (isId) checkIds(data, index.classes)
+    if (isId) checkIds(data, index)
     return data
   }
   if (index.kind === 'text') {
@@ -188,13 +199,17 @@ export function decodeDataSet(index: DataIndex, blockOf: BlockOf): DataSet {
   }
 }
 
-function decodeFields({ count, fields }: FieldsIndex, classes: number, blockOf: BlockOf): Split {
+function decodeFields(
+  { count, fields }: FieldsIndex,
+  labels: Pick<DataSet, 'classes' | 'ignored'>,
+  blockOf: BlockOf,
+): Split {
   const decoded = fields.map((array): [string, Field] => {
     const { name, isPixels, dtype, sampleShape } = array
     const data = join(array, count, blockOf)
     const divisor = isPixels === true ? 255 : 1
     const isClass = name === 'y' && divisor === 1 && !(data instanceof Float32Array)
-    if (isClass) checkIds(data, classes)
+    if (isClass) checkIds(data, labels)
     return [name, { dtype, sampleShape, stride: sampleLength(array), divisor, data }]
   })
   const byName: Record<string, Field> = Object.fromEntries(decoded)
@@ -222,9 +237,12 @@ function join(array: ArrayIndex, count: number, blockOf: BlockOf): Uint8Array | 
   return data
 }
 
-/** A label or token beyond the classes would read outside of a tensor. */
-function checkIds(ids: Uint8Array | Int32Array, classes: number): void {
-  const wrong = ids.find((id) => id < 0 || id >= classes)
+/** A label or token beyond the classes would read outside of a tensor, but for the label that the loss passes over. */
+function checkIds(
+  ids: Uint8Array | Int32Array,
+  { classes, ignored }: Pick<DataSet, 'classes' | 'ignored'>,
+): void {
+  const wrong = ids.find((id) => (id < 0 || id >= classes) && id !== ignored)
   if (wrong !== undefined) {
     throw new SwarmError('DATA_INVALID', `the data set has an id ${wrong}, but only ${classes} classes`)
   }

@@ -22,6 +22,8 @@ import { readFailure } from './read-failure.ts'
 export interface DataOptions {
   /** The folder that the job file's paths start from. */
   directory: string
+  /** `model.ignore_index` of the job: of arrays a label that is no class. */
+  ignoredLabel?: number | undefined
   /** What `--data` names: a folder with IDX files, images or arrays, or a text. */
   dataPath?: string
   /** Where downloads are kept. */
@@ -76,7 +78,10 @@ export async function openJobData(spec: DataSpec, options: DataOptions): Promise
       return imageFolder(files, { ...spec, ...(normal && { normal }) })
     }
     case 'npy':
-      return arrayFolder(await readFolder(folderOf(spec, options), /\.npy$/, options), spec)
+      return arrayFolder(await readFolder(folderOf(spec, options), /\.npy$/, options), {
+        ...spec,
+        ignored: options.ignoredLabel,
+      })
     case 'text': {
       const local = options.dataPath
       const bytes =

@@ -135,6 +135,7 @@ async function prepare(
     directory,
     dataPath: options.data === undefined ? undefined : resolve(io.cwd, options.data),
     cacheDirectory: dirsFor(io.env).cache,
+    ignoredLabel: spec.model.ignoreIndex,
     onProgress: downloadSentences(say),
     signal,
   })

@@ -182,6 +182,7 @@ async function dataFacts(
     directory,
     dataPath: options.data === undefined ? undefined : resolve(io.cwd, options.data),
     cacheDirectory: dirsFor(io.env).cache,
+    ignoredLabel: spec.model.ignoreIndex,
   }
   if (!(await isDataHere(data, where))) return { kind: data.kind, status: 'not_checked' }
   // all glyphs are of one form, so one of each split stands for those that a run draws

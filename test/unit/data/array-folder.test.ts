@@ -203,6 +203,24 @@ test('an index of arrays is refused when its fields do not go together', async (
   }
 })
 
+test('the label that the job ignores need not be a class, below the others or above them', async () => {
+  const labelled = (labels: Int32Array) => [
+    samples('', 0, 8)[0]!,
+    { path: 'y.npy', bytes: npyFile('<i4', [8], labels) },
+  ]
+  for (const ignored of [-100, 255]) {
+    const labels = Int32Array.from([0, 1, 2, ignored, 0, 1, 2, ignored])
+    const there = await travelled(arrayFolder(labelled(labels), { ...options, ignored }))
+    const { train, validation } = there
+    expect([there.classes, there.ignored]).toEqual([3, ignored])
+    expect([...train.fields.y.data, ...validation.fields.y.data].sort((a, b) => a - b)).toEqual(
+      [...labels].sort((a, b) => a - b),
+    )
+  }
+  const other = arrayFolder(labelled(Int32Array.from([0, 1, 2, 7, 0, 1, 2, 7])), { ...options, ignored: 7 })
+  await expect(travelled({ ...other, ignored: 8 })).rejects.toThrow(/an id 7/)
+})
+
 test('a class that is not below what the index promises is refused', async () => {
   await expect(travelled({ ...arrayFolder(samples('', 0, 8), options), classes: 2 })).rejects.toThrow(
     /an id 2/,
