@@ -2,8 +2,9 @@
  * A folder of JPEG files, one folder a class, as torchvision's `ImageFolder` has it. With folders `train` and `test`
  * (or `val`, `validation`) above the classes those are the splits; without, a seeded share of each class validates.
  *
- * Classes are numbered in the order of their names. Samples are RGB bytes `[3, height, width]`, all of one size: this
- * reader decodes, it does not resize. It knows no file system: whoever has the files hands them over.
+ * Classes are numbered in the order of their names. Samples are RGB bytes `[3, height, width]`, all of one size: the one
+ * that the files have, or the one that the job asks for. This reader knows no file system: whoever has the files hands
+ * them over.
  */
 
 import { decode } from 'jpeg-js'
@@ -17,12 +18,15 @@ import {
   sampleLength,
 } from './data-set.ts'
 import { type FolderFile, trainName, validationNames } from './folder.ts'
+import { type Image, squared } from './square.ts'
 
 export interface ImageFolderOptions {
   /** Share of each class that validates where the folder has no splits; above 0 and below 1. */
   validation: number
   /** Decides which. Any 32-bit integer. */
   seed: number
+  /** Pixels of the square that each image is brought to, 1 or more; default: all have one size, and keep it. */
+  size?: number
   /** What is done with each channel of a value in 0 … 1; default: nothing. */
   normal?: Normal
 }
@@ -63,8 +67,10 @@ export function imageFolder(files: readonly FolderFile[], options: ImageFolderOp
       `the folder has ${classes.length} classes, at most ${classesMax} fit`,
     )
   }
-  const first = pixelsOf(train[0]!)
-  const split = (samples: readonly Sample[]) => decoded(samples, classes, first.shape, options.normal)
+  const read = (sample: Sample): Image =>
+    options.size === undefined ? pixelsOf(sample) : squared(pixelsOf(sample), options.size)
+  const { shape } = read(train[0]!)
+  const split = (samples: readonly Sample[]) => decoded(samples, read, classes, shape, options.normal)
   return { kind: 'images', classes: classes.length, train: split(train), validation: split(validation) }
 }
 
@@ -89,6 +95,7 @@ function divided(
 
 function decoded(
   samples: readonly Sample[],
+  read: (sample: Sample) => Image,
   classes: readonly string[],
   shape: readonly number[],
   normal: Normal | undefined,
@@ -97,13 +104,13 @@ function decoded(
   const pixels = new Uint8Array(samples.length * length)
   const numbers = new Map(classes.map((label, index) => [label, index]))
   for (const [index, sample] of samples.entries()) {
-    const image = pixelsOf(sample)
+    const image = read(sample)
     if (`${image.shape}` !== `${shape}`) {
       throw new SwarmError(
         'DATA_INVALID',
         `${sample.path} has ${image.shape[2]} x ${image.shape[1]} pixels, the first image ${shape[2]} x ${shape[1]}`,
         {
-          hint: 'Bring all images to one size first, for example with ImageMagick: mogrify -resize 32x32! *.jpg.',
+          hint: 'Set data.size to the height and width that the model takes, as size: 64; or bring all images to one size.',
         },
       )
     }
@@ -114,7 +121,7 @@ function decoded(
 }
 
 /** u8[3, height, width]. @throws {SwarmError} DATA_INVALID */
-function pixelsOf({ path, bytes }: FolderFile): { shape: number[]; data: Uint8Array } {
+function pixelsOf({ path, bytes }: FolderFile): Image {
   try {
     const { width, height, data } = decode(bytes, {
       useTArray: true,

@@ -5,7 +5,7 @@
 
 import * as z from 'zod'
 import { fieldName } from '../data/data-index.ts'
-import { dataFieldsMax } from '../protocols/core/limits.ts'
+import { blockBytesMax, dataFieldsMax } from '../protocols/core/limits.ts'
 import {
   convergenceSchema,
   descriptionSchema,
@@ -64,6 +64,8 @@ const dataSpecSchema = z.discriminatedUnion('kind', [
     validation: z.number().gt(0).lt(1).default(0.1),
     /** Decides which samples validate. */
     seed: integer(0, 2 ** 32 - 1).default(1),
+    /** Pixels of the square that each image is brought to; a sample has to fit a block. */
+    size: integer(1, Math.floor(Math.sqrt(blockBytesMax / 3))).optional(),
     /** Of each channel, of values in 0 to 1. */
     mean: z.array(z.number()).length(3).optional(),
     std: z.array(z.number().gt(0)).length(3).optional(),

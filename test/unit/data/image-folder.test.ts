@@ -70,6 +70,18 @@ test('mean and deviation of the channels travel with the blocks, and are applied
   }
 })
 
+test('images of different sizes become squares of the size that is asked for', () => {
+  const wide = jpeg('train/iris/3.jpg', red!, 30, 16)
+  const { train, validation } = imageFolder([...split, wide], { ...options, size: 4 })
+  expect([train.count, train.fields.x.sampleShape, validation.fields.x.sampleShape]).toEqual([
+    4,
+    [3, 4, 4],
+    [3, 4, 4],
+  ])
+  const planes = [0, 16, 32].map((at) => train.fields.x.data[2 * 48 + at]!)
+  for (const [channel, value] of planes.entries()) expect(Math.abs(value - red![channel]!)).toBeLessThan(4)
+})
+
 describe('a folder is refused', () => {
   test.each([
     ['with an image of another size', [...split, jpeg('train/iris/3.jpg', red!, 16, 16)], '16 x 16 pixels'],
