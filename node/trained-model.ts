@@ -1,6 +1,6 @@
 /** The trained model as a file: the owner's ONNX graph with the weights of one agreed state. */
 
-import { mkdir, rename, writeFile } from 'node:fs/promises'
+import { mkdir, rename, rm, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { CID } from 'multiformats/cid'
 import { outerOptimizer } from '../engine/job-settings.ts'
@@ -58,6 +58,7 @@ export async function writeModel(path: string, bytes: Uint8Array): Promise<void>
     await writeFile(`${path}.new`, bytes)
     await rename(`${path}.new`, path)
   } catch (cause) {
+    await rm(`${path}.new`, { force: true }).catch(() => {}) // a full disk gets its room back
     throw new SwarmError('STORAGE_FAILED', `cannot write the model to ${path}`, {
       cause,
       hint: 'Choose another folder with --output.',

@@ -1,6 +1,10 @@
-/** The body of `starling export`: the owner's model with the weights of the best state that was measured. */
+/**
+ * The body of `starling export`: the owner's model with the weights of the best state that was measured, as the ONNX
+ * file that was launched, or as a checkpoint for PyTorch where the file's name ends in `.safetensors`.
+ */
 
 import { resolve } from 'node:path'
+import { safetensorsOf } from '../../engine/safetensors.ts'
 import { SwarmError } from '../../protocols/core/errors.ts'
 import { type RemoteJob, statementKind } from '../../protocols/jobs/index.ts'
 import { exitCodes } from '../exit-codes.ts'
@@ -13,7 +17,10 @@ import { type CliIo, writeJson } from './io.ts'
 export interface ExportOptions extends CommonOptions, SwarmOptions {
   /** Job id, or the name of one job. */
   job: string
-  /** File to write; `undefined`: the job's name with `.onnx`, in the current folder. */
+  /**
+   * File to write; `undefined`: `<job name>-trained.onnx` in the current folder, where a file named after the job may
+   * be the one that was launched.
+   */
   output: string | undefined
 }
 
@@ -26,9 +33,9 @@ export async function runExport(options: ExportOptions, io: CliIo): Promise<numb
     const { round, root } = bestState(details)
     const parameters = await modelParameters(client, manifest, io)
     const peers = [client.coordinator, ...details.progress.map(({ peer }) => peer)]
-    const bytes = await trainedModel({ node: client.node, job, manifest, parameters, root, peers }, io)
-    const path = resolve(io.cwd, options.output ?? `${manifest.name}.onnx`)
-    await writeModel(path, bytes)
+    const model = await trainedModel({ node: client.node, job, manifest, parameters, root, peers }, io)
+    const path = resolve(io.cwd, options.output ?? `${manifest.name}-trained.onnx`)
+    await writeModel(path, path.endsWith('.safetensors') ? safetensorsOf(model) : model)
     if (options.json) writeJson(io, { success: true, job, round, root, model: path })
     else io.stdout.write(`${path}\n`)
     return exitCodes.ok.code
