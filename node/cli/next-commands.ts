@@ -10,6 +10,12 @@ export interface Launched {
   local: number | undefined
 }
 
+/** What writes the model of `job`, for somebody who has watched it: with the coordinator that was named for that. */
+export function exportCommand(job: string, { coordinator }: { coordinator: readonly string[] }): string {
+  const of = coordinator.length === 0 ? '' : ` --coordinator ${coordinator.join(' ')}`
+  return `npx starling export ${job}${of}`
+}
+
 /** Commands for somebody who has just read `verdict`. */
 export function nextCommands({ verdict, model }: VerdictEvent, { jobFile, local }: Launched): string[] {
   const again = `npx starling launch ${jobFile}${local === undefined ? '' : ` --local ${local}`}`

@@ -8,6 +8,7 @@ import { findJob, openSwarmClient } from '../swarm-client.ts'
 import { createRenderer } from '../terminal/create-renderer.ts'
 import type { CommonOptions, ProgressOptions, SwarmOptions } from './common-options.ts'
 import type { CliIo } from './io.ts'
+import { exportCommand } from './next-commands.ts'
 
 export interface WatchOptions extends CommonOptions, ProgressOptions, SwarmOptions {
   /** Job id, or the name of one job. */
@@ -32,7 +33,7 @@ export async function runWatch(options: WatchOptions, io: CliIo): Promise<number
       env: io.env,
       clock: systemClock,
       footer: 'Ctrl-C stops watching; the job goes on.',
-      nextCommands: () => [`npx starling export ${manifest.name}`],
+      nextCommands: () => [exportCommand(manifest.name, options)],
     })
     try {
       const end = await followRun(

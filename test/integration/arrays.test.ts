@@ -31,7 +31,7 @@ test('a recommender trains in a swarm on the arrays of its two inputs', async ()
   const files: Record<string, string | Uint8Array> = {
     ...clicks(),
     'dlrm.onnx': await familyModel('dlrm', 'dynamo'),
-    'job.yaml': /```yaml\n(.*?)```/s.exec(page)![1]!,
+    'job.yaml': /```yaml\n(name: clicks.*?)```/s.exec(page)![1]!,
   }
   for (const [path, content] of Object.entries(files)) {
     await mkdir(dirname(join(folder, path)), { recursive: true })
