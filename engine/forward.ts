@@ -94,8 +94,9 @@ function countReads({ nodes, output }: ForwardModel): Map<string, number> {
 
 /** Adds one node; returns the applications that stand for it in the backward pass. */
 function addNode(site: Site, node: TypedNode): readonly TypedNode[] {
-  const { values, recorder } = site
-  const inputs = node.inputs.map((value) => (value === null ? null : values.get(value.name)!))
+  const { f, values, recorder } = site
+  const given = node.inputs.map((value) => (value === null ? null : values.get(value.name)!))
+  const inputs = node.opType === 'Conv' ? withoutEmptyBias(f, given) : given
   const { outputs, isSpelledOut } = formOf(site, node, inputs)
   for (const [index, output] of node.outputs.entries()) {
     if (output !== null && outputs[index]) values.set(output.name, outputs[index])
@@ -163,6 +164,16 @@ function useOf(f: Formulas, { opType, name, attributes, inputs }: TypedNode): Us
 
 function plain(f: Formulas, node: TypedNode): (Value | null)[] {
   return f.builder.node(node.opType, node.inputs, node.attributes, node.outputs)
+}
+
+/**
+ * The inputs of a convolution without a bias that is all zeros, and no parameter: PyTorch's exporter writes one for a
+ * convolution over three axes without a bias, of two dimensions, which onnxruntime refuses.
+ */
+function withoutEmptyBias(f: Formulas, inputs: readonly (Value | null)[]): readonly (Value | null)[] {
+  const bias = inputs[2] ? f.constantOf(inputs[2]) : null
+  const isEmpty = bias?.dtype === 'float32' && (bias.data as Float32Array).every((value) => value === 0)
+  return isEmpty ? inputs.slice(0, 2) : inputs
 }
 
 /** A·B with a matrix B as one Gemm over all rows of A. */

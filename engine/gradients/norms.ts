@@ -13,11 +13,10 @@ export const norms = {
   /** y = x/‖x‖_p along an axis, p = 1 or 2 ; 0 where the norm is 0 */
   LpNormalization: spelled(({ f, x, attributes }) => {
     const axis = positiveAxis(intOf(attributes, 'axis', -1), x[0]!.shape.length)
-    const norm =
-      intOf(attributes, 'p', 2) === 1
-        ? f.reduceSum(f.unary('Abs', x[0]!), [axis], true)
-        : f.sqrt(f.reduceSum(f.mul(x[0]!, x[0]!), [axis], true))
-    return f.div(x[0]!, f.where(f.greater(norm, 0), norm, 1))
+    const isFirst = intOf(attributes, 'p', 2) === 1
+    const sum = f.reduceSum(isFirst ? f.unary('Abs', x[0]!) : f.mul(x[0]!, x[0]!), [axis], true)
+    const power = f.where(f.greater(sum, 0), sum, 1) // before the root, whose slope at 0 is infinite
+    return f.div(x[0]!, isFirst ? power : f.sqrt(power))
   }),
   /**
    * y = x·(bias + α/size·Σ x²)^-β, the sum over `size` neighbouring channels (Krizhevsky et al., "ImageNet

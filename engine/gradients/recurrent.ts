@@ -49,13 +49,11 @@ type Step = (cell: Cell, projected: Value, state: State) => State
 
 function unrolled(gates: number, activations: readonly string[], step: Step): Spelling {
   return (use, types) => {
-    const { f, x, attributes } = use
+    const { f, attributes } = use
     refuse(use)
-    const isBatchFirst = intOf(attributes, 'layout', 0) === 1
-    const input = isBatchFirst ? f.transpose(x[0]!, [1, 0, 2]) : x[0]!
     const directions = directionsOf(attributes).map((isReversed, direction) => {
       const cell = cellOf(use, gates, activations, direction)
-      const states = run(use, cell, step, input, direction, isReversed)
+      const states = run(use, cell, step, direction, isReversed)
       return { states, inOrder: isReversed ? states.toReversed() : states }
     })
     const stack = (values: readonly Value[]) =>
@@ -67,23 +65,14 @@ function unrolled(gates: number, activations: readonly string[], step: Step): Sp
     const steps = stack(
       directions[0]!.inOrder.map((_, time) => stack(directions.map(({ inOrder }) => inOrder[time]![0]))),
     )
-    const outputs = [
-      () => (isBatchFirst ? f.transpose(steps, [2, 0, 1, 3]) : steps),
-      () => batchFirst(f, lasts(0), isBatchFirst),
-      () => batchFirst(f, lasts(1), isBatchFirst),
-    ]
+    const outputs = [() => steps, () => lasts(0), () => lasts(1)]
     return types.map((type: TensorType | null, index) => (type === null ? null : outputs[index]!()))
   }
 }
 
-function batchFirst(f: Formulas, state: Value, isBatchFirst: boolean): Value {
-  return isBatchFirst ? f.transpose(state, [1, 0, 2]) : state
-}
-
 function refuse(use: Use): void {
   const { attributes, x } = use
-  const [steps, batch] =
-    intOf(attributes, 'layout', 0) === 1 ? [x[0]!.shape[1]!, x[0]!.shape[0]!] : x[0]!.shape
+  const [steps, batch] = x[0]!.shape
   const lengths = fixedInput(use, 4, 'sequence lengths')
   if (lengths !== null && (lengths.data.length !== batch || numbersOf(lengths).some((n) => n !== steps))) {
     throw unsupportedUse(
@@ -143,18 +132,17 @@ function run(
   { f, x, has, attributes }: Use,
   cell: Cell,
   step: Step,
-  input: Value,
   direction: number,
   isReversed: boolean,
 ): State[] {
+  const [input] = x as readonly [Value]
   const [steps, batch, features] = input.shape as [number, number, number]
   const weight = f.reshape(f.slice(x[1]!, [{ axis: 0, start: direction, count: 1 }]), x[1]!.shape.slice(1))
   const products = f.gemm(f.reshape(input, [steps * batch, features]), weight, { transB: true })
   const projected = withBiases(cell, products, attributes)
   const initial = (index: number) => {
     if (!has(index)) return f.full([batch, cell.size])
-    const given = intOf(attributes, 'layout', 0) === 1 ? f.transpose(x[index]!, [1, 0, 2]) : x[index]!
-    return f.reshape(f.slice(given, [{ axis: 0, start: direction, count: 1 }]), [batch, cell.size])
+    return f.reshape(f.slice(x[index]!, [{ axis: 0, start: direction, count: 1 }]), [batch, cell.size])
   }
   const states: State[] = []
   let state: State = [initial(5), initial(6)]

@@ -9,7 +9,8 @@ import { type Graph, int, type Model } from './graph.ts'
 import type { Value } from './graph-builder.ts'
 import { fixInputs, type InputSizes, type ModelInput } from './model-inputs.ts'
 import { narrowIntegers } from './narrow.ts'
-import { newerOperators, normalise, opsetTarget, opsetWritten } from './normalise.ts'
+import { normalise } from './normalise.ts'
+import { isNewer, opsetRead, opsetWritten } from './opsets.ts'
 import { ownStatistics } from './own-statistics.ts'
 import { type ResolvedGraph, resolve, type ShapeInference } from './resolve.ts'
 import { type Flows, trainableTensors } from './trainable.ts'
@@ -83,7 +84,7 @@ export async function importModel(
     graph.inputs.filter(({ name }) => read.has(name)),
     sizes,
   )
-  const opset = Math.max(opsetTarget, model.opset)
+  const opset = opsetRead(graph.nodes, model.opset)
   const { parameters, initial } = layOut(weights, statistics)
   const tensors = new Map([...weights, ...statistics])
   const constants = new Map([...graph.constants].filter(([name]) => !tensors.has(name)))
@@ -167,8 +168,7 @@ function withTruthValues(graph: Graph, inputs: readonly ModelInput[]): Graph {
  */
 function writtenOpset({ nodes }: ResolvedGraph, opset: number): number {
   const isNew = nodes.some(
-    ({ opType, outputs }) =>
-      newerOperators.has(opType) && outputs.some((value) => value?.dtype !== 'float32'),
+    ({ opType, outputs }) => isNewer(opType) && outputs.some((value) => value?.dtype !== 'float32'),
   )
   return isNew ? opset : Math.min(opset, opsetWritten)
 }

@@ -2,38 +2,14 @@
  * Brings exported graphs to one form, so that every later stage meets one spelling of each thing.
  *
  * Constant nodes become constants; Identity and Dropout (training happens without it) disappear; nodes that the chosen
- * output does not need are dropped; operators older than set 18 are rewritten to that set's form (ONNX, Changelog.md:
- * axes of reductions, Squeeze and Unsqueeze, sizes of Split became inputs; Softmax lost its flattening). Needs no
- * types. What needs them is types.ts and fold.ts.
+ * output does not need are dropped; operators older than set 18 are rewritten to that set's form (upgrade.ts). Needs no
+ * types; what needs them is resolve.ts and rewrite.ts.
  */
 import { SwarmError } from '../../protocols/core/errors.ts'
 import { capturedBy } from './control.ts'
-import {
-  type Attribute,
-  type Attributes,
-  type Graph,
-  int,
-  intOf,
-  intsOf,
-  type Model,
-  type Node,
-} from './graph.ts'
+import type { Attribute, Graph, Model, Node } from './graph.ts'
 import { type Constant, float32Constant, int64Constant } from './types.ts'
-
-/** Models are read in this operator set, or in their own when that is newer. */
-export const opsetTarget = 18
-
-/**
- * The newest operator set that training graphs are written in. Set 22 only added element types, and onnxruntime 1.30
- * has no WebGPU kernels for most of what it touched (Sin, Elu, HardSigmoid, ...). What came later is spelled out,
- * unless it counts.
- */
-export const opsetWritten = 21
-
-/** Operators that came after {@link opsetWritten}. */
-export const newerOperators: ReadonlySet<string> = new Set([
-  ...['Attention', 'RMSNormalization', 'RotaryEmbedding', 'Swish', 'TensorScatter', 'BitCast', 'CumProd'],
-])
+import { upgrade } from './upgrade.ts'
 
 /**
  * `model`'s graph in normal form, cut down to what `output` needs. `merged`: tensors that the exporter had left out
@@ -165,85 +141,4 @@ function constantValue({ name, attributes }: Node): Constant {
     default:
       throw new SwarmError('MODEL_UNSUPPORTED', `constant '${name}' has a value of the form '${form}'`)
   }
-}
-
-/** Takes a constant that an upgraded node reads. */
-type AddConstant = (name: string, value: Constant) => void
-
-const axesBecameInput: Readonly<Record<string, number>> = {
-  Squeeze: 13,
-  Unsqueeze: 13,
-  ReduceSum: 13,
-  ReduceL1: 18,
-  ReduceL2: 18,
-  ReduceLogSum: 18,
-  ReduceLogSumExp: 18,
-  ReduceMax: 18,
-  ReduceMean: 18,
-  ReduceMin: 18,
-  ReduceProd: 18,
-  ReduceSumSquare: 18,
-}
-
-function upgrade(node: Node, opset: number, add: AddConstant): Node[] {
-  if (node.domain !== '') return [node]
-  if (opset < (axesBecameInput[node.opType] ?? 0)) return [attributeToInput(node, 'axes', add)]
-  if (node.opType === 'Split') {
-    const split = opset < 13 ? attributeToInput(node, 'split', add) : node
-    if (split.inputs.length > 1 || opset >= 18) return [split]
-    return [{ ...split, attributes: { ...split.attributes, num_outputs: int(node.outputs.length) } }]
-  }
-  if (opset < 13 && /^(Log|)Softmax$|^Hardmax$/.test(node.opType)) return flattenedSoftmax(node)
-  if (node.opType === 'MeanVarianceNormalization') return meanVariance(node, add)
-  return [node]
-}
-
-function attributeToInput(node: Node, name: string, add: AddConstant): Node {
-  const values = intsOf(node.attributes, name)
-  if (values === null) return node
-  const constant = `${node.outputs[0]}/${name}`
-  add(constant, int64Constant(values))
-  return { ...node, inputs: [node.inputs[0]!, constant], attributes: without(node.attributes, name) }
-}
-
-/** Before set 13 a softmax ran over all axes from `axis` on, taken as one. */
-function flattenedSoftmax(node: Node): Node[] {
-  const [input, output] = [node.inputs[0]!, node.outputs[0]!]
-  return [
-    step('Shape', [input], `${output}/shape`),
-    step('Flatten', [input], `${output}/flat`, { axis: int(intOf(node.attributes, 'axis', 1)) }),
-    step(node.opType, [`${output}/flat`], `${output}/result`, { axis: int(-1) }),
-    step('Reshape', [`${output}/result`, `${output}/shape`], output),
-  ]
-}
-
-/** (x - mean)/(deviation + 1e-9), as onnxruntime has it; its shape cannot be inferred, so it is gone before. */
-function meanVariance(node: Node, add: AddConstant): Node[] {
-  const [input, output] = [node.inputs[0]!, node.outputs[0]!]
-  const value = (name: string) => `${output}/${name}`
-  add(value('axes'), int64Constant(intsOf(node.attributes, 'axes') ?? [0, 2, 3]))
-  add(value('epsilon'), float32Constant(Float32Array.of(1e-9), []))
-  return [
-    step('ReduceMean', [input, value('axes')], value('mean')),
-    step('Sub', [input, value('mean')], value('centred')),
-    step('Mul', [value('centred'), value('centred')], value('squares')),
-    step('ReduceMean', [value('squares'), value('axes')], value('variance')),
-    step('Sqrt', [value('variance')], value('root')),
-    step('Add', [value('root'), value('epsilon')], value('deviation')),
-    step('Div', [value('centred'), value('deviation')], output),
-  ]
-}
-
-/** One node of ONNX's own set with one output, which names it. */
-function step(
-  opType: string,
-  inputs: readonly string[],
-  output: string,
-  attributes: Record<string, Attribute> = {},
-): Node {
-  return { opType, domain: '', name: output, inputs, outputs: [output], attributes }
-}
-
-function without(attributes: Attributes, name: string): Attributes {
-  return Object.fromEntries(Object.entries(attributes).filter(([key]) => key !== name))
 }

@@ -4,7 +4,7 @@
  * wrong formula is told from a wrong kernel.
  */
 import { expect, test } from 'vitest'
-import { opsetTarget } from '../../engine/onnx/normalise.ts'
+import { opsetTarget } from '../../engine/onnx/opsets.ts'
 import { caseGraph } from '../unit/engine/fuzz/case-graph.ts'
 import { derivativeError, modelOf, referenceDerivative } from '../unit/engine/fuzz/graph-model.ts'
 import type { GradientCase } from '../unit/engine/gradient-case.ts'

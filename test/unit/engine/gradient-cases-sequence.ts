@@ -121,6 +121,27 @@ const recurrent = [
       linear_before_reset: 1,
     }),
   ),
+  ...[0, 1, 2].map((read) =>
+    reading(
+      3,
+      read,
+      row(
+        `batch first, output ${read}`,
+        'LSTM',
+        [p([2, 3, 3]), ...cell(4).slice(1), none, p([2, 1, 2]), p([2, 1, 2])],
+        {
+          ...hidden,
+          layout: 1,
+        },
+      ),
+    ),
+  ),
+  row('batch first, both ways', 'GRU', [p([2, 3, 3]), ...cell(3, 2).slice(1), none, p([2, 2, 2])], {
+    ...hidden,
+    direction: 'bidirectional',
+    linear_before_reset: 1,
+    layout: 1,
+  }),
 ]
 
 export const sequenceCases: readonly GradientCase[] = [...attention, ...rotary, ...recurrent]

@@ -31,6 +31,48 @@ const resizes = [
     cubic_coeff_a: -0.5,
     exclude_outside: 1,
   }),
+  ...['linear', 'cubic'].flatMap((mode) => [
+    row(`${mode}, made smaller without aliases`, 'Resize', [p([1, 1, 7, 5]), ...sizes(1, 1, 3, 2)], {
+      mode,
+      antialias: 1,
+    }),
+    row(
+      `${mode}, without aliases and what lies outside`,
+      'Resize',
+      [p([1, 1, 7, 5]), ...scales(1, 1, 0.4, 1.6)],
+      {
+        mode,
+        antialias: 1,
+        exclude_outside: 1,
+        cubic_coeff_a: -0.5,
+      },
+    ),
+  ]),
+  row('linear, in proportion', 'Resize', [p([1, 1, 5, 4]), none, none, integers(7, 7)], {
+    mode: 'linear',
+    axes: [2, 3],
+    keep_aspect_ratio_policy: 'not_larger',
+  }),
+  row(
+    'cropped, and over an edge',
+    'Resize',
+    [p([1, 2, 4, 5]), floats(0, 0, 0.2, 0.5, 1, 1, 0.9, 1.3), none, integers(1, 2, 3, 4)],
+    { mode: 'linear', coordinate_transformation_mode: 'tf_crop_and_resize', extrapolation_value: 0.7 },
+    13,
+  ),
+  row(
+    'cropped to one row, by listed axes',
+    'Resize',
+    [p([1, 2, 4, 5]), floats(0.2, 0.1, 0.7, 0.6), none, integers(1, 3)],
+    { mode: 'linear', coordinate_transformation_mode: 'tf_crop_and_resize', axes: [2, 3] },
+  ),
+  row(
+    'nearest, as TensorFlow had it',
+    'Resize',
+    [p([1, 1, 4, 6]), floats(), floats(1, 1, 0.5, 1.5)],
+    { coordinate_transformation_mode: 'tf_half_pixel_for_nn', nearest_mode: 'floor' },
+    11,
+  ),
   row('listed axes', 'Resize', [p([1, 2, 3, 3]), ...scales(2, 2)], { axes: [2, 3] }, 18),
   row('from one element', 'Resize', [p([1, 2, 1, 1]), ...sizes(1, 2, 3, 2)], { mode: 'linear' }),
 ]
@@ -133,6 +175,17 @@ const regions = [
       coordinate_transformation_mode: 'output_half_pixel',
     },
     16,
+  ),
+  row(
+    'of a set that the runtime has no kernel for',
+    'RoiAlign',
+    [
+      p([1, 2, 4, 5]),
+      { kind: 'constant', dtype: 'float32', shape: [1, 4], data: [0.4, 0.7, 3.2, 3.5] },
+      places([1], 0),
+    ],
+    { output_height: 2, output_width: 2, sampling_ratio: 2 },
+    22,
   ),
 ]
 

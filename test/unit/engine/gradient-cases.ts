@@ -54,6 +54,7 @@ const activations = [
   row('exact', 'Gelu', [p([3, 4], -3, 3)], {}, 20),
   row('by tanh', 'Gelu', [p([3, 4], -3, 3)], { approximate: 'tanh' }, 20),
   row('alpha 1.5', 'Swish', [p([3, 4], -3, 3)], { alpha: 1.5 }, 24),
+  row('in a newer set than its own', 'Swish', [p([3, 4], -3, 3)], {}, 26),
   row('a slope for each channel', 'PRelu', [p([2, 3, 4]), p([3, 1])]),
   row('both bounds', 'Clip', [p([3, 4]), scalar(-0.7), scalar(0.9)]),
   row('a lower bound', 'Clip', [p([3, 4]), scalar(-0.2)]),

@@ -18,7 +18,8 @@ export function inOperatorSet(given: GradientCase, opset: number): GradientCase 
   const form = forms[given.op]?.findLast(([since]) => since <= opset)
   if (form === undefined) return null
   const [, inputsMax, known] = form
-  const written = softmaxOf(withAttribute(withDefaults(given), known), opset)
+  const softmax = softmaxOf(withAttribute(withDefaults(given), known), opset)
+  const written = softmax && alignedOf(softmax, opset)
   if (written === null || written.inputs.length > inputsMax) return null
   if (written.attributes.mode === 'wrap') return null // since set 19, in an attribute that is older
   const names = Object.keys(written.attributes).filter((name) => !pseudo.has(name))
@@ -32,6 +33,13 @@ function withDefaults(given: GradientCase): GradientCase {
     return { ...given, attributes: { ...attributes, mode: 'bilinear' } }
   }
   return reduction === 'none' && given.op.startsWith('Scatter') ? { ...given, attributes } : given
+}
+
+/** Before set 16 the regions of RoiAlign began at whole elements, and no attribute said so. */
+function alignedOf(given: GradientCase, opset: number): GradientCase | null {
+  if (given.op !== 'RoiAlign' || opset >= 16) return given
+  const { coordinate_transformation_mode: mode, ...attributes } = given.attributes
+  return mode === 'output_half_pixel' ? { ...given, attributes } : null
 }
 
 /** Its second input, of constants, as the attribute that it was. */

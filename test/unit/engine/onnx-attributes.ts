@@ -14,6 +14,7 @@ const floatAttributes = new Set([
     'softcap',
     'cubic_coeff_a',
     'spatial_scale',
+    'extrapolation_value',
   ],
 ])
 /** What only the reference reads. */

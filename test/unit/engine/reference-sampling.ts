@@ -12,6 +12,7 @@ const coordinates: Record<string, (x: number, scale: number, size: number, count
   half_pixel_symmetric: (x, scale, size, count) =>
     (size / 2) * (1 - count / (scale * size)) + (x + 0.5) / scale - 0.5,
   pytorch_half_pixel: (x, scale, _, count) => (count > 1 ? (x + 0.5) / scale - 0.5 : 0),
+  tf_half_pixel_for_nn: (x, scale) => (x + 0.5) / scale,
   align_corners: (x, _, size, count) => (count === 1 ? 0 : (x * (size - 1)) / (count - 1)),
   asymmetric: (x, scale) => x / scale,
 }
@@ -29,12 +30,23 @@ function cubic(d: number, a: number): number {
 }
 
 /** Weight of every input element of one axis for the output element at `coordinate`. */
-function axisWeights(coordinate: number, size: number, attributes: Plain): number[] {
+function axisWeights(coordinate: number, size: number, scale: number, attributes: Plain): number[] {
   const weights = new Array<number>(size).fill(0)
   const put = (index: number, weight: number) => {
     weights[clamp(index, 0, size - 1)]! += weight
   }
   const mode = text(attributes, 'mode', 'nearest')
+  const a = Number(attributes.cubic_coeff_a ?? -0.75)
+  if (attributes.antialias === 1 && scale < 1) {
+    // far more elements than the filter reaches, whose weights are zeros
+    const around = Array.from({ length: 8 * size }, (_, i) => i - 4 * size)
+    const used = attributes.exclude_outside === 1 ? around.filter((i) => i >= 0 && i < size) : around
+    const filter = mode === 'linear' ? (d: number) => Math.max(0, 1 - d) : (d: number) => cubic(d, a)
+    const weigh = (i: number) => filter(Math.abs(i - coordinate) * scale)
+    const total = sum(used.map(weigh))
+    for (const index of used) put(index, weigh(index) / total)
+    return weights
+  }
   if (mode === 'nearest')
     put(roundings[text(attributes, 'nearest_mode', 'round_prefer_floor')]!(coordinate), 1)
   if (mode === 'linear') {
@@ -42,7 +54,6 @@ function axisWeights(coordinate: number, size: number, attributes: Plain): numbe
     put(Math.floor(coordinate) + 1, coordinate - Math.floor(coordinate))
   }
   if (mode === 'cubic') {
-    const a = Number(attributes.cubic_coeff_a ?? -0.75)
     const near = [-1, 0, 1, 2].map((offset) => Math.floor(coordinate) + offset)
     const used = attributes.exclude_outside === 1 ? near.filter((i) => i >= 0 && i < size) : near
     const total =
@@ -52,22 +63,38 @@ function axisWeights(coordinate: number, size: number, attributes: Plain): numbe
   return weights
 }
 
-const resize: Operator = ([x, , scales, sizes], attributes) => {
+const resize: Operator = ([x, region, scales, sizes], attributes) => {
   const listed = (attributes.axes as readonly number[] | undefined) ?? x!.shape.map((_, axis) => axis)
   const scale = x!.shape.map(() => 1)
   const shape = [...x!.shape]
+  const shares = listed.map((axis, place) => (sizes?.data[place] ?? 0) / x!.shape[axis]!)
   for (const [place, axis] of listed.entries()) {
     const size = sizes?.data[place]
-    scale[axis] = size === undefined ? scales!.data[place]! : size / x!.shape[axis]!
-    shape[axis] = size ?? Math.floor(x!.shape[axis]! * scale[axis]!)
+    const isKept = attributes.keep_aspect_ratio_policy === 'not_larger'
+    scale[axis] = size === undefined ? scales!.data[place]! : isKept ? Math.min(...shares) : shares[place]!
+    shape[axis] = isKept
+      ? Math.round(x!.shape[axis]! * scale[axis]!)
+      : (size ?? Math.floor(x!.shape[axis]! * scale[axis]!))
   }
-  const mode = coordinates[text(attributes, 'coordinate_transformation_mode', 'half_pixel')]!
+  const name = text(attributes, 'coordinate_transformation_mode', 'half_pixel')
+  const mode = (position: number, axis: number) => {
+    const [size, count, place] = [x!.shape[axis]!, shape[axis]!, listed.indexOf(axis)]
+    if (name !== 'tf_crop_and_resize') return coordinates[name]!(position, scale[axis]!, size, count)
+    const [start, end] = place < 0 ? [0, 1] : [region!.data[place]!, region!.data[place + listed.length]!]
+    return (size - 1) * (count > 1 ? start + ((end - start) * position) / (count - 1) : (start + end) / 2)
+  }
   return build(shape, (index) => {
+    const isOutside = index.some((position, axis) => {
+      const [coordinate, size] = [mode(position, axis), x!.shape[axis]!]
+      const isCropped = name === 'tf_crop_and_resize' && shape[axis] !== size
+      return isCropped && (coordinate < 0 || coordinate > size - 1)
+    })
+    if (isOutside) return Number(attributes.extrapolation_value ?? 0)
     const weights = index.map((position, axis) => {
       const size = x!.shape[axis]!
       if (shape[axis] === size && scale[axis] === 1)
         return Array.from({ length: size }, (_, i) => Number(i === position))
-      return axisWeights(mode(position, scale[axis]!, size, shape[axis]!), size, attributes)
+      return axisWeights(mode(position, axis), size, scale[axis]!, attributes)
     })
     return sum(
       [...indicesOf(x!.shape)].map(

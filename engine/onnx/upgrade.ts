@@ -1,0 +1,145 @@
+/**
+ * Nodes of older operator sets in the form of set 18, and rare forms of any set in the usual one (ONNX, Changelog.md).
+ *
+ * Axes of reductions, Squeeze and Unsqueeze, and sizes of Split became inputs; Softmax lost its flattening;
+ * BatchNormalization told by its outputs that it was in training mode, RoiAlign had no half pixels. Sequences with the
+ * batch first, which no runtime computes, are turned. What a file leaves to a default is written out where the default
+ * has changed.
+ */
+import { type Attribute, type Attributes, int, intOf, ints, intsOf, type Node, text } from './graph.ts'
+import { type Constant, float32Constant, int64Constant } from './types.ts'
+
+/** Takes a constant that an upgraded node reads. */
+export type AddConstant = (name: string, value: Constant) => void
+
+const axesBecameInput: Readonly<Record<string, number>> = {
+  Squeeze: 13,
+  Unsqueeze: 13,
+  ReduceSum: 13,
+  ReduceL1: 18,
+  ReduceL2: 18,
+  ReduceLogSum: 18,
+  ReduceLogSumExp: 18,
+  ReduceMax: 18,
+  ReduceMean: 18,
+  ReduceMin: 18,
+  ReduceProd: 18,
+  ReduceSumSquare: 18,
+}
+
+/** What stands for `node`, of operator set `opset`. */
+export function upgrade(node: Node, opset: number, add: AddConstant): Node[] {
+  if (node.domain !== '') return [node]
+  if (opset < (axesBecameInput[node.opType] ?? 0)) return [attributeToInput(node, 'axes', add)]
+  switch (node.opType) {
+    case 'Split':
+      return [splitByInput(node, opset, add)]
+    case 'Softmax':
+    case 'LogSoftmax':
+    case 'Hardmax':
+      return opset < 13 ? flattenedSoftmax(node) : [node]
+    case 'BatchNormalization':
+      return [opset < 14 ? withMode(node) : node]
+    case 'RoiAlign':
+      return [
+        opset < 16 ? withDefault(node, 'coordinate_transformation_mode', text('output_half_pixel')) : node,
+      ]
+    case 'RNN':
+    case 'GRU':
+    case 'LSTM':
+      return intOf(node.attributes, 'layout', 0) === 1 ? timeFirst(node) : [node]
+    case 'MeanVarianceNormalization':
+      return meanVariance(node, add)
+    default:
+      return [node]
+  }
+}
+
+function splitByInput(node: Node, opset: number, add: AddConstant): Node {
+  const split = opset < 13 ? attributeToInput(node, 'split', add) : node
+  if (split.inputs.length > 1 || opset >= 18) return split
+  return { ...split, attributes: { ...split.attributes, num_outputs: int(node.outputs.length) } }
+}
+
+function attributeToInput(node: Node, name: string, add: AddConstant): Node {
+  const values = intsOf(node.attributes, name)
+  if (values === null) return node
+  const constant = `${node.outputs[0]}/${name}`
+  add(constant, int64Constant(values))
+  return { ...node, inputs: [node.inputs[0]!, constant], attributes: without(node.attributes, name) }
+}
+
+function withDefault(node: Node, name: string, value: Attribute): Node {
+  return { ...node, attributes: { [name]: value, ...node.attributes } }
+}
+
+/**
+ * Before set 14 a BatchNormalization was in training mode when it had more than one output: y, the running values, and
+ * two that it kept for a gradient, which nobody reads any more.
+ */
+function withMode(node: Node): Node {
+  if (node.outputs.slice(1).every((output) => output === ''))
+    return { ...node, outputs: node.outputs.slice(0, 1) }
+  return { ...withDefault(node, 'training_mode', int(1)), outputs: node.outputs.slice(0, 3) }
+}
+
+/** Before set 13 a softmax ran over all axes from `axis` on, taken as one. */
+function flattenedSoftmax(node: Node): Node[] {
+  const [input, output] = [node.inputs[0]!, node.outputs[0]!]
+  return [
+    step('Shape', [input], `${output}/shape`),
+    step('Flatten', [input], `${output}/flat`, { axis: int(intOf(node.attributes, 'axis', 1)) }),
+    step(node.opType, [`${output}/flat`], `${output}/result`, { axis: int(-1) }),
+    step('Reshape', [`${output}/result`, `${output}/shape`], output),
+  ]
+}
+
+/** A recurrent node with the batch first in sequences and states, as one with time and directions first. */
+function timeFirst(node: Node): Node[] {
+  const turned = (name: string) => `${name}/${node.outputs.find((output) => output !== '')}/turned`
+  const isTurned = (index: number) => index === 0 || index === 5 || index === 6
+  const turn = (input: string, output: string, perm: readonly number[]) =>
+    step('Transpose', [input], output, { perm: ints(perm) })
+  const inputs = node.inputs.map((name, index) => (name !== '' && isTurned(index) ? turned(name) : name))
+  const outputs = node.outputs.map((name) => (name === '' ? '' : turned(name)))
+  return [
+    ...node.inputs.flatMap((name, index) =>
+      inputs[index] === name ? [] : [turn(name, inputs[index]!, [1, 0, 2])],
+    ),
+    { ...node, inputs, outputs, attributes: without(node.attributes, 'layout') },
+    ...node.outputs.flatMap((name, index) =>
+      name === '' ? [] : [turn(outputs[index]!, name, index === 0 ? [2, 0, 1, 3] : [1, 0, 2])],
+    ),
+  ]
+}
+
+/** (x - mean)/(deviation + 1e-9), as onnxruntime has it; its shape cannot be inferred, so it is gone before. */
+function meanVariance(node: Node, add: AddConstant): Node[] {
+  const [input, output] = [node.inputs[0]!, node.outputs[0]!]
+  const value = (name: string) => `${output}/${name}`
+  add(value('axes'), int64Constant(intsOf(node.attributes, 'axes') ?? [0, 2, 3]))
+  add(value('epsilon'), float32Constant(Float32Array.of(1e-9), []))
+  return [
+    step('ReduceMean', [input, value('axes')], value('mean')),
+    step('Sub', [input, value('mean')], value('centred')),
+    step('Mul', [value('centred'), value('centred')], value('squares')),
+    step('ReduceMean', [value('squares'), value('axes')], value('variance')),
+    step('Sqrt', [value('variance')], value('root')),
+    step('Add', [value('root'), value('epsilon')], value('deviation')),
+    step('Div', [value('centred'), value('deviation')], output),
+  ]
+}
+
+/** One node of ONNX's own set with one output, which names it. */
+function step(
+  opType: string,
+  inputs: readonly string[],
+  output: string,
+  attributes: Record<string, Attribute> = {},
+): Node {
+  return { opType, domain: '', name: output, inputs, outputs: [output], attributes }
+}
+
+function without(attributes: Attributes, name: string): Attributes {
+  return Object.fromEntries(Object.entries(attributes).filter(([key]) => key !== name))
+}

@@ -1,0 +1,113 @@
+/** What exporters write now and then and few runtimes take: each with the gradients of the usual way to write it. */
+import { beforeAll, expect, test } from 'vitest'
+import type { Backend } from '../../../engine/backends/backend.ts'
+import { openNativeBackend } from '../../../engine/backends/native.ts'
+import { int, ints, type Node } from '../../../engine/onnx/graph.ts'
+import type { Constant } from '../../../engine/onnx/types.ts'
+import { writeModel } from '../../../engine/onnx/write.ts'
+import { compileProgram, type TrainingSpec } from '../../../engine/program.ts'
+import { Trainer } from '../../../engine/trainer.ts'
+import type { Batch } from '../../../protocols/core/tensor.ts'
+import { changed } from './changed-model.ts'
+import { modelBytes, pytorchModels } from './pytorch-models.ts'
+
+let backend: Backend
+beforeAll(async () => {
+  backend = await openNativeBackend({ threads: 1 })
+})
+
+const sgd = { kind: 'sgd', momentum: 0, weightDecay: 0 } as const
+
+async function gradientOf(file: Uint8Array, spec: TrainingSpec, batch: Batch) {
+  const program = await compileProgram(file, spec, backend)
+  const trainer = Trainer.create(program, backend)
+  const { gradient } = await trainer.gradient(batch)
+  await trainer.release()
+  return { parameters: program.parameters, gradient: gradient.slice() }
+}
+
+const node = (
+  opType: string,
+  inputs: string[],
+  output: string,
+  attributes: Node['attributes'] = {},
+): Node => ({
+  opType,
+  domain: '',
+  name: output,
+  inputs,
+  outputs: [output],
+  attributes,
+})
+const floats = (shape: readonly number[], ...data: number[]): Constant => ({
+  dtype: 'float32',
+  shape,
+  data: Float32Array.from(data),
+})
+
+/** Operator sets before 14 had no attribute for the mode. */
+test('a BatchNormalization whose five outputs say that it trains does what one with a single output does', async () => {
+  const { file, x, labels } = pytorchModels.cnn_torchscript!
+  const batch: Batch = {
+    inputs: { x: { dtype: 'float32', shape: x.shape, data: Float32Array.from(x.data) } },
+    labels: { dtype: 'int32', shape: labels.shape, data: Int32Array.from(labels.data) },
+  }
+  const spec: TrainingSpec = { batch: x.shape[0]!, loss: 'softmax_cross_entropy', optimizer: sgd }
+  const usual = modelBytes(file)
+  const training = changed(usual, (model) => {
+    const norm = model.graph!.node.find(({ opType }) => opType === 'BatchNormalization')!
+    norm.output.push('next mean', 'next variance', 'saved mean', 'saved variance')
+  })
+  const expected = await gradientOf(usual, spec, batch)
+  const found = await gradientOf(training, spec, batch)
+  expect(found.parameters).toEqual(expected.parameters)
+  expect(found.gradient).toEqual(expected.gradient)
+})
+
+/** torch.onnx of PyTorch 2.15 gives it two dimensions where a Conv3d has none, and no runtime takes it. */
+test('a bias of zeros that an exporter made up is none', async () => {
+  const given = floats([2, 1, 2, 1], 0.3, -0.7, 1.1, 0.2)
+  const convolved = (nodes: readonly Node[], bias: readonly string[]) =>
+    writeModel({
+      opset: 18,
+      nodes: [...nodes, node('Conv', ['x', 'w', ...bias], 'y', { kernel_shape: ints([2, 1]) })],
+      constants: new Map<string, Constant>([
+        ['w', given],
+        ['zero', floats([], 0)],
+        ['shape', { dtype: 'int64', shape: [2], data: BigInt64Array.of(2n, 2n) }],
+      ]),
+      inputs: new Map([['x', { dtype: 'float32', shape: [2, 1, 3, 1] }]]),
+      outputs: new Map([['y', null]]),
+    })
+  const batch: Batch = {
+    inputs: { x: { dtype: 'float32', shape: [2, 1, 3, 1], data: Float32Array.of(1, 2, -1, 0.5, 3, 2) } },
+    labels: { dtype: 'float32', shape: [2, 2, 2, 1], data: new Float32Array(8).fill(0.5) },
+  }
+  const spec: TrainingSpec = { batch: 2, loss: 'mse', optimizer: sgd }
+  const odd = await gradientOf(convolved([node('Expand', ['zero', 'shape'], 'made')], ['made']), spec, batch)
+  const usual = await gradientOf(convolved([], []), spec, batch)
+  expect(odd.gradient).toEqual(usual.gradient)
+  expect(odd.gradient.some((value) => value !== 0)).toBe(true)
+})
+
+test('a row of zeros has no direction, and leaves the gradients of other rows alone', async () => {
+  const model = writeModel({
+    opset: 18,
+    nodes: [
+      node('LpNormalization', ['w'], 'directions', { axis: int(-1) }),
+      node('Add', ['directions', 'x'], 'y'),
+    ],
+    constants: new Map([['w', floats([2, 2], 0, 0, 3, 4)]]),
+    inputs: new Map([['x', { dtype: 'float32', shape: [2, 2] }]]),
+    outputs: new Map([['y', null]]),
+  })
+  const zeros = { dtype: 'float32', shape: [2, 2], data: new Float32Array(4) } as const
+  const batch: Batch = { inputs: { x: { ...zeros, data: Float32Array.of(0, 0, 1, 0) } }, labels: zeros }
+  const { gradient } = await gradientOf(model, { batch: 2, loss: 'mse', optimizer: sgd }, batch)
+  // y = (0.6, 0.8) + (1, 0): dy = y/2, and of that what is across (0.6, 0.8), over the norm 5
+  const [a, b] = [0.8, 0.4]
+  const along = 0.6 * a + 0.8 * b
+  expect(gradient[2]).toBeCloseTo((a - 0.6 * along) / 5, 6)
+  expect(gradient[3]).toBeCloseTo((b - 0.8 * along) / 5, 6)
+  expect([...gradient.slice(0, 2)]).toEqual([0, 0])
+})
