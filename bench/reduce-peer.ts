@@ -16,7 +16,11 @@ export interface ReducePeerCalls {
     answers: { peer: string; addresses: string[] }
   }
   link: { asks: { peer: string; addresses: string[] }[]; answers: undefined }
+  /** A fresh update, before anybody's clock runs. */
+  fill: { asks: undefined; answers: undefined }
   round: { asks: { round: number; electorate: readonly string[]; waitMs: number }; answers: PeerRound }
+  /** SHA-256 of the average: the same on every peer. Asked when all have theirs, as it takes the others' processor. */
+  digest: { asks: undefined; answers: string }
 }
 
 /** What one peer saw of one round; times by the shared clock, in milliseconds. */
@@ -38,8 +42,6 @@ export interface PeerRound {
   electorate: readonly string[]
   /** Updates that are in the average whole. */
   contributors: number
-  /** SHA-256 of the average: the same on every peer. */
-  digest: string
 }
 
 /**
@@ -96,8 +98,12 @@ answer<ReducePeerCalls>({
     return undefined
   },
 
-  round: async ({ round, electorate, waitMs }) => {
+  fill: async () => {
     for (let i = 0; i < update.length; i++) update[i] = random.next() - 0.5
+    return undefined
+  },
+
+  round: async ({ round, electorate, waitMs }) => {
     marks = {}
     const cpu = process.cpuUsage()
     const uploadedBefore = uploadedBytes
@@ -122,7 +128,8 @@ answer<ReducePeerCalls>({
       peakBytes: process.resourceUsage().maxRSS * 1024 - idleBytes,
       electorate: outcome.electorate,
       contributors: outcome.contributors.length,
-      digest: createHash('sha256').update(outcome.average).digest('hex'),
     }
   },
+
+  digest: async () => createHash('sha256').update(update).digest('hex'),
 })

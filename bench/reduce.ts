@@ -119,8 +119,11 @@ async function measure(
     let electorate: readonly string[] = []
     for (let round = 0; round < warmUpRounds + rounds; round++) {
       const tcpMs = await tcp.transferMs(bytesUp)
+      await Promise.all(children.map((child) => child.ask('fill', undefined)))
       const asked = { round, electorate, waitMs: roundMsMax }
       const seen = await Promise.all(children.map((child) => child.ask('round', asked, 2 * roundMsMax)))
+      const digests = await Promise.all(children.map((child) => child.ask('digest', undefined)))
+      if (new Set(digests).size > 1) throw new Error(`the peers' averages of round ${round} differ`)
       requireAll(round, seen, round === 0 ? rowPeersMax : peers)
       electorate = seen[0]!.electorate
       measured.push({ tcpMs, seen })
@@ -136,8 +139,6 @@ async function measure(
  * first round of all is one row's, whose plan has room for `contributorsMax`.
  */
 function requireAll(round: number, seen: readonly PeerRound[], contributorsMax: number): void {
-  if (new Set(seen.map(({ digest }) => digest)).size > 1)
-    throw new Error(`the peers' averages of round ${round} differ`)
   const fewest = Math.min(...seen.map(({ contributors }) => contributors))
   if (fewest < Math.min(seen.length, contributorsMax))
     throw new Error(
