@@ -14,12 +14,19 @@ import { balanceShares } from './shares.ts'
 type Candidate = Seated & Reach
 
 /**
+ * Rates that lie as close to the middle one, as a fraction of it, are the same: what eight peers measure of equal links
+ * is up to 9 % off after one round and 5 later, and who is given as much more to carry makes everybody wait. A link that
+ * is slower by all of it makes a round an eighth longer at most.
+ */
+const rateErrorMax = 1 / 8
+
+/**
  * Shares of `partCount` parts, at most twice the fair share for one column; when nobody can reduce, all share alike.
  */
 export function shareOut(partCount: number, seats: number, lists: Omit<PlanLists, 'followers'>): Share[] {
   const columns =
     rowCountOf(seats) === 1 ? lists.contributors.map((peer) => [peer]) : gridColumns(seats, lists)
-  const rates = columns.map(rateOf)
+  const rates = levelled(columns.map(rateOf))
   const usable = rates.some((rate) => rate !== 0) ? rates : rates.map(() => undefined)
   const counts = balanceShares(partCount, usable, { fractionMax: Math.min(1, 2 / columns.length) })
   let firstPart = 0
@@ -39,6 +46,15 @@ function rateOf(column: readonly (Candidate | undefined)[]): number | undefined 
   if (here.length === 0) return 0
   const known = here.map(({ bandwidth }) => bandwidth).filter((bandwidth) => bandwidth !== undefined)
   return known.length === 0 ? undefined : Math.min(...known)
+}
+
+/** `rates` without the differences that measuring alone makes. */
+function levelled(rates: readonly (number | undefined)[]): (number | undefined)[] {
+  const known = rates.filter((rate) => rate !== undefined && rate > 0) as number[]
+  const middle = known.sort((a, b) => a - b)[known.length >> 1] ?? 0
+  return rates.map((rate) =>
+    rate !== undefined && Math.abs(rate - middle) <= rateErrorMax * middle ? middle : rate,
+  )
 }
 
 /** Column → row → the peer that sums there, if any can. */

@@ -70,6 +70,13 @@ test('a peer that cannot reduce gets no share, and when nobody can all share ali
   expect(shares([0, 0]).map(({ partCount }) => partCount)).toEqual([4, 4])
 })
 
+test('links that measuring alone tells apart carry the same, and one that is slower for sure carries less', () => {
+  const counts = (bandwidths: number[]) =>
+    planOf(['a', 'b', 'c', 'd'], 40, bandwidths).shares.map(({ partCount }) => partCount)
+  expect(counts([100, 92, 107, 98])).toEqual([10, 10, 10, 10])
+  expect(counts([100, 92, 107, 75])).toEqual([12, 12, 12, 4])
+})
+
 test('in a grid each column sums its parts in every row, and the rows take turns to finish them', () => {
   const peers = Array.from({ length: 37 }, (_, i) => `p${String(i).padStart(2, '0')}`)
   const plan = planOf(peers, 12)
