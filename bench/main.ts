@@ -13,6 +13,7 @@ import type { RecipeOverrides } from './converge/recipe.ts'
 import { benchConverge } from './converge.ts'
 import { benchPledges } from './pledges.ts'
 import { benchReduce, type LinkShape } from './reduce.ts'
+import { benchSilence } from './silence.ts'
 import { benchStartUp } from './start-up.ts'
 import { machineNow, machineText } from './statistics.ts'
 import { type CaseName, caseNames } from './step/cases.ts'
@@ -94,6 +95,11 @@ const measurements: readonly Measurement[] = [
     run: ({ rounds, ...rest }) => benchPledges({ ...rest, rounds: rounds ?? 20 }),
   },
   {
+    name: 'silence',
+    summary: 'a round in which a peer falls silent, in virtual time',
+    run: ({ peers, ...rest }) => benchSilence({ ...rest, peers: peers?.[0] ?? 6 }),
+  },
+  {
     name: 'start-up',
     summary: 'nodes from their spawn to their first round, by bare Node and onnxruntime',
     run: benchStartUp,
@@ -113,7 +119,7 @@ ${measurements.map(({ name, summary }) => `  ${name.padEnd(12)} ${summary}`).joi
 Without a name all of them run, one after another, but converge and churn, which take long.
 
   --json             one JSON document instead of tables
-  --peers N          peers, to 64: reduce (default 3), churn (default 10); converge: a list (default 1,2,4,8)
+  --peers N          peers, to 64: reduce (default 3), churn (default 10), silence (default 6); converge: a list (default 1,2,4,8)
   --parameters N     reduce, codecs, pledges: length of the vectors (default 1000000)
   --rounds N         rounds that are counted: reduce, codecs, pledges (default 20), step (default 5, ResNet-18 3); of the job: churn (default 50)
   --models LIST      step: ${caseNames.join(',')} (default: all)
@@ -128,7 +134,7 @@ Without a name all of them run, one after another, but converge and churn, which
   --outer R,M        converge: the outer step's rate and momentum (default: by the codec)
   --averaged N       converge: steps at the start whose gradients are averaged (default 0)
   --seed N           churn: who is killed, and when (default 1)
-  --seeds N          converge: seeds of each (default 3)
+  --seeds N          converge, silence: seeds of each (default 3)
   --tokens N         converge: tokens of each run (default 600000), in whole rounds
   --results FILE     converge: results, which are added to and not measured again (default converge.json)
   --help             this text

@@ -59,6 +59,10 @@ export interface SimulatedRun {
   states(id: string): { peer: string; base: RoundBase }[]
   /** What the sketches stand for. Default: themselves. */
   model?: Model
+  /** False: nobody is told of silent links. Default true. */
+  hearsSilence?: boolean | undefined
+  /** Called for each end of a link that finds it silent. */
+  onSilent?(): void
   /** How long a write to disk takes at most. Default 20 ms. */
   diskMsMax?: number | undefined
   /** Planted bugs: how the tests prove that the checkers see. */
@@ -195,6 +199,16 @@ export class AllreducePeer implements Process<Uint8Array> {
 
   linkDown(peer: string): void {
     this.#step({ kind: 'LinkDown', peer })
+  }
+
+  linkSilent(peer: string): void {
+    if (this.#run.hearsSilence === false) return
+    this.#run.onSilent?.()
+    this.#step({ kind: 'LinkSilent', peer })
+  }
+
+  linkHeard(peer: string): void {
+    this.#step({ kind: 'LinkHeard', peer })
   }
 
   receive(from: string, bytes: Uint8Array): void {

@@ -3,39 +3,12 @@
  * and the list of faults that the suite must see fire at least once.
  */
 
-import type { Message } from '../protocols/allreduce/round/vocabulary.ts'
 import { rowPeersMax } from '../protocols/core/limits.ts'
-import { type Random, seededRandom, seedFrom } from '../protocols/core/random.ts'
+import { seededRandom, seedFrom } from '../protocols/core/random.ts'
 import { AllreduceSwarm, type SwarmOptions } from './allreduce-swarm.ts'
-import { atMessage, duplicates, lossyLinks, partitionFor } from './faults.ts'
-
-type Moments = Readonly<
-  Record<string, { kind: Message['kind']; victim: 'sender' | 'receiver'; occurrences: number }>
->
-
-/** Moments of a round at which a peer can die: who, at which message, as it is sent. */
-export const deadlyMoments: Moments = {
-  'contributor as it commits': { kind: 'Commit', victim: 'sender', occurrences: 12 },
-  'contributor in mid-update': { kind: 'Part', victim: 'sender', occurrences: 60 },
-  'reducer before it reduces': { kind: 'Part', victim: 'receiver', occurrences: 20 },
-  'reducer between its results': { kind: 'Result', victim: 'sender', occurrences: 40 },
-  'reducer after its results': { kind: 'Seal', victim: 'receiver', occurrences: 10 },
-  'leader as it plans': { kind: 'Plan', victim: 'sender', occurrences: 10 },
-  'leader as it seals': { kind: 'Seal', victim: 'sender', occurrences: 10 },
-  'leader after the seal': { kind: 'Accepted', victim: 'receiver', occurrences: 20 },
-  'voter as it accepts': { kind: 'Accepted', victim: 'sender', occurrences: 30 },
-  'next leader as it prepares': { kind: 'Prepare', victim: 'sender', occurrences: 4 },
-  'voter as it promises': { kind: 'Promise', victim: 'sender', occurrences: 4 },
-}
-
-/** Moments that there are only where several rows are. */
-export const deadlyGridMoments: Moments = {
-  'reporter as it reports': { kind: 'Roster', victim: 'sender', occurrences: 10 },
-  'row reducer as it hands in a sum': { kind: 'Sum', victim: 'sender', occurrences: 60 },
-  'finisher before it has every sum': { kind: 'Sum', victim: 'receiver', occurrences: 60 },
-  'councillor as it announces': { kind: 'Votes', victim: 'sender', occurrences: 30 },
-  'peer that passes on': { kind: 'Relay', victim: 'sender', occurrences: 200 },
-}
+import { crashForAWhile, deadlyGridMoments, deadlyMoments, strikeAt } from './deadly-moments.ts'
+import { duplicates, lossyLinks, partitionFor } from './faults.ts'
+import { letFallSilent } from './silences.ts'
 
 /** Faults that come by the clock. */
 export const timedFaults = ['crash', 'leave', 'reset', 'cut', 'partition', 'newcomer'] as const
@@ -158,20 +131,7 @@ function letLoose(swarm: AllreduceSwarm): void {
   for (const moment of Object.keys(moments)) if (isOn(0.25)) strikeAt(swarm, moment, random)
   const enabled = timedFaults.filter(() => isOn(0.4))
   if (enabled.length > 0) strikeLater(swarm, enabled, swarm.clock.now() + faultsMs)
-}
-
-/** Kills one peer at a deadly moment, after a random number of its messages; it returns. */
-export function strikeAt(swarm: AllreduceSwarm, moment: string, random: Random): void {
-  const { kind, victim, occurrences } = (deadlyMoments[moment] ?? deadlyGridMoments[moment])!
-  swarm.onMessage(
-    atMessage<Message>(
-      moment,
-      1 + random.integer(occurrences),
-      (_from, _to, message) => message.kind === kind,
-      (from, to) => crashForAWhile(swarm, victim === 'sender' ? from : to),
-      swarm.log,
-    ),
-  )
+  letFallSilent(swarm, Object.keys(moments), swarm.clock.now() + faultsMs)
 }
 
 function strikeLater(swarm: AllreduceSwarm, enabled: readonly string[], untilMs: number): void {
@@ -205,21 +165,4 @@ export function strike(swarm: AllreduceSwarm, fault: string): void {
     network.cut(one, other, 1_000 + random.integer(15_000))
     log.note('cut')
   }
-}
-
-/** Of those that crash, so many lose their disks too. */
-const diskLossShare = 0.25
-
-/** Crashes `id` if that leaves a quorum, and starts it again, mostly with its disk, a little later. */
-function crashForAWhile(swarm: AllreduceSwarm, id: string): boolean {
-  if (!swarm.crash(id)) return false
-  if (swarm.random.next() < diskLossShare) {
-    swarm.wipe(id)
-    swarm.log.note('lost disk')
-  }
-  swarm.clock.setTimer(200 + swarm.random.integer(10_000), () => {
-    swarm.start(id)
-    swarm.log.note('restart')
-  })
-  return true
 }

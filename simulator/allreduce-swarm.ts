@@ -44,6 +44,8 @@ export interface SwarmOptions {
   gossipMs?: number
   /** Forks are no violation: for scenarios whose electorates expire. */
   mayFork?: boolean
+  /** False: silent links are noticed when they break, as before there were pulses. Default true. */
+  hearsSilence?: boolean
   diskMsMax?: number
   answersBeforeWriting?: boolean
   believesRelays?: boolean
@@ -265,7 +267,7 @@ export class AllreduceSwarm {
   #run(): SimulatedRun {
     const { seed, partition, codec, peersMin, timing, trainingMs, slow, sum, finish, alterOutcome } =
       this.options
-    const { diskMsMax, answersBeforeWriting, believesRelays, alterSent } = this.options
+    const { hearsSilence, diskMsMax, answersBeforeWriting, believesRelays, alterSent } = this.options
     return {
       seed,
       partition,
@@ -281,6 +283,8 @@ export class AllreduceSwarm {
         this.live()
           .filter((peer) => peer.base !== undefined && peer.id !== id && this.network.isLinked(id, peer.id))
           .map((peer) => ({ peer: peer.id, base: peer.base! })),
+      hearsSilence,
+      onSilent: () => this.log.note('silent link'),
       diskMsMax,
       answersBeforeWriting,
       believesRelays,

@@ -14,8 +14,10 @@
 import type { CommittedRound } from '../protocols/allreduce/round/events.ts'
 import { rowPeersMax } from '../protocols/core/limits.ts'
 import { type Random, seededRandom, seedFrom } from '../protocols/core/random.ts'
-import { deadlyGridMoments, deadlyMoments, type SeedReport, strike, strikeAt } from './allreduce-scenario.ts'
+import { type SeedReport, strike } from './allreduce-scenario.ts'
 import { AllreduceSwarm, type SwarmOptions } from './allreduce-swarm.ts'
+import { deadlyGridMoments, deadlyMoments, strikeAt } from './deadly-moments.ts'
+import { letFallSilent } from './silences.ts'
 
 /**
  * What happens by the clock while the membership falls, and while it rises. Those that stand twice happen twice as
@@ -116,7 +118,9 @@ class Tides {
 
   /** Until the faults are over. */
   run(): void {
-    this.#strikeLater(this.#swarm.clock.now() + faultsMs)
+    const untilMs = this.#swarm.clock.now() + faultsMs
+    this.#strikeLater(untilMs)
+    letFallSilent(this.#swarm, Object.keys({ ...deadlyMoments, ...deadlyGridMoments }), untilMs)
     this.#swarm.runFor(faultsMs)
   }
 

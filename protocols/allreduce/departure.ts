@@ -40,7 +40,7 @@ export class Departure {
   /** The peer goes within `withinMs`; asked again, the earlier moment counts. All are told. */
   begin(withinMs: number): void {
     this.#byMs = Math.min(this.#byMs, this.#session.nowMs + withinMs)
-    for (const peer of this.#session.livePeers()) this.#session.send(peer, { kind: 'Leaving' })
+    for (const peer of this.#session.linkedPeers()) this.#session.send(peer, { kind: 'Leaving' })
   }
 
   /** Nothing keeps this peer any more. */

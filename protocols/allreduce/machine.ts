@@ -125,12 +125,24 @@ export class AllreduceMachine implements Session {
     return peer === this.self || this.#neighbours.isLive(peer)
   }
 
+  isLinked(peer: string): boolean {
+    return peer === this.self || this.#neighbours.isLinked(peer)
+  }
+
+  quietMs(peer: string): number {
+    return peer === this.self ? 0 : this.#neighbours.quietMs(peer, this.#nowMs)
+  }
+
   isExpected(peer: string): boolean {
     return this.#neighbours.isExpected(peer, this.#nowMs)
   }
 
   livePeers(): readonly string[] {
     return this.#neighbours.live
+  }
+
+  linkedPeers(): readonly string[] {
+    return this.#neighbours.linked
   }
 
   isFollowing(peer: string): boolean {
@@ -170,11 +182,11 @@ export class AllreduceMachine implements Session {
 
   send(to: string, message: Message): void {
     if (to === this.self) this.#local.push({ message, inspection: this.#inspectOwn(message) })
-    else if (this.isLive(to)) this.#effects.push({ kind: 'Send', to, message })
+    else if (this.isLinked(to)) this.#effects.push({ kind: 'Send', to, message })
   }
 
   broadcast(message: Message): void {
-    for (const peer of this.livePeers()) this.send(peer, message)
+    for (const peer of this.linkedPeers()) this.send(peer, message)
     this.send(this.self, message)
   }
 
@@ -209,6 +221,12 @@ export class AllreduceMachine implements Session {
       case 'LinkDown':
         this.#positions.forget(event.peer)
         this.#neighbours.linkDown(event.peer)
+        return
+      case 'LinkSilent':
+        this.#neighbours.linkSilent(event.peer, this.#nowMs)
+        return
+      case 'LinkHeard':
+        this.#neighbours.linkHeard(event.peer)
         return
       case 'MessageReceived':
         if (this.#neighbours.isUp(event.from)) this.#receive(event.from, event.message, event.inspection)
@@ -275,7 +293,7 @@ export class AllreduceMachine implements Session {
   #go(): void {
     const mandate = this.#departure.mandate()
     if (mandate !== undefined) this.emit({ kind: 'Pledged', pledge: undefined })
-    for (const peer of this.livePeers()) this.send(peer, { kind: 'Leave', mandate })
+    for (const peer of this.linkedPeers()) this.send(peer, { kind: 'Leave', mandate })
     this.#isGone = true
     this.emit({ kind: 'Left' })
   }

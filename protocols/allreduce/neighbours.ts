@@ -3,12 +3,15 @@
  *
  *     wanted ──▶ expected ──LinkUp──▶ live ──LinkDown, or it said goodbye──▶ gone
  *                    └──────── linkMs without a link ────────────────────────▶ gone
+ *                             live ──LinkSilent──▶ silent ──LinkHeard──▶ live
  *
  * A link that was asked for may be on its way, which a broken one is not: whoever sits at its other end is waited for,
- * and is not passed over yet. A live peer may be *leaving*: here for the rest of the round. With whom to be linked is
- * decided in `contacts.ts`, what peers say of themselves is kept by the rounds.
+ * and is not passed over yet. A live peer may be *leaving*: here for the rest of the round. A *silent* one is waited for by
+ * nobody, yet told everything: should it be heard again it has missed nothing. With whom to be linked is decided in
+ * `contacts.ts`, what peers say of themselves is kept by the rounds.
  */
 
+import { silentMs } from '../core/limits.ts'
 import { compareText } from './plan/electorate.ts'
 
 export class Neighbours {
@@ -16,11 +19,14 @@ export class Neighbours {
   readonly #up = new Set<string>()
   readonly #left = new Set<string>()
   readonly #leaving = new Set<string>()
+  /** Silent peers, with the moment from which nothing came. */
+  readonly #silent = new Map<string, number>()
   #wanted: readonly string[] = []
   /** Wanted peers whose link was not up since, with the moment from which it was wanted. */
   readonly #wantedSinceMs = new Map<string, number>()
-  /** Sorted, and another list after each change: it is asked for at every event. */
+  /** Both sorted, and other lists after each change: they are asked for at every event. */
   #live: readonly string[] = []
+  #linked: readonly string[] = []
 
   /** `linkMs`: how long a link may take to come up. */
   constructor(linkMs: number) {
@@ -32,9 +38,14 @@ export class Neighbours {
     return this.#wanted
   }
 
-  /** Peers that are linked and did not say goodbye, sorted. */
+  /** Peers that are linked, did not say goodbye and are not silent, sorted. */
   get live(): readonly string[] {
     return this.#live
+  }
+
+  /** Live peers and silent ones, sorted. */
+  get linked(): readonly string[] {
+    return this.#linked
   }
 
   /** There is a link, whether or not the peer said goodbye over it. */
@@ -43,7 +54,18 @@ export class Neighbours {
   }
 
   isLive(peer: string): boolean {
+    return this.isLinked(peer) && !this.#silent.has(peer)
+  }
+
+  /** `peer` is live or silent: what is sent to it may arrive. */
+  isLinked(peer: string): boolean {
     return this.#up.has(peer) && !this.#left.has(peer)
+  }
+
+  /** How long nothing has come from `peer`: 0 while it is live, Infinity when it is not linked. */
+  quietMs(peer: string, nowMs: number): number {
+    if (!this.isLinked(peer)) return Number.POSITIVE_INFINITY
+    return nowMs - (this.#silent.get(peer) ?? nowMs)
   }
 
   /** `peer` is live and goes after this round. */
@@ -76,17 +98,29 @@ export class Neighbours {
   }
 
   linkUp(peer: string): void {
-    const live = this.#live
-    if (!this.isLive(peer)) this.#live = live.toSpliced(placeIn(live, peer), 0, peer)
     this.#up.add(peer)
     this.#left.delete(peer)
     this.#leaving.delete(peer)
+    this.#silent.delete(peer)
     this.#wantedSinceMs.delete(peer)
+    this.#list(peer)
   }
 
   linkDown(peer: string): void {
-    this.#drop(peer)
     this.#up.delete(peer)
+    this.#silent.delete(peer)
+    this.#list(peer)
+  }
+
+  /** Nothing comes from `peer` although its link is up. */
+  linkSilent(peer: string, nowMs: number): void {
+    if (this.#up.has(peer)) this.#silent.set(peer, nowMs - silentMs)
+    this.#list(peer)
+  }
+
+  linkHeard(peer: string): void {
+    this.#silent.delete(peer)
+    this.#list(peer)
   }
 
   /** `peer` said that it will go. */
@@ -96,14 +130,22 @@ export class Neighbours {
 
   /** `peer` said goodbye. */
   leave(peer: string): void {
-    this.#drop(peer)
     this.#left.add(peer)
+    this.#list(peer)
   }
 
-  #drop(peer: string): void {
-    const live = this.#live
-    if (this.isLive(peer)) this.#live = live.toSpliced(placeIn(live, peer), 1)
+  /** Brings both lists up to date about `peer`. */
+  #list(peer: string): void {
+    this.#live = listed(this.#live, peer, this.isLive(peer))
+    this.#linked = listed(this.#linked, peer, this.isLinked(peer))
   }
+}
+
+/** `peers`, sorted, with or without `peer`: the same list if it is so already. */
+function listed(peers: readonly string[], peer: string, isIn: boolean): readonly string[] {
+  const place = placeIn(peers, peer)
+  if ((peers[place] === peer) === isIn) return peers
+  return isIn ? peers.toSpliced(place, 0, peer) : peers.toSpliced(place, 1)
 }
 
 /** Where `peer` stands, or would stand, in the sorted list `peers`. */

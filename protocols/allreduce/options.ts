@@ -6,7 +6,7 @@ import type { Pace } from './plan/pace.ts'
 import type { RoundPhase, Timing } from './round/events.ts'
 
 /** One for each run: a peer that is not in the run does not speak it. */
-export const allreduceProtocol = (job: string): string => `/starling/allreduce/4/${job}`
+export const allreduceProtocol = (job: string): string => `/starling/allreduce/5/${job}`
 
 export interface AllreduceRunInit {
   /** CID of the job's manifest, as text. */

@@ -51,7 +51,7 @@ export class Presence {
       ...this.reach,
       ...gift,
     }
-    for (const peer of this.#session.livePeers())
+    for (const peer of this.#session.linkedPeers())
       if (this.#isOfRow(round, peer)) this.#session.send(peer, commit)
     this.#session.send(this.#session.self, commit)
   }
@@ -65,7 +65,7 @@ export class Presence {
     if (!this.isVoterIn(round.base, this.#session.self, this.#session.init.incarnation)) return
     round.isVoter = true
     if (!this.#pledges.hasBegun) this.#session.pledge(round)
-    for (const peer of [...this.#session.livePeers(), this.#session.self]) {
+    for (const peer of [...this.#session.linkedPeers(), this.#session.self]) {
       const standing = this.standing(number, peer)
       if (standing !== undefined) this.#session.send(peer, standing)
     }

@@ -103,6 +103,8 @@ export class AllreduceRun {
         this.#outgoing.drop(peer)
         this.#step({ kind: 'LinkDown', peer })
       },
+      onSilent: (peer) => this.#step({ kind: 'LinkSilent', peer }),
+      onHeard: (peer) => this.#step({ kind: 'LinkHeard', peer }),
       clock,
     })
     this.#outgoing = new Outgoing({

@@ -99,6 +99,19 @@ export const linkQueueBytesMax = 64 << 20
 /** A link whose peer takes no byte for this long is dropped. A hidden tab wakes at least once a minute. */
 export const linkStallMs = 60_000
 
+/**
+ * An end of a link that had nothing to say for this long says an empty frame. A member of the largest grid has 198 links:
+ * a hundred frames a second, some 7 KB.
+ */
+export const pulseMs = 2_000
+
+/**
+ * A link over which no byte came for this long is silent. The pause between two pulses, and what a home router may hold
+ * back beside them: five seconds and one to spare. It is also what 64 KiB, which come as one piece, take on a thirtieth of
+ * 2 Mbit/s: a row's contributor sends to as many at a time.
+ */
+export const silentMs = 8_000
+
 /** Links opened by peers that nobody here asked for yet, kept unread. Two rows' worth; the oldest goes first. */
 export const parkedLinksMax = 2 * rowPeersMax
 

@@ -12,7 +12,8 @@
  * not (yet) in `setPeers` is *parked*: kept, not read, so its frames wait under back-pressure and none is lost.
  *
  * Frames of a peer are delivered one at a time, in order; a handler that returns a promise holds the peer back. What
- * the frames mean is the caller's business, and so is resending: a link that breaks forgets what it had not yet sent.
+ * the frames mean is the caller's business, and so is resending: a link that breaks forgets what it had not yet sent. An
+ * empty frame means nothing but that its sender is there (`pulse.ts`); it is not delivered.
  */
 
 import type { Connection, Stream } from '@libp2p/interface'
@@ -23,6 +24,7 @@ import { parkedLinksMax } from '../core/limits.ts'
 import { type Random, seededRandom, seedFrom } from '../core/random.ts'
 import type { PeerComponents } from './components.ts'
 import type { Frame } from './outbox.ts'
+import { Pulse, tickMs } from './pulse.ts'
 import { FrameStream } from './stream.ts'
 
 /**
@@ -52,6 +54,10 @@ export interface LinksInit {
   onUp?(peer: string): void
   /** The link to `peer` is gone, `reason` says why. Called after its last frame. */
   onDown?(peer: string, reason: SwarmError): void
+  /** Nothing has come from `peer` for `silentMs` although its link is up. What is sent to it waits, and may arrive. */
+  onSilent?(peer: string): void
+  /** Something came from `peer` again. Called before the frame. */
+  onHeard?(peer: string): void
   clock?: Clock
   /** Spreads redials. Default: seeded from this peer's id, so that two peers do not redial in step. */
   random?: Random
@@ -66,6 +72,7 @@ export interface Traffic {
 interface Slot {
   readonly peer: string
   link: FrameStream | undefined
+  pulse: Pulse | undefined
   isOpening: boolean
   failures: number
   cancelRedial: (() => void) | undefined
@@ -81,6 +88,7 @@ export class Links {
   readonly #parked = new Map<string, FrameStream>()
   readonly #traffic = new Map<string, Traffic>()
   readonly #stopping = new AbortController()
+  #stopTicking = () => {}
 
   constructor(components: PeerComponents, init: LinksInit) {
     this.#components = components
@@ -95,11 +103,13 @@ export class Links {
     const { registrar, events } = this.#components
     await registrar.handle(this.#init.protocol, this.#onStream)
     events.addEventListener('peer:connect', this.#onConnect)
+    this.#tickLater()
   }
 
   /** Drops every link without telling `onDown`, and accepts no more. A stopped `Links` cannot be started again. */
   async stop(): Promise<void> {
     this.#stopping.abort(new SwarmError('PEER_GONE', 'this peer stopped', { peer: this.#self }))
+    this.#stopTicking()
     this.#components.events.removeEventListener('peer:connect', this.#onConnect)
     for (const peer of [...this.#slots.keys()]) this.#remove(peer)
     for (const stream of this.#parked.values()) stream.abort(this.#stopping.signal.reason)
@@ -164,7 +174,14 @@ export class Links {
   }
 
   #add(peer: string): void {
-    const slot: Slot = { peer, link: undefined, isOpening: false, failures: 0, cancelRedial: undefined }
+    const slot: Slot = {
+      peer,
+      link: undefined,
+      pulse: undefined,
+      isOpening: false,
+      failures: 0,
+      cancelRedial: undefined,
+    }
     this.#slots.set(peer, slot)
     const parked = this.#parked.get(peer)
     this.#parked.delete(peer)
@@ -248,7 +265,8 @@ export class Links {
     slot.link = link
     slot.failures = 0
     this.#init.onUp?.(slot.peer)
-    this.#deliver(link).then(
+    slot.pulse = this.#pulseOf(link)
+    this.#deliver(link, slot.pulse).then(
       (reason) => this.#onDown(slot, link, reason),
       (error: unknown) => {
         this.#onDown(slot, link, gone(slot.peer, error))
@@ -257,8 +275,27 @@ export class Links {
     )
   }
 
+  #pulseOf(link: FrameStream): Pulse {
+    const { peer } = link
+    return new Pulse({
+      activity: () => link.activity,
+      say: () => {
+        link.send(new Uint8Array()).catch(() => {}) // a link that breaks is reported where it is read
+      },
+      onSilent: () => this.#init.onSilent?.(peer),
+      onHeard: () => this.#init.onHeard?.(peer),
+    })
+  }
+
+  #tickLater(): void {
+    this.#stopTicking = this.#clock.setTimer(tickMs, () => {
+      this.#tickLater()
+      for (const { pulse } of this.#slots.values()) pulse?.tick()
+    })
+  }
+
   /** Hands the frames of `link` on until there are no more; resolves with why. */
-  async #deliver(link: FrameStream): Promise<SwarmError> {
+  async #deliver(link: FrameStream, pulse: Pulse): Promise<SwarmError> {
     const frames = link.frames[Symbol.asyncIterator]()
     while (true) {
       let next: IteratorResult<Uint8Array>
@@ -268,6 +305,8 @@ export class Links {
         return error instanceof SwarmError ? error : gone(link.peer, error)
       }
       if (next.done === true) return gone(link.peer, undefined)
+      pulse.hear()
+      if (next.value.byteLength === 0) continue
       await this.#init.onMessage(link.peer, next.value)
     }
   }
@@ -276,6 +315,7 @@ export class Links {
     addTraffic(this.#traffic, slot.peer, link)
     link.abort(reason)
     slot.link = undefined
+    slot.pulse = undefined
     if (this.#stopping.signal.aborted) return
     this.#init.onDown?.(slot.peer, reason)
     if (this.#slots.get(slot.peer) !== slot) return

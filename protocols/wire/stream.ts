@@ -21,6 +21,7 @@ import { type Clock, systemClock } from '../core/clock.ts'
 import { SwarmError } from '../core/errors.ts'
 import { frameBytesMax, linkStallMs } from '../core/limits.ts'
 import { type Frame, Outbox } from './outbox.ts'
+import type { Activity } from './pulse.ts'
 
 type Chunk = Uint8Array | Uint8ArrayList
 
@@ -55,6 +56,8 @@ export class FrameStream {
   readonly #bytesMax: number
   #bytesUp = 0
   #bytesDown = 0
+  #said = 0
+  #heard = 0
 
   /** Takes over `stream`: nobody else may read or write it. */
   constructor(stream: Stream, init: FrameStreamInit) {
@@ -63,6 +66,9 @@ export class FrameStream {
     this.#bytesMax = init.bytesMax ?? frameBytesMax
     this.#outbox = new Outbox(init.queueBytesMax)
     this.onClose((error) => this.#outbox.fail(gone(init.peer, error)))
+    stream.addEventListener('message', () => {
+      this.#heard++
+    })
     const { source, sink } = duplex(stream, init.clock ?? systemClock)
     const chunks = pipe(this.#outbox, addPrefixes, { source, sink }, (received: AsyncIterable<Chunk>) =>
       lengthPrefixed.decode(received, { maxDataLength: this.#bytesMax, maxLengthLength: prefixBytesMax }),
@@ -75,12 +81,23 @@ export class FrameStream {
     return { bytesUp: this.#bytesUp, bytesDown: this.#bytesDown }
   }
 
+  /** What this end heard and said so far, and what it is at. */
+  get activity(): Activity {
+    return {
+      heard: this.#heard,
+      said: this.#said,
+      isSending: this.#outbox.bytes > 0,
+      isHeldBack: this.#stream.readStatus === 'paused',
+    }
+  }
+
   /**
    * Resolves when the transport took `frame`, under back-pressure; until then the frame must not change.
    * @throws {SwarmError} MESSAGE_TOO_LARGE, LIMIT_EXCEEDED when the queue is full, PEER_GONE.
    */
   async send(frame: Frame, options: { signal?: AbortSignal } = {}): Promise<void> {
     if (frame.byteLength > this.#bytesMax) throw tooLarge(`${frame.byteLength} bytes`, this.#bytesMax)
+    this.#said++
     await this.#outbox.put(frame, options)
     this.#bytesUp += frame.byteLength
   }

@@ -9,10 +9,11 @@ import { afterEach, expect, test } from 'vitest'
 import { createNode } from '../../node/libp2p.ts'
 import { sharedOptions } from '../../node/peer/network.ts'
 import type { SwarmError } from '../../protocols/core/errors.ts'
-import { frameBytesMax, linkQueueBytesMax } from '../../protocols/core/limits.ts'
+import { frameBytesMax, linkQueueBytesMax, pulseMs, silentMs } from '../../protocols/core/limits.ts'
 import type { PeerComponents } from '../../protocols/wire/components.ts'
 import { Links, type LinksInit } from '../../protocols/wire/link.ts'
 import { FrameStream } from '../../protocols/wire/stream.ts'
+import { VirtualClock } from '../../simulator/clock.ts'
 import { spawnPeer } from './peers/spawn.ts'
 
 const protocol = '/starling/link-test/1'
@@ -183,6 +184,36 @@ test('an abort takes back a frame that still waits, and the link lives on', asyn
   accepter.links.setPeers([opener.id])
   await Promise.all([...waiting, last])
   await expect.poll(() => received).toEqual([...Array(12).fill(1), 3])
+})
+
+test('a peer that says nothing is silent though its link is up, and heard again with its next pulse, which nobody gets to see', async () => {
+  const events: string[] = []
+  const [openersClock, acceptersClock] = [new VirtualClock(), new VirtualClock()]
+  const { opener, accepter } = await startPair(
+    {
+      clock: openersClock,
+      onUp: () => events.push('up'),
+      onSilent: () => events.push('silent'),
+      onHeard: () => events.push('heard'),
+      onMessage: (_, frame) => void events.push(`${frame.length} bytes`),
+      onDown: () => events.push('down'),
+    },
+    { clock: acceptersClock },
+  )
+  accepter.links.setPeers([opener.id])
+  opener.links.setPeers([accepter.id])
+  await expect.poll(() => accepter.links.isUp(opener.id)).toBe(true)
+  await accepter.links.send(opener.id, Uint8Array.of(1))
+  await expect.poll(() => events).toEqual(['up', '1 bytes'])
+  const pass = (clock: VirtualClock, durationMs: number): void => {
+    const untilMs = clock.now() + durationMs
+    while (clock.runNext(untilMs));
+  }
+  pass(openersClock, 2 * silentMs) // and none for the other, whose timers stand still
+  expect(events).toEqual(['up', '1 bytes', 'silent'])
+  expect(opener.links.isUp(accepter.id)).toBe(true)
+  pass(acceptersClock, 2 * pulseMs)
+  await expect.poll(() => events).toEqual(['up', '1 bytes', 'silent', 'heard'])
 })
 
 /**

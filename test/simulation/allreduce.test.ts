@@ -12,31 +12,12 @@ import { type ReductionInput, sumRow } from '../../protocols/allreduce/round/red
 import type { Message, Part } from '../../protocols/allreduce/round/vocabulary.ts'
 import { seededRandom, seedFrom } from '../../protocols/core/random.ts'
 import { codecFor } from '../../protocols/wire/codecs/index.ts'
-import { deadlyMoments, drawOptions, runSeed, strikeAt } from '../../simulator/allreduce-scenario.ts'
-import { AllreduceSwarm, type SwarmOptions } from '../../simulator/allreduce-swarm.ts'
+import { runSeed } from '../../simulator/allreduce-scenario.ts'
+import type { SwarmOptions } from '../../simulator/allreduce-swarm.ts'
+import { deadlyMoments, strikeAt } from '../../simulator/deadly-moments.ts'
 import { shuffled } from '../../simulator/faults.ts'
+import { calmSwarm } from './calm-swarm.ts'
 import { violationOf } from './violation.ts'
-
-/** Five peers on a quick network, so that a test is about its one fault. */
-function calmSwarm(seed: number, overrides: Partial<SwarmOptions> = {}): AllreduceSwarm {
-  const conditions = {
-    delayMs: [5, 30],
-    jitterMs: 5,
-    bytesPerSecond: 1e6,
-    detectMs: 200,
-    reconnectMs: 500,
-  } as const
-  const partition = { elements: 70, partElements: 8 }
-  const base: Partial<SwarmOptions> = {
-    peers: 5,
-    peersMin: 3,
-    codec: 'f32',
-    conditions,
-    partition,
-    trainingMs: 1_000,
-  }
-  return new AllreduceSwarm(drawOptions(seed, { ...base, slow: new Map(), ...overrides }))
-}
 
 /**
  * Three peers with slow disks. As one sends its vote to the leader the third is cut off, so that those two decide; then

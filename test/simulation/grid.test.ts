@@ -8,7 +8,7 @@ import { expect, test } from 'vitest'
 import { Grid } from '../../protocols/allreduce/plan/grid.ts'
 import type { CommittedRound } from '../../protocols/allreduce/round/events.ts'
 import type { Message } from '../../protocols/allreduce/round/vocabulary.ts'
-import { deadlyGridMoments, strikeAt } from '../../simulator/allreduce-scenario.ts'
+import { deadlyGridMoments, strikeAt } from '../../simulator/deadly-moments.ts'
 import { nextRound, sixRows } from './six-rows.ts'
 
 const weightOf = ({ plan }: CommittedRound) => plan.contributors.reduce((sum, { weight }) => sum + weight, 0)

@@ -7,7 +7,8 @@
  */
 
 import { expect, test } from 'vitest'
-import { deadlyMoments, runSeed } from '../../simulator/allreduce-scenario.ts'
+import { runSeed } from '../../simulator/allreduce-scenario.ts'
+import { deadlyMoments } from '../../simulator/deadly-moments.ts'
 
 /** STARLING_SEED picks the first, so that a longer hunt needs no edit. */
 const firstSeed = Number(process.env.STARLING_SEED ?? 1_000)
@@ -27,7 +28,7 @@ const seedsPerLoss = 25
 const seedsForAll = 200
 
 const timedFaults = ['crash', 'leave', 'reset', 'cut', 'partition', 'newcomer', 'restart']
-const otherFaults = ['lost disk', 'loss', 'duplicate', 'slow peer', 'clock skew']
+const otherFaults = ['lost disk', 'loss', 'duplicate', 'slow peer', 'clock skew', 'silence', 'silent link']
 
 /** Defines the tests of shard number `shard`, from 0. */
 export function testShard(shard: number): void {

@@ -30,6 +30,8 @@ const faults = [
   'reset',
   'cut',
   'partition',
+  'silence',
+  'silent link',
 ]
 
 test(`${seedCount} seeds of heavy churn between one row and a grid are safe, and every swarm goes on afterwards`, {

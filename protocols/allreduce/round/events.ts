@@ -112,6 +112,9 @@ export type Event =
   | { kind: 'LeaveRequested'; withinMs: number }
   | { kind: 'LinkUp'; peer: string }
   | { kind: 'LinkDown'; peer: string }
+  /** Nothing comes over the link, which is up: its peer is waited for no more, until it is heard again. */
+  | { kind: 'LinkSilent'; peer: string }
+  | { kind: 'LinkHeard'; peer: string }
   /** `inspection`: for Part, Sum and Result, and only those. */
   | { kind: 'MessageReceived'; from: string; message: Message; inspection?: Inspection }
   /** Answer to a Reduce effect: the sum over this peer's row, or the inputs that are no part. */

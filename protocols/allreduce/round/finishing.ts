@@ -17,7 +17,7 @@ import type { Event, Inspection } from './events.ts'
 import { decodeSum, encodeSum } from './reduction.ts'
 import type { BallotPlan, Round } from './round.ts'
 import type { Role, Session } from './session.ts'
-import { partTimeoutMs } from './timeouts.ts'
+import { mayStillSend, partTimeoutMs } from './timeouts.ts'
 import type { Reassign, Result, Sum } from './vocabulary.ts'
 
 /** One row's sum of one part. */
@@ -257,7 +257,7 @@ export class Finishing implements Role {
     return withUpdates.filter((row) => {
       const reducer = this.#round.reducer(part, row)
       if (reducer === undefined || here?.has(row) || column.slow.has(row)) return false
-      return this.#session.isLive(reducer) || this.#session.isExpected(reducer)
+      return mayStillSend(this.#session, plan, reducer) || this.#session.isExpected(reducer)
     })
   }
 
@@ -281,7 +281,7 @@ export class Finishing implements Role {
       if (this.#session.isLive(finisher) || this.#session.isExpected(finisher)) continue
       if (finisher !== finisherOf(plan, part) && !this.#isOfColumn(finisher)) continue
       column.reported.set(part, finisher)
-      if (this.#session.isLive(ballot.leader))
+      if (this.#session.isLinked(ballot.leader))
         this.#session.send(ballot.leader, { kind: 'Lacking', round, planId, part })
     }
   }

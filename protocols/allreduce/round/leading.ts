@@ -70,6 +70,7 @@ export class Leading implements Role {
     if (isOutbid) this.#lead = undefined
     const turn = this.#lead === undefined && this.#voting.canVote() ? this.#succession.ownTurn() : undefined
     if (turn !== undefined) this.#begin(turn)
+    else this.#succession.tellSuccessor()
     if (this.#lead !== undefined) this.#act(this.#lead)
   }
 

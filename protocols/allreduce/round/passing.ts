@@ -27,7 +27,9 @@ export function passOnTo(
     const isForMate = message.leader !== self && grid.areRowMates(self, message.leader)
     return isForMate && grid.areColumnMates(self, origin) ? [message.leader] : []
   }
-  const rowMates = session.livePeers().filter((peer) => !grid.isMember(peer) || grid.areRowMates(self, peer))
+  const rowMates = session
+    .linkedPeers()
+    .filter((peer) => !grid.isMember(peer) || grid.areRowMates(self, peer))
   if (from === origin && grid.areRowMates(self, origin))
     return isNextTo(grid, session, origin) ? columnMates(grid, session) : []
   const isFromColumn = grid.areColumnMates(self, from) && !grid.areRowMates(self, from)
@@ -49,6 +51,6 @@ function isNextTo(grid: Grid, session: Session, origin: string): boolean {
 
 function columnMates(grid: Grid, session: Session): string[] {
   return session
-    .livePeers()
+    .linkedPeers()
     .filter((peer) => grid.areColumnMates(session.self, peer) && !grid.areRowMates(session.self, peer))
 }

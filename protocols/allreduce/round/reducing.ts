@@ -15,7 +15,7 @@ import type { Event, Inspection } from './events.ts'
 import type { Finishing } from './finishing.ts'
 import type { BallotPlan, OwnUpdate, Round } from './round.ts'
 import type { Role, Session } from './session.ts'
-import { partTimeoutMs } from './timeouts.ts'
+import { mayStillSend, partTimeoutMs } from './timeouts.ts'
 import type { Part, Reassign } from './vocabulary.ts'
 
 interface Inbox {
@@ -217,20 +217,20 @@ export class Reducing implements Role {
   }
 
   #isWaiting(plan: Plan, inbox: Inbox, part: number): boolean {
-    return this.#contributors(plan).some((contributor) => this.#isAwaited(contributor, inbox, part))
+    return this.#contributors(plan).some((contributor) => this.#isAwaited(plan, contributor, inbox, part))
   }
 
   #waitingFor(plan: Plan, inbox: Inbox, part: number): string[] {
-    const missing = this.#contributors(plan).filter((sender) => this.#isAwaited(sender, inbox, part))
+    const missing = this.#contributors(plan).filter((sender) => this.#isAwaited(plan, sender, inbox, part))
     return missing.map(({ peer }) => peer)
   }
 
-  /** A copy of `part` may still come from `contributor`. */
-  #isAwaited(contributor: Contributor, inbox: Inbox, part: number): boolean {
+  /** A copy of `part` of `plan` may still come from `contributor`. */
+  #isAwaited(plan: Plan, contributor: Contributor, inbox: Inbox, part: number): boolean {
     const { peer } = contributor
     if (inbox.parts.get(part)?.has(peer) || inbox.slow.has(peer)) return false
     if (inbox.excluded.has(`${part} ${peer}`)) return false
-    return this.#session.isLive(peer) && this.#round.isPlannedLife(contributor)
+    return mayStillSend(this.#session, plan, peer) && this.#round.isPlannedLife(contributor)
   }
 
   #giveUpOnSilent({ plan }: BallotPlan, inbox: Inbox): void {

@@ -10,14 +10,20 @@ export interface Session {
   readonly init: MachineInit
   /** The time of the event that is being handled. */
   readonly nowMs: number
-  /** The link to `peer` is up and it did not leave; this peer itself always is. */
+  /** The link to `peer` is up and not silent, and it did not leave; this peer itself always is. */
   isLive(peer: string): boolean
+  /** `peer` is live, or it is silent and what it sent may still be on its way. */
+  isLinked(peer: string): boolean
+  /** How long nothing has come from `peer`, once it is silent: 0 while it is live, Infinity when it is not linked. */
+  quietMs(peer: string): number
   /**
    * A link to `peer` was asked for a moment ago and was not up yet: it may be on its way, which a broken one is not.
    */
   isExpected(peer: string): boolean
   /** Live peers without this one, sorted. */
   livePeers(): readonly string[]
+  /** Live peers and silent ones, without this one, sorted: all that are told what others are told. */
+  linkedPeers(): readonly string[]
   /** `peer` said that it has no state and wants results. */
   isFollowing(peer: string): boolean
   /** `peer` goes after this round. */
@@ -34,7 +40,7 @@ export interface Session {
   pledge(round: Round): void
   /** To one peer; to this peer itself it is delivered within the same step. */
   send(to: string, message: Message): void
-  /** To every live peer and to this one. */
+  /** To every linked peer and to this one. */
   broadcast(message: Message): void
   emit(effect: Effect): void
   /** Notes that a message of `peer` was dropped. */

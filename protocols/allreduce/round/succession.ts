@@ -5,11 +5,12 @@
  * without having come to this round, that cannot vote, or under which nothing moves for `leaderMs`, is followed by the
  * next voter in order that is here; in a founding round by the first of those that have committed. A leader that
  * restarts with its memory goes on in its own next ballot. Peers may see this differently for a while: then two
- * prepare, and the higher ballot wins.
+ * prepare, and the higher ballot wins. Or none does, where a leader went as it prepared and its successor has not heard
+ * that it led: whoever has tells that one.
  */
 
 import { attemptsMax } from '../../core/limits.ts'
-import { type Ballot, leaderOrder } from '../plan/electorate.ts'
+import { type Ballot, compareBallots, leaderOrder } from '../plan/electorate.ts'
 import { canBeCounted, committers, isQuorumHere } from './freeze.ts'
 import type { Round } from './round.ts'
 import type { Session } from './session.ts'
@@ -24,6 +25,8 @@ export class Succession {
   /** Leaders under which nothing moved. */
   readonly #suspects = new Set<string>()
   #judgedAtMs = 0
+  /** The successor that was told last, by the ballot that it should begin. */
+  #told: Ballot | undefined
 
   constructor(round: Round, session: Session) {
     this.#round = round
@@ -48,6 +51,19 @@ export class Succession {
     if (current !== undefined && !hasGivenUp && !this.#isGone(current.leader)) return undefined
     const next = this.#successor()
     return next?.leader === self && next.attempt <= attemptsMax ? next : undefined
+  }
+
+  /** Tells whoever follows a leader that is gone by which ballot, once: it may know of none but the one before. */
+  tellSuccessor(): void {
+    const { promised, number: round, isFounding, order } = this.#round
+    const { self } = this.#session
+    if (isFounding || !order.includes(self)) return
+    if (promised === undefined || !this.#isGone(promised.leader)) return
+    const next = this.#nextInOrder(promised)
+    if (next === undefined || compareBallots(next, this.#told) === 0) return
+    this.#told = next
+    if (next.leader !== self)
+      this.#session.send(next.leader, { kind: 'Outbid', round, ballot: promised })
   }
 
   /** This peer led `ballot` in a former life, and cannot know what it proposed. */

@@ -149,7 +149,7 @@ export const scenes = {
     ...training,
     mismatch: new SwarmError(
       'VERSION_MISMATCH',
-      'peer 12D3KooWSahP5p speaks allreduce/3; this program speaks allreduce/4',
+      'peer 12D3KooWSahP5p speaks allreduce/4; this program speaks allreduce/5',
       { hint: 'Whoever runs peer 12D3KooWSahP5p has to update Starling: that program is the older one.' },
     ),
   },

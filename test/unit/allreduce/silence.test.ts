@@ -1,0 +1,84 @@
+/** The machine when links fall silent, card by card: who is waited for no more, and what becomes of them. */
+
+import { expect, test } from 'vitest'
+import { leaderOrder } from '../../../protocols/allreduce/plan/electorate.ts'
+import { founded, isKind, onTable, sentIn } from './table.ts'
+
+const [first, second] = leaderOrder('first', ['a', 'b', 'c', 'd']) as [string, string]
+const peers = ['a', 'b', 'c', 'd']
+
+/** Round 1 of four peers, planned, with all parts on the table; everyone else finds the link of `silent` silent. */
+function silenced(silent: string) {
+  const { table, base } = founded([...peers])
+  for (const peer of peers) table.update(peer, base, 1)
+  table.deal(isKind('Part'))
+  const others = peers.filter((peer) => peer !== silent)
+  for (const peer of others) table.step(peer, { kind: 'LinkSilent', peer: silent })
+  return { table, others }
+}
+
+test('a silent leader is followed at once; heard again it ends the round that the others decided, and nothing is said twice', () => {
+  const { table, others } = silenced(first)
+  expect(onTable(table, 'Prepare').map(({ from, to }) => [from, to])).toEqual(
+    peers.filter((peer) => peer !== second).map((peer) => [second, peer]),
+  )
+  const isCutOff = ({ from, to }: { from: string; to: string }) => from === first || to === first
+  table.deal(isCutOff)
+  for (const peer of others) expect(table.committed(peer, 1), peer).toEqual(Array(6).fill(1))
+  expect(table.committed(first, 1)).toBeUndefined()
+  const onTheWay = table.cards.length
+  for (const peer of others) table.step(peer, { kind: 'LinkHeard', peer: first })
+  expect(table.cards).toHaveLength(onTheWay)
+  table.deal()
+  expect(table.committed(first, 1)).toEqual(Array(6).fill(1))
+  const { electorate } = table.effects('Committed', first).at(-1)!.outcome
+  expect(electorate).toEqual(others)
+})
+
+test('the parts of a silent reducer are given to others, and its own update counts where it was delivered', () => {
+  const { plan } = sentIn(silenced(first).table, 1, 'Plan')
+  const reducer = plan.shares.map(({ reducers }) => reducers[0]!).find((peer) => peer !== first)!
+  const { table, others } = silenced(reducer)
+  const isCutOff = ({ from, to }: { from: string; to: string }) => from === reducer || to === reducer
+  expect(onTable(table, 'Reassign').map(({ from }) => from)).toContain(first)
+  table.deal(isCutOff)
+  for (const peer of others) expect(table.committed(peer, 1), peer).toEqual(Array(6).fill(1))
+  const { complete } = table.effects('Committed', first).at(-1)!.outcome
+  expect(complete.map(({ peer }) => peer)).toEqual(others)
+})
+
+test('a peer that is heard again before anything was decided without it is waited for as before', () => {
+  const { table, base } = founded([...peers])
+  const late = peers.find((peer) => peer !== first)!
+  for (const peer of peers) if (peer !== late) table.update(peer, base, 1)
+  table.deal()
+  for (const peer of peers)
+    if (peer !== late && peer !== first) table.step(peer, { kind: 'LinkSilent', peer: late })
+  for (const peer of peers) table.step(peer, { kind: 'LinkHeard', peer: late })
+  table.deal()
+  expect(table.effects('Send').some(({ message }) => message.kind === 'Plan' && message.round === 1)).toBe(
+    false,
+  )
+  table.update(late, base, 5)
+  table.deal()
+  expect(table.committed(first, 1)).toEqual(Array(6).fill(2))
+})
+
+test('whoever promised a ballot of a leader that is gone tells the next, who may not have heard of it', () => {
+  const { table } = silenced(first)
+  const [, , third] = leaderOrder('first', peers) as [string, string, string]
+  const witness = peers.find((peer) => ![first, second, third].includes(peer))!
+  table.deal((card) => card.message.kind !== 'Prepare' || card.to !== witness) // the others never hear it
+  table.cards.length = 0
+  for (const peer of [third, witness]) {
+    table.step(peer, { kind: 'LinkHeard', peer: first }) // so the third waits for the first again
+    table.step(peer, { kind: 'LinkSilent', peer: second })
+  }
+  expect(onTable(table, 'Outbid').map(({ from, to }) => [from, to])).toEqual([[witness, third]])
+  table.deal()
+  expect(sentIn(table, 1, 'Prepare').ballot).toEqual({ attempt: 1, leader: second })
+  const prepared = table.effects('Send', third).map(({ message }) => message)
+  expect(prepared.find(({ kind }) => kind === 'Prepare')).toMatchObject({
+    ballot: { attempt: 2, leader: third },
+  })
+})
