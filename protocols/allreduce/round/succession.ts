@@ -62,8 +62,7 @@ export class Succession {
     const next = this.#nextInOrder(promised)
     if (next === undefined || compareBallots(next, this.#told) === 0) return
     this.#told = next
-    if (next.leader !== self)
-      this.#session.send(next.leader, { kind: 'Outbid', round, ballot: promised })
+    if (next.leader !== self) this.#session.send(next.leader, { kind: 'Outbid', round, ballot: promised })
   }
 
   /** This peer led `ballot` in a former life, and cannot know what it proposed. */
