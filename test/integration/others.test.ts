@@ -152,13 +152,13 @@ test('two peers of a run that average in different versions say so: the coordina
   await node.services.versions.requireSame(old.self, { signal: AbortSignal.timeout(60_000) })
 
   // both open the run long after they have connected
-  await old.libp2p.handle(`/starling/allreduce/3/${job}`, () => {})
+  await old.libp2p.handle(`/starling/allreduce/4/${job}`, () => {})
   old.services.discovery.setSelf({ job: { job, round: 0, root: 'bafyroot', weight: 0 } })
   await node.services.allreduce.open({ job, parameterCount: 1, codec: 'f32', peersMin: 2 })
   expect(await nextMismatch(node)).toMatchObject({
     code: 'VERSION_MISMATCH',
     peer: old.self,
-    message: expect.stringMatching(/speaks allreduce\/3; this program speaks allreduce\/4$/),
+    message: expect.stringMatching(/speaks allreduce\/4; this program speaks allreduce\/5$/),
   })
 })
 
@@ -193,7 +193,7 @@ test('whoever follows a run that does not begin is told of a peer that averages 
   await expect(followed).rejects.toThrow('seen')
   expect(warnings).toMatchObject([
     {
-      message: expect.stringMatching(/ speaks allreduce\/9; this program speaks allreduce\/4$/),
+      message: expect.stringMatching(/ speaks allreduce\/9; this program speaks allreduce\/5$/),
       hint: 'Reload.',
     },
   ])
