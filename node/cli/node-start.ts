@@ -112,13 +112,17 @@ function forPeople(log: (line: LogLine) => void): (line: LogLine) => void {
   let shownMs = Number.NEGATIVE_INFINITY
   return (line) => {
     if (hidden.has(line.event)) return
-    const { electorate, ...rest } = line
+    const { electorate, contributors, ...rest } = line
     if (line.event === 'committed') {
       if (systemClock.now() - shownMs < shownRoundMs) return
       shownMs = systemClock.now()
     }
-    log(Array.isArray(electorate) ? { ...rest, peers: electorate.length } : line)
+    log({ ...rest, updates: countOf(contributors), peers: countOf(electorate) })
   }
+}
+
+function countOf(list: unknown): number | undefined {
+  return Array.isArray(list) ? list.length : undefined
 }
 
 async function takeJobs(

@@ -46,6 +46,7 @@ export function blockStore(blockstore: Blockstore): BlockStore {
       } catch (error) {
         throw new SwarmError('STORAGE_FAILED', `cannot store block ${cid}${because(error)}`, {
           cause: error,
+          retry: 'same-peer', // a person may make room meanwhile
           hint: 'Free some space, and check that the store can be written to.',
         })
       }
