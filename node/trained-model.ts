@@ -1,6 +1,6 @@
 /** The trained model as a file: the owner's ONNX graph with the weights of one agreed state. */
 
-import { mkdir, rename, rm, writeFile } from 'node:fs/promises'
+import { access, constants, mkdir, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { CID } from 'multiformats/cid'
 import { outerOptimizer } from '../engine/job-settings.ts'
@@ -46,6 +46,24 @@ export async function trainedModel(
     { signal },
   )
   return withParameters(model, parameters, state.parameters)
+}
+
+/**
+ * Looks whether {@link writeModel} could write into `folder`, which need not be there yet, and changes nothing: a run of
+ * hours must not find out at its end.
+ * @throws {SwarmError} STORAGE_FAILED naming what is in the way.
+ */
+export async function requireWritable(folder: string): Promise<void> {
+  const found = await stat(folder).catch((error: NodeJS.ErrnoException) => error)
+  if (found instanceof Error && found.code === 'ENOENT' && dirname(folder) !== folder)
+    return requireWritable(dirname(folder))
+  const refused =
+    found instanceof Error ? found : await access(folder, constants.W_OK).catch((error) => error)
+  if (refused === undefined && !(found instanceof Error) && found.isDirectory()) return
+  throw new SwarmError('STORAGE_FAILED', `the trained model cannot be written below ${folder}`, {
+    cause: refused,
+    hint: 'Choose another folder with --output.',
+  })
 }
 
 /**

@@ -34,6 +34,7 @@ import { pruneRunFolders, runFolder } from '../run-folders.ts'
 import { stateWarning } from '../state-size.ts'
 import { openSwarmClient, ownerKey, type SwarmClient } from '../swarm-client.ts'
 import { createRenderer } from '../terminal/create-renderer.ts'
+import { requireWritable } from '../trained-model.ts'
 import type { CommonOptions, ProgressOptions, SwarmOptions } from './common-options.ts'
 import type { CliIo } from './io.ts'
 import { nextCommands } from './next-commands.ts'
@@ -88,6 +89,8 @@ export async function runLaunch(options: LaunchOptions, io: CliIo): Promise<numb
   try {
     // before anything is downloaded for a job that has nowhere to go
     if (options.local === undefined) await coordinatorAddresses(options.coordinator, io.env)
+    const outputs = resolve(io.cwd, options.output ?? 'starling-runs')
+    if (!options.detach) await requireWritable(outputs)
     const prepared = await prepare(options, io, say)
     const warning = stateWarning(prepared.file.spec, prepared.opened.parameters)
     if (warning !== undefined) emit({ event: 'warning', seconds: seconds(), message: warning })
@@ -97,7 +100,7 @@ export async function runLaunch(options: LaunchOptions, io: CliIo): Promise<numb
       if (link !== undefined) emit({ event: 'invitation', seconds: seconds(), link })
       const run = { client, job: envelope.job, manifest, parameters: prepared.opened.parameters }
       const name = `${manifest.name}-${envelope.job.slice(-8)}`
-      const folder = resolve(io.cwd, options.output ?? join('starling-runs', name))
+      const folder = options.output === undefined ? join(outputs, name) : outputs
       const end = await followRun(
         {
           ...run,
