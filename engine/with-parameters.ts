@@ -69,9 +69,10 @@ export function withParameters(
  */
 function useStatistics(node: NodeProto, { initializer }: GraphProto): void {
   const mode = node.attribute.find(({ name }) => name === 'training_mode')
+  const isTraining = mode === undefined ? node.output.length > 1 : mode.i === 1n // no such mode before set 14
   const isKept = initializer.some(({ name }) => name === node.input[3])
-  if (mode?.i !== 1n || !isKept) return
-  mode.i = 0n
+  if (!isTraining || !isKept) return
+  if (mode !== undefined) mode.i = 0n
   node.output.length = 1
 }
 

@@ -31,6 +31,10 @@ export interface OrtTraits {
   halfKernels(): Promise<HalfKernels | null>
   /** Of sessions that compute. */
   readonly sessionOptions: SessionOptions
+  /**
+   * Of sessions for graphs that come out of the runtime's own rewriting with a node that has no kernel: with less of it.
+   */
+  readonly plainOptions?: SessionOptions
   /** Of sessions that only look at graphs: shapes and constants have dtypes that no device computes with. */
   readonly inspectionOptions: SessionOptions
   /**

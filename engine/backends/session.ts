@@ -5,6 +5,7 @@
  */
 import type { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-common'
 import { assert } from '../../protocols/core/assert.ts'
+import { SwarmError } from '../../protocols/core/errors.ts'
 import type { Tensor } from '../../protocols/core/tensor.ts'
 import type {
   Backend,
@@ -32,12 +33,13 @@ export function ortBackend(runtime: OrtRuntime, traits: OrtTraits): Backend {
     compile: async (model, { carry = {}, state, unlessNotFinite } = {}) => {
       const outputs = traits.outputs === 'device' ? stayingOnDevice(carry) : {}
       const bytes = model.slice()
-      const open = () => build.create(bytes, { ...traits.sessionOptions, ...outputs })
-      return new OrtExecutable(build, open, await build.call('loading the model', open), {
-        carry,
-        state,
-        unlessNotFinite,
-      })
+      const { open, session } = await firstOf(
+        build,
+        [traits.sessionOptions, ...(traits.plainOptions ? [traits.plainOptions] : [])].map(
+          (options) => () => build.create(bytes, { ...options, ...outputs }),
+        ),
+      )
+      return new OrtExecutable(build, open, session, { carry, state, unlessNotFinite })
     },
     newState: () => new OrtState(build),
     inferTypes: async (model) => {
@@ -58,12 +60,28 @@ export function ortBackend(runtime: OrtRuntime, traits: OrtTraits): Backend {
   }
 }
 
+type Open = () => Promise<InferenceSession>
+
+/** The first of `ways` to open a session in which every node has a kernel. */
+async function firstOf(
+  build: Build,
+  [open, ...others]: readonly Open[],
+): Promise<{ open: Open; session: InferenceSession }> {
+  try {
+    return { open: open!, session: await build.call('loading the model', open!) }
+  } catch (error) {
+    const hasNoKernel = error instanceof SwarmError && error.code === 'MODEL_UNSUPPORTED'
+    if (!hasNoKernel || others.length === 0) throw error
+    return firstOf(build, others)
+  }
+}
+
 class OrtExecutable implements Executable {
   readonly inputs: ReadonlyMap<string, InferredType>
   readonly state: OrtState
   readonly #ownsState: boolean
   readonly #build: Build
-  readonly #open: () => Promise<InferenceSession>
+  readonly #open: Open
   /** Null after a failure that it did not survive. */
   #session: InferenceSession | null
   readonly #carry: NonNullable<CompileOptions['carry']>
@@ -73,7 +91,7 @@ class OrtExecutable implements Executable {
 
   constructor(
     build: Build,
-    open: () => Promise<InferenceSession>,
+    open: Open,
     session: InferenceSession,
     { carry = {}, state, unlessNotFinite }: CompileOptions,
   ) {

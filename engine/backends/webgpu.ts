@@ -33,11 +33,11 @@ export async function openWebGpuBackend(
     name: 'webgpu',
     threads: () => wasmThreads(runtime),
     halfKernels: () => (halfKernels ??= computesHalf(backend).then((isSo) => (isSo ? 'computed' : null))),
-    sessionOptions: {
-      // NHWC, the default, gives wrong convolutions for some channel counts, without an error (onnxruntime 1.30:
-      // 6, 9, 18, ... input channels; the weight gradient has the batch there).
-      executionProviders: [{ name: 'webgpu', preferredLayout: 'NCHW' }],
-      extra: { session: { disable_cpu_ep_fallback: '1' } },
+    sessionOptions: { executionProviders, extra: onDevice },
+    // The optimiser moves transposes behind comparisons, and there is no kernel that transposes truth values.
+    plainOptions: {
+      executionProviders,
+      extra: { ...onDevice, optimization: { disable_specified_optimizers: 'TransposeOptimizer' } },
     },
     inspectionOptions: { executionProviders: ['cpu'] },
     outputs: 'device',
@@ -45,6 +45,15 @@ export async function openWebGpuBackend(
   await tryOut(backend)
   return backend
 }
+
+/**
+ * NHWC, the default, gives wrong convolutions for some channel counts, without an error (onnxruntime 1.30: 6, 9, 18, ...
+ * input channels; the weight gradient has the batch there).
+ */
+const executionProviders = [{ name: 'webgpu', preferredLayout: 'NCHW' }] as const
+
+/** Refuses graphs with a node that would run on the CPU. */
+const onDevice = { session: { disable_cpu_ep_fallback: '1' } }
 
 /** An adapter that is promised and then missing shows with the first session only. */
 async function tryOut(backend: Backend): Promise<void> {

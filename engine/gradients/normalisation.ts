@@ -4,8 +4,9 @@
  * (Ba, Kiros, Hinton, "Layer Normalization", 2016; the same algebra serves instances and groups.)
  *
  * BatchNormalization trains by the batch's own mean and variance (engine/batch-statistics.ts), which then are its
- * second and third output, as x - mean and r; without them its mean and variance are frozen, constants that the batch
- * does not move.
+ * second and third output, as x - mean and r; without them its mean and variance are inputs as others: constants that
+ * the batch does not move, or values that the model computes, as PyTorch's new exporter does for modules without
+ * running statistics.
  */
 
 import { allAxes, exceptChannels, type Formulas, perChannel, positiveAxis } from '../onnx/formulas.ts'
@@ -46,8 +47,8 @@ export const normalisation = {
     (use) => use.f.mul(rootMeanSquare(use).normal, use.x[1]!),
   ),
   /**
-   * By the batch, N values a channel: dx = scale·r·(dy - dbias/N - x̂·dscale/N). Frozen: dx = scale·r·dy. Either way
-   * dscale = r·Σ dy·(x - mean) ; dbias = Σ dy
+   * By the batch, N values a channel: dx = scale·r·(dy - dbias/N - x̂·dscale/N). By its inputs: dx = scale·r·dy ;
+   * dmean = -scale·r·dbias ; dvariance = -scale·r²·dscale/2. Either way dscale = r·Σ dy·(x - mean) ; dbias = Σ dy
    */
   BatchNormalization: gradient(
     (application) => {
@@ -63,14 +64,20 @@ export const normalisation = {
       const common = f.add(f.mul(centred, perChannel(f, along, dy)), perChannel(f, level, dy))
       return f.sub(direct, common)
     },
-    (application) => {
-      const { f, dy } = application
-      const { centred, rate } = batchStatistics(application)
-      return f.mul(f.reduceSum(f.mul(dy, centred), exceptChannels(dy)), rate)
-    },
+    slopeByScale,
     ({ f, dy }) => f.reduceSum(dy, exceptChannels(dy)),
-    null,
-    null,
+    (application) => {
+      const { f, dy, x, y } = application
+      if (y[1]) return f.full(x[3]!.shape)
+      const { rate } = batchStatistics(application)
+      return f.neg(f.mul(f.mul(x[1]!, rate), f.reduceSum(dy, exceptChannels(dy))))
+    },
+    (application) => {
+      const { f, x, y } = application
+      if (y[1]) return f.full(x[4]!.shape)
+      const { rate } = batchStatistics(application)
+      return f.mul(f.mul(f.mul(rate, rate), f.mul(x[1]!, -0.5)), slopeByScale(application))
+    },
   ),
   InstanceNormalization: gradient(
     (application) => {
@@ -159,6 +166,13 @@ function groupStatistics({ f, x, attributes }: Use): Statistics & { grouped: num
   const grouped = [batch, groups, channels / groups, ...spatial]
   const axes = grouped.map((_, axis) => axis).slice(2)
   return { ...statistics(f, f.reshape(x[0]!, grouped), axes, floatOf(attributes, 'epsilon', 1e-5)), grouped }
+}
+
+/** r·Σ dy·(x - mean), by channel. */
+function slopeByScale(application: Application): Value {
+  const { f, dy } = application
+  const { centred, rate } = batchStatistics(application)
+  return f.mul(f.reduceSum(f.mul(dy, centred), exceptChannels(dy)), rate)
 }
 
 /** x - mean, and r as `[channels]`. */

@@ -31,8 +31,8 @@ export function trainableTensors(
   flows: Flows,
   freeze: readonly string[],
 ): Trainable {
-  const reached = reachedThrough(graph, flows)
   const measured = statisticNames(graph)
+  const reached = reachedThrough(graph, flows, measured)
   const isWeight = (name: string, { dtype, shape, data }: Constant) =>
     reached.has(name) &&
     dtype === 'float32' &&
@@ -58,12 +58,16 @@ export function trainableTensors(
   }
 }
 
-/** Names of the values that move the graph's outputs. */
-function reachedThrough(graph: Graph, flows: Flows): Set<string> {
+/** Names of the values that move the graph's outputs, other than as one of the statistics `measured`. */
+function reachedThrough(graph: Graph, flows: Flows, measured: ReadonlySet<string>): Set<string> {
   const reached = new Set(graph.outputs)
-  for (const node of graph.nodes.toReversed()) {
-    if (!node.outputs.some((name) => reached.has(name))) continue
-    for (const [index, name] of node.inputs.entries()) if (flows(node.opType, index)) reached.add(name)
+  for (const { opType, inputs, outputs } of graph.nodes.toReversed()) {
+    if (!outputs.some((name) => reached.has(name))) continue
+    const isStatistic = (name: string, index: number) =>
+      opType === 'BatchNormalization' && index > 2 && measured.has(name)
+    for (const [index, name] of inputs.entries()) {
+      if (flows(opType, index) && !isStatistic(name, index)) reached.add(name)
+    }
   }
   return reached
 }

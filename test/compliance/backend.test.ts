@@ -91,6 +91,31 @@ describe.each([...backends, ...chromiumRows(chromium)])(
       await executable.release()
     })
 
+    it('compares between transposes, which onnxruntime would move behind the comparison', async () => {
+      const compare = model({
+        inputs: {
+          x: { dtype: 'float32', shape: [1, 2, 3] },
+          d: { dtype: 'float32', shape: [6] },
+          zero: { dtype: 'float32', shape: [] },
+        },
+        outputs: ['y'],
+        constants: { turned: [2, 3, 1] },
+        nodes: [
+          { op: 'Transpose', inputs: ['x'], outputs: ['t'], attributes: { perm: [1, 2, 0] } },
+          { op: 'Greater', inputs: ['t', 'zero'], outputs: ['isPositive'] },
+          { op: 'Reshape', inputs: ['d', 'turned'], outputs: ['e'] },
+          { op: 'Neg', inputs: ['e'], outputs: ['n'] },
+          { op: 'Where', inputs: ['isPositive', 'e', 'n'], outputs: ['w'] },
+          { op: 'Transpose', inputs: ['w'], outputs: ['y'], attributes: { perm: [2, 0, 1] } },
+        ],
+      })
+      const executable = await (await open()).compile(compare)
+      const x = f32([1, 2, 3], 1, -1, 1, -1, -1, 1)
+      const { y } = await executable.run({ x, d: f32([6], 1, 2, 3, 4, 5, 6), zero: f32([], 0) })
+      expect(y).toEqual(f32([1, 2, 3], 1, -2, 3, -4, -5, 6))
+      await executable.release()
+    })
+
     it('writes an output into the array it is given, and nowhere else', async () => {
       const executable = await (await open()).compile(decay)
       const larger = new Float32Array(6).fill(7)

@@ -17,8 +17,8 @@ export interface NodeSpec {
   name?: string
   inputs: string[]
   outputs: string[]
-  /** Integer attributes only. */
-  attributes?: Record<string, number>
+  /** Integers and lists of them only. */
+  attributes?: Record<string, number | readonly number[]>
 }
 
 /** The bytes of a model. Outputs are untyped: the runtime infers their types. `constants`: int64 vectors. */
@@ -40,11 +40,11 @@ export function model(graph: {
           name,
           input: inputs,
           output: outputs,
-          attribute: Object.entries(attributes ?? {}).map(([key, value]) => ({
-            name: key,
-            type: AttributeProto_AttributeType.INT,
-            i: BigInt(value),
-          })),
+          attribute: Object.entries(attributes ?? {}).map(([key, value]) =>
+            typeof value === 'number'
+              ? { name: key, type: AttributeProto_AttributeType.INT, i: BigInt(value) }
+              : { name: key, type: AttributeProto_AttributeType.INTS, ints: value.map(BigInt) },
+          ),
         })),
         input: Object.entries(graph.inputs ?? {}).map(([name, { dtype, shape }]) => ({
           name,

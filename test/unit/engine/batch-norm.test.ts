@@ -8,9 +8,13 @@ import {
   type ModelProto,
   ModelProtoSchema,
 } from '../../../engine/onnx/generated/onnx_pb.ts'
+import { int, type Node } from '../../../engine/onnx/graph.ts'
+import { type Constant, int64Constant } from '../../../engine/onnx/types.ts'
+import { writeModel } from '../../../engine/onnx/write.ts'
 import { compileProgram, type TrainingSpec, withParameters } from '../../../engine/program.ts'
 import { Trainer } from '../../../engine/trainer.ts'
-import { modelBytes, pytorchModels } from './pytorch-models.ts'
+import { seededRandom } from '../../../protocols/core/random.ts'
+import { modelBytes, pytorchModels, relativeError } from './pytorch-models.ts'
 
 const cnn = pytorchModels.cnn_dynamo!
 const file = modelBytes(cnn.file)
@@ -74,6 +78,64 @@ test('a file in training mode trains as one in evaluation mode, and comes back i
   )
   expect(result.attribute.find(({ name }) => name === 'training_mode')!.i).toBe(0n)
   expect(result.output).toHaveLength(1)
+})
+
+/** So PyTorch's new exporter writes batch norms without running statistics, and standardised weights. */
+test('a mean and a variance that the model computes move with what they are computed from', async () => {
+  const step = (
+    opType: string,
+    inputs: string[],
+    output: string,
+    attributes: Node['attributes'] = {},
+  ): Node => ({
+    ...{ opType, domain: '', name: output, inputs, outputs: [output], attributes },
+  })
+  const axes = { kind: 'ints', value: [0, 2] } as const
+  const means = (output: string, input: string, keepdims: number) =>
+    step('ReduceMean', [input], output, { axes, keepdims: int(keepdims) })
+  const statistics = [
+    means('mean', 'w', 0),
+    means('level', 'w', 1),
+    step('Sub', ['w', 'level'], 'centred'),
+    step('Mul', ['centred', 'centred'], 'squares'),
+    means('variance', 'squares', 0),
+  ]
+  const gradientOf = async (nodes: readonly Node[]) => {
+    const random = seededRandom(5)
+    const drawn = (...shape: number[]): Constant => ({
+      ...{ dtype: 'float32', shape },
+      data: Float32Array.from({ length: shape.reduce((a, b) => a * b) }, () => random.normal()),
+    })
+    const shape = [2, 3, 4]
+    const constants = {
+      ...{ w: drawn(...shape), scale: drawn(3), bias: drawn(3) },
+      ...{ rows: int64Constant([1, 3, 8]), parted: int64Constant([3, 2, 4]) },
+    }
+    const model = writeModel({
+      opset: 17,
+      nodes: [...nodes, step('Add', ['normal', 'x'], 'y')],
+      constants: new Map(Object.entries(constants)),
+      inputs: new Map([['x', { dtype: 'float32', shape }]]),
+      outputs: new Map([['y', null]]),
+    })
+    const program = await compileProgram(model, { ...spec, batch: 2, loss: 'mse' }, backend)
+    const trainer = Trainer.create(program, backend)
+    const tensor = () => ({ dtype: 'float32', shape, data: drawn(...shape).data as Float32Array }) as const
+    const { gradient } = await trainer.gradient({ inputs: { x: tensor() }, labels: tensor() })
+    await trainer.release()
+    return gradient.slice()
+  }
+  const norm = (mean: string, variance: string) =>
+    step('BatchNormalization', ['w', 'scale', 'bias', mean, variance], 'normal')
+  const computed = await gradientOf([...statistics, norm('mean', 'variance')])
+  const instance = await gradientOf([
+    step('Transpose', ['w'], 'turned', { perm: { kind: 'ints', value: [1, 0, 2] } }),
+    step('Reshape', ['turned', 'rows'], 'row'),
+    step('InstanceNormalization', ['row', 'scale', 'bias'], 'normalised'),
+    step('Reshape', ['normalised', 'parted'], 'back'),
+    step('Transpose', ['back'], 'normal', { perm: { kind: 'ints', value: [1, 0, 2] } }),
+  ])
+  expect(relativeError(computed, [...instance])).toBeLessThan(1e-5)
 })
 
 test('a batch with one value a channel is refused, since it has no variance', async () => {
