@@ -1,20 +1,17 @@
 /**
- * Convolution in onnxruntime's blocked layout, in which the channels of a point lie side by side in blocks as wide as
- * the processor's vectors (its domain com.microsoft.nchwc; Georganas et al., "Anatomy of high-performance deep learning
- * convolutions", 2018).
+ * Convolution in onnxruntime's blocked layout (blocked-layout.ts; Georganas et al., "Anatomy of high-performance deep
+ * learning convolutions", 2018).
  *
  * onnxruntime puts convolutions into that layout itself where weights are constants; in training they are not. Here the
  * weight is brought into blocks in the graph, in every step, and the images go in and out: that pays where images are
  * not much smaller than the weight (docs/decisions/0008). How wide blocks are is the processor's matter; a backend
  * without them has none.
  */
+import { blockedDomain, intoBlocks, outOfBlocks } from './blocked-layout.ts'
 import type { Formulas } from './onnx/formulas.ts'
 import { type Attributes, int, intOf, ints, intsOf, text } from './onnx/graph.ts'
-import { GraphBuilder, type TypedNode, type Value } from './onnx/graph-builder.ts'
+import type { TypedNode, Value } from './onnx/graph-builder.ts'
 import { sizeOf, type TensorType } from './onnx/types.ts'
-import { writeModel } from './onnx/write.ts'
-
-const domain = 'com.microsoft.nchwc'
 
 /**
  * Window positions of a whole batch from which a convolution is faster in blocks, its weight brought there in each
@@ -22,45 +19,53 @@ const domain = 'com.microsoft.nchwc'
  */
 const positionsMin = 1_000
 
-/**
- * The result of `type` of Conv `x` `[batch, channels, height, width]` with `weight` `[outputs, channels, ...kernel]`
- * and perhaps `bias` `[outputs]`, in blocks; null where that does not pay or is not possible. `attributes`: Conv's,
- * with padding as numbers.
- */
-export function blockedConvolution(
-  f: Formulas,
-  [x, weight, bias]: readonly [Value, Value, (Value | null)?],
-  attributes: Attributes,
-  type: TensorType,
-): Value | null {
-  const { channelBlock: block } = f.builder.target
-  if (block === undefined || !canBeBlocked(weight, intOf(attributes, 'group', 1), block)) return null
-  if (sizeOf(type.shape) / type.shape[1]! < positionsMin) return null
-  const rest = bias ? [bias] : []
-  const inputs = [intoBlocks(f, x), blockedWeight(f, weight, block), ...rest] as const
+/** The result of `convolution`, a Conv of two axes, in blocks; null where that does not pay or is not possible. */
+export function blockedConvolution(f: Formulas, convolution: TypedNode): Value | null {
+  const operands = blockedOperands(f, convolution)
+  if (operands === null) return null
+  const { attributes, outputs } = convolution
   const form = {
     strides: intsOf(attributes, 'strides') ?? [1, 1],
     dilations: intsOf(attributes, 'dilations') ?? [1, 1],
     pads: intsOf(attributes, 'pads') ?? [0, 0, 0, 0],
   }
-  return outOfBlocks(f, convolveBlocks(f, inputs, form, type))
+  return outOfBlocks(f, convolveBlocks(f, operands, form, outputs[0]!))
 }
 
-/** {@link blockedConvolution} of a model's own Conv; null also where its padding is a rule instead of numbers. */
-export function blockedNode(f: Formulas, { inputs, attributes, outputs }: TypedNode): Value | null {
+/**
+ * What {@link convolveBlocks} takes for the result of `convolution`; null where blocks do not pay or are not possible,
+ * and where its padding is a rule instead of numbers.
+ */
+export function blockedOperands(
+  f: Formulas,
+  { inputs, attributes, outputs }: TypedNode,
+): readonly [Value, Value, ...Value[]] | null {
   const [x, weight, bias] = inputs as [Value, Value, (Value | null)?]
-  return 'auto_pad' in attributes ? null : blockedConvolution(f, [x, weight, bias], attributes, outputs[0]!)
+  const { channelBlock: block } = f.builder.target
+  const [group, { shape }] = [intOf(attributes, 'group', 1), outputs[0]!]
+  if (block === undefined || 'auto_pad' in attributes || sizeOf(shape) / shape[1]! < positionsMin) return null
+  const rest = bias ? [bias] : []
+  if (canBeBlocked(weight, group, block)) return [intoBlocks(f, x), blockedWeight(f, weight, block), ...rest]
+  return readsPlainImages(weight, group, block) ? [x, plainlyReadWeight(f, weight), ...rest] : null
 }
 
 /** Whether a convolution with `weight` has a form in blocks that may pay. */
 export function canBeBlocked(weight: Value, group: number, block: number): boolean {
-  const [outputs, channels, ...kernel] = weight.shape as [number, number, ...number[]]
+  return weight.shape[1]! % block === 0 && givesBlocks(weight, group, block)
+}
+
+/** Whether it has a form that reads plain images of few channels, as the first of a network does, and gives blocks. */
+function readsPlainImages(weight: Value, group: number, block: number): boolean {
+  return weight.shape[1]! < block && givesBlocks(weight, group, block)
+}
+
+function givesBlocks(weight: Value, group: number, block: number): boolean {
+  const [outputs, , ...kernel] = weight.shape as [number, number, ...number[]]
   return (
     kernel.length === 2 &&
     sizeOf(kernel) > 1 && // a 1×1 convolution is a matrix product, and fast as one
     group === 1 &&
     outputs % block === 0 &&
-    channels % block === 0 &&
     weight.dtype === 'float32'
   )
 }
@@ -80,20 +85,7 @@ export function convolveBlocks(
     group: int(1),
     auto_pad: text('NOTSET'),
   }
-  return f.builder.emit('Conv', inputs, attributes, type, domain)
-}
-
-/**
- * Images `[batch, channels, height, width]` with their elements in the order [batch, channels/b, height, width, b of
- * channels].
- */
-export function intoBlocks(f: Formulas, images: Value): Value {
-  return f.builder.emit('ReorderInput', [images], {}, images, domain)
-}
-
-/** The reverse of {@link intoBlocks}. */
-export function outOfBlocks(f: Formulas, blocks: Value): Value {
-  return f.builder.emit('ReorderOutput', [blocks], { channels: int(blocks.shape[1]!) }, blocks, domain)
+  return f.builder.emit('Conv', inputs, attributes, type, blockedDomain)
 }
 
 /**
@@ -109,10 +101,8 @@ function blockedWeight(f: Formulas, weight: Value, block: number): Value {
   return f.reshape(f.transpose(cut, [0, 1, 3, 2, 4]), weight.shape)
 }
 
-/** ONNX bytes of a graph that brings an image `x` `[1, channels, 1, 1]` into blocks, for asking how wide they are. */
-export function reorderingModel(channels: number): Uint8Array {
-  const builder = new GraphBuilder(18)
-  const x = builder.input('x', { dtype: 'float32', shape: [1, channels, 1, 1] })
-  const y = builder.emit('ReorderInput', [x], {}, x, domain)
-  return writeModel({ ...builder.finish({ y }), outputs: new Map([['y', null]]) })
+/** `[outputs, channels, ...kernel]` with its elements in the order [outputs/b, channels, ...kernel, b of outputs]. */
+function plainlyReadWeight(f: Formulas, weight: Value): Value {
+  const [outputs, ...read] = weight.shape as [number, ...number[]]
+  return f.reshape(intoBlocks(f, f.reshape(weight, [1, outputs, sizeOf(read), 1])), weight.shape)
 }

@@ -11,7 +11,8 @@
  */
 
 import { normaliseByBatch } from './batch-statistics.ts'
-import { blockedNode } from './blocked-convolution.ts'
+import { blockedConvolution } from './blocked-convolution.ts'
+import { elementwise } from './blocked-layout.ts'
 import { spellingOf, type Use } from './gradients/rule.ts'
 import { ruleOf } from './gradients/rules.ts'
 import { type Formulas, isCutByColumns, positiveAxis } from './onnx/formulas.ts'
@@ -19,6 +20,7 @@ import { floatOf, intOf } from './onnx/graph.ts'
 import type { TypedNode, Value } from './onnx/graph-builder.ts'
 import type { ImportedModel } from './onnx/import-model.ts'
 import { type Constant, elementTypes, sizeOf } from './onnx/types.ts'
+import { convolutionInParts, poolingOfParts } from './pooled-convolution.ts'
 import { Recorder } from './recorder.ts'
 
 /** What of a model is put into a graph. */
@@ -44,6 +46,8 @@ interface Site {
   readonly values: Map<string, Value>
   /** How often each of the model's values is read. */
   readonly reads: ReadonlyMap<string, number>
+  /** The model's MaxPools, by the values that they read. */
+  readonly poolings: ReadonlyMap<string, TypedNode>
   /** The model's node that makes each value. */
   readonly makers: ReadonlyMap<string, TypedNode>
   /** Names of the statistics. */
@@ -69,22 +73,26 @@ export function addForward(
   )
   const statistics = model.parameters.filter(({ kind }) => kind === 'statistic')
   const measured = new Set(statistics.map(({ name }) => name))
+  const nodes = poolBeforeRelu(model)
   const site: Site = {
     f,
     mode,
     values,
-    reads: countReads(model),
+    reads: countReads({ nodes, output: model.output }),
+    poolings: new Map(
+      nodes.flatMap((node) => (node.opType === 'MaxPool' ? [[node.inputs[0]!.name, node] as const] : [])),
+    ),
     makers,
     measured,
     moved: new Map(),
     recorder: new Recorder(f),
   }
-  const nodes = poolBeforeRelu(model).flatMap((node) => addNode(site, node))
-  return { output: values.get(model.output.name)!, nodes, statistics: site.moved }
+  const added = nodes.flatMap((node) => addNode(site, node))
+  return { output: values.get(model.output.name)!, nodes: added, statistics: site.moved }
 }
 
 /** How often each value is read, as an input or as the model's output. */
-function countReads({ nodes, output }: ForwardModel): Map<string, number> {
+function countReads({ nodes, output }: Pick<ForwardModel, 'nodes' | 'output'>): Map<string, number> {
   const reads = new Map([[output.name, 1]])
   for (const { inputs } of nodes) {
     for (const input of inputs) if (input !== null) reads.set(input.name, (reads.get(input.name) ?? 0) + 1)
@@ -123,10 +131,19 @@ function formOf(site: Site, node: TypedNode, inputs: readonly (Value | null)[]):
     case 'MatMul':
       return { outputs: [product(site, node, applied)] }
     case 'Conv': {
-      const blocked = blockedNode(f, applied)
+      const blocked = inParts(site, node, applied) ?? blockedConvolution(f, applied)
       if (blocked !== null) return { outputs: [blocked], isSpelledOut: true }
       return spelledOut(f, applied) ?? { outputs: plain(f, applied) }
     }
+    case 'MaxPool': {
+      const pooled = poolingOfParts(f, applied)
+      return pooled === null ? { outputs: plain(f, applied) } : { outputs: [pooled], isSpelledOut: true }
+    }
+    case 'Relu':
+      return {
+        outputs: [elementwise(f, [applied.inputs[0]!], (x) => f.unary('Relu', x))],
+        isSpelledOut: true,
+      }
     case 'Gemm':
       return turnedGemm(f, applied) ?? { outputs: plain(f, applied) }
     case 'LayerNormalization':
@@ -146,6 +163,13 @@ function nothing(f: Formulas, { outputs }: TypedNode): Form {
   const empty = ({ dtype, shape }: Value) =>
     f.builder.constant({ dtype, shape, data: new elementTypes[dtype].array(0) } as Constant)
   return { outputs: outputs.map((value) => value && empty(value)) }
+}
+
+/** A convolution that only a pooling reads, in the parts that it pools; null for any other. */
+function inParts({ f, reads, poolings }: Site, { outputs }: TypedNode, applied: TypedNode): Value | null {
+  const { name } = outputs[0]!
+  const pooling = poolings.get(name)
+  return pooling && reads.get(name) === 1 ? convolutionInParts(f, applied, pooling) : null
 }
 
 /** The spelling that the operator's rule has, when it computes in float32. */

@@ -21,11 +21,13 @@ import { sizeOf } from './onnx/types.ts'
 export const recomputations = ['nothing', 'cheap', 'everything'] as const
 export type Recomputation = (typeof recomputations)[number]
 
-/** A training graph that keeps everything, without the nodes that no output needs. */
+/** A training graph that keeps everything. */
 export interface KeptGraph {
-  /** In execution order. */
+  /** In execution order, those that an output needs. */
   readonly forward: readonly TypedNode[]
   readonly backward: readonly TypedNode[]
+  /** Nodes of the forward pass that no output needs: rules may look through them for what they are made of. */
+  readonly unread: readonly TypedNode[]
   /** Names of the inputs that hold samples and labels: what depends on none of them is not worth a copy. */
   readonly samples: ReadonlySet<string>
   isConstant(value: Value): boolean
@@ -55,6 +57,11 @@ export function planRecomputation(graph: KeptGraph, what: Exclude<Recomputation,
     const segment = segmentOf(tensor, cuts)
     if (!tensor.isCopyable || segment === cuts.length || crosses(tensor, cuts)) continue
     for (const name of tensor.names) recomputed.set(name, segment)
+  }
+  for (const { inputs, outputs } of graph.unread) {
+    const segments = inputs.flatMap((value) => (value && recomputed.get(value.name)) ?? [])
+    if (segments.length === 0) continue
+    for (const value of outputs) if (value !== null) recomputed.set(value.name, Math.max(...segments))
   }
   return recomputed
 }

@@ -150,9 +150,11 @@ function keptGraph(
 ): KeptGraph {
   const nodes = neededNodes(builder.nodes, [loss.mean, ...gradients, ...statistics.map(({ next }) => next)])
   const early = new Set(builder.nodes.slice(0, forwardCount))
+  const needed = new Set(nodes)
   return {
     forward: nodes.filter((node) => early.has(node)),
     backward: nodes.filter((node) => !early.has(node)),
+    unread: [...early].filter((node) => !needed.has(node)),
     samples: new Set(samples.map(({ name }) => name)),
     isConstant: (value) => builder.constantOf(value) !== null,
   }

@@ -2,6 +2,7 @@
  * Gradients of activation functions. `dy` is the gradient of y. At a kink the value is PyTorch's (derivatives.yaml).
  */
 
+import { elementwise } from '../blocked-layout.ts'
 import type { Formulas } from '../onnx/formulas.ts'
 import { type Attributes, float, floatOf, textOf } from '../onnx/graph.ts'
 import type { Value } from '../onnx/graph-builder.ts'
@@ -9,7 +10,7 @@ import { constant, gradient, reduced, spelledForward, type Use, unary } from './
 
 export const activations = {
   /** dx = dy where y > 0; a product with the mask is a quarter faster on CPUs than a selection */
-  Relu: unary(({ f }, _, dy, y) => f.mul(dy, isPositive(f, y))),
+  Relu: unary(({ f }, _, dy, y) => elementwise(f, [dy, y], (dy, y) => f.mul(dy, isPositive(f, y)))),
   /** dx = dy where x > 0, else α·dy */
   LeakyRelu: unary(({ f, attributes }, x, dy) =>
     f.where(f.greater(x, 0), dy, f.mul(dy, floatOf(attributes, 'alpha', 0.01))),

@@ -4,11 +4,13 @@
  * At stride s, elements s·q + r of an axis are reached by the same taps for every q, those for which o is whole:
  *   dX[s·q + r] = Σ_t Wᵀ_t·dY[q + o_t] ,  o_t = (r + begin - t·dilation)/s
  * For each r, of both axes, that is a convolution of dY at stride 1 with those taps in reverse (Dumoulin & Visin, "A
- * guide to convolution arithmetic for deep learning", 2016, section 4); their results take turns in dX. At stride 1
+ * guide to convolution arithmetic for deep learning", 2016, section 4); their results take turns in dX (interleaved.ts). At stride 1
  * there is one, with all taps. It multiplies by no zeros, and all images at once, where onnxruntime's ConvTranspose
  * goes image by image (docs/decisions/0008).
  */
-import { canBeBlocked, convolveBlocks, intoBlocks, outOfBlocks } from '../blocked-convolution.ts'
+import { canBeBlocked, convolveBlocks } from '../blocked-convolution.ts'
+import { intoBlocks } from '../blocked-layout.ts'
+import { interleave } from '../interleaved.ts'
 import type { Formulas } from '../onnx/formulas.ts'
 import { int } from '../onnx/graph.ts'
 import type { Value } from '../onnx/graph-builder.ts'
@@ -54,23 +56,22 @@ export function blockedSpread(
   if (sizeOf(dy.shape) / dy.shape[1]! < positionsMin) return null
   if (strides.some((stride) => stride > strideMax) || reaches.flat().includes(null)) return null
   const [images, weights] = [intoBlocks(f, dy), blockedByTap(f, weight, block)]
-  const shape = [dy.shape[0]!, weight.shape[1]!, ...inputSize]
-  const [height, width] = inputSize.map((size, axis) => size / strides[axis]!) as [number, number]
+  const type = {
+    dtype: dy.dtype,
+    shape: [dy.shape[0]!, weight.shape[1]!, ...inputSize.map((size, axis) => size / strides[axis]!)],
+  }
   const form = {
     strides: [1, 1],
     dilations: strides.map((stride, axis) => (stride > 1 ? 1 : dilations[axis]!)),
   }
-  const blocks = (shape[0]! * shape[1]!) / block
-  const rows = (down as Reach[]).map((vertical) => {
-    const columns = (across as Reach[]).map((horizontal) => {
+  const parts = (down as Reach[]).flatMap((vertical) =>
+    (across as Reach[]).map((horizontal) => {
       const pads = [vertical.before, horizontal.before, vertical.after, horizontal.after]
-      const type = { dtype: dy.dtype, shape: [shape[0]!, shape[1]!, height, width] }
       const taps = tapsOfBoth(f, weights, weight, vertical, horizontal)
       return convolveBlocks(f, [images, taps], { ...form, pads }, type)
-    })
-    return takingTurns(f, columns, blocks * height * width)
-  })
-  return outOfBlocks(f, f.reshape(takingTurns(f, rows, blocks * height), shape))
+    }),
+  )
+  return interleave(f, parts, strides as [number, number])
 }
 
 /**
@@ -114,10 +115,4 @@ function tapsOfBoth(f: Formulas, weights: Value, weight: Value, vertical: Reach,
   const type = { dtype: weights.dtype, shape: weights.shape.with(1, taps.length) }
   const read = f.builder.emit('Gather', [weights, f.builder.integers(taps)], { axis: int(1) }, type)
   return f.reshape(read, [channels, outputs, vertical.taps.length, horizontal.taps.length])
-}
-
-/** `parts`, of equal size, cut into `count` pieces each: the first of every part, then the second, and so on. */
-function takingTurns(f: Formulas, parts: readonly Value[], count: number): Value {
-  const cut = parts.map((part) => f.reshape(part, [count, sizeOf(part.shape) / count]))
-  return f.concat(cut, 1)
 }

@@ -4,10 +4,13 @@
  * wrong.
  */
 
+import { intoBlocks } from '../blocked-layout.ts'
+import { interleave, type Turns } from '../interleaved.ts'
 import type { Formulas } from '../onnx/formulas.ts'
 import { intOf, intsOf } from '../onnx/graph.ts'
 import type { Value } from '../onnx/graph-builder.ts'
 import { sizeOf } from '../onnx/types.ts'
+import { placesBefore } from '../pooled-convolution.ts'
 import { type Application, gradient } from './rule.ts'
 import { spreadBack } from './volumes.ts'
 import {
@@ -27,7 +30,10 @@ const lowest = -3.4028234663852886e38
 export const pooling = {
   /** dX = dY where x is the first tap to equal Y */
   MaxPool: gradient((application) => {
+    const { f, y, dy } = application
     const windows = poolWindows(application)
+    const before = placesBefore(f, y[0]!)
+    if (before !== null) return maxOfPlaces(f, before, dy, windows.kernel as [number, number])
     return areTiles(windows) ? maxOfTiles(application, windows) : maxOfTaps(application, windows)
   }),
   /** dX: dY/count spread evenly over each window; count leaves padding out unless told otherwise */
@@ -55,6 +61,21 @@ export const pooling = {
 
 function poolWindows({ attributes, x, y }: Application): Windows {
   return windowsOf(attributes, intsOf(attributes, 'kernel_shape')!, x[0]!, y[0]!)
+}
+
+/**
+ * Where each place of a tile is a value of its own (pooled-convolution.ts): from the last place to the second, a place
+ * takes what is left of dY wherever it exceeds all before it, and the first takes the rest.
+ */
+function maxOfPlaces(f: Formulas, before: readonly Value[], dy: Value, turns: Turns): Value {
+  let rest = intoBlocks(f, dy)
+  const shares: Value[] = []
+  for (const isBefore of before) {
+    const left = f.mul(rest, isBefore)
+    shares.unshift(f.sub(rest, left))
+    rest = left
+  }
+  return interleave(f, [rest, ...shares], turns)
 }
 
 /** For each tap, dY where the tap is the first to equal Y, spread back to where the tap read. */

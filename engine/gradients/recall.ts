@@ -88,6 +88,13 @@ export class Recall {
   }
 }
 
+/** What `value` is held up for the sake of a copy; `value` itself when it is not. */
+export function heldUp(f: Formulas, value: Value): Value {
+  const maker = f.builder.makerOf(value)
+  const [, yes, no] = maker?.inputs ?? []
+  return maker?.opType === 'Where' && yes && yes.name === no?.name ? yes : value
+}
+
 /**
  * The place of the input of `node` that is held up when the node is the first of a copied stretch: the smallest float32
  * one, since holding up is a copy. Constants stay what they are: kernels ask for some of them. Null when there is none.

@@ -26,7 +26,7 @@ import {
  * Input channels from which a product for each tap is taken: with 8 a gradient takes 1.2 times as long by it, with 16
  * about 0.9 times.
  */
-const channelsByTap = 16
+export const channelsByTap = 16
 
 /**
  * dW of a convolution from `x` `[N, C, ...]` to positions whose gradient is `dy` `[N, O, ...]`; `shape` is W's,

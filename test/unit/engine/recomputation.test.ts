@@ -47,6 +47,7 @@ function chainPeak(length: number, plan: 'nothing' | 'everything'): number {
       kept: {
         forward,
         backward: nodes.filter((node) => !isForward.has(node)),
+        unread: [],
         samples: new Set(['x']),
         isConstant: (value: { name: string }) => f.builder.constantOf(value as never) !== null,
       },
