@@ -4,34 +4,18 @@
  */
 
 import { afterEach, expect, test, vi } from 'vitest'
-import { decodeMessage } from '../../protocols/allreduce/messages.ts'
 import { Grid } from '../../protocols/allreduce/plan/grid.ts'
 import { reducersOf } from '../../protocols/allreduce/plan/plan.ts'
 import { Pledges } from '../../protocols/allreduce/round/pledges.ts'
 import { finishPart, type ReductionInput, sumRow } from '../../protocols/allreduce/round/reduction.ts'
 import { Round } from '../../protocols/allreduce/round/round.ts'
-import type { Message } from '../../protocols/allreduce/round/vocabulary.ts'
-import type { AllreduceSwarm } from '../../simulator/allreduce-swarm.ts'
-import { nextRound, sixRows } from './six-rows.ts'
+import { lose, nextRound, sixRows } from './six-rows.ts'
 import { violationOf } from './violation.ts'
 
 afterEach(() => vi.restoreAllMocks())
 
 /** Survivors make a plan's lost mean again within 20 s; twice that, as waiting costs time here too. */
 const roundMsMax = 40_000
-
-/** From now on no peer hears what `isLost`; the count of what was lost so far. */
-function lose(swarm: AllreduceSwarm, isLost: (from: string, to: string, message: Message) => boolean) {
-  let count = 0
-  for (const [id, peer] of swarm.peers) {
-    const receive = peer.receive.bind(peer)
-    peer.receive = (from, bytes) => {
-      if (isLost(from, id, decodeMessage(bytes))) count++
-      else receive(from, bytes)
-    }
-  }
-  return () => count
-}
 
 /**
  * A mean comes to the leader and its finisher alone. A second after the leader's seal both die, and their disks with

@@ -6,10 +6,11 @@
 
 import { expect, test } from 'vitest'
 import { Grid } from '../../protocols/allreduce/plan/grid.ts'
+import { finisherOf, reducersOf } from '../../protocols/allreduce/plan/plan.ts'
 import type { CommittedRound } from '../../protocols/allreduce/round/events.ts'
 import type { Message } from '../../protocols/allreduce/round/vocabulary.ts'
 import { deadlyGridMoments, strikeAt } from '../../simulator/deadly-moments.ts'
-import { nextRound, sixRows } from './six-rows.ts'
+import { lose, nextRound, sixRows } from './six-rows.ts'
 
 const weightOf = ({ plan }: CommittedRound) => plan.contributors.reduce((sum, { weight }) => sum + weight, 0)
 
@@ -84,6 +85,78 @@ test('a leader that stands in for a gone mate hears of lost finishers from those
   expect(outcome.electorate).not.toEqual(expect.arrayContaining(gone))
   expect(reassigned).toBeGreaterThan(0)
   expect(reassigned).toBeLessThan(36 * 6) // each part once, to everyone
+})
+
+test('a leader that never gets a mean may name each of its finishers once, and is replaced when it names one again', () => {
+  const swarm = sixRows(2)
+  nextRound(swarm)
+  const { root, electorate, round } = swarm.live()[0]!.base!
+  const leader = new Grid(root, electorate).council[0]!
+  let part: number | undefined
+  const finishers = new Set<string>()
+  let isAgain = false
+  const prepared = new Set<string>()
+  swarm.onMessage((from, to, message: Message) => {
+    if (message.kind === 'Plan' && message.round === round && part === undefined)
+      part = message.plan.shares.find(({ reducers }) => !reducers.includes(leader))!.firstPart
+    if (message.kind === 'Reassign' && from === leader && to === message.reducer) {
+      isAgain = finishers.has(to)
+      finishers.add(to)
+    }
+    if (message.kind === 'Prepare' && message.round === round) {
+      expect(isAgain).toBe(true)
+      prepared.add(from)
+    }
+    return 'pass'
+  })
+  const lostCount = lose(swarm, (_from, to, message) => {
+    return to === leader && message.kind === 'Result' && message.round === round && message.part === part
+  })
+  const outcome = nextRound(swarm)
+  expect(lostCount()).toBeGreaterThan(6)
+  expect(finishers.size).toBe(6)
+  expect([...prepared]).toEqual([expect.not.stringMatching(leader)])
+  expect(outcome.complete).toHaveLength(36)
+})
+
+/**
+ * A part's sums reach its finisher three seconds late, and by then its reducers in all other rows are gone, so nobody but
+ * the finisher's row has the mean. The leader's only way to that row is a column mate that came back after the plan.
+ */
+test('a mean that one row alone holds reaches the leader by a mate that came too late for the plan', () => {
+  const row = 3
+  const swarm = sixRows(4)
+  nextRound(swarm)
+  const { root, electorate, round } = swarm.live()[0]!.base!
+  const grid = new Grid(root, electorate)
+  const leader = grid.council[0]!
+  const late = grid.at(row, grid.columnOf(leader)!)
+  swarm.network.crash(late)
+  let lost: readonly string[] = []
+  let prepared = 0
+  swarm.onMessage((_from, _to, message: Message) => {
+    if (message.kind === 'Prepare' && message.round === round) prepared++
+    if (message.kind !== 'Plan' || message.round !== round || lost.length > 0) return 'pass'
+    const { plan } = message
+    const { firstPart: part } = plan.shares.find(
+      ({ firstPart }) => grid.rowOf(finisherOf(plan, firstPart)!) === row,
+    )!
+    const finisher = finisherOf(plan, part)!
+    expect([...plan.contributors, ...plan.receivers].map(({ peer }) => peer)).not.toContain(late)
+    expect(grid.council).not.toContain(finisher)
+    lost = reducersOf(plan, part).filter((peer) => peer !== finisher)
+    swarm.network.mute(lost[0]!, finisher, 3_000)
+    swarm.clock.setTimer(50, () => swarm.start(late))
+    swarm.clock.setTimer(2_500, () => {
+      for (const peer of lost) swarm.network.crash(peer)
+    })
+    return 'pass'
+  })
+  const outcome = nextRound(swarm)
+  expect(lost).toHaveLength(5)
+  expect(lost).not.toContain(leader)
+  expect(outcome.complete).toHaveLength(35)
+  expect(prepared).toBe(0)
 })
 
 test('a row reducer that leaves as it hands in its sums costs no part anything', () => {

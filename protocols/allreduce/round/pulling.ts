@@ -1,9 +1,12 @@
 /**
- * A leader of a grid must hold every mean before it seals, and its row's reducers push them to it. Of a mean whose
- * reducer in this row is gone nobody does, nor of one that the leader reduces itself, standing in for another column,
- * and whose finisher is not the plan's any more; and none whose finisher died before this row's reducer had it. The
- * leader asks its column, one mate at a time, until one has it; at once for the first two, for any other when nothing
- * came for `partMs`. Others wait for the seal and pull what it names (`fetching.ts`).
+ * A leader must hold every mean before it seals, and reducers push them to it. It may miss one that all others have:
+ * when its link with the reducer came up too late, or two leaders gave a part to different peers. So it asks for what it
+ * lacks, one mate at a time, when nothing came for `partMs`.
+ *
+ * In a grid its row's reducers push. Of a mean whose reducer in this row is gone nobody does, nor of one that the leader
+ * reduces itself, standing in for another column, and whose finisher is not the plan's any more; and none whose finisher
+ * died before this row's reducer had it. The leader asks its column until one has it; at once for the first two. Others
+ * wait for the seal and pull what it names (`fetching.ts`).
  */
 
 import { wantsInFlightMax } from '../../core/limits.ts'
@@ -48,9 +51,8 @@ export class Pulling implements Role {
 
   /** The plan that this peer leads and has not sealed yet. */
   #led(): BallotPlan | undefined {
-    const { plan, seal, grid, base } = this.#round
-    if (base === undefined || grid.rowCount === 1 || plan?.ballot.leader !== this.#session.self)
-      return undefined
+    const { plan, seal, base } = this.#round
+    if (base === undefined || plan?.ballot.leader !== this.#session.self) return undefined
     return seal?.ballot.attempt === plan.ballot.attempt ? undefined : plan
   }
 
@@ -58,7 +60,7 @@ export class Pulling implements Role {
   #missing({ plan, planId }: BallotPlan): number[] {
     const { self } = this.#session
     const { grid, results } = this.#round
-    if (!grid.isMember(self) || results.count(planId) === partCountOf(plan)) return []
+    if ((grid.rowCount > 1 && !grid.isMember(self)) || results.count(planId) === partCountOf(plan)) return []
     const parts = Array.from({ length: partCountOf(plan) }, (_, part) => part)
     return parts.filter((part) => !results.has(planId, part) && this.#round.finisher(part) !== self)
   }
@@ -69,18 +71,23 @@ export class Pulling implements Role {
    */
   #isUnpushed(part: number): boolean {
     const { self } = this.#session
-    const reducer = this.#round.reducer(part, this.#round.grid.rowOf(self)!)
+    const { grid } = this.#round
+    if (grid.rowCount === 1) return false // the leader gives it to another
+    const reducer = this.#round.reducer(part, grid.rowOf(self)!)
     const pusher = reducer === self ? this.#round.finisher(part) : reducer
     return pusher === undefined || !this.#session.isLive(pusher)
   }
 
-  #ask({ planId }: BallotPlan, parts: readonly number[]): void {
+  #ask({ planId, plan }: BallotPlan, parts: readonly number[]): void {
     const { grid, number: round } = this.#round
     const { self } = this.#session
-    const mates = this.#session.livePeers().filter((peer) => grid.areColumnMates(self, peer))
+    const live = this.#session.livePeers()
+    const mates = grid.rowCount === 1 ? live : live.filter((peer) => grid.areColumnMates(self, peer))
     const mate = mates[this.#asks++ % mates.length]
     if (mate === undefined) return
-    for (const part of parts.slice(0, wantsInFlightMax)) {
+    // With one row a reducer that has not finished would seem to say that its finisher is lost.
+    const isAsked = (part: number): boolean => grid.rowCount > 1 || !this.#round.isReducer(plan, part, mate)
+    for (const part of parts.filter(isAsked).slice(0, wantsInFlightMax)) {
       this.#round.asked.add(part)
       this.#session.send(mate, { kind: 'Want', round, planId, part, digest: undefined })
     }
