@@ -31,10 +31,11 @@ const familyCodes = { IPv4: 0x01, IPv6: 0x02 } as const
 
 /**
  * The answer to a Binding request that came from `sender`, 32 or 44 bytes; undefined when `datagram` is none: what is
- * not STUN is not answered, so that nobody can make this server talk to others at length.
+ * not STUN is not answered, so that nobody can make this server talk to others at length. Nor is a sender without a
+ * port, which asks for no answer (RFC 768) and to which none can be sent.
  */
 export function answerBinding(datagram: Uint8Array, sender: SenderAddress): Uint8Array | undefined {
-  if (datagram.length < headerBytes) return undefined
+  if (datagram.length < headerBytes || sender.port === 0) return undefined
   const question = new DataView(datagram.buffer, datagram.byteOffset, datagram.byteLength)
   const isBinding =
     question.getUint16(0) === bindingRequest &&

@@ -7,17 +7,18 @@
 import { generateKeyPair, privateKeyFromProtobuf, privateKeyToProtobuf } from '@libp2p/crypto/keys'
 import type { PrivateKey } from '@libp2p/interface'
 import { get, set } from 'idb-keyval'
+import { unlessRefused } from './refusal.ts'
 
 /** Under this name in the origin's key-value store. */
 const identityKey = 'starling/identity'
 
 /** The kept key, made and kept first if there is none. One that cannot be kept serves until the tab is closed. */
 export async function loadOrCreateIdentity(): Promise<PrivateKey> {
-  const bytes = await get<Uint8Array>(identityKey).catch(() => undefined)
+  const bytes = await unlessRefused(() => get<Uint8Array>(identityKey))
   const kept = bytes === undefined ? undefined : decode(bytes)
   if (kept !== undefined) return kept
   const key = await generateKeyPair('Ed25519')
-  await set(identityKey, privateKeyToProtobuf(key)).catch(() => {}) // storage is switched off, or full
+  await unlessRefused(() => set(identityKey, privateKeyToProtobuf(key)))
   return key
 }
 

@@ -13,6 +13,7 @@ import { tabStoreBytesMax } from '../../protocols/core/limits.ts'
 import { type BlockStore, blockStore, memoryStore } from '../../protocols/shards/index.ts'
 import { evictions } from './evictions.ts'
 import { type KeptJob, keepJob, keptJobs } from './kept-jobs.ts'
+import { unlessRefused } from './refusal.ts'
 
 /** Share of what the browser still offers that blocks may take: the rest is for its own bookkeeping and other pages. */
 const quotaShare = 0.8
@@ -59,7 +60,8 @@ export async function makeRoom(job: string, bytes: number, envelope: Uint8Array)
 
 /** What all jobs together may take: what they have, and a share of what is free. */
 async function bytesOffered(kept: readonly KeptJob[]): Promise<number> {
-  const { quota = Number.POSITIVE_INFINITY, usage = 0 } = await navigator.storage.estimate()
+  const estimate = await unlessRefused(() => navigator.storage.estimate())
+  const { quota = Number.POSITIVE_INFINITY, usage = 0 } = estimate ?? {}
   const used = kept.reduce((sum, { bytes }) => sum + bytes, 0)
   return Math.floor(used + quotaShare * Math.max(0, quota - usage))
 }

@@ -11,6 +11,7 @@ import { get, update } from 'idb-keyval'
 import type { BackendName } from '../../engine/backends/backend.ts'
 import type { RuntimeName } from '../program.ts'
 import type { KeptJob as KeptSize } from './evictions.ts'
+import { unlessRefused } from './refusal.ts'
 
 const listKey = 'starling/kept-jobs'
 
@@ -49,7 +50,7 @@ const addressesMax = 4
 
 /** The list, in no order. */
 export async function keptJobs(): Promise<readonly KeptJob[]> {
-  return (await get<KeptJob[]>(listKey).catch(() => undefined)) ?? []
+  return (await unlessRefused(() => get<KeptJob[]>(listKey))) ?? []
 }
 
 /** What is kept of `job`; undefined at its first visit. */
@@ -93,5 +94,5 @@ export function validChoice(
 }
 
 async function change(edit: (known: readonly KeptJob[]) => KeptJob[]): Promise<void> {
-  await update<KeptJob[]>(listKey, (known = []) => edit(known)).catch(() => {})
+  await unlessRefused(() => update<KeptJob[]>(listKey, (known = []) => edit(known)))
 }

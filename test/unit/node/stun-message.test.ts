@@ -28,6 +28,10 @@ test('a question with attributes is answered as one without', () => {
   expect(answerBinding(software, sender)).toEqual(answerBinding(question, sender))
 })
 
+test('a sender without a port is not answered: to send to port 0 would end the process', () => {
+  expect(answerBinding(question, { ...sender, port: 0 })).toBeUndefined()
+})
+
 test.each([
   ['shorter than a header', question.subarray(0, 19)],
   ['an answer', bytes(`0101 0000 ${cookieAndId}`)],
