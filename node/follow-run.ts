@@ -165,7 +165,8 @@ function outcomeOf(
   isDetached: boolean,
 ): Outcome | undefined {
   if (notice.kind === 'stopped') return { kind: 'stopped', reason: notice.stop.reason }
-  if (notice.kind === 'forgotten') return { kind: 'stopped', reason: 'the job has expired' }
+  if (notice.kind === 'forgotten')
+    return { kind: 'stopped', reason: 'the job has expired, or given its place to another' }
   if (notice.kind !== 'verdict') return undefined
   if (isFinal(notice.verdict)) return { kind: 'verdict', verdict: notice.verdict }
   return isDetached && !isTrouble(notice.verdict) ? { kind: 'detached' } : undefined

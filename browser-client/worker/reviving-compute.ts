@@ -1,6 +1,6 @@
 /**
- * A `Compute` that outlives its worker. When the worker dies in the middle of a task (it ran out of memory, a graphics
- * device took the runtime with it), another one opens the same model and does the task again, and the round goes on.
+ * A `Compute` that outlives its worker. When the worker dies in the middle of a task or while it opens the model (it ran
+ * out of memory, a graphics device took the runtime with it), another one opens the same model and does the task again.
  * After a death on WebAssembly, which is one of memory, it makes values again instead of keeping them, which changes no
  * bit; after the next one it works in smaller pieces too. From the second death on it computes on WebAssembly.
  *
@@ -86,6 +86,12 @@ export function revivingCompute<Worker extends MortalCompute>({
     onReplaced(await open(wanted, signal), death)
     death = undefined
   }
+  const openFirst = async (signal: AbortSignal | undefined) => {
+    const model = await open(wanted!, signal)
+    if (death !== undefined) onReplaced(model, death)
+    death = undefined
+    return model
+  }
   /** @throws {SwarmError} `error` when no other worker would fare better. */
   const replaceDead = (error: SwarmError) => {
     if (wanted === undefined || isClosed || ++deaths >= deathsMax) throw error
@@ -109,7 +115,6 @@ export function revivingCompute<Worker extends MortalCompute>({
   ): Promise<Result> => {
     while (true) {
       try {
-        await prepare(signal)
         return await task()
       } catch (error) {
         if (!(error instanceof SwarmError) || !worker.isDead || signal?.aborted) throw error
@@ -117,17 +122,23 @@ export function revivingCompute<Worker extends MortalCompute>({
       }
     }
   }
+  /** The same for a task that needs the model open. */
+  const working = <Result>(signal: AbortSignal | undefined, task: () => Promise<Result>): Promise<Result> =>
+    outliving(signal, async () => {
+      await prepare(signal)
+      return task()
+    })
   return {
     get worker() {
       return worker
     },
     open: (model, spec, options, cancel) => {
       wanted = { model, spec, options }
-      return open(wanted, cancel?.signal)
+      return outliving(cancel?.signal, () => openFirst(cancel?.signal))
     },
-    train: (task, options) => outliving(options?.signal, () => worker.train(task, options)),
+    train: (task, options) => working(options?.signal, () => worker.train(task, options)),
     evaluate: (parameters, batches, options) =>
-      outliving(options?.signal, () => worker.evaluate(parameters, batches, options)),
+      working(options?.signal, () => worker.evaluate(parameters, batches, options)),
     change: (changes) => {
       if (wanted !== undefined) wanted = { ...wanted, options: { ...wanted.options, ...changes } }
       isReady = false

@@ -82,7 +82,7 @@ function endOf(notice: JobNotice): Ended | undefined {
     case 'stopped':
       return { kind: 'stopped', reason: notice.stop.reason }
     case 'forgotten':
-      return { kind: 'stopped', reason: 'the job has expired' }
+      return { kind: 'stopped', reason: 'the job has expired, or given its place to another' }
     default:
       return undefined
   }

@@ -9,8 +9,15 @@ import { SwarmError } from '../../../protocols/core/errors.ts'
 const task = { start: Float32Array.of(1), batches: [] } as unknown as TrainTask
 const options: OpenOptions = { backend: 'auto', threads: 2 }
 
-/** Workers of which the first `deaths` die of their first task; what each was opened with, and what it did. */
-function workers(deaths: number, backend: 'webgpu' | 'wasm' = 'webgpu') {
+/**
+ * Workers of which the first `deaths` die of their first task, or of opening the model; what each was opened with, and
+ * what it did.
+ */
+function workers(
+  deaths: number,
+  backend: 'webgpu' | 'wasm' = 'webgpu',
+  { dyingOf = 'train' }: { dyingOf?: 'train' | 'open' } = {},
+) {
   let started = 0
   const opened: OpenOptions[] = []
   const closed: number[] = []
@@ -18,19 +25,22 @@ function workers(deaths: number, backend: 'webgpu' | 'wasm' = 'webgpu') {
   const start = (): MortalCompute => {
     const number = started++
     let isDead = false
+    const die = (): never => {
+      isDead = true
+      throw new SwarmError('BACKEND_FAILED', `worker ${number} died`)
+    }
     return {
       get isDead() {
         return isDead
       },
       open: async (_model, _spec, asked) => {
         opened.push(asked)
+        if (number < deaths && dyingOf === 'open') die()
         return { backend, microBatch: asked.microBatch ?? 32, notes: [] } as unknown as OpenedModel
       },
       train: async () => {
         trained.push(number)
-        if (number >= deaths) return { loss: number } as TrainResult
-        isDead = true
-        throw new SwarmError('BACKEND_FAILED', `worker ${number} died`)
+        return number < deaths ? die() : ({ loss: number } as TrainResult)
       },
       evaluate: async () => ({ loss: 0, accuracy: 0, predictions: 0 }),
       close: async () => void closed.push(number),
@@ -68,6 +78,16 @@ test('a model that kills three workers is given up, with what the last one died 
   await open(swarm)
   await expect(swarm.compute.train(task)).rejects.toThrow('worker 2 died')
   expect(swarm.opened).toHaveLength(3)
+})
+
+test('a worker that dies while it opens the model is replaced too, in the end by one on WebAssembly', async () => {
+  const swarm = workers(2, 'webgpu', { dyingOf: 'open' })
+  await open(swarm)
+  expect(swarm.opened.map(({ backend }) => backend)).toEqual(['auto', 'auto', 'wasm'])
+  expect(swarm.replaced).toEqual(['worker 1 died'])
+  expect(await swarm.compute.train(task)).toMatchObject({ loss: 2 })
+  expect(swarm.replaced).toHaveLength(1)
+  await expect(open(workers(3, 'webgpu', { dyingOf: 'open' }))).rejects.toThrow('worker 2 died')
 })
 
 test('a task that fails while its worker lives is not tried again', async () => {

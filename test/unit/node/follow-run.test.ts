@@ -50,7 +50,7 @@ test.each<[string, JobNotice, string]>([
   ['diverged', verdict('diverged', 'the loss is not finite'), 'the loss is not finite'],
   ['plateaued', verdict('plateaued', 'it has not improved'), 'it has not improved'],
   ['out-of-budget', verdict('out-of-budget', 'all 5 rounds are used up'), 'all 5 rounds are used up'],
-  ['stopped', { kind: 'forgotten', job }, 'the job has expired'],
+  ['stopped', { kind: 'forgotten', job }, 'the job has expired, or given its place to another'],
   [
     'stopped',
     { kind: 'stopped', job, stop: { kind: statementKind.stop, job, at: 1, reason: 'the owner stopped it' } },

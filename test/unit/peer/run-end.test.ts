@@ -60,7 +60,7 @@ test('a job that is forgotten ends its run, and the first ending counts', () => 
   for (const listener of listeners) listener({ kind: 'forgotten', job })
   expect(end.signal.aborted).toBe(true)
   advance(3_600_000)
-  expect(end.ended).toEqual({ kind: 'stopped', reason: 'the job has expired' })
+  expect(end.ended).toEqual({ kind: 'stopped', reason: 'the job has expired, or given its place to another' })
 })
 
 test('once closed it neither listens nor wakes', () => {
