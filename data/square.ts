@@ -19,9 +19,10 @@ interface Window {
   weights: readonly number[]
 }
 
-/** `image` (borrowed) as u8[channels, size, size], which is the caller's. `size`: 1 or more. */
+/** `image` (borrowed) as u8[channels, size, size]; one that is so already keeps its memory. `size`: 1 or more. */
 export function squared({ shape, data }: Image, size: number): Image {
   const [channels, height, width] = shape
+  if (height === size && width === size) return { shape, data }
   const shorter = Math.min(height, width)
   const scaled = (length: number) => Math.floor((size * length) / shorter)
   const columns = windows(width, scaled(width), size)
