@@ -61,7 +61,7 @@ async function writeKeyFile(path: string, key: PrivateKey): Promise<boolean> {
   const temporary = `${path}.${randomUUID()}`
   try {
     await mkdir(dirname(path), { recursive: true, mode: 0o700 })
-    await writeFile(temporary, text, { mode: privateMode, flag: 'wx' })
+    await writeFile(temporary, text, { mode: privateMode, flag: 'wx', flush: true })
     await link(temporary, path) // fails where rename would replace
     return true
   } catch (error) {

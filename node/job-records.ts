@@ -79,11 +79,15 @@ export class JobRecords {
     if (record === undefined) return rm(path, { force: true })
     const { envelope, evaluations, verdict, stop } = record
     const signed = [...evaluations, verdict, stop].filter((statement) => statement !== undefined)
-    await writeFile(
-      `${path}.new`,
-      dagCbor.encode({ envelope, statements: signed.map((statement) => statement.envelope) }),
-    )
-    await rename(`${path}.new`, path)
+    const bytes = dagCbor.encode({ envelope, statements: signed.map((statement) => statement.envelope) })
+    try {
+      // flushed, or a power cut leaves an empty file in the place of the one before
+      await writeFile(`${path}.new`, bytes, { flush: true })
+      await rename(`${path}.new`, path)
+    } catch (error) {
+      await rm(`${path}.new`, { force: true }).catch(() => {}) // a full disk gets its room back
+      throw error
+    }
   }
 }
 

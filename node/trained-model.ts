@@ -73,7 +73,7 @@ export async function requireWritable(folder: string): Promise<void> {
 export async function writeModel(path: string, bytes: Uint8Array): Promise<void> {
   try {
     await mkdir(dirname(path), { recursive: true })
-    await writeFile(`${path}.new`, bytes)
+    await writeFile(`${path}.new`, bytes, { flush: true }) // nobody trains it a second time
     await rename(`${path}.new`, path)
   } catch (cause) {
     await rm(`${path}.new`, { force: true }).catch(() => {}) // a full disk gets its room back

@@ -24,7 +24,9 @@ export async function fetchCard(job: string): Promise<JobCard> {
   )
   if (response.status === 404) throw new SwarmError('NOT_FOUND', `${location.host} does not know job ${job}`)
   if (!response.ok) throw gone(`status ${response.status}`)
-  const text = await response.text()
+  const text = await response.text().catch((cause) => {
+    throw gone(cause)
+  })
   if (text.length > cardBytesMax) throw notACard(`it has ${text.length} characters`)
   const card = decodeJobCard(parse(text))
   if (card.job !== job) throw notACard(`it is that of ${card.job}`)
