@@ -11,6 +11,7 @@
 import { type PreparedJob, type PrepareEvent, prepareJob } from '../../node/peer/prepare.ts'
 import { type EndListener, listenForEnd } from '../../node/peer/run-end.ts'
 import { type PartEvent, takePart } from '../../node/peer/take-part.ts'
+import type { AllreduceEvent } from '../../protocols/allreduce/index.ts'
 import { SwarmError } from '../../protocols/core/errors.ts'
 import { tabStepBytesMax } from '../../protocols/core/limits.ts'
 import type { Manifest, SignedJob } from '../../protocols/jobs/index.ts'
@@ -253,7 +254,7 @@ export class DonationRun implements Donation {
       this.#round.commit()
     } else if (event.kind === 'loss-not-finite') this.#reporter.log('warning', event.error.message)
     else if (event.kind === 'averaging' && event.event.kind === 'quorum-lost')
-      this.#reporter.log('warning', `Too few peers are left in round ${event.event.round}; waiting for more.`)
+      this.#reporter.log('warning', quorumText(event.event))
   }
 
   /** Where nodes of this run can be dialled: the next visit begins with them. */
@@ -306,4 +307,15 @@ function untilAborted<Value>(promise: Promise<Value>, signal: AbortSignal): Prom
     signal.addEventListener('abort', onAbort, { once: true })
     void promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort))
   })
+}
+
+function quorumText({
+  round,
+  missing,
+  expiresInMs,
+}: Extract<AllreduceEvent, { kind: 'quorum-lost' }>): string {
+  const peers = missing.length === 1 ? 'one more' : `${missing.length} more`
+  const waiting = `Too few peers that decide on round ${round} are here; waiting for ${peers}.`
+  if (!Number.isFinite(expiresInMs)) return waiting
+  return `${waiting} In ${Math.round(expiresInMs / 1000)} seconds those that are here go on.`
 }

@@ -277,7 +277,8 @@ function logAveraging(
   else if (event.kind === 'pledge-lost') log({ event: 'pledge_lost', job, reason: event.reason })
   else if (event.kind === 'refused') log({ event: 'refused', job, peer: event.peer, reason: event.reason })
   else {
-    const { round, live, expiresInMs } = event
-    log({ event: 'quorum_lost', job, round, live, expires_in_seconds: expiresInMs / 1000 })
+    const { round, live, missing, expiresInMs } = event
+    const seconds = Number.isFinite(expiresInMs) ? expiresInMs / 1000 : undefined
+    log({ event: 'quorum_lost', job, round, live, missing, expires_in_seconds: seconds })
   }
 }

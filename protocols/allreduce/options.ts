@@ -45,8 +45,14 @@ export interface PledgeStore {
 export type AllreduceEvent =
   /** `offered`: this peer's update is encoded, and named to the others. */
   | { kind: 'phase'; round: number; phase: RoundPhase | 'offered' }
-  /** Too few of the peers that hold the state are here. */
-  | { kind: 'quorum-lost'; round: number; live: readonly string[]; expiresInMs: number }
+  /** Too few of the peers that hold the state are here, so `missing` are waited for: for ever, or `expiresInMs`. */
+  | {
+      kind: 'quorum-lost'
+      round: number
+      live: readonly string[]
+      missing: readonly string[]
+      expiresInMs: number
+    }
   /** What this peer pledged in a former life cannot be read: it votes again once a plan names its new life. */
   | { kind: 'pledge-lost'; reason: string }
   /** A message was dropped. */

@@ -191,8 +191,15 @@ export type Effect =
   | { kind: 'Behind'; round: number; root: string; peers: readonly string[] }
   /** A message was dropped, and why. */
   | { kind: 'Refused'; peer: string; reason: string }
-  /** Too few of the electorate are here; after `expiresInMs` those that are go on alone. */
-  | { kind: 'QuorumLost'; round: number; live: readonly string[]; expiresInMs: number }
+  /** Too few of the electorate are here: `missing` are waited for. After `expiresInMs` those that are here go on alone. */
+  | {
+      kind: 'QuorumLost'
+      round: number
+      live: readonly string[]
+      missing: readonly string[]
+      /** Infinity: they wait until enough are back. */
+      expiresInMs: number
+    }
   | { kind: 'Progress'; round: number; phase: RoundPhase }
   /** This peer has gone: nothing is sent after it. */
   | { kind: 'Left' }

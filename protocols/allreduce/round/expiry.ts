@@ -28,11 +28,13 @@ export class Expiry implements Role {
       this.#lostSinceMs = undefined
       return
     }
-    const { nowMs, init } = this.#session
+    const { nowMs } = this.#session
     const live = [this.#session.self, ...this.#session.livePeers()].sort()
     if (this.#lostSinceMs === undefined) {
       this.#lostSinceMs = nowMs
-      this.#session.emit({ kind: 'QuorumLost', round, live, expiresInMs: init.timing.electorateExpiryMs })
+      const missing = this.#members().filter((peer) => !canBeCounted(this.#round, this.#session, peer))
+      const expiresInMs = this.dueMs() - nowMs
+      this.#session.emit({ kind: 'QuorumLost', round, live, missing, expiresInMs })
     }
     if (nowMs < this.dueMs()) return
     if (this.#mayGoOn(live)) this.#round.survivors = new Set(live)
