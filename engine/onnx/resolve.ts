@@ -12,6 +12,7 @@ import { foldedUnseenMax, graphNodesMax } from '../../protocols/core/limits.ts'
 import { boundBySizes, boundOperations, checkFolded, checkOperations } from './folded-size.ts'
 import type { Graph, Node } from './graph.ts'
 import type { TypedNode, Value } from './graph-builder.ts'
+import { isResizedByFractions } from './resize-scales.ts'
 import { aliasOf, type Knowledge, needsTypes, rewrite } from './rewrite.ts'
 import { type Constant, type ElementArray, isElementType, type TensorType } from './types.ts'
 import { writeModel } from './write.ts'
@@ -165,8 +166,10 @@ async function inferTypes(state: State, nodes: readonly Node[]): Promise<Node[]>
     name === '' || state.types.has(name) || state.constants.has(name) || made.has(name)
   const isFixed = (name: string) => name === '' || state.constants.has(name)
   for (const node of nodes) {
+    const [input = '', , scales = ''] = node.inputs
     const waits =
       needsTypes.has(node.opType) ||
+      (isResizedByFractions(node, state.constants.get(scales)) && !state.types.has(input)) ||
       (shapedByValues.test(node.opType) && !node.inputs.slice(1).every(isFixed))
     if (waits || !node.inputs.every(isKnown)) waiting.push(node)
     else {

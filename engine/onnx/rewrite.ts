@@ -1,12 +1,13 @@
 /**
  * What takes a node's place once enough is known of its inputs: Shape and Size of a typed value become constants,
  * CastLike a Cast, sequences are unfolded (sequences.ts), branches and loops with a known course are inlined
- * (control.ts), a Scan becomes a Loop (scan.ts), a Compress a Gather.
+ * (control.ts), a Scan becomes a Loop (scan.ts), a Compress a Gather, scales of a Resize sizes (resize-scales.ts).
  *
  * resolve.ts says when; what can only be computed is folded there.
  */
 import { inlineBranch, inlineTurn } from './control.ts'
 import { int, intOf, type Node } from './graph.ts'
+import { isResizedByFractions, sizesByFloat32 } from './resize-scales.ts'
 import { scanAsLoop, scannedInput } from './scan.ts'
 import { sequenceOperators, unfold } from './sequences.ts'
 import { type Constant, elementTypes, int64Constant, numbersOf, sizeOf, type TensorType } from './types.ts'
@@ -64,6 +65,7 @@ export function rewrite(state: Knowledge, original: Node): readonly Node[] {
   if (node.opType === 'If' || node.opType === 'Loop') return withoutControl(state, node)
   if (node.opType === 'Scan') return withoutScan(state, node)
   if (node.opType === 'Compress') return withoutCompress(state, node)
+  if (node.opType === 'Resize') return [withSizes(state, node)]
   return [node]
 }
 
@@ -109,6 +111,18 @@ function withoutScan(state: Knowledge, node: Node): readonly Node[] {
   const { nodes, constants } = scanAsLoop(node, size)
   for (const [constant, value] of constants) state.constants.set(constant, value)
   return nodes
+}
+
+/** Sizes in the place of scales that mean another one to kernels than to shape inference. */
+function withSizes(state: Knowledge, node: Node): Node {
+  const [input = '', region = '', scaleName = ''] = node.inputs
+  const [type, scales] = [state.types.get(input), state.constants.get(scaleName)]
+  if (type === undefined || scales === undefined || !isResizedByFractions(node, scales)) return node
+  const sizes = sizesByFloat32(node, type.shape, scales)
+  if (sizes === null) return node
+  const name = `${node.outputs[0]}/sizes`
+  state.constants.set(name, int64Constant(sizes))
+  return { ...node, inputs: [input, region, '', name] }
 }
 
 /** Rows picked by number instead of by truth values, when those are constants by now. */

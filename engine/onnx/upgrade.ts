@@ -6,7 +6,17 @@
  * batch first, which no runtime computes, are turned. What a file leaves to a default is written out where the default
  * has changed.
  */
-import { type Attribute, type Attributes, int, intOf, ints, intsOf, type Node, text } from './graph.ts'
+import {
+  type Attribute,
+  type Attributes,
+  int,
+  intOf,
+  ints,
+  intsOf,
+  type Node,
+  text,
+  textOf,
+} from './graph.ts'
 import { type Constant, float32Constant, int64Constant } from './types.ts'
 
 /** Takes a constant that an upgraded node reads. */
@@ -48,6 +58,8 @@ export function upgrade(node: Node, opset: number, add: AddConstant): Node[] {
     case 'GRU':
     case 'LSTM':
       return intOf(node.attributes, 'layout', 0) === 1 ? timeFirst(node) : [node]
+    case 'Resize':
+      return [halfPixels(node)]
     case 'MeanVarianceNormalization':
       return meanVariance(node, add)
     default:
@@ -81,6 +93,25 @@ function withMode(node: Node): Node {
   if (node.outputs.slice(1).every((output) => output === ''))
     return { ...node, outputs: node.outputs.slice(0, 1) }
   return { ...withDefault(node, 'training_mode', int(1)), outputs: node.outputs.slice(0, 3) }
+}
+
+/**
+ * Sets before 13 had `tf_half_pixel_for_nn`, which other exporters write to this day: the places of `half_pixel`, half
+ * an element further, which the way of rounding makes up for.
+ */
+function halfPixels(node: Node): Node {
+  const word = (name: string, otherwise: string) => textOf(node.attributes, name, otherwise)
+  const isTensorFlows = word('coordinate_transformation_mode', '') === 'tf_half_pixel_for_nn'
+  const rounding = roundingBehind[word('nearest_mode', 'round_prefer_floor')]
+  if (!isTensorFlows || word('mode', 'nearest') !== 'nearest' || rounding === undefined) return node
+  const changed = { coordinate_transformation_mode: text('half_pixel'), nearest_mode: text(rounding) }
+  return { ...node, attributes: { ...node.attributes, ...changed } }
+}
+
+/** By a way of rounding, the one that gives the same half an element before. */
+const roundingBehind: Readonly<Record<string, string>> = {
+  floor: 'round_prefer_ceil',
+  round_prefer_floor: 'ceil',
 }
 
 /** Before set 13 a softmax ran over all axes from `axis` on, taken as one. */

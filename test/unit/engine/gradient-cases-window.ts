@@ -66,13 +66,18 @@ const resizes = [
     [p([1, 2, 4, 5]), floats(0.2, 0.1, 0.7, 0.6), none, integers(1, 3)],
     { mode: 'linear', coordinate_transformation_mode: 'tf_crop_and_resize', axes: [2, 3] },
   ),
-  row(
-    'nearest, as TensorFlow had it',
-    'Resize',
-    [p([1, 1, 4, 6]), floats(), floats(1, 1, 0.5, 1.5)],
-    { coordinate_transformation_mode: 'tf_half_pixel_for_nn', nearest_mode: 'floor' },
-    11,
+  ...['floor', 'round_prefer_floor', 'ceil'].map((nearest_mode) =>
+    row(
+      `nearest, as TensorFlow had it, ${nearest_mode}`,
+      'Resize',
+      [p([1, 1, 4, 6]), floats(), floats(1, 1, 0.5, 1.5)],
+      { coordinate_transformation_mode: 'tf_half_pixel_for_nn', nearest_mode },
+      11,
+    ),
   ),
+  row('a scale whose product float32 rounds up', 'Resize', [p([1, 1, 5, 2]), ...scales(1, 1, 1.8, 1)], {
+    mode: 'linear',
+  }),
   row('listed axes', 'Resize', [p([1, 2, 3, 3]), ...scales(2, 2)], { axes: [2, 3] }, 18),
   row('from one element', 'Resize', [p([1, 2, 1, 1]), ...sizes(1, 2, 3, 2)], { mode: 'linear' }),
 ]

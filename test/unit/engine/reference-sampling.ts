@@ -74,7 +74,7 @@ const resize: Operator = ([x, region, scales, sizes], attributes) => {
     scale[axis] = size === undefined ? scales!.data[place]! : isKept ? Math.min(...shares) : shares[place]!
     shape[axis] = isKept
       ? Math.round(x!.shape[axis]! * scale[axis]!)
-      : (size ?? Math.floor(x!.shape[axis]! * scale[axis]!))
+      : (size ?? Math.floor(Math.fround(x!.shape[axis]! * scale[axis]!)))
   }
   const name = text(attributes, 'coordinate_transformation_mode', 'half_pixel')
   const mode = (position: number, axis: number) => {
