@@ -83,7 +83,8 @@ interface Case {
 /** A vector so small that only the fixed cost of a round is left. */
 const tinyParameters = 1_000
 
-const warmUpRounds = 3
+/** A round takes less of the processor until about the eighth: V8 compiles. A run has hundreds. */
+const warmUpRounds = 8
 
 /** A round that has not ended by then never will: eight peers of 10 M parameters take minutes on two busy cores. */
 const roundMsMax = 300_000

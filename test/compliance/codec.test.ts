@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { SwarmError } from '../../protocols/core/errors.ts'
 import { seededRandom } from '../../protocols/core/random.ts'
-import type { Coding, CodingName } from '../../protocols/wire/codecs/codec.ts'
+import type { Codec, Coding, CodingName } from '../../protocols/wire/codecs/codec.ts'
 import { codecFor, codecNames, codingFor } from '../../protocols/wire/codecs/index.ts'
 
 interface Expectation {
@@ -75,9 +75,16 @@ const expectations: { [Name in CodingName]: Expectation } = {
 
 const lengths = [1, 2, 63, 64, 65, 255, 257, 4095, 4096, 4097, 9001]
 
-function decoded(coding: Pick<Coding, 'decode'>, bytes: Uint8Array, length: number): Float32Array {
+function decoded(
+  coding: Pick<Coding, 'decode'> & Partial<Pick<Codec, 'bound'>>,
+  bytes: Uint8Array,
+  length: number,
+): Float32Array {
   const values = new Float32Array(length).fill(Number.NaN)
-  coding.decode(bytes, values)
+  const most = coding.decode(bytes, values)
+  expect(values.every((value) => Math.abs(value) <= most)).toBe(true)
+  expect(most).toBeLessThan(Number.POSITIVE_INFINITY)
+  expect(coding.bound?.(bytes, length) ?? most).toBe(most)
   return values
 }
 

@@ -10,6 +10,7 @@ import { SwarmError } from '../../core/errors.ts'
 import { fromHex } from '../../core/fields.ts'
 import { partElements, rowPeersMax, updateMagnitudeMax } from '../../core/limits.ts'
 import type { Codec } from '../../wire/codecs/codec.ts'
+import { isWithin } from '../../wire/codecs/magnitude.ts'
 
 /** How a vector of `elements` is cut. Every part but the last has `partElements`. */
 export interface Partition {
@@ -90,12 +91,11 @@ export function partsOfUpdate(update: Float32Array, partition: Partition, codec:
 }
 
 function requireBounded(update: Float32Array): void {
-  for (let i = 0; i < update.length; i++) {
-    if (!(Math.abs(update[i]!) <= updateMagnitudeMax))
-      throw new SwarmError('PART_INVALID', `element ${i} of the update is ${update[i]}`, {
-        hint: 'Lower the learning rate: the training diverged on this peer.',
-      })
-  }
+  if (isWithin(update, updateMagnitudeMax)) return
+  const index = update.findIndex((value) => !(Math.abs(value) <= updateMagnitudeMax))
+  throw new SwarmError('PART_INVALID', `element ${index} of the update is ${update[index]}`, {
+    hint: 'Lower the learning rate: the training diverged on this peer.',
+  })
 }
 
 /**

@@ -6,6 +6,7 @@
  */
 
 import type { Coding } from './codec.ts'
+import { bitsOf, largestOf } from './magnitude.ts'
 import { chunkElements } from './positions.ts'
 import { wrongLength } from './quantum.ts'
 import { selectLargest } from './selection.ts'
@@ -42,11 +43,11 @@ export function chunked({ name, keptOf, chunkBytes, places, encodeChunk, decodeC
     encodedBytes,
     encode(values, headBytes = 0) {
       const bytes = new Uint8Array(headBytes + encodedBytes(values.length))
-      const bits = new Uint32Array(values.buffer, values.byteOffset, values.length)
+      const bits = bitsOf(values)
       let offset = headBytes
       for (let start = 0; start < values.length; start += chunkElements) {
         const end = Math.min(start + chunkElements, values.length)
-        const count = selectLargest({ values, bits }, start, end, keptOf(end - start), places)
+        const count = selectLargest(bits, start, end, keptOf(end - start), places)
         offset += encodeChunk(values.subarray(start, end), count, bytes, offset)
       }
       return bytes.subarray(0, offset)
@@ -59,6 +60,7 @@ export function chunked({ name, keptOf, chunkBytes, places, encodeChunk, decodeC
         offset += decodeChunk(bytes, offset, chunk)
       }
       if (offset !== bytes.length) throw wrongLength(name, bytes.length, into.length)
+      return largestOf(bitsOf(into))
     },
   }
 }

@@ -29,12 +29,12 @@ export interface Coding {
    */
   encode(values: Float32Array, headBytes?: number, into?: Uint8Array): Uint8Array
   /**
-   * Fills `into` with the values in `bytes`; all of them finite.
+   * Fills `into` with the values in `bytes`; all of them finite. Returns a magnitude that none of them passes.
    * @throws {SwarmError} PART_INVALID when `bytes` is no encoding of `into.length` elements; `into` is then undefined.
    */
-  decode(bytes: Uint8Array, into: Float32Array): void
+  decode(bytes: Uint8Array, into: Float32Array): number
   /**
-   * A magnitude, finite, that no value in `bytes` passes: from the scales alone, which are one number for a block of
+   * What `decode` returns of `bytes`, without decoding them: from the scales alone, which are one number for a block of
    * values. Absent where only decoding tells.
    * @throws {SwarmError} PART_INVALID when `decode` would.
    */
@@ -61,14 +61,15 @@ export interface Codec {
    */
   encodeMean(values: Float32Array): Uint8Array
   /**
-   * Fills `into` with the values of an update or a mean; all of them finite.
+   * Fills `into` with the values of an update or a mean; all of them finite. Returns a magnitude that none of them
+   * passes.
    * @throws {SwarmError} PART_INVALID when `bytes` is no encoding of `into.length` elements, or in no coding of the
    *   job; `into` is then undefined.
    */
-  decode(bytes: Uint8Array, into: Float32Array): void
+  decode(bytes: Uint8Array, into: Float32Array): number
   /**
-   * A magnitude, finite, that no value in `bytes`, an encoding of `length` elements, passes; undefined where only
-   * decoding tells.
+   * What `decode` returns of `bytes`, an encoding of `length` elements, without decoding them; undefined where only
+   * that tells.
    * @throws {SwarmError} PART_INVALID when it can be told without decoding that `bytes` is no encoding in a coding of
    * the job.
    */

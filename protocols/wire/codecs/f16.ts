@@ -10,7 +10,8 @@
 
 import { SwarmError } from '../../core/errors.ts'
 import type { Coding } from './codec.ts'
-import { largestOf, normalMin, wrongLength } from './quantum.ts'
+import { bitsOf, largestOf } from './magnitude.ts'
+import { normalMin, wrongLength } from './quantum.ts'
 
 /** Elements behind one scale: 0.1 % overhead; what is lost below 2^−28 of a block's largest is noise. */
 const blockElements = 4096
@@ -35,10 +36,11 @@ export const f16: Coding = {
     const bytes = new Uint8Array(padding + headBytes + encodedBytes(values.length)).subarray(padding)
     const view = new DataView(bytes.buffer, padding + headBytes)
     const halves = new Uint16Array(bytes.buffer, padding + headBytes + 4 * blocks, values.length)
+    const bits = bitsOf(values)
     for (let block = 0; block < blocks; block++) {
       const start = block * blockElements
       const end = Math.min(start + blockElements, values.length)
-      const scale = powerFor(largestOf(values, start, end))
+      const scale = powerFor(largestOf(bits, start, end))
       view.setFloat32(4 * block, scale, true)
       const inverse = scale === 0 ? 0 : 1 / scale
       for (let i = start; i < end; i++) halves[i] = halfOf(values[i]! * inverse)
@@ -60,9 +62,7 @@ export const f16: Coding = {
         into[i] = scale * halfValues[bytes[place]! | (bytes[place + 1]! << 8)]!
       }
     }
-    for (let i = 0; i < length; i++) {
-      if (!Number.isFinite(into[i]!)) throw new SwarmError('PART_INVALID', `element ${i} is ${into[i]}`)
-    }
+    return largestOf(bitsOf(into))
   },
 }
 

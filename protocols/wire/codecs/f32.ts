@@ -6,14 +6,15 @@
  */
 
 import type { Coding } from './codec.ts'
-import { notFinite, wrongLength } from './quantum.ts'
+import { bitsOf, largestOf } from './magnitude.ts'
+import { wrongLength } from './quantum.ts'
 
 export const f32: Coding = {
   name: 'f32',
   encodedBytes: (length) => 4 * length,
 
   encode(values, headBytes = 0, into) {
-    requireFinite(values)
+    largestOf(bitsOf(values))
     const length = headBytes + values.byteLength
     const bytes =
       into !== undefined && into.length >= length ? into.subarray(0, length) : new Uint8Array(length)
@@ -24,16 +25,10 @@ export const f32: Coding = {
   decode(bytes, into) {
     if (bytes.length !== 4 * into.length) throw wrongLength('f32', bytes.length, into.length)
     asBytes(into).set(bytes)
-    requireFinite(into)
+    return largestOf(bitsOf(into))
   },
 }
 
 function asBytes(values: Float32Array): Uint8Array {
   return new Uint8Array(values.buffer, values.byteOffset, values.byteLength)
-}
-
-function requireFinite(values: Float32Array): void {
-  for (let i = 0; i < values.length; i++) {
-    if (!Number.isFinite(values[i]!)) throw notFinite(i, values[i]!)
-  }
 }

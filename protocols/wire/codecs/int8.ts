@@ -9,7 +9,8 @@
 
 import { SwarmError } from '../../core/errors.ts'
 import type { Coding } from './codec.ts'
-import { isScale, largestOf, normalMin, roundingShift, wrongLength } from './quantum.ts'
+import { bitsOf, largestOf } from './magnitude.ts'
+import { isScale, normalMin, roundingShift, wrongLength } from './quantum.ts'
 
 /** Elements behind one scale: 1.6 % overhead, and one outlier spoils the resolution of no more than 255 neighbours. */
 const blockElements = 256
@@ -29,10 +30,11 @@ export const int8: Coding = {
     const bytes = new Uint8Array(headBytes + 4 * blocks + values.length)
     const view = new DataView(bytes.buffer, headBytes)
     const quanta = new Int8Array(bytes.buffer, headBytes + 4 * blocks)
+    const bits = bitsOf(values)
     for (let block = 0; block < blocks; block++) {
       const start = block * blockElements
       const end = Math.min(start + blockElements, values.length)
-      const scale = scaleFor(largestOf(values, start, end))
+      const scale = scaleFor(largestOf(bits, start, end))
       view.setFloat32(4 * block, scale, true)
       const inverse = scale === 0 ? 0 : 1 / scale
       for (let i = start; i < end; i++) {
@@ -47,11 +49,14 @@ export const int8: Coding = {
     const scales = scalesOf(bytes, into.length)
     const blocks = Math.ceil(into.length / blockElements)
     const quanta = new Int8Array(bytes.buffer, bytes.byteOffset + 4 * blocks, into.length)
+    let largest = 0
     for (let block = 0; block < blocks; block++) {
       const scale = scaleAt(scales, block)
+      if (scale > largest) largest = scale
       const end = Math.min((block + 1) * blockElements, into.length)
       for (let i = block * blockElements; i < end; i++) into[i] = scale * quanta[i]!
     }
+    return byteMax * largest
   },
 
   bound(bytes, length) {

@@ -39,23 +39,6 @@ export function isScale(scale: number, quantumMax: number): boolean {
   return scale === 0 || (scale >= normalMin && Math.fround(scale * quantumMax) < Number.POSITIVE_INFINITY)
 }
 
-/** The largest absolute value in `values[start … end)`. @throws {SwarmError} PART_INVALID when one is not finite. */
-export function largestOf(values: Float32Array, start: number, end: number): number {
-  let largest = 0
-  for (let i = start; i < end; i++) {
-    const size = Math.abs(values[i]!)
-    // also false for NaN
-    if (!(size < Number.POSITIVE_INFINITY)) throw notFinite(i, values[i]!)
-    if (size > largest) largest = size
-  }
-  return largest
-}
-
-/** A value that no coding takes. */
-export function notFinite(index: number, value: number): SwarmError {
-  return new SwarmError('PART_INVALID', `element ${index} is ${value}`)
-}
-
 /** Bytes that are no encoding of `length` elements. */
 export function wrongLength(name: string, bytes: number, length: number): SwarmError {
   return new SwarmError('PART_INVALID', `${bytes} bytes of ${name} for ${length} elements`)

@@ -4,8 +4,8 @@
  * closely.
  */
 
+import { firstNotFinite } from './magnitude.ts'
 import { chunkElements } from './positions.ts'
-import { notFinite } from './quantum.ts'
 
 /** Bits of an f32 below those that choose its bin. */
 const binShift = 19
@@ -19,14 +19,13 @@ const histogram = new Uint16Array(2 ** (31 - binShift))
 const rivals = new Uint32Array(chunkElements)
 
 /**
- * Writes the places of the `wanted` largest magnitudes of `values[start … end)` (at most `chunkElements`) into
- * `places`, ascending and counted from `start`; of equal ones the first. Zeros are never chosen. `bits`: the same
- * memory as `values`.
+ * Writes the places of the `wanted` largest magnitudes of `bits[start … end)` (f32 values by their bits; at most
+ * `chunkElements`) into `places`, ascending and counted from `start`; of equal ones the first. Zeros are never chosen.
  * @returns how many were chosen.
  * @throws {SwarmError} PART_INVALID when a value is not finite.
  */
 export function selectLargest(
-  { values, bits }: { values: Float32Array; bits: Uint32Array },
+  bits: Uint32Array,
   start: number,
   end: number,
   wanted: number,
@@ -34,7 +33,7 @@ export function selectLargest(
 ): number {
   histogram.fill(0)
   for (let i = start; i < end; i++) histogram[(bits[i]! & 0x7fffffff) >>> binShift]!++
-  if (histogram.subarray(notFiniteBin).some((count) => count > 0)) throw firstNotFinite(values, start, end)
+  if (histogram.subarray(notFiniteBin).some((count) => count > 0)) throw firstNotFinite(bits, start, end)
   let above = 0
   let bin = notFiniteBin - 1
   while (bin > 0 && above + histogram[bin]! <= wanted) above += histogram[bin--]!
@@ -84,9 +83,4 @@ function collect(
     places[count++] = i - start
   }
   return count
-}
-
-function firstNotFinite(values: Float32Array, start: number, end: number): Error {
-  for (let i = start; i < end; i++) if (!Number.isFinite(values[i]!)) return notFinite(i, values[i]!)
-  return notFinite(start, Number.NaN)
 }
