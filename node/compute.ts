@@ -10,11 +10,15 @@ import { connectCompute } from '../engine/compute/client.ts'
 import type { Compute } from '../engine/compute/compute.ts'
 import type { Answer, ClientPort } from '../engine/compute/messages.ts'
 
-/**
- * The time a worker gets to finish its step and free its graphs before it is ended by force: Stop ends all work in a
- * second.
- */
+/** The time a worker gets to finish its step and free its graphs before it is no longer waited for: Stop takes a second. */
 const closeDeadlineMs = 800
+
+/**
+ * When one that has not ended since is ended by force. A native call cannot be interrupted, and a thread that is ended
+ * in the middle of one takes the process with it: onnxruntime's addon throws where nobody catches. Compiling a large
+ * model on a busy machine takes seconds; past this it hangs.
+ */
+const forceMs = 60_000
 
 /** Starts a worker thread. It keeps the process alive until `close`. The backend is chosen by `open`. */
 export function openNodeCompute(): Compute {
@@ -36,9 +40,13 @@ function workerPort(worker: Worker): ClientPort {
       void exited.then((code) => handler(new Error(`its thread ended with exit code ${code}`)))
     },
     ended: async () => {
-      const timer = setTimeout(() => void worker.terminate(), closeDeadlineMs)
-      await exited
-      clearTimeout(timer)
+      const force = setTimeout(() => void worker.terminate(), forceMs).unref()
+      void exited.then(() => clearTimeout(force))
+      const late = new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, closeDeadlineMs)
+        void exited.then(() => clearTimeout(timer))
+      })
+      await Promise.race([exited, late])
     },
   }
 }

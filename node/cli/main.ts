@@ -10,8 +10,11 @@ import { exitCodes } from '../exit-codes.ts'
 import { Interruption } from './io.ts'
 import { runProgram } from './program.ts'
 
-/** After its command has ended, the process gets this long to end by itself. */
-const exitGraceMs = 2_000
+/**
+ * After its command has ended, the process gets this long to end by itself: a native call that is under way in a worker
+ * (compute.ts), which to end by force would abort the process, is the compiling of a large model at most.
+ */
+const exitGraceMs = 10_000
 
 const controller = new AbortController()
 
