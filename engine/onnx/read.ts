@@ -8,6 +8,7 @@
 import { fromBinary } from '@bufbuild/protobuf'
 import { SwarmError } from '../../protocols/core/errors.ts'
 import { graphNodesMax, parametersMax, tensorRankMax } from '../../protocols/core/limits.ts'
+import { withoutCalls } from './functions.ts'
 import {
   AttributeProto_AttributeType as AttributeKind,
   type AttributeProto,
@@ -41,22 +42,14 @@ const remedy =
 /**
  * The model in `bytes`, which stay the caller's.
  * @throws {SwarmError} MODEL_INVALID when the bytes are truncated, not ONNX, out of the version range or inconsistent;
- *   MODEL_UNSUPPORTED when a tensor has a type this engine does not carry.
+ *   MODEL_UNSUPPORTED when a tensor has a type this engine does not carry, or a function another operator set.
  */
 export function readModel(bytes: Uint8Array): Model {
   const model = decodeModel(bytes)
   const graph = model.graph!
   const opset = opsetOf(model)
-  if (model.functions.length > 0) {
-    throw new SwarmError(
-      'MODEL_UNSUPPORTED',
-      `the model has local functions ('${model.functions[0]!.name}')`,
-      {
-        hint: 'Inline them: onnx.inliner.inline_local_functions(model).',
-      },
-    )
-  }
-  return { opset, graph: readGraph(graph), outputShapes: readOutputShapes(graph), roles: readRoles(graph) }
+  const inlined = { ...graph, node: [...withoutCalls(model)] }
+  return { opset, graph: readGraph(inlined), outputShapes: readOutputShapes(graph), roles: readRoles(graph) }
 }
 
 /**

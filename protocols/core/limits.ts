@@ -208,6 +208,9 @@ export const foldedOperationsMax = 1 << 30
  */
 export const graphNodesMax = 100_000
 
+/** Calls inside each other of functions that a model file brings along; PyTorch's exporter needed four. */
+export const functionDepthMax = 32
+
 /**
  * Turns of one loop of a model: each is a copy of its body; a bag for each of 4,096 samples is one batch of a
  * recommender.

@@ -92,8 +92,11 @@ test.each([
     'MODEL_INVALID',
   ],
   [
-    'local functions',
-    changed((m) => void m.functions.push(create(FunctionProtoSchema, { name: 'f' }))),
+    'a function of another operator set',
+    changed((m) => {
+      const opsetImport = [{ domain: '', version: 9n }]
+      m.functions.push(create(FunctionProtoSchema, { name: 'f', opsetImport }))
+    }),
     'MODEL_UNSUPPORTED',
   ],
   [
