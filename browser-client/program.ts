@@ -45,7 +45,12 @@ export interface DownloadOptions {
  * @throws {SwarmError} DOWNLOAD_FAILED.
  */
 export async function fetchProgram({ signal }: { signal: AbortSignal }): Promise<Program> {
-  return (await ask(programPath, signal)).json() as Promise<Program>
+  const response = await ask(programPath, signal)
+  return response.json().catch((cause: unknown) => {
+    signal.throwIfAborted()
+    // a proxy or a login page of the network answered in the server's place, or the connection broke
+    throw downloadFailed(programPath, 'what came is not what this page was built with', cause)
+  }) as Promise<Program>
 }
 
 /**
