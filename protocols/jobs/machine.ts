@@ -25,7 +25,14 @@ import { type Evaluation, isFinal, statementKind, type Verdict } from './stateme
 export type JobsState = Map<string, JobRecord>
 
 export type JobsInput =
-  | { kind: 'ManifestOpened'; signed: SignedJob; from: string; nowMs: number }
+  /** `said`: what comes with it, of a job that has had a life elsewhere. */
+  | {
+      kind: 'ManifestOpened'
+      signed: SignedJob
+      said?: readonly SignedStatement[]
+      from: string
+      nowMs: number
+    }
   | { kind: 'ProgressReceived'; job: string; peer: string; progress: Progress; nowMs: number }
   | { kind: 'StatementOpened'; signed: SignedStatement; from: string }
   /** `nowMs`: since 1970. */
@@ -47,7 +54,7 @@ export function step(state: JobsState, input: JobsInput): JobNotice[] {
   }
 }
 
-function add(state: JobsState, { signed, from, nowMs }: Input<'ManifestOpened'>): JobNotice[] {
+function add(state: JobsState, { signed, said = [], from, nowMs }: Input<'ManifestOpened'>): JobNotice[] {
   const { job, manifest } = signed
   if (state.has(job)) return []
   const refuse = (code: ErrorCode, reason: string, hint?: string) => [
@@ -58,7 +65,10 @@ function add(state: JobsState, { signed, from, nowMs }: Input<'ManifestOpened'>)
   if (manifest.created > nowMs + jobClockSkewMsMax) {
     return refuse('JOB_INVALID', `was made in the future, at ${new Date(manifest.created).toISOString()}`)
   }
-  const room = roomFor(state.values(), { ...manifest, status: 'open' })
+  const record: JobRecord = { ...signed, progress: new Map(), evaluations: [] }
+  const alone: JobsState = new Map([[job, record]])
+  const heard = said.flatMap((signed) => takeStatement(alone, { kind: 'StatementOpened', signed, from }))
+  const room = roomFor(state.values(), { ...manifest, status: statusOf(record) })
   if (room.kind === 'none')
     return refuse(
       'LIMIT_EXCEEDED',
@@ -70,9 +80,8 @@ function add(state: JobsState, { signed, from, nowMs }: Input<'ManifestOpened'>)
     state.delete(room.job)
     notices.push({ kind: 'forgotten', job: room.job })
   }
-  const record: JobRecord = { ...signed, progress: new Map(), evaluations: [] }
   state.set(job, record)
-  return [...notices, { kind: 'added', job, record }]
+  return [...notices, { kind: 'added', job, record }, ...heard]
 }
 
 function takeProgress(state: JobsState, input: Input<'ProgressReceived'>): JobNotice[] {

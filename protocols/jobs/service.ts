@@ -235,9 +235,10 @@ export class JobsService implements Startable {
    */
   #takeUp(signed: SignedJob, from: string, said: readonly SignedStatement[] = []): void {
     if (!this.#state.has(signed.job)) this.#admit(signed)
-    const notices = step(this.#state, { kind: 'ManifestOpened', signed, from, nowMs: this.#epochMs() })
-    if (this.#state.has(signed.job))
-      for (const signed of said) notices.push(...step(this.#state, { kind: 'StatementOpened', signed, from }))
+    const nowMs = this.#epochMs()
+    const notices = this.#state.has(signed.job)
+      ? said.flatMap((signed) => step(this.#state, { kind: 'StatementOpened', signed, from }))
+      : step(this.#state, { kind: 'ManifestOpened', signed, said, from, nowMs })
     for (const notice of notices) this.#tell(notice)
     if (!this.#state.has(signed.job)) orThrow(notices)
   }

@@ -1,5 +1,11 @@
 import { describe, expect, test } from 'vitest'
-import { evaluationsMax, jobsMax, peerReportsMax, reportExpiryMs } from '../../../protocols/core/limits.ts'
+import {
+  evaluationsMax,
+  jobsMax,
+  jobsOfOwnerMax,
+  peerReportsMax,
+  reportExpiryMs,
+} from '../../../protocols/core/limits.ts'
 import { type JobsState, step } from '../../../protocols/jobs/machine.ts'
 import {
   createManifest,
@@ -115,6 +121,23 @@ describe('a job', () => {
     ])
     expect(state.size).toBe(jobsMax)
   })
+})
+
+test('one that comes with its end takes no place of an open job, of its owner least of all', async () => {
+  const state: JobsState = new Map()
+  for (let i = 0; i < jobsOfOwnerMax; i++) {
+    const more = await signed({ name: `job-${i}` })
+    step(state, { kind: 'ManifestOpened', signed: more, from: ownerId, nowMs })
+  }
+  const open = { kind: 'ManifestOpened', signed: example, from: ownerId, nowMs } as const
+  expect(step(state, open)).toMatchObject([{ kind: 'refused', code: 'LIMIT_EXCEEDED' }])
+  const end = { statement: stop, signer: strangerId, envelope: Uint8Array.of(1) }
+  expect(step(state, { ...open, said: [end] })).toMatchObject([{ kind: 'refused', code: 'LIMIT_EXCEEDED' }])
+  expect(step(state, { ...open, said: [{ ...end, signer: ownerId }] })).toMatchObject([
+    { kind: 'added', job },
+    { kind: 'stopped', job },
+  ])
+  expect(statusOf(state.get(job)!)).toBe('stopped')
 })
 
 describe('a statement', () => {
