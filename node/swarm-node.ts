@@ -3,6 +3,7 @@
  * launchers are all made of this; what they do with it is their own file's business.
  */
 
+import './heap-growth.ts'
 import './platform.ts'
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
