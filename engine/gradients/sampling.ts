@@ -10,7 +10,7 @@ import type { Formulas } from '../onnx/formulas.ts'
 import { int, intOf, textOf } from '../onnx/graph.ts'
 import type { Value } from '../onnx/graph-builder.ts'
 import { sizeOf } from '../onnx/types.ts'
-import { fixedNumbers, spelled, type Use, unsupportedUse } from './rule.ts'
+import { fixedNumbers, spelled, type Use } from './rule.ts'
 import { tapsOf } from './windows.ts'
 
 export const sampling = {
@@ -45,36 +45,45 @@ function gridSample(use: Use): Value {
   const [batch, channels, ...size] = image.shape as [number, number, ...number[]]
   const places = sizeOf(grid.shape.slice(1, -1))
   const mode = textOf(attributes, 'mode', 'linear')
-  if (mode === 'cubic' || mode === 'bicubic')
-    throw unsupportedUse(use, 'it samples cubic', 'Sample bilinear.')
-  const axes = size.map((length, axis) => {
+  const sides = size.map((length, axis) => {
     const column = f.slice(grid, [{ axis: grid.shape.length - 1, start: size.length - 1 - axis, count: 1 }])
-    return reflected(use, elementPlace(use, f.reshape(column, [batch, 1, places]), length), length)
+    const place = elementPlace(use, f.reshape(column, [batch, 1, places]), length)
+    if (mode === 'cubic' || mode === 'bicubic') return cubicSides(use, place, length)
+    return sidesOf(f, reflected(use, place, length), length, mode === 'nearest')
   })
-  const pixels = f.reshape(image, [batch, channels, sizeOf(size)])
-  const sampled = sampleAt(f, pixels, axes, size, mode === 'nearest')
+  const sampled = weighted(f, f.reshape(image, [batch, channels, sizeOf(size)]), size, sides)
   return f.reshape(sampled, [batch, channels, ...grid.shape.slice(1, -1)])
 }
 
 /**
  * `pixels` `[batch, channels, elements]`, images of `size`, at `axes`: places `[batch, 1, places]` of each axis,
- * counted in elements: `[batch, channels, places]`. Between elements a linear mean, or the nearest; 0 outside.
+ * counted in elements: `[batch, channels, places]`. Between elements a linear mean; 0 outside.
  */
-export function sampleAt(
+export function sampleAt(f: Formulas, pixels: Value, axes: readonly Value[], size: readonly number[]): Value {
+  const sides = axes.map((place, axis) => sidesOf(f, place, size[axis]!, false))
+  return weighted(f, pixels, size, sides)
+}
+
+/** An element of one axis for each place, `[batch, 1, places]`: its number, inside the image, and its weight. */
+interface Side {
+  readonly index: Value
+  readonly weight: Value
+}
+
+/** The mean of the elements that the `sides` of each axis make together. */
+function weighted(
   f: Formulas,
   pixels: Value,
-  axes: readonly Value[],
   size: readonly number[],
-  isNearest = false,
+  sides: readonly (readonly Side[])[],
 ): Value {
-  const corners = isNearest ? [size.map(() => 0)] : tapsOf(size.map(() => 2))
-  const parts = corners.map((corner) => {
-    const sides = axes.map((place, axis) => sideOf(f, place, corner[axis]!, size[axis]!, isNearest))
-    const number = sides.reduce(
+  const parts = tapsOf(sides.map(({ length }) => length)).map((corner) => {
+    const chosen = sides.map((of, axis) => of[corner[axis]!]!)
+    const number = chosen.reduce(
       (sum: Value | null, { index }, axis) => (sum === null ? index : f.add(f.mul(sum, size[axis]!), index)),
       null,
     )!
-    const weight = sides.map((side) => side.weight).reduce((product, side) => f.mul(product, side))
+    const weight = chosen.map((side) => side.weight).reduce((product, side) => f.mul(product, side))
     return f.mul(pickElements(f, pixels, f.cast(number, 'int32')), weight)
   })
   return parts.reduce((sum, part) => f.add(sum, part))
@@ -102,18 +111,36 @@ function reflected(use: Use, place: Value, length: number): Value {
   return clipped(f.add(f.min(within, f.sub(2 * span, within)), low))
 }
 
-/** The element before (0) or after (1) a place, kept inside the image, and its weight: 0 outside. */
-function sideOf(f: Formulas, place: Value, side: number, length: number, isNearest: boolean) {
-  const first = isNearest ? f.unary('Round', place) : f.unary('Floor', place)
-  const index = side === 0 ? first : f.add(first, 1)
+/** The elements before and after a place; or the nearest. */
+function sidesOf(f: Formulas, place: Value, length: number, isNearest: boolean): Side[] {
+  if (isNearest) return [inside(f, f.unary('Round', place), f.full(place.shape, 1), length)]
+  const first = f.unary('Floor', place)
   const distance = f.sub(place, first)
-  const share = isNearest ? f.full(place.shape, 1) : side === 0 ? f.sub(1, distance) : distance
-  const inside = f.where(
-    f.greater(index, -1),
-    f.where(f.greater(length, index), share, f.full(place.shape)),
-    f.full(place.shape),
+  return [inside(f, first, f.sub(1, distance), length), inside(f, f.add(first, 1), distance, length)]
+}
+
+/**
+ * The four elements around a place (Keys, "Cubic convolution interpolation for digital image processing", 1981,
+ * equation 4, with a = -0.75 as PyTorch and ONNX have it). Padding shows what lies outside element by element.
+ */
+function cubicSides(use: Use, place: Value, length: number): Side[] {
+  const { f } = use
+  const first = f.unary('Floor', place)
+  const after = f.sub(place, first)
+  const before = f.sub(1, after)
+  const near = (d: Value) => f.add(f.mul(f.sub(f.mul(d, 1.25), 2.25), f.mul(d, d)), 1)
+  const far = (d: Value) => f.add(f.mul(f.sub(f.mul(f.sub(3.75, f.mul(d, 0.75)), d), 6), d), 3)
+  const weights = [far(f.add(after, 1)), near(after), near(before), far(f.add(before, 1))]
+  return weights.map((weight, step) =>
+    inside(f, reflected(use, f.add(first, step - 1), length), weight, length),
   )
-  return { index: f.min(f.max(index, 0), length - 1), weight: inside }
+}
+
+/** The element `index`, kept inside the image, with `weight`: 0 outside. */
+function inside(f: Formulas, index: Value, weight: Value, length: number): Side {
+  const none = f.full(weight.shape)
+  const isInside = f.where(f.greater(index, -1), f.where(f.greater(length, index), weight, none), none)
+  return { index: f.min(f.max(index, 0), length - 1), weight: isInside }
 }
 
 /** `[batch, channels, places]`: elements `numbers` `[batch, 1, places]` of each channel. */

@@ -101,6 +101,15 @@ const samples = [
     { mode: 'bilinear' },
     16,
   ),
+  ...['zeros', 'border', 'reflection'].map((padding_mode, align_corners) =>
+    row(
+      `cubic, ${padding_mode}`,
+      'GridSample',
+      [p([1, 2, 3, 4]), p([1, 3, 2, 2], -1.4, 1.4)],
+      { mode: 'cubic', padding_mode, align_corners: align_corners % 2 },
+      20,
+    ),
+  ),
   row('two places', 'AffineGrid', [p([2, 2, 3]), integers(2, 3, 3, 4)], {}, 20),
   row('three axes, aligned', 'AffineGrid', [p([1, 3, 4]), integers(1, 1, 2, 3, 2)], { align_corners: 1 }, 20),
 ]

@@ -130,6 +130,35 @@ function reflect(x: number, low: number, high: number): number {
   return value
 }
 
+/** Four elements an axis, each of which padding may show elsewhere. */
+function cubicSample(x: Nd, grid: Nd, attributes: Plain): Nd {
+  const [, channels, ...size] = x.shape as [number, number, ...number[]]
+  const padding = text(attributes, 'padding_mode', 'zeros')
+  const shown = (index: number, length: number) => {
+    if (padding === 'zeros') return index
+    const [low, high] = isAligned(attributes) ? [0, length - 1] : [-0.5, length - 0.5]
+    return padding === 'border' ? clamp(index, 0, length - 1) : reflect(index, low, high)
+  }
+  return build([grid.shape[0]!, channels, ...grid.shape.slice(1, -1)], ([n, c, ...position]) => {
+    const taps = size.map((length, axis) => {
+      const raw = at(grid, [n!, ...position, size.length - 1 - axis])
+      const where = isAligned(attributes) ? ((raw + 1) * (length - 1)) / 2 : ((raw + 1) * length - 1) / 2
+      return [-1, 0, 1, 2].map((step) => {
+        const index = Math.floor(where) + step
+        return { from: shown(index, length), weight: cubic(Math.abs(where - index), -0.75) }
+      })
+    })
+    return sum(
+      [...indicesOf(size.map(() => 4))].map((corner) => {
+        const chosen = corner.map((tap, axis) => taps[axis]![tap]!)
+        const isOutside = chosen.some(({ from }, axis) => from < 0 || from >= size[axis]!)
+        const weight = chosen.reduce((product, tap) => product * tap.weight, 1)
+        return isOutside ? 0 : weight * at(x, [n!, c!, ...chosen.map(({ from }) => from)])
+      }),
+    )
+  })
+}
+
 const gridSample: Operator = ([x, grid], attributes) => {
   const [, channels, ...size] = x!.shape as [number, number, ...number[]]
   const places = grid!.shape.slice(1, -1)
@@ -141,6 +170,7 @@ const gridSample: Operator = ([x, grid], attributes) => {
     const [low, high] = isAligned(attributes) ? [0, length - 1] : [-0.5, length - 0.5]
     return clamp(reflect(value, low, high), 0, length - 1)
   }
+  if (attributes.mode === 'cubic') return cubicSample(x!, grid!, attributes)
   return build([grid!.shape[0]!, channels, ...places], ([n, c, ...position]) => {
     const where = size.map((length, axis) =>
       place(at(grid!, [n!, ...position, size.length - 1 - axis]), length),
