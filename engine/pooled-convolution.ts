@@ -57,8 +57,9 @@ export function poolingOfParts(f: Formulas, pooling: TypedNode): Value | null {
   const found = partsOf(f, image)
   if (found === null || `${found.turns}` !== `${poolWindows(pooling, image).kernel}`) return null
   const pooled = found.parts.reduce((largest, part) => {
-    isReached(f, largest, part) // made now, for the gradient: kept in the place of both
-    return f.max(largest, part)
+    const next = f.max(largest, part)
+    isStill(f, largest, next) // made now, for the gradient: kept in the place of both
+    return next
   })
   return outOfBlocks(f, pooled)
 }
@@ -73,19 +74,20 @@ export function placesBefore(f: Formulas, pooled: Value): Value[] | null {
   while (largest !== null) {
     const maker: TypedNode | undefined = f.builder.makerOf(heldUp(f, largest))
     if (maker?.opType !== 'Max') break
-    const [reached, part] = maker.inputs as [Value, Value]
-    before.push(isReached(f, reached, part))
-    largest = reached
+    const previous = maker.inputs[0]!
+    before.push(isStill(f, previous, largest))
+    largest = previous
   }
   return before.length > 0 ? before : null
 }
 
 /**
- * 1 where `largest` >= `part`, else 0: clip(c·(largest - part) + 1, 0, 1) with a c that brings every normal float32
- * above 1. Two passes, where a comparison's result has to be cast, on one thread.
+ * 1 where `next` is no larger than `largest`, else 0; it is never smaller. clip(c·(largest - next) + 1, 0, 1) with a c
+ * that brings every normal float32 above 1: two passes in the memory of `largest`, where a comparison's result has to
+ * be cast, on one thread.
  */
-function isReached(f: Formulas, largest: Value, part: Value): Value {
-  return f.unary('HardSigmoid', f.sub(largest, part), { alpha: float(3.4e38), beta: float(1) })
+function isStill(f: Formulas, largest: Value, next: Value): Value {
+  return f.unary('HardSigmoid', f.sub(largest, next), { alpha: float(3.4e38), beta: float(1) })
 }
 
 function poolWindows({ attributes, outputs }: TypedNode, image: Value): Windows {

@@ -138,8 +138,9 @@ function gelu({ f, x, attributes }: Use): Value {
 
 function geluErf(f: Formulas, x: Value, dy: Value): Value {
   const scaled = f.mul(x, Math.SQRT1_2)
-  const exponent = f.sub(-0.5 * Math.log(2 * Math.PI), f.mul(scaled, scaled)) // φ(x) = e^(-x²/2 - ½ log 2π)
-  return f.mul(dy, f.add(normalDistribution(f, x), f.mul(x, f.exp(exponent))))
+  // x·φ(x) = s·e^(-s² - ½ log π), s = x/√2, which the forward pass has too: x itself need not be kept
+  const exponent = f.sub(-0.5 * Math.log(Math.PI), f.mul(scaled, scaled))
+  return f.mul(dy, f.add(normalDistribution(f, x), f.mul(scaled, f.exp(exponent))))
 }
 
 /** Φ(x) = ½(1 + erf(x/√2)), its last product and sum in one operator: it is between 0 and 1 already. */

@@ -3,8 +3,9 @@
  * Formulas are calculus; where an operator has a kink, the value at the kink is PyTorch's (derivatives.yaml).
  */
 
+import type { Formulas } from '../onnx/formulas.ts'
 import type { Value } from '../onnx/graph-builder.ts'
-import { numbersOf } from '../onnx/types.ts'
+import { numbersOf, sizeOf } from '../onnx/types.ts'
 import {
   type Application,
   constant,
@@ -16,6 +17,7 @@ import {
   unary,
   variadic,
 } from './rule.ts'
+import { isGradientOfSoftmax } from './softmax.ts'
 
 export const elementwise = {
   /** da = s(dy) ; db = s(dy) */
@@ -56,8 +58,8 @@ export const elementwise = {
   /** da = s(dy where c) ; db = s(dy where not c) */
   Where: gradient(
     null,
-    ({ f, dy, x }) => f.sumTo(f.where(x[0]!, dy, 0), x[1]!.shape),
-    ({ f, dy, x }) => f.sumTo(f.where(x[0]!, 0, dy), x[2]!.shape),
+    ({ f, dy, x, y }) => f.sumTo(chosen(f, x[0]!, true, dy, y[0]!), x[1]!.shape),
+    ({ f, dy, x, y }) => f.sumTo(chosen(f, x[0]!, false, dy, y[0]!), x[2]!.shape),
   ),
 
   Neg: unary(({ f }, _, dy) => f.neg(dy)),
@@ -135,4 +137,17 @@ function remainder({ f, x }: Use): Value {
   const notOver = f.where(f.greaterOrEqual(rest, b), f.sub(rest, b), rest)
   const inside = f.where(f.greater(0, notOver), f.add(notOver, b), notOver)
   return f.where(f.greater(0, x[0]!), f.neg(inside), inside)
+}
+
+/**
+ * `dy` where `condition` is `wanted`, else 0; `y`: what was chosen. Of a softmax's masked scores, whose gradient is
+ * finite, it is a product with the mask, which takes a third of the time of a selection.
+ */
+function chosen(f: Formulas, condition: Value, wanted: boolean, dy: Value, y: Value): Value {
+  const isSmall = f.builder.target.device === 'cpu' && sizeOf(condition.shape) < sizeOf(dy.shape)
+  if (!isSmall || !isGradientOfSoftmax(f, y, dy)) {
+    return wanted ? f.where(condition, dy, 0) : f.where(condition, 0, dy)
+  }
+  const mask = f.cast(condition, 'float32')
+  return f.mul(dy, wanted ? mask : f.sub(1, mask))
 }

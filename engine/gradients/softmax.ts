@@ -1,8 +1,9 @@
 /** Gradients of softmax and its logarithm over one axis. */
 
-import { positiveAxis } from '../onnx/formulas.ts'
+import { type Formulas, positiveAxis } from '../onnx/formulas.ts'
 import { intOf } from '../onnx/graph.ts'
 import type { Value } from '../onnx/graph-builder.ts'
+import { heldUp } from './recall.ts'
 import { type Application, gradient, spelledForward, type Use } from './rule.ts'
 
 export const softmax = {
@@ -42,6 +43,14 @@ function withoutNaN({ f, y }: Application): Value {
     ({ opType, inputs }) => opType === 'Where' && inputs[0]?.name === condition && inputs[2]?.name === name,
   )
   return choice?.outputs[0] ?? y[0]!
+}
+
+/** Whether `dy` is what the softmax of `scores` gives as their gradient, and nothing else is added to it. */
+export function isGradientOfSoftmax(f: Formulas, scores: Value, dy: Value): boolean {
+  const product = f.builder.makerOf(dy)
+  const shares = product?.opType === 'Mul' ? product.inputs[0]! : null
+  const softmax = shares && f.builder.makerOf(shares)
+  return softmax?.opType === 'Softmax' && heldUp(f, softmax.inputs[0]!).name === scores.name
 }
 
 function axisOf({ attributes, x }: Use): number {

@@ -58,3 +58,33 @@ test('a row whose mask hides all of it has no softmax, and moves nothing where t
   expect(gradient[2]).toBeCloseTo(-0.1875, 6)
   expect(gradient[3]).toBeCloseTo(0.1875, 6)
 })
+
+test('scores that a mask hides from a softmax do not move', async () => {
+  const [rows, width, columns] = [3, 4, 2]
+  const scores = [0.3, -1.2, 2, 0.7, 1.1, 0.4, -0.6, 0.2, 0.9, -0.8, 1.5, -0.3]
+  const values = [1, -2, 0.5, 3, -1.5, 0.25, 2, 1]
+  const weights = [1, 2, -1, 0.5, 3, -2]
+  const isSeen = [1, 0, 0, 0, 1, 1, 0, 1, 0, 0, 0, 0] // and nothing in the last row
+  const gradient = await gradientAt(scores, (f, x) => {
+    const seen = f.builder.constant({ dtype: 'bool', shape: [rows, width], data: Uint8Array.from(isSeen) })
+    const own = f.reshape(x, [1, rows, width])
+    const masked = f.where(seen, f.concat([own, own], 0), -1e9)
+    const mixed = f.matmul(f.softmax(masked, 2), f.tensor(Float32Array.from(values), [1, width, columns]))
+    return f.mul(mixed, f.tensor(Float32Array.from(weights), [rows, columns]))
+  })
+  const expected = Array.from({ length: rows }, (_, row) => {
+    const own = scores.slice(row * width, (row + 1) * width)
+    const seen = isSeen.slice(row * width, (row + 1) * width)
+    const powers = own.map((score, column) => (seen.includes(1) ? seen[column]! * Math.exp(score) : 1))
+    const shares = powers.map((power) => power / powers.reduce((sum, other) => sum + other))
+    const slopes = own.map((_, column) =>
+      [0, 1].reduce(
+        (sum, place) => sum + weights[row * columns + place]! * values[column * columns + place]!,
+        0,
+      ),
+    )
+    const mean = slopes.reduce((sum, slope, column) => sum + slope * shares[column]!, 0)
+    return slopes.map((slope, column) => 2 * seen[column]! * shares[column]! * (slope - mean)) // of two heads
+  }).flat()
+  for (const [index, value] of expected.entries()) expect(gradient[index]).toBeCloseTo(value, 5)
+})
