@@ -58,15 +58,19 @@ export function trainableTensors(
   }
 }
 
-/** Names of the values that move the graph's outputs, other than as one of the statistics `measured`. */
+/**
+ * Names of the values that move the graph's outputs, other than as one of the statistics `measured` or as a bound that
+ * a file gives to a Clip: a literal, whatever its shape.
+ */
 function reachedThrough(graph: Graph, flows: Flows, measured: ReadonlySet<string>): Set<string> {
   const reached = new Set(graph.outputs)
   for (const { opType, inputs, outputs } of graph.nodes.toReversed()) {
     if (!outputs.some((name) => reached.has(name))) continue
-    const isStatistic = (name: string, index: number) =>
-      opType === 'BatchNormalization' && index > 2 && measured.has(name)
+    const isGiven = (name: string, index: number) =>
+      (opType === 'BatchNormalization' && index > 2 && measured.has(name)) ||
+      (opType === 'Clip' && index > 0 && graph.constants.has(name))
     for (const [index, name] of inputs.entries()) {
-      if (flows(opType, index) && !isStatistic(name, index)) reached.add(name)
+      if (flows(opType, index) && !isGiven(name, index)) reached.add(name)
     }
   }
   return reached

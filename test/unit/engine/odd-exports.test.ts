@@ -111,3 +111,30 @@ test('a row of zeros has no direction, and leaves the gradients of other rows al
   expect(gradient[3]).toBeCloseTo((b - 0.8 * along) / 5, 6)
   expect([...gradient.slice(0, 2)]).toEqual([0, 0])
 })
+
+test('a bound that a model computes moves, and one that its file gives is a literal of any shape', async () => {
+  const shape = [2, 3]
+  const bounded = (nodes: readonly Node[]) =>
+    writeModel({
+      opset: 18,
+      nodes: [...nodes, node('Add', ['bounded', 'x'], 'y')],
+      constants: new Map([
+        ['w', floats(shape, 0.4, -1.2, 2.5, 0.9, 3.1, -0.3)],
+        ['low', floats([1], -0.5)],
+        ['ceilings', floats([2], 0.7, 1.3)],
+      ]),
+      inputs: new Map([['x', { dtype: 'float32', shape }]]),
+      outputs: new Map([['y', null]]),
+    })
+  const high = node('ReduceMean', ['ceilings'], 'high', { keepdims: int(0) })
+  const clipped = bounded([high, node('Clip', ['w', 'low', 'high'], 'bounded')])
+  const batch: Batch = {
+    inputs: { x: { dtype: 'float32', shape, data: Float32Array.of(1, 2, 3, 4, 5, 6) } },
+    labels: { dtype: 'float32', shape, data: new Float32Array(6) },
+  }
+  const { parameters, gradient } = await gradientOf(clipped, { batch: 2, loss: 'mse', optimizer: sgd }, batch)
+  expect(parameters.map(({ name }) => name)).toEqual(['w', 'ceilings'])
+  // y = x + (0.4, -0.5, 1, 0.9, 1, -0.3); dy = y/3; two elements lie above the mean of the ceilings, one below
+  const expected = [1.4 / 3, 0, 0, 4.9 / 3, 0, 5.7 / 3, (4 + 6) / 3 / 2, (4 + 6) / 3 / 2]
+  for (const [index, value] of expected.entries()) expect(gradient[index]).toBeCloseTo(value, 5)
+})
