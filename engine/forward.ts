@@ -7,7 +7,7 @@
  * Some operators change their form, never their value: LayerNormalization also gives mean and rate, which its gradient
  * reads; a product with a (transposed) matrix becomes one Gemm, so that neither pass moves the matrix, and takes in the
  * bias that is added to it; an operator whose rule has a spelling is spelled out; a Relu under a MaxPool moves above
- * it, where it has fewer elements.
+ * it (pool-before-relu.ts).
  */
 
 import { normaliseByBatch } from './batch-statistics.ts'
@@ -20,6 +20,7 @@ import { floatOf, intOf } from './onnx/graph.ts'
 import type { TypedNode, Value } from './onnx/graph-builder.ts'
 import type { ImportedModel } from './onnx/import-model.ts'
 import { type Constant, elementTypes, sizeOf } from './onnx/types.ts'
+import { hasPlaces, poolBeforeRelu } from './pool-before-relu.ts'
 import { convolutionInParts, poolingOfParts } from './pooled-convolution.ts'
 import { Recorder } from './recorder.ts'
 
@@ -73,7 +74,7 @@ export function addForward(
   )
   const statistics = model.parameters.filter(({ kind }) => kind === 'statistic')
   const measured = new Set(statistics.map(({ name }) => name))
-  const nodes = poolBeforeRelu(model)
+  const nodes = poolBeforeRelu(model.nodes)
   const site: Site = {
     f,
     mode,
@@ -169,7 +170,8 @@ function nothing(f: Formulas, { outputs }: TypedNode): Form {
 function inParts({ f, reads, poolings }: Site, { outputs }: TypedNode, applied: TypedNode): Value | null {
   const { name } = outputs[0]!
   const pooling = poolings.get(name)
-  return pooling && reads.get(name) === 1 ? convolutionInParts(f, applied, pooling) : null
+  const isOnly = pooling !== undefined && reads.get(name) === 1 && !hasPlaces(pooling)
+  return isOnly ? convolutionInParts(f, applied, pooling) : null
 }
 
 /** The spelling that the operator's rule has, when it computes in float32. */
@@ -278,24 +280,4 @@ function batchNormalization(site: Site, node: TypedNode, inputs: readonly Value[
   const result = normaliseByBatch(f, node, [...inputs.slice(0, 3), ...before])
   if (isMeasured) moved.set(running[0]!, result.nextMean).set(running[1]!, result.nextVariance)
   return { outputs: result.outputs, isSpelledOut: true }
-}
-
-/**
- * The model's nodes with `MaxPool(Relu(x))` as `Relu(MaxPool(x))`, where nobody else reads the Relu: Relu is monotone.
- */
-function poolBeforeRelu(model: ForwardModel): TypedNode[] {
-  const nodes = [...model.nodes]
-  const readers = (value: Value) =>
-    nodes.filter(({ inputs }) => inputs.some((input) => input?.name === value.name)).length
-  for (const [index, pool] of nodes.entries()) {
-    const reluIndex = nodes.findIndex(
-      ({ opType, outputs }) => opType === 'Relu' && outputs[0]?.name === pool.inputs[0]?.name,
-    )
-    const relu = nodes[reluIndex]
-    if (pool.opType !== 'MaxPool' || relu === undefined || readers(relu.outputs[0]!) > 1) continue
-    const pooled = { ...pool.outputs[0]!, name: `${pool.outputs[0]!.name}/pooled` }
-    nodes[reluIndex] = { ...pool, inputs: relu.inputs, outputs: [pooled] }
-    nodes[index] = { ...relu, inputs: [pooled], outputs: pool.outputs }
-  }
-  return nodes
 }

@@ -26,9 +26,11 @@ export function convolutionInParts(f: Formulas, convolution: TypedNode, pooling:
   const windows = windowsOf(convolution.attributes, weight.shape.slice(2), x, result)
   const { strides, dilations, begin } = windows
   const isFilled = areTiles(tiles) && tiles.end.every((count) => count === 0)
+  // parts that take turns along one axis are not found again
+  const isBothWays = tiles.kernel.every((size) => size > 1)
   // a part begins as many steps later as its place says, and has as much less padding
-  if (!isFilled || begin.some((count, axis) => count < (tiles.kernel[axis]! - 1) * strides[axis]!))
-    return null
+  const hasRoom = begin.every((count, axis) => count >= (tiles.kernel[axis]! - 1) * strides[axis]!)
+  if (!isFilled || !isBothWays || !hasRoom) return null
   const operands = blockedOperands(f, convolution)
   if (operands === null) return null
   const apart = strides.map((stride, axis) => stride * tiles.kernel[axis]!)

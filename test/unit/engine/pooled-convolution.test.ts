@@ -33,6 +33,9 @@ interface Form {
   window?: [number, number]
   pads?: number[]
   strides?: [number, number]
+  dilations?: [number, number]
+  /** Whether the last pooling also tells where it found its elements. */
+  hasPlaces?: boolean
   /** What stands between the convolution and the pooling. */
   between?: 'Relu' | 'nothing'
 }
@@ -43,6 +46,8 @@ function pooling({
   window = [2, 2],
   pads = [1, 1, 1, 1],
   strides = [1, 1],
+  dilations = [1, 1],
+  hasPlaces = false,
   between = 'Relu',
 }: Form): Uint8Array {
   const f = new Formulas(new GraphBuilder(18))
@@ -54,14 +59,15 @@ function pooling({
   const convolved = (
     x: Value,
     outputs: number,
-    form: Required<Pick<Form, 'kernel' | 'pads' | 'strides'>>,
+    form: Required<Pick<Form, 'kernel' | 'pads' | 'strides' | 'dilations'>>,
   ) => {
     const shape = [0, 1].map((axis) => {
       const padded = x.shape[2 + axis]! + form.pads[axis]! + form.pads[axis + 2]!
-      return Math.floor((padded - form.kernel[axis]!) / form.strides[axis]!) + 1
+      const reach = form.dilations[axis]! * (form.kernel[axis]! - 1) + 1
+      return Math.floor((padded - reach) / form.strides[axis]!) + 1
     })
     const inputs = [x, weight('kernel', [outputs, x.shape[1]!, ...form.kernel]), weight('bias', [outputs])]
-    const attributes = { pads: ints(form.pads), strides: ints(form.strides) }
+    const attributes = { pads: ints(form.pads), strides: ints(form.strides), dilations: ints(form.dilations) }
     return f.builder.emit('Conv', inputs, attributes, { dtype: 'float32', shape: [batch, outputs, ...shape] })
   }
   const pooled = (x: Value, form: [number, number]) => {
@@ -70,10 +76,23 @@ function pooling({
     const kinked = between === 'Relu' ? f.unary('Relu', x) : x
     return f.builder.emit('MaxPool', [kinked], attributes, { dtype: 'float32', shape })
   }
+  /** The largest elements of 2×2 windows of `x`, each times its place. */
+  const placed = (x: Value) => {
+    const shape = x.shape.map((size, axis) => (axis < 2 ? size : size / 2))
+    const attributes = { kernel_shape: ints([2, 2]), strides: ints([2, 2]) }
+    const types = (['float32', 'int64'] as const).map((dtype) => ({ dtype, shape }))
+    const [largest, places] = f.builder.node('MaxPool', [f.unary('Relu', x)], attributes, types)
+    return f.mul(largest!, f.cast(places!, 'float32'))
+  }
   const x = f.builder.input('x', { dtype: 'float32', shape: [batch, 2, side, side] })
-  const first = pooled(convolved(f.unary('Sign', x), 32, { kernel, pads, strides }), window)
-  const second = convolved(first, 48, { kernel: [3, 3], pads: [1, 1, 1, 1], strides: [1, 1] })
-  return writeModel(f.builder.finish({ y: pooled(second, [2, 2]) }))
+  const first = pooled(convolved(f.unary('Sign', x), 32, { kernel, pads, strides, dilations }), window)
+  const second = convolved(first, 48, {
+    kernel: [3, 3],
+    pads: [1, 1, 1, 1],
+    strides: [1, 1],
+    dilations: [1, 1],
+  })
+  return writeModel(f.builder.finish({ y: hasPlaces ? placed(second) : pooled(second, [2, 2]) }))
 }
 
 const spec: TrainingSpec = {
@@ -104,6 +123,9 @@ it.each<[string, Form, number]>([
   ['without a Relu', { between: 'nothing' }, 0],
   ['of 5×5 under windows of 3×2', { kernel: [5, 5], window: [3, 2], pads: [2, 2, 2, 2] }, 0],
   ['with uneven padding, of every second row', { kernel: [4, 3], pads: [2, 1, 1, 1], strides: [2, 1] }, 0],
+  ['with gaps between its taps', { dilations: [2, 1], pads: [2, 1, 2, 1] }, 0],
+  ['whose places are read too', { hasPlaces: true }, 1],
+  ['under windows of one row', { window: [1, 2] }, 1],
   ['with too little padding for its last part, pooled as a whole', { pads: [0, 1, 2, 1] }, 1],
 ])(
   'a convolution %s, pooled, has the loss and gradients that it has without blocks',
