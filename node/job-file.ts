@@ -11,15 +11,9 @@ import { basename, dirname, resolve } from 'node:path'
 import { isAlias, isMap, isScalar, isSeq, LineCounter, type Node, parseDocument } from 'yaml'
 import { SwarmError } from '../protocols/core/errors.ts'
 import { type Problem, pathText, problemsOf } from '../protocols/jobs/problems.ts'
-import {
-  convergenceSchema,
-  crossChecks,
-  modelSchema,
-  swarmSchema,
-  trainSchema,
-} from '../protocols/jobs/spec.ts'
+import { crossChecks, modelSchema, swarmSchema, trainSchema } from '../protocols/jobs/spec.ts'
 import { meantKey, suggestion } from './job-keys.ts'
-import { type JobSpec, jobSpecSchema } from './job-spec.ts'
+import { completed, type JobSpec, jobSpecSchema } from './job-spec.ts'
 import { readFailure } from './read-failure.ts'
 
 /** A job file is written by hand; a longer one is something else. */
@@ -94,7 +88,8 @@ export function parseJobFile(text: string): { spec?: JobSpec; problems: FileProb
     ...joined(value),
   ].map((problem) => located(reader.offsetOf(problem.path), sentence(problem, value, reader)))
   problems.sort((a, b) => a.line - b.line || a.column - b.column)
-  return parsed.success && problems.length === 0 ? { spec: parsed.data, problems } : { problems }
+  if (!parsed.success || problems.length > 0) return { problems }
+  return { spec: { ...parsed.data, convergence: completed(parsed.data.convergence) }, problems }
 }
 
 /**
@@ -118,13 +113,13 @@ function joined(value: unknown): Problem[] {
   const model = modelSchema.safeParse(section('model'))
   const train = trainSchema.safeParse(section('train'))
   const swarm = swarmSchema.safeParse(section('swarm') ?? {})
-  const convergence = convergenceSchema.safeParse(section('convergence'))
+  const convergence = jobSpecSchema.shape.convergence.safeParse(section('convergence'))
   if (!model.success || !train.success || !swarm.success || !convergence.success) return []
   return crossChecks({
     model: model.data,
     train: train.data,
     swarm: swarm.data,
-    convergence: convergence.data,
+    convergence: completed(convergence.data),
   })
 }
 

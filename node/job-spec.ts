@@ -7,6 +7,7 @@ import * as z from 'zod'
 import { fieldName } from '../data/data-index.ts'
 import { blockBytesMax, dataFieldsMax } from '../protocols/core/limits.ts'
 import {
+  type ConvergenceSpec,
   convergenceSchema,
   descriptionSchema,
   integer,
@@ -91,6 +92,14 @@ const dataSpecSchema = z.discriminatedUnion('kind', [
   }),
 ])
 
+/** A metric has one better side, which a job file need not say; a manifest says it. */
+const convergenceOfFile = convergenceSchema.extend({ mode: convergenceSchema.shape.mode.optional() })
+
+/** `convergence` of a job file, with the better side of its metric. */
+export function completed({ mode, ...rest }: z.infer<typeof convergenceOfFile>): ConvergenceSpec {
+  return { ...rest, mode: mode ?? (rest.metric === 'val_accuracy' ? 'max' : 'min') }
+}
+
 /** A whole job file. */
 export const jobSpecSchema = z.strictObject({
   name: jobNameSchema,
@@ -103,9 +112,10 @@ export const jobSpecSchema = z.strictObject({
   data: dataSpecSchema,
   train: trainSchema,
   swarm: swarmSchema.prefault({}),
-  convergence: convergenceSchema,
+  convergence: convergenceOfFile,
 })
 
 export type Source = z.infer<typeof sourceSchema>
 export type DataSpec = z.infer<typeof dataSpecSchema>
-export type JobSpec = z.infer<typeof jobSpecSchema>
+/** A job file as it was read, {@link completed}. */
+export type JobSpec = Omit<z.infer<typeof jobSpecSchema>, 'convergence'> & { convergence: ConvergenceSpec }

@@ -57,6 +57,17 @@ describe('a job file', () => {
     })
   })
 
+  test('need not say which side of its metric is better', () => {
+    const modeOf = (convergence: string) => {
+      const text = good.replace(
+        /^convergence:.*$/m,
+        `convergence: { ${convergence}, max_rounds: 10, max_minutes: 5 }`,
+      )
+      return parseJobFile(text).spec?.convergence.mode
+    }
+    expect([modeOf('metric: val_loss'), modeOf('metric: val_accuracy')]).toEqual(['min', 'max'])
+  })
+
   test('with several problems gets all of them at once, in order, each with line and column', () => {
     const text = `name: no spaces allowed
 model: { file: cnn.onnx, loss: crossentropy }
