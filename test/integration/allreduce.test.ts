@@ -16,8 +16,11 @@ import {
   type RoundCommitted,
   type RoundOutcome,
 } from '../../protocols/allreduce/index.ts'
+import type { Clock } from '../../protocols/core/clock.ts'
+import { silentMs } from '../../protocols/core/limits.ts'
 import type { Averaging } from '../../protocols/run/ports.ts'
 import type { CodecName } from '../../protocols/wire/codecs/codec.ts'
+import { VirtualClock } from '../../simulator/clock.ts'
 
 /** 62 parts and a shorter one: every peer reduces some, and the last part is short. */
 const parameterCount = 10 * 65_536 + 1_234
@@ -58,11 +61,12 @@ async function startPeer(
   codec: CodecName,
   peersMin: number,
   disk?: PledgeStore & { readonly identity: PrivateKey },
+  clock?: Clock,
 ) {
   const node = await createNode({
     identity: disk?.identity ?? (await generateKeyPair('Ed25519')),
     listen: ['/ip4/127.0.0.1/tcp/0'],
-    services: { allreduce: allreduce() },
+    services: { allreduce: allreduce({ clock }) },
   })
   cleanups.push(() => node.stop())
   const run = await node.services.allreduce.open({
@@ -298,4 +302,24 @@ test('an update that is not finite is refused where it is given', async () => {
 test('the run fits the port that the training peer expects', () => {
   const fits = (run: AllreduceRun): Averaging => run
   expect(fits).toBeTypeOf('function')
+})
+
+test('a peer whose timers stand still is silent, and not counted until it is heard again', async () => {
+  const [clock, stopped] = [new VirtualClock(), new VirtualClock()]
+  const self = await startPeer('f32', 2, undefined, clock)
+  const other = await startPeer('f32', 2, undefined, stopped)
+  await introduce([self, other])
+  const live = () => self.run.outlook.live
+  await expect.poll(live).toEqual([self.id, other.id].sort())
+  const pass = (its: VirtualClock, durationMs: number): void => {
+    const untilMs = its.now() + durationMs
+    while (its.runNext(untilMs));
+  }
+  pass(clock, 2 * silentMs)
+  expect(live()).toEqual([self.id])
+  const liveAfterPulse = () => {
+    pass(stopped, silentMs)
+    return live()
+  }
+  await expect.poll(liveAfterPulse).toEqual([self.id, other.id].sort())
 })

@@ -212,8 +212,11 @@ test('a peer that says nothing is silent though its link is up, and heard again 
   pass(openersClock, 2 * silentMs) // and none for the other, whose timers stand still
   expect(events).toEqual(['up', '1 bytes', 'silent'])
   expect(opener.links.isUp(accepter.id)).toBe(true)
-  pass(acceptersClock, 2 * pulseMs)
-  await expect.poll(() => events).toEqual(['up', '1 bytes', 'silent', 'heard'])
+  const eventsAfterPulse = () => {
+    pass(acceptersClock, pulseMs)
+    return events
+  }
+  await expect.poll(eventsAfterPulse).toEqual(['up', '1 bytes', 'silent', 'heard'])
 })
 
 /**
