@@ -18,6 +18,7 @@ export function exporterWarnings(
     ...mergedTensors(graph, tensors),
     ...foldedTies(tensors),
     ...foldedTensors(file),
+    ...foldedBatchNorms(tensors),
     // else the file tells parameters, buffers and literals apart
     ...(file.roles.size === 0 ? [...likelyBuffers(tensors), ...untrainedNumbers(file, graph)] : []),
     ...paddingRows(graph, tensors),
@@ -81,6 +82,17 @@ function foldedTensors({ graph, roles }: Model): string[] {
     `the exporter folded ${names.length} tensors (${listed(names)}): weights train in their folded form, a batch norm ` +
       `that went into a convolution no more by the batch, and a bias of zeros may be gone: export with ` +
       `torch.onnx.export(..., ${option})`,
+  ]
+}
+
+/** tf2onnx knows a batch norm of Keras only by its running values: a product and a sum under the layer's name. */
+function foldedBatchNorms(tensors: ReadonlyMap<string, Constant>): string[] {
+  const layers = [...tensors.keys()].flatMap((name) => /^(.+)\/batchnorm\/(mul|sub)/.exec(name)?.[1] ?? [])
+  const names = [...new Set(layers)]
+  if (names.length === 0) return []
+  return [
+    `tf2onnx folded ${names.length} batch norms (${listed(names)}): they train as scales and shifts, no more by the batch: ` +
+      `build the model with GroupNormalization or LayerNormalization, or export it from PyTorch`,
   ]
 }
 

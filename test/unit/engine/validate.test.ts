@@ -128,17 +128,26 @@ test('warns of a tied weight that an exporter wrote twice, once transposed', () 
   ])
 })
 
-test('warns of tensors that an exporter folded, by the names it made up', () => {
-  const folded = changed(plain, (model) => {
+/** `plain` with another name for its first tensor. */
+const withName = (name: string) =>
+  changed(plain, (model) => {
     const [first] = model.graph!.initializer
     for (const { input } of model.graph!.node) {
       const place = input.indexOf(first!.name)
-      if (place >= 0) input[place] = 'onnx::Gemm_7'
+      if (place >= 0) input[place] = name
     }
-    first!.name = 'onnx::Gemm_7'
+    first!.name = name
   })
-  expect(validate(folded).warnings).toEqual([
+
+test('warns of tensors that an exporter folded, by the names it made up', () => {
+  expect(validate(withName('onnx::Gemm_7')).warnings).toEqual([
     expect.stringMatching(/folded 1 tensors \('onnx::Gemm_7'\).*do_constant_folding=False/),
+  ])
+})
+
+test('warns of batch norms that tf2onnx made scales and shifts of', () => {
+  expect(validate(withName('net_1/norm_1/batchnorm/mul:0')).warnings).toEqual([
+    expect.stringMatching(/folded 1 batch norms \('net_1\/norm_1'\).*GroupNormalization/),
   ])
 })
 
