@@ -12,7 +12,7 @@ import { heldUp } from './gradients/recall.ts'
 import { areTiles, tapsOf, type Windows, windowsOf } from './gradients/windows.ts'
 import { interleave, partsOf } from './interleaved.ts'
 import type { Formulas } from './onnx/formulas.ts'
-import { float, intsOf } from './onnx/graph.ts'
+import { intsOf } from './onnx/graph.ts'
 import type { TypedNode, Value } from './onnx/graph-builder.ts'
 
 /**
@@ -83,13 +83,9 @@ export function placesBefore(f: Formulas, pooled: Value): Value[] | null {
   return before.length > 0 ? before : null
 }
 
-/**
- * 1 where `next` is no larger than `largest`, else 0; it is never smaller. clip(c·(largest - next) + 1, 0, 1) with a c
- * that brings every normal float32 above 1: two passes in the memory of `largest`, where a comparison's result has to
- * be cast, on one thread.
- */
+/** 1 where `next` is no larger than `largest`, else 0; it is never smaller. Two passes in the memory of `largest`. */
 function isStill(f: Formulas, largest: Value, next: Value): Value {
-  return f.unary('HardSigmoid', f.sub(largest, next), { alpha: float(3.4e38), beta: float(1) })
+  return f.steep(f.sub(largest, next), 1)
 }
 
 function poolWindows({ attributes, outputs }: TypedNode, image: Value): Windows {

@@ -115,14 +115,9 @@ export const activations = {
   Hardmax: constant('it is flat between jumps'),
 } as const
 
-/**
- * 1 where `y` > 0, else 0; `y` is never negative. On CPUs clip(c·y, 0, 1) with a c that brings every normal float32
- * above 1: one pass instead of a comparison and a cast, which runs on one thread. WebGPU may compute it in float16,
- * which has no such c.
- */
+/** 1 where `y` > 0, else 0; `y` is never negative. WebGPU may compute it in float16. */
 function isPositive(f: Formulas, y: Value): Value {
-  if (f.builder.target.device === 'gpu') return f.cast(f.greater(y, 0), 'float32')
-  return f.unary('HardSigmoid', y, { alpha: float(3.4e38), beta: float(0) })
+  return f.builder.target.device === 'gpu' ? f.cast(f.greater(y, 0), 'float32') : f.steep(y, 0)
 }
 
 function inside(f: Formulas, x: Value, low: number, high: number, value: Value): Value {

@@ -47,6 +47,15 @@ export class Formulas {
     return this.builder.emit(opType, [x], attributes, x)
   }
 
+  /**
+   * 0 where `x` is below zero, 1 where it is above, `atZero` where it is neither: clip(c·x + atZero, 0, 1) with a c that
+   * brings every normal float32 to 1, in one pass where a comparison's result has to be cast. Not in float16, which has
+   * no such c.
+   */
+  steep(x: Value, atZero: 0 | 1): Value {
+    return this.unary('HardSigmoid', x, { alpha: float(3.4e38), beta: float(atZero) })
+  }
+
   /** `x` as `dtype`; `x` itself when it already is. */
   cast(x: Value, dtype: ElementType): Value {
     if (x.dtype === dtype) return x
