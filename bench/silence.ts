@@ -16,6 +16,7 @@ export interface SilenceOptions {
 /** One line of the result: milliseconds of virtual time until all others have committed the round. */
 export interface SilenceRow {
   moment: string
+  /** Those in which the moment came. */
   seeds: number
   median_ms: number
   worst_ms: number
@@ -23,26 +24,28 @@ export interface SilenceRow {
   without_pulses_worst_ms: number
 }
 
-/** Measures every moment. Prints a table unless `json`. */
+/** Measures every moment that comes in any of the seeds. Prints a table unless `json`. */
 export async function benchSilence({
   peers,
   seeds,
   json,
 }: SilenceOptions & { json: boolean }): Promise<SilenceRow[]> {
-  const rows = silencedMoments(peers).map((moment): SilenceRow => {
+  const rows = silencedMoments(peers).flatMap((moment): SilenceRow[] => {
     const times = (hearsSilence: boolean): number[] =>
       Array.from({ length: seeds }, (_, index) =>
         silencedRoundMs({ seed: 1 + index, peers, moment, hearsSilence }),
-      )
+      ).filter((ms) => ms !== undefined)
     const [heard, unheard] = [times(true), times(false)]
-    return {
+    if (heard.length === 0) return []
+    const row = {
       moment,
-      seeds,
+      seeds: heard.length,
       median_ms: quantile(heard, 0.5),
       worst_ms: quantile(heard, 1),
       without_pulses_median_ms: quantile(unheard, 0.5),
       without_pulses_worst_ms: quantile(unheard, 1),
     }
+    return [row]
   })
   const heading = ['silent', 'seconds', 'worst', 'without pulses', 'worst']
   if (!json) process.stdout.write(tableText([heading, ...rows.map(cellsOf)]))

@@ -38,11 +38,16 @@ export function silencedMoments(peers: number): string[] {
 }
 
 /**
- * Virtual milliseconds from the silence until all others have committed the round. Where a later leader is the victim,
- * or hears of it, the first is killed before.
+ * Virtual milliseconds from the silence until all others have committed the round; undefined when the moment did not
+ * come. Where a later leader is the victim, or hears of it, the first is killed before.
  * @throws {LivenessFailure}
  */
-export function silencedRoundMs({ seed, peers, moment, hearsSilence }: SilencedRoundInit): number {
+export function silencedRoundMs({
+  seed,
+  peers,
+  moment,
+  hearsSilence,
+}: SilencedRoundInit): number | undefined {
   const swarm = new AllreduceSwarm(
     drawOptions(seed, {
       peers,
@@ -70,7 +75,9 @@ export function silencedRoundMs({ seed, peers, moment, hearsSilence }: SilencedR
     return true
   }
   strikeAt(swarm, moment, swarm.random, { prefix: 'silent ', act })
-  swarm.runUntil(() => victim !== undefined, moment, strikeMsMax)
+  const untilMs = swarm.clock.now() + strikeMsMax
+  while (victim === undefined && swarm.clock.runNext(untilMs));
+  if (victim === undefined) return undefined
   const others = (): boolean =>
     swarm.live().every(({ id, base }) => id === victim || (base !== undefined && base.round > round))
   swarm.runUntil(others, `the round without a ${moment}`)
