@@ -1,5 +1,5 @@
 /**
- * A folder of JPEG files, one folder a class, as torchvision's `ImageFolder` has it. With folders `train` and `test`
+ * A folder of images, one folder a class, as torchvision's `ImageFolder` has it. With folders `train` and `test`
  * (or `val`, `validation`) above the classes those are the splits; without, a seeded share of each class validates.
  *
  * Classes are numbered in the order of their names. Samples are RGB bytes `[3, height, width]`, all of one size: the one
@@ -7,7 +7,6 @@
  * them over.
  */
 
-import { decode } from 'jpeg-js'
 import { SwarmError } from '../protocols/core/errors.ts'
 import { seededRandom, seedFrom } from '../protocols/core/random.ts'
 import {
@@ -18,6 +17,7 @@ import {
   sampleLength,
 } from './data-set.ts'
 import { type FolderFile, trainName, validationNames } from './folder.ts'
+import { isForeignImage, isImage, readImage } from './image-file.ts'
 import { type Image, squared } from './square.ts'
 
 export interface ImageFolderOptions {
@@ -34,19 +34,18 @@ export interface ImageFolderOptions {
 /** Labels are stored as bytes. */
 const classesMax = 256
 
-/** Of one image, decoded; jpeg-js allocates no more. A sample has to fit a block of 1 MiB anyway. */
-const decodedMegabytesMax = 64
-
 interface Sample extends FolderFile {
   label: string
 }
 
 /**
- * The data set of `files`; others than JPEGs are passed over.
- * @throws {SwarmError} DATA_INVALID naming the file that is no JPEG or has another size, or when a split has no images.
+ * The data set of `files`; what is no image is passed over.
+ * @throws {SwarmError} DATA_INVALID naming the image that cannot be read or has another size, or when a split has none.
  */
 export function imageFolder(files: readonly FolderFile[], options: ImageFolderOptions): SingleInputDataSet {
-  const images = files.filter(({ path }) => /\.jpe?g$/i.test(path)).sort((a, b) => (a.path < b.path ? -1 : 1))
+  const foreign = files.find(({ path }) => isForeignImage(path))
+  if (foreign !== undefined) throw foreignImage(foreign)
+  const images = files.filter(({ path }) => isImage(path)).sort((a, b) => (a.path < b.path ? -1 : 1))
   const parts = images.map((file) => ({ file, folders: file.path.split('/').slice(0, -1) }))
   const hasSplits = parts.some(({ folders }) => folders.length > 1 && folders[0] === trainName)
   const inSplit = (names: readonly string[]): Sample[] =>
@@ -68,7 +67,7 @@ export function imageFolder(files: readonly FolderFile[], options: ImageFolderOp
     )
   }
   const read = (sample: Sample): Image =>
-    options.size === undefined ? pixelsOf(sample) : squared(pixelsOf(sample), options.size)
+    options.size === undefined ? readImage(sample) : squared(readImage(sample), options.size)
   const { shape } = read(train[0]!)
   const split = (samples: readonly Sample[]) => decoded(samples, read, classes, shape, options.normal)
   return { kind: 'images', classes: classes.length, train: split(train), validation: split(validation) }
@@ -120,29 +119,15 @@ function decoded(
   return imageSplit(pixels, labels, shape, normal)
 }
 
-/** u8[3, height, width]. @throws {SwarmError} DATA_INVALID */
-function pixelsOf({ path, bytes }: FolderFile): Image {
-  try {
-    const { width, height, data } = decode(bytes, {
-      useTArray: true,
-      formatAsRGBA: false,
-      tolerantDecoding: false,
-      maxMemoryUsageInMB: decodedMegabytesMax,
-    })
-    const area = width * height
-    const planes = new Uint8Array(3 * area)
-    for (let k = 0; k < planes.length; k++) planes[k] = data[3 * (k % area) + Math.floor(k / area)]!
-    return { shape: [3, height, width], data: planes }
-  } catch (cause) {
-    throw new SwarmError('DATA_INVALID', `${path} is not a JPEG that can be read`, {
-      cause,
-      hint: 'Take it out of the folder, or save it again as a baseline or progressive JPEG.',
-    })
-  }
+/** Passed over, it would be missing from its class, and nobody would know. */
+function foreignImage({ path }: FolderFile): SwarmError {
+  return new SwarmError('DATA_INVALID', `${path} is an image of a format that is not read`, {
+    hint: 'Save it as a JPEG or a PNG, or take it out of the folder.',
+  })
 }
 
 function noImages(what: 'train' | 'validate'): SwarmError {
-  return new SwarmError('DATA_INVALID', `the folder has no JPEGs to ${what} with`, {
+  return new SwarmError('DATA_INVALID', `the folder has no JPEGs or PNGs to ${what} with`, {
     hint: 'Put them as train/<class>/<name>.jpg and test/<class>/<name>.jpg, or as <class>/<name>.jpg.',
   })
 }

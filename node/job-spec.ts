@@ -59,7 +59,7 @@ const dataSpecSchema = z.discriminatedUnion('kind', [
   }),
   z.strictObject({
     kind: z.literal('image_folder'),
-    /** A path, from the job file's folder: JPEGs in one folder for each class. */
+    /** A path, from the job file's folder: images in one folder for each class. */
     folder: z.string().min(1).optional(),
     /** Share that validates where the folder has no splits of its own. */
     validation: z.number().gt(0).lt(1).default(0.1),

@@ -1,5 +1,5 @@
 /**
- * Folders of JPEGs: classes by name, splits by folder or by seed, channels first, and the same after travelling as
+ * Folders of images: classes by name, splits by folder or by seed, channels first, and the same after travelling as
  * blocks.
  */
 import { encode } from 'jpeg-js'
