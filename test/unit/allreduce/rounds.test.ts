@@ -234,3 +234,24 @@ test('newcomers that go on saying where they stand do not excuse a leader under 
   expect(onTable(table, 'Prepare')[0]).toMatchObject({ from: next, message: { ballot: { attempt: 1 } } })
   expect(leader).not.toBe(next)
 })
+
+test('a leader that missed a mean which others have asks one of them for it, when nothing has come for five seconds', () => {
+  const { table, base } = founded(['a', 'b', 'c', 'd'])
+  for (const peer of base.electorate) table.update(peer, base, 3)
+  const [leader] = leaderOrder(base.root, base.electorate) as [string]
+  table.deal(isKind('Part'))
+  const reducers = sentIn(table, 1, 'Plan').plan.shares.map((share) => share.reducers[0]!)
+  const reducer = reducers.find((peer) => peer !== leader)!
+  table.deal(({ from, to, message }) => message.kind === 'Result' && from === reducer && to === leader)
+  expect(table.cards.length).toBeGreaterThan(0)
+  table.cards.length = 0 // lost with a link that broke
+  table.wait(4_999)
+  expect(onTable(table, 'Want')).toEqual([])
+  for (let turn = 0; turn < 2 && onTable(table, 'Want').length === 0; turn++) table.wait(2_000)
+  const wants = onTable(table, 'Want')
+  expect(wants.map(({ from }) => from)).toContain(leader)
+  expect(wants.map(({ to }) => to)).not.toContain(reducer) // that it has not finished would seem to say that it is lost
+  table.deal()
+  for (const peer of base.electorate) expect(table.committed(peer, 1), peer).toEqual(Array(6).fill(3))
+  expect(table.effects('Send').some(({ message }) => message.kind === 'Reassign')).toBe(false)
+})
