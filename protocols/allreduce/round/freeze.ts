@@ -211,7 +211,11 @@ export function isQuorumHere(round: Round, session: Session): boolean {
   const { order, survivors, grid } = round
   if (grid.rowCount > 1 && !order.includes(session.self)) return true
   const left = survivors === undefined ? order : order.filter((peer) => survivors.has(peer))
-  return isQuorumOf(left, (peer) => canBeCounted(round, session, session.speakerOf(peer, round.number)))
+  return isQuorumOf(left, (peer) => {
+    const speaker = session.speakerOf(peer, round.number)
+    // A deputy that the last seal named as gone has no vote of its own, and so none to cast for another.
+    return order.includes(speaker) && canBeCounted(round, session, speaker)
+  })
 }
 
 /** `peer` is here and, for all that is known, can vote in this round. */

@@ -170,3 +170,15 @@ test('a deputy does not vote for a life of the member that the plan did not name
   table.deal()
   expect(table.committed(other, 1)).toBeUndefined()
 })
+
+test('a deputy that is no member of the next round has no vote to cast there: the quorum is lost, and said to be', () => {
+  const { table } = founded(['a', 'b', 'c', 'd'])
+  table.step('c', hasty)
+  const { mandate } = onTable(table, 'Leave')[0]!.message
+  table.deal()
+  expect(mandate!.deputy).toBe('a')
+  const electorate = ['b', 'c']
+  const root = ['second', 'other', 'third'].find((name) => leaderOrder(name, electorate)[0] === 'c')!
+  table.step('b', { kind: 'StateReady', base: { round: 2, root, electorate } })
+  expect(table.effects('QuorumLost', 'b')).toMatchObject([{ round: 2, missing: ['c'] }])
+})
