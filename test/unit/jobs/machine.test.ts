@@ -107,9 +107,7 @@ describe('a job', () => {
       const more = await signed({ name: `job-${i}`, owner: i % 2 === 0 ? ownerId : strangerId })
       expect(step(state, { kind: 'ManifestOpened', signed: more, from: ownerId, nowMs })).toHaveLength(1)
     }
-    const last = await signed({ name: 'one-more', owner: coordinatorId })
-    for (const record of state.values())
-      record.progress.set('peer', { progress: progress(1), heardMs: nowMs })
+    const last = await signed({ name: 'one-more', owner: ownerId })
     const open = () => step(state, { kind: 'ManifestOpened', signed: last, from: ownerId, nowMs })
     expect(open()).toMatchObject([
       { kind: 'refused', code: 'LIMIT_EXCEEDED', hint: expect.stringContaining('Stop a job') },

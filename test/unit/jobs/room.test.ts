@@ -42,13 +42,35 @@ test('an owner has half of the places, and no more', () => {
   expect(roomFor(many(half, 'one'), newcomer('two'))).toEqual({ kind: 'free' })
 })
 
-test('of a registry that strangers filled the oldest job of the one with the most goes, never one that is trained', () => {
+test('of a registry that strangers filled the oldest job of the one with the most goes, first of those that nobody trains', () => {
   const crowd = [...many(half, 'crowd'), ...many(half - 1, 'lab'), record('mine', 'me')]
   expect(roomFor(crowd, newcomer('you'))).toEqual({ kind: 'of', job: 'crowd-0' })
   const busy = crowd.map((known) => (known.job === 'crowd-0' ? trained(known) : known))
   expect(roomFor(busy, newcomer('you'))).toEqual({ kind: 'of', job: 'crowd-1' })
-  expect(roomFor(crowd.map(trained), newcomer('you')).kind).toBe('none')
   expect(roomFor(crowd, { ...newcomer('you'), status: 'converged' }).kind).toBe('none')
+})
+
+test('two keys that fill a registry with jobs that are said to be trained lose the youngest of them, one by one', () => {
+  const kept = new Map(
+    [...many(half, 'crowd'), ...many(half, 'lab')].map((known) => [known.job, trained(known)]),
+  )
+  const places: unknown[] = []
+  for (let count = 0; count < half; count++) {
+    const room = roomFor(kept.values(), newcomer('you'))
+    places.push(room.kind === 'of' ? room.job : room.kind)
+    if (room.kind === 'of') kept.delete(room.job)
+    kept.set(`you-${count}`, record(`you-${count}`, 'you'))
+  }
+  const last = half - 1
+  expect(places.slice(0, 3)).toEqual([`lab-${last}`, `crowd-${last}`, `lab-${last - 1}`])
+  expect(places.filter((place) => place !== 'none')).toHaveLength(Math.floor(jobsMax / 3))
+})
+
+test('a trained job of an owner who has no more than the newcomer and one stays, however long it takes', () => {
+  const strangers = Array.from({ length: jobsMax }, (_, index) =>
+    trained(record(`job-${index}`, `owner-${index}`, created + index)),
+  )
+  expect(roomFor(strangers, newcomer('me', created + 9 * jobWaitingMsMax)).kind).toBe('none')
 })
 
 test('against many owners with one job each, a job that has waited an hour for a peer gives its place', () => {
@@ -90,7 +112,8 @@ test('two registries that teach each other what they lack come to rest', () => {
     }
     return taught
   }
-  teach(new Map([...many(half, 'crowd'), ...many(half, 'lab')].map((known) => [known.job, known])), here)
+  const filled = [...many(half, 'crowd').map(trained), ...many(half, 'lab')]
+  teach(new Map(filled.map((known) => [known.job, known])), here)
   teach(new Map([...others, ...many(half, 'crowd')].map((known) => [known.job, known])), there)
   let [passes, moved] = [0, 0]
   for (let last = -1; moved > last && passes < jobsMax; passes++) {
