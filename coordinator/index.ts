@@ -179,9 +179,10 @@ export class Coordinator {
         await this.#say(job, 'out-of-budget', `the ${maxMinutes} minutes are used up, and ${reason}`)
       else if (isTold && record.verdict?.statement.reason !== cut(reason))
         await this.#say(job, 'continue', reason)
-    } catch (error) {
+    } catch (cause) {
+      signal.throwIfAborted()
       // nobody hears of it this time; the next try says it again
-      this.#init.onEvent?.({ kind: 'retrying', job, error })
+      this.#init.onEvent?.({ kind: 'retrying', job, error: cause })
     }
     const waitMs = isHopeless ? hopelessMs : Math.min(retryMsMax, retryMsMin * 2 ** (tries - 1))
     await sleep(this.#init.clock, leftMs > 0 ? Math.min(waitMs, leftMs) : waitMs, { signal })

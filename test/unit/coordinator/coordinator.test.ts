@@ -63,7 +63,7 @@ function coordinating(open: CoordinatorInit['open'], beforeSaying = async () => 
     const { verdict, reason } = jobs.get(job)!.verdict?.statement ?? {}
     return verdict === undefined ? undefined : `${verdict}: ${reason}`
   }
-  return { time, jobs, events, said }
+  return { coordinator, time, jobs, events, said }
 }
 
 const watching = 'continue: the coordinator holds the model and the data, and watches the run'
@@ -151,6 +151,23 @@ test('a job is tried again also when the owner could not be told why it was not 
   await jobs.announce(envelope)
   await time.pass(60_000)
   expect([unsaid, events.at(-1), said(job)]).toEqual([2, 'watching', watching])
+})
+
+test('telling an owner that is cut short because the coordinator stops is no failure to log', async () => {
+  const closed: Promise<void>[] = []
+  const { coordinator, time, jobs, events } = coordinating(
+    async () => {
+      throw new SwarmError('MODEL_UNSUPPORTED', 'operator Det is unknown')
+    },
+    async () => {
+      closed.push(coordinator.close())
+      throw new Error('gossip is down')
+    },
+  )
+  await jobs.announce((await sealed('job')).envelope)
+  await time.pass(100)
+  await Promise.all(closed)
+  expect([closed.length, events]).toEqual([1, ['taken-up', 'failed']])
 })
 
 test('a fault of the job itself is told at once, and the job ends when its minutes are used up', async () => {
