@@ -61,6 +61,7 @@ export class Succession {
     if (promised === undefined || !this.#isGone(promised.leader)) return
     const next = this.#nextInOrder(promised)
     if (next === undefined || compareBallots(next, this.#told) === 0) return
+    if (!this.#session.isLinked(next.leader)) return // its link is on its way, and it is told then
     this.#told = next
     if (next.leader !== self) this.#session.send(next.leader, { kind: 'Outbid', round, ballot: promised })
   }

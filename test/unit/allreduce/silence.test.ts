@@ -101,3 +101,20 @@ test('whoever promised a ballot of a leader that is gone tells the next, who may
     ballot: { attempt: 2, leader: third },
   })
 })
+
+test('a successor whose link is only on its way is told when it is up', () => {
+  const { table } = silenced(first)
+  const [, , third, witness] = leaderOrder('first', peers) as [string, string, string, string]
+  table.deal((card) => card.message.kind !== 'Prepare' || card.to === witness)
+  table.cards.length = 0
+  const others = peers.filter((peer) => peer !== witness)
+  table.step(witness, { kind: 'LinkDown', peer: third })
+  table.step(witness, { kind: 'PeersKnown', peers: others.filter((peer) => peer !== third) })
+  for (const peer of others) if (peer !== third) table.step(witness, { kind: 'LinkUp', peer })
+  table.step(witness, { kind: 'PeersKnown', peers: others }) // now the link to the third is asked for
+  table.step(witness, { kind: 'LinkSilent', peer: first })
+  table.step(witness, { kind: 'LinkSilent', peer: second })
+  expect(onTable(table, 'Outbid')).toEqual([])
+  table.step(witness, { kind: 'LinkUp', peer: third })
+  expect(onTable(table, 'Outbid').map(({ from, to }) => [from, to])).toEqual([[witness, third]])
+})
