@@ -10,8 +10,11 @@
  * sender alone, and while that is full other bytes come.
  *
  * Time is counted in ticks of this process: one that was suspended, or busy for ten seconds, has not listened, and what came
- * meanwhile is read before the next tick. An end that was never spoken to says one frame and no more: the peer may not have
- * taken the link up, and would have to keep them all.
+ * meanwhile is read before the next tick.
+ *
+ * A peer that has not said anything yet may not have taken the link up, because it is not at the moment at which it wants
+ * it. It is not silent, and what is said to it is one frame and no more: it would have to keep them all. If it dies then,
+ * it is found as before, by pings of its connection.
  */
 
 import { pulseMs, silentMs } from '../core/limits.ts'
@@ -61,7 +64,7 @@ export class Pulse {
     if (this.#idleMs >= pulseMs && heard > 0) this.#say()
     if (heard !== this.#heard) this.hear()
     this.#heard = heard
-    this.#quietMs = isHeldBack ? 0 : this.#quietMs + tickMs
+    this.#quietMs = isHeldBack || heard === 0 ? 0 : this.#quietMs + tickMs
     const isQuiet = this.#quietMs >= silentMs + tickMs // what came last may have come right after a look
     if (!isQuiet || this.#isSilent) return
     this.#isSilent = true

@@ -59,6 +59,11 @@ function signalled<T = unknown>() {
   return { promise, call: (...args: unknown[]) => resolve(args.at(-1) as T) }
 }
 
+function pass(clock: VirtualClock, durationMs: number): void {
+  const untilMs = clock.now() + durationMs
+  while (clock.runNext(untilMs));
+}
+
 test('frames arrive whole and in order, and those sent before the other side wanted the link are kept', async () => {
   const atAccepter: number[][] = []
   const openerUp = signalled()
@@ -205,10 +210,6 @@ test('a peer that says nothing is silent though its link is up, and heard again 
   await expect.poll(() => accepter.links.isUp(opener.id)).toBe(true)
   await accepter.links.send(opener.id, Uint8Array.of(1))
   await expect.poll(() => events).toEqual(['up', '1 bytes'])
-  const pass = (clock: VirtualClock, durationMs: number): void => {
-    const untilMs = clock.now() + durationMs
-    while (clock.runNext(untilMs));
-  }
   pass(openersClock, 2 * silentMs) // and none for the other, whose timers stand still
   expect(events).toEqual(['up', '1 bytes', 'silent'])
   expect(opener.links.isUp(accepter.id)).toBe(true)
@@ -217,6 +218,21 @@ test('a peer that says nothing is silent though its link is up, and heard again 
     return events
   }
   await expect.poll(eventsAfterPulse).toEqual(['up', '1 bytes', 'silent', 'heard'])
+})
+
+test('a peer that does not want the link yet is not silent, however long that takes', async () => {
+  const events: string[] = []
+  const clock = new VirtualClock()
+  const { opener, accepter } = await startPair(
+    { clock, onUp: () => events.push('up'), onSilent: () => events.push('silent') },
+    { onUp: () => events.push('taken up') },
+  )
+  opener.links.setPeers([accepter.id])
+  await expect.poll(() => events).toEqual(['up'])
+  pass(clock, 10 * silentMs)
+  expect(events).toEqual(['up'])
+  accepter.links.setPeers([opener.id])
+  await expect.poll(() => events).toEqual(['up', 'taken up'])
 })
 
 /**

@@ -51,13 +51,15 @@ test('while frames wait to be sent there is no pulse behind them', () => {
   expect(events).toEqual(['pulse', 'pulse'])
 })
 
-test('to a peer that has not taken the link up no more than the first pulse is said', () => {
+test('a peer that has not taken the link up is not silent, and no more than the first pulse is said to it', () => {
   const { link, events, tick } = pulseOf()
   tick(10 * ticksToSilence)
-  expect(events).toEqual(['pulse', 'silent'])
+  expect(events).toEqual(['pulse'])
   link.heard++
   tick(1)
-  expect(events).toEqual(['pulse', 'silent', 'pulse', 'heard'])
+  expect(events).toEqual(['pulse', 'pulse'])
+  tick(ticksToSilence)
+  expect(events.at(-1)).toBe('silent')
 })
 
 test('a peer of which not a byte comes is silent, not a tick too early, and heard again with the next byte', () => {
