@@ -1,12 +1,19 @@
 /**
  * Puts trained weights back into the model file they came from: same graph, names and metadata, so that whatever ran
  * the original runs the result. Only tensors that the exporter had merged with equal ones come back as tensors of their
- * own, and what was exported in training mode comes back in inference mode.
+ * own, what was exported in training mode comes back in inference mode, and operators stand in the place of calls of
+ * the file's own functions.
  */
 import { toBinary } from '@bufbuild/protobuf'
 import { SwarmError } from '../protocols/core/errors.ts'
 import type { ParameterSpec } from '../protocols/core/tensor.ts'
-import { type GraphProto, ModelProtoSchema, type NodeProto } from './onnx/generated/onnx_pb.ts'
+import { withoutCalls } from './onnx/functions.ts'
+import {
+  type GraphProto,
+  ModelProtoSchema,
+  type NodeProto,
+  type TensorProto,
+} from './onnx/generated/onnx_pb.ts'
 import { isHalf, narrowed } from './onnx/half.ts'
 import { ownerOf } from './onnx/own-statistics.ts'
 import { decodeModel } from './onnx/read.ts'
@@ -16,7 +23,7 @@ import { writeTensor } from './onnx/write.ts'
 /**
  * `model` (ONNX bytes, borrowed) with the slices of `values`, f32[parameterCount], that `parameters` name as its
  * weights. The caller owns the result.
- * @throws {SwarmError} MODEL_INVALID for a bad file; STATE_MISMATCH when the file has no such parameter.
+ * @throws {SwarmError} as {@link decodeModel} for a bad file; STATE_MISMATCH when the file has no such parameter.
  */
 export function withParameters(
   model: Uint8Array,
@@ -25,42 +32,73 @@ export function withParameters(
 ): Uint8Array {
   const file = decodeModel(model)
   const graph = file.graph!
-  for (const { name, shape, offset, length } of parameters) {
-    const position = graph.initializer.findIndex((initializer) => initializer.name === name)
-    const copy = graph.node.findIndex(({ opType, output }) => opType === 'Identity' && output[0] === name)
-    const owner = ownerOf(graph.node, name)
-    const source =
-      graph.initializer[position]?.name ?? graph.node[copy]?.input[0] ?? owner?.node.input[owner.index]
-    const type = graph.initializer.find((initializer) => initializer.name === source)?.dataType
-    const tensor = writeTensor(name, asType(values.slice(offset, offset + length), shape, type))
-    if (
-      position >= 0 &&
-      `${graph.initializer[position]!.dims}` === `${shape}` &&
-      offset + length <= values.length
-    ) {
-      graph.initializer[position] = tensor
-    } else if (copy >= 0) {
-      graph.node.splice(copy, 1)
-      graph.initializer.push(tensor)
-    } else if (owner !== null) {
-      owner.node.input[owner.index] = name
-      graph.initializer.push(tensor)
-    } else {
-      throw new SwarmError(
-        'STATE_MISMATCH',
-        `the model file has no parameter '${name}' of shape [${shape}]`,
-        {
-          hint: 'Use the model file that the job was launched with.',
-        },
-      )
-    }
-  }
+  // a function is one for all of its calls, and each call has statistics and a mode of its own
+  graph.node = [...withoutCalls(file)]
+  file.functions = []
+  for (const parameter of parameters) setParameter(graph, parameter, values)
   for (const node of graph.node) {
     if (node.opType === 'BatchNormalization') useStatistics(node, graph)
     // without its third input, training_mode, it lets everything pass
     if (node.opType === 'Dropout') node.input.length = Math.min(node.input.length, 2)
   }
   return toBinary(ModelProtoSchema, file)
+}
+
+/** Puts what `values` hold of a parameter in the place of the tensor in `graph`, or of what it was merged with. */
+function setParameter(graph: GraphProto, parameter: ParameterSpec, values: Float32Array): void {
+  const { name, shape, offset, length } = parameter
+  const place = placeOf(graph, parameter)
+  if (place === null || offset + length > values.length) {
+    throw new SwarmError('STATE_MISMATCH', `the model file has no parameter '${name}' of shape [${shape}]`, {
+      hint: 'Use the model file that the job was launched with.',
+    })
+  }
+  const type = graph.initializer.find((initializer) => initializer.name === place.source)?.dataType
+  place.put(writeTensor(name, asType(values.slice(offset, offset + length), shape, type)))
+}
+
+/** Where a parameter stands in a graph. */
+interface Place {
+  /** Name of the initializer that it has its type from. */
+  source: string | undefined
+  /** Makes a tensor stand there. */
+  put(tensor: TensorProto): void
+}
+
+/**
+ * An initializer; or what exporters merged with an equal one, an Identity of it or an input of a BatchNormalization.
+ * null when there is neither.
+ */
+function placeOf({ initializer, node }: GraphProto, { name, shape }: ParameterSpec): Place | null {
+  const position = initializer.findIndex((tensor) => tensor.name === name)
+  const found = initializer[position]
+  if (found !== undefined && `${found.dims}` === `${shape}`) {
+    return {
+      source: name,
+      put(tensor) {
+        initializer[position] = tensor
+      },
+    }
+  }
+  const copy = node.findIndex(({ opType, output }) => opType === 'Identity' && output[0] === name)
+  if (copy >= 0) {
+    return {
+      source: node[copy]!.input[0],
+      put(tensor) {
+        node.splice(copy, 1)
+        initializer.push(tensor)
+      },
+    }
+  }
+  const owner = ownerOf(node, name)
+  if (owner === null) return null
+  return {
+    source: owner.node.input[owner.index],
+    put(tensor) {
+      owner.node.input[owner.index] = name
+      initializer.push(tensor)
+    },
+  }
 }
 
 /**
@@ -72,7 +110,8 @@ function useStatistics(node: NodeProto, { initializer }: GraphProto): void {
   const isTraining = mode === undefined ? node.output.length > 1 : mode.i === 1n // no such mode before set 14
   const isKept = initializer.some(({ name }) => name === node.input[3])
   if (!isTraining || !isKept) return
-  if (mode !== undefined) mode.i = 0n
+  // not set: another call of the same function may have the attribute too, and no statistics
+  node.attribute = node.attribute.filter((attribute) => attribute !== mode)
   node.output.length = 1
 }
 

@@ -2,10 +2,10 @@
  * Calls of a file's own functions, with what the functions do in their place (ONNX, IR.md, "Functions").
  *
  * PyTorch 2.1 to 2.4 wrote every operator as a call. A function sees nothing of the graph around it: its inputs and
- * outputs take the names that they have in the call, all others the call's name in front, behind a slash, as traced
- * code has it. A call's attributes stand
- * where its function refers to them. Functions call functions; nodes are counted while they are written, because a few
- * that call each other twice are a million.
+ * outputs take the names that they have in the call, all others that of the call's first output in front, between
+ * slashes; where this gives a name that is taken, a number stands between them. A call's attributes stand where its
+ * function refers to them. Functions call functions; nodes are counted while they are written, because a few that call
+ * each other twice are a million.
  */
 import { SwarmError } from '../../protocols/core/errors.ts'
 import { functionDepthMax, graphNodesMax } from '../../protocols/core/limits.ts'
@@ -29,15 +29,20 @@ export function withoutCalls(model: ModelProto): readonly NodeProto[] {
       { hint: 'Inline it: onnx.inliner.inline_local_functions(model, convert_version=True).' },
     )
   }
-  return new Inliner(known).expand(graph!.node, 0)
+  return new Inliner(known, new Set(namesOf(graph!))).expand(graph!.node, 0)
 }
 
 class Inliner {
   readonly #functions: ReadonlyMap<string, FunctionProto>
+  /** The graph's own names and those given so far. */
+  readonly #taken: Set<string>
   #written = 0
+  #numbered = 0
 
-  constructor(functions: ReadonlyMap<string, FunctionProto>) {
+  /** `taken`: names that no value of a function gets; the inliner's from now on. */
+  constructor(functions: ReadonlyMap<string, FunctionProto>, taken: Set<string>) {
     this.#functions = functions
+    this.#taken = taken
   }
 
   /** `nodes` without a call, in themselves and in their subgraphs. `depth`: calls around them. */
@@ -54,7 +59,7 @@ class Inliner {
   #bodyOf(called: FunctionProto, call: NodeProto, depth: number): NodeProto[] {
     if (depth >= functionDepthMax)
       throw tooLarge(`'${called.name}' is called inside more than ${functionDepthMax} calls`)
-    const prefix = `/${call.name || call.output.find((name) => name !== '')}/`
+    const prefix = this.#prefixOf(called, call)
     const given = new Map([
       ...called.output.map((name, index) => [name, call.output[index] || `${prefix}${name}`] as const),
       ...called.input.map((name, index) => [name, call.input[index] ?? ''] as const),
@@ -64,6 +69,21 @@ class Inliner {
       [...called.attributeProto, ...call.attribute].map((attribute) => [attribute.name, attribute]),
     )
     return called.node.map((node) => renamed(node, rename, values))
+  }
+
+  /** What stands in front of the inner names of `call`, which are taken from now on. A number is tried only once. */
+  #prefixOf(called: FunctionProto, call: NodeProto): string {
+    const inner = [...called.output, ...called.node.flatMap(definedBy)]
+    const base = `/${call.output.find((name) => name !== '')}/`
+    let prefix = base
+    let names = inner.map((name) => `${prefix}${name}`)
+    while (names.some((name) => this.#taken.has(name))) {
+      this.#numbered++
+      prefix = `${base}${this.#numbered}/`
+      names = inner.map((name) => `${prefix}${name}`)
+    }
+    for (const name of names) this.#taken.add(name)
+    return prefix
   }
 
   #count(): void {
@@ -101,6 +121,16 @@ function renamedGraph(
     input: named(graph.input),
     output: named(graph.output),
   }
+}
+
+/** Names that `graph` gives to values and nodes, itself and in its subgraphs. */
+function namesOf({ initializer, input, node }: GraphProto): string[] {
+  return [...[...initializer, ...input].map(({ name }) => name), ...node.flatMap(definedBy)]
+}
+
+/** The name of `node`, and those that it gives to its outputs and inside its subgraphs. */
+function definedBy({ name, output, attribute }: NodeProto): string[] {
+  return [name, ...output, ...attribute.flatMap(({ g }) => (g === undefined ? [] : namesOf(g)))]
 }
 
 /** `node` with each graph in it after `change`. */

@@ -83,6 +83,19 @@ test('a call has its operators in its place, with values of its own names and th
   ])
 })
 
+test('no two values get one name, whatever calls and values are called', () => {
+  const square = fn('Square', 'x', [node('t', 'Neg', 'x'), node('y', 'Mul', 't, t')])
+  const call = (output: string, input: string) => ({ ...node(output, 'own:Square', input), name: 'call' })
+  const nodes = read([call('h', 'x'), node('/y/t', 'Abs', 'h'), call('y', '/y/t')], [square])
+  expect(words(nodes)).toEqual([
+    '/h/t = Neg(x)',
+    'h = Mul(/h/t,/h/t)',
+    '/y/t = Abs(h)',
+    '/y/1/t = Neg(/y/t)',
+    'y = Mul(/y/1/t,/y/1/t)',
+  ])
+})
+
 test('branches inside a function read its values, and functions are called inside branches', () => {
   const twice = fn('Twice', 'x', [node('y', 'Add', 'x, x')])
   const choose = fn('Choose', 'c, x', [
