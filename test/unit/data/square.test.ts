@@ -3,8 +3,10 @@
  * torchvision's `Resize`, and the middle of it with the rounding of its `CenterCrop`.
  */
 
+import { createHash } from 'node:crypto'
 import { expect, test } from 'vitest'
 import { squared } from '../../../data/square.ts'
+import { seededRandom } from '../../../protocols/core/random.ts'
 
 /** 7 pixels wide, 5 high; of pixel x, y and channel c the byte (37 x + 91 y + 53 c + 7 x y) mod 256. */
 const image = {
@@ -51,3 +53,16 @@ test('each channel by itself, and a square of the right size stays as it is', ()
   const square = squared(image, 5)
   expect(squared(square, 5)).toEqual(square)
 })
+
+test.each([
+  [200, 200, 64, 'b53cf69554a6fcb496cc362a0b96deae6c1195ecc71ade20d16903c75de0a7ec'],
+  [50, 33, 80, 'bc6fbd1403133ba67a554043b56bd39075e82bb7fc5eb8e62b044c00ec21c44a'],
+])(
+  'of noise, %i pixels high and %i wide, each byte at size %i is as Pillow rounds it',
+  (height, width, size, hash) => {
+    const random = seededRandom(7)
+    const noise = Uint8Array.from({ length: 3 * height * width }, () => random.integer(256))
+    const { data } = squared({ shape: [3, height, width], data: noise }, size)
+    expect(createHash('sha256').update(data).digest('hex')).toBe(hash)
+  },
+)
