@@ -11,7 +11,6 @@
 import { type PreparedJob, type PrepareEvent, prepareJob } from '../../node/peer/prepare.ts'
 import { type EndListener, listenForEnd } from '../../node/peer/run-end.ts'
 import { type PartEvent, takePart } from '../../node/peer/take-part.ts'
-import type { AllreduceEvent } from '../../protocols/allreduce/index.ts'
 import { SwarmError } from '../../protocols/core/errors.ts'
 import { tabStepBytesMax } from '../../protocols/core/limits.ts'
 import type { Manifest, SignedJob } from '../../protocols/jobs/index.ts'
@@ -24,6 +23,7 @@ import { type KeptJob, keepAddresses, keptJob } from '../storage/kept-jobs.ts'
 import { CurrentRound } from './current-round.ts'
 import { DonatedCompute } from './donated-compute.ts'
 import { openTabPeer, type TabPeer } from './network.ts'
+import { quorumText } from './quorum-text.ts'
 import { Reporter } from './reporter.ts'
 import { waitForJob } from './wait-for-job.ts'
 import { type WorkerClock, workerClock } from './worker-clock.ts'
@@ -307,15 +307,4 @@ function untilAborted<Value>(promise: Promise<Value>, signal: AbortSignal): Prom
     signal.addEventListener('abort', onAbort, { once: true })
     void promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort))
   })
-}
-
-function quorumText({
-  round,
-  missing,
-  expiresInMs,
-}: Extract<AllreduceEvent, { kind: 'quorum-lost' }>): string {
-  const peers = missing.length === 1 ? 'one more' : `${missing.length} more`
-  const waiting = `Too few peers that decide on round ${round} are here; waiting for ${peers}.`
-  if (!Number.isFinite(expiresInMs)) return waiting
-  return `${waiting} In ${Math.round(expiresInMs / 1000)} seconds those that are here go on.`
 }

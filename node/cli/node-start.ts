@@ -277,8 +277,9 @@ function logAveraging(
   else if (event.kind === 'pledge-lost') log({ event: 'pledge_lost', job, reason: event.reason })
   else if (event.kind === 'refused') log({ event: 'refused', job, peer: event.peer, reason: event.reason })
   else {
-    const { round, live, missing, expiresInMs } = event
+    const { round, live, deciding, missing, expiresInMs } = event
     const seconds = Number.isFinite(expiresInMs) ? expiresInMs / 1000 : undefined
-    log({ event: 'quorum_lost', job, round, live, missing, expires_in_seconds: seconds })
+    const deciders = deciding.length
+    log({ event: 'quorum_lost', job, round, live, deciders, missing, expires_in_seconds: seconds })
   }
 }

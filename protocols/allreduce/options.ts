@@ -45,11 +45,12 @@ export interface PledgeStore {
 export type AllreduceEvent =
   /** `offered`: this peer's update is encoded, and named to the others. */
   | { kind: 'phase'; round: number; phase: RoundPhase | 'offered' }
-  /** Too few of the peers that hold the state are here, so `missing` are waited for: for ever, or `expiresInMs`. */
+  /** Of those that decide so many are away that some of `missing` are waited for: for ever, or `expiresInMs`. */
   | {
       kind: 'quorum-lost'
       round: number
       live: readonly string[]
+      deciding: readonly string[]
       missing: readonly string[]
       expiresInMs: number
     }

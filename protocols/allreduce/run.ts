@@ -287,8 +287,8 @@ export class AllreduceRun {
         this.#init.onEvent?.({ kind: 'phase', round: effect.round, phase: effect.phase })
         return
       case 'QuorumLost': {
-        const { round, live, missing, expiresInMs } = effect
-        this.#init.onEvent?.({ kind: 'quorum-lost', round, live, missing, expiresInMs })
+        const { round, live, deciding, missing, expiresInMs } = effect
+        this.#init.onEvent?.({ kind: 'quorum-lost', round, live, deciding, missing, expiresInMs })
         return
       }
       case 'Refused':

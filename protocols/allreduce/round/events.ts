@@ -191,11 +191,16 @@ export type Effect =
   | { kind: 'Behind'; round: number; root: string; peers: readonly string[] }
   /** A message was dropped, and why. */
   | { kind: 'Refused'; peer: string; reason: string }
-  /** Too few of the electorate are here: `missing` are waited for. After `expiresInMs` those that are here go on alone. */
+  /**
+   * Too few of those whose votes decide are here: `missing` of `deciding` are away, and some of them are waited for. After
+   * `expiresInMs` those that are here go on alone.
+   */
   | {
       kind: 'QuorumLost'
       round: number
       live: readonly string[]
+      deciding: readonly string[]
+      /** Of `deciding`, without those for whom a deputy votes that is here. */
       missing: readonly string[]
       /** Infinity: they wait until enough are back. */
       expiresInMs: number

@@ -7,7 +7,8 @@
  * sees who is left, and the council of 31 that it drew loses its quorum only when half of the run is gone.
  */
 
-import { canBeCounted, committers, isQuorumHere } from './freeze.ts'
+import { compareText } from '../plan/electorate.ts'
+import { canBeCounted, committers, deciders, hasVoice, isQuorumHere } from './freeze.ts'
 import type { Round } from './round.ts'
 import type { Role, Session } from './session.ts'
 
@@ -22,8 +23,7 @@ export class Expiry implements Role {
   }
 
   advance(): void {
-    const { base, number: round } = this.#round
-    if (base === undefined) return
+    if (this.#round.base === undefined) return
     if (this.#isQuorumHere()) {
       this.#lostSinceMs = undefined
       return
@@ -32,9 +32,7 @@ export class Expiry implements Role {
     const live = [this.#session.self, ...this.#session.livePeers()].sort()
     if (this.#lostSinceMs === undefined) {
       this.#lostSinceMs = nowMs
-      const missing = this.#members().filter((peer) => !canBeCounted(this.#round, this.#session, peer))
-      const expiresInMs = this.dueMs() - nowMs
-      this.#session.emit({ kind: 'QuorumLost', round, live, missing, expiresInMs })
+      this.#tell(live)
     }
     if (nowMs < this.dueMs()) return
     if (this.#mayGoOn(live)) this.#round.survivors = new Set(live)
@@ -49,6 +47,15 @@ export class Expiry implements Role {
   /** Too few of the electorate are here. */
   get isLost(): boolean {
     return this.#lostSinceMs !== undefined
+  }
+
+  #tell(live: readonly string[]): void {
+    const { isFounding, number: round } = this.#round
+    const deciding = isFounding ? this.#members() : [...deciders(this.#round)].sort(compareText)
+    const hasCome = isFounding ? canBeCounted : hasVoice
+    const missing = deciding.filter((peer) => !hasCome(this.#round, this.#session, peer))
+    const expiresInMs = this.#mayGoOn(live) ? this.dueMs() - this.#session.nowMs : Number.POSITIVE_INFINITY
+    this.#session.emit({ kind: 'QuorumLost', round, live, deciding, missing, expiresInMs })
   }
 
   /**

@@ -208,14 +208,21 @@ export function contributorsHere(round: Round, session: Session, plan: Plan): st
 
 /** True when the live councillors are a quorum, or this peer is not one of them and cannot tell. */
 export function isQuorumHere(round: Round, session: Session): boolean {
-  const { order, survivors, grid } = round
+  const { order, grid } = round
   if (grid.rowCount > 1 && !order.includes(session.self)) return true
-  const left = survivors === undefined ? order : order.filter((peer) => survivors.has(peer))
-  return isQuorumOf(left, (peer) => {
-    const speaker = session.speakerOf(peer, round.number)
-    // A deputy that the last seal named as gone has no vote of its own, and so none to cast for another.
-    return order.includes(speaker) && canBeCounted(round, session, speaker)
-  })
+  return isQuorumOf(deciders(round), (peer) => hasVoice(round, session, peer))
+}
+
+/** Those whose votes decide, in the order in which they lead: the council, or who was left of it. */
+export function deciders({ order, survivors }: Round): readonly string[] {
+  return survivors === undefined ? order : order.filter((peer) => survivors.has(peer))
+}
+
+/** Whoever votes for `member`, itself or its deputy, is here and can. */
+export function hasVoice(round: Round, session: Session, member: string): boolean {
+  const speaker = session.speakerOf(member, round.number)
+  // A deputy that the last seal named as gone has no vote of its own, and so none to cast for another.
+  return round.order.includes(speaker) && canBeCounted(round, session, speaker)
 }
 
 /** `peer` is here and, for all that is known, can vote in this round. */

@@ -171,6 +171,20 @@ test('a deputy does not vote for a life of the member that the plan did not name
   expect(table.committed(other, 1)).toBeUndefined()
 })
 
+test('a member whose deputy is here is not among those that are away', () => {
+  const peers = ['a', 'b', 'c', 'd', 'e']
+  const { table } = founded(peers)
+  table.step('c', hasty)
+  const { mandate } = onTable(table, 'Leave')[0]!.message
+  table.deal()
+  const { deputy } = mandate!
+  table.step(deputy, { kind: 'StateReady', base: { round: 2, root: 'second', electorate: peers } })
+  const gone = peers.filter((peer) => peer !== deputy && peer !== 'c')
+  for (const peer of gone) table.step(deputy, { kind: 'LinkDown', peer })
+  const lost = table.effects('QuorumLost', deputy).filter(({ round }) => round === 2)
+  expect(lost).toMatchObject([{ deciding: peers, missing: gone }])
+})
+
 test('a deputy that is no member of the next round has no vote to cast there: the quorum is lost, and said to be', () => {
   const { table } = founded(['a', 'b', 'c', 'd'])
   table.step('c', hasty)

@@ -73,7 +73,14 @@ test('of two peers the one that does not lead first says for whom it waits, and 
     table.step(peer, { kind: 'LinkSilent', peer: peer === leader ? other : leader })
   expect(table.effects('QuorumLost', leader)).toEqual([]) // half of the votes and the first leader are a quorum
   expect(table.effects('QuorumLost', other)).toEqual([
-    { kind: 'QuorumLost', round: 1, live: [other], missing: [leader], expiresInMs: Number.POSITIVE_INFINITY },
+    {
+      kind: 'QuorumLost',
+      round: 1,
+      live: [other],
+      deciding: ['a', 'b'],
+      missing: [leader],
+      expiresInMs: Number.POSITIVE_INFINITY,
+    },
   ])
   for (const peer of [leader, other]) {
     table.step(peer, { kind: 'LinkHeard', peer: peer === leader ? other : leader })
@@ -117,4 +124,17 @@ test('a successor whose link is only on its way is told when it is up', () => {
   expect(onTable(table, 'Outbid')).toEqual([])
   table.step(witness, { kind: 'LinkUp', peer: third })
   expect(onTable(table, 'Outbid').map(({ from, to }) => [from, to])).toEqual([[witness, third]])
+})
+
+test('who is left is told in how many seconds it goes on, unless it may not: it is no member of the round', () => {
+  const lost = (electorate: string[]) => {
+    const { table } = founded(['a', 'b', 'c'], 60_000)
+    table.step('a', { kind: 'StateReady', base: { round: 2, root: 'second', electorate } })
+    for (const peer of ['b', 'c']) table.step('a', { kind: 'LinkDown', peer })
+    const ofRound = table.effects('QuorumLost', 'a').filter(({ round }) => round === 2)
+    return ofRound.map(({ deciding, expiresInMs }) => ({ deciding, expiresInMs }))
+  }
+  const others = ['b', 'c']
+  expect(lost(['a', ...others])).toEqual([{ deciding: ['a', ...others], expiresInMs: 60_000 }])
+  expect(lost(others)).toEqual([{ deciding: others, expiresInMs: Number.POSITIVE_INFINITY }])
 })

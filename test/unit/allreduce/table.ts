@@ -34,11 +34,18 @@ export class Table {
   readonly cards: Card[] = []
   readonly #effects: { peer: string; effect: Effect }[] = []
   readonly #held: (() => void)[] = []
+  /** After which those that are left go on without a quorum; by default they never do. */
+  readonly #electorateExpiryMs: number
   nowMs = 0
   /** Reductions take their time: they end with `releaseReductions`. */
   holdReductions = false
 
-  constructor(peers: readonly string[], peersMin = peers.length) {
+  constructor(
+    peers: readonly string[],
+    peersMin = peers.length,
+    electorateExpiryMs = Number.POSITIVE_INFINITY,
+  ) {
+    this.#electorateExpiryMs = electorateExpiryMs
     for (const self of peers) this.seat(self, peersMin)
     for (const a of peers) for (const b of peers) if (a !== b) this.step(a, { kind: 'LinkUp', peer: b })
   }
@@ -56,7 +63,7 @@ export class Table {
         partition,
         encodedBytes: f32.encodedBytes,
         peersMin,
-        timing: { ...defaultTiming, electorateExpiryMs: Number.POSITIVE_INFINITY },
+        timing: { ...defaultTiming, electorateExpiryMs: this.#electorateExpiryMs },
         recalled,
         job: 'job',
         sign: (bytes) => signatureOf(self, bytes),
@@ -170,11 +177,14 @@ export class Table {
 export const genesis = { round: 0, root: 'genesis', electorate: [] as string[] }
 
 /** Three peers that have committed round 0 and hold state 1; their leader order is `order`. */
-export function founded(peers: string[] = ['a', 'b', 'c']): {
+export function founded(
+  peers: string[] = ['a', 'b', 'c'],
+  electorateExpiryMs?: number,
+): {
   table: Table
   base: { round: number; root: string; electorate: string[] }
 } {
-  const table = new Table(peers)
+  const table = new Table(peers, peers.length, electorateExpiryMs)
   for (const peer of peers) table.update(peer, genesis, 1)
   table.deal()
   const base = { round: 1, root: 'first', electorate: [...peers] }
