@@ -4,8 +4,8 @@
  * model trained there sees here what it has learnt to see, and the exported one there what it has learnt here.
  *
  * Scaling is Pillow's `BILINEAR` (Resample.c): a triangle as wide as one pixel of the smaller of the two images, along
- * rows and then along columns, with bytes in between. Weights are whole numbers, as there, so that each byte is the same;
- * only Pillow 13 takes the columns first of images more than twice as high as wide, which moves some of theirs by 1.
+ * rows and then along columns, with bytes in between. Weights are whole numbers, as there, so that each byte is the
+ * same; only Pillow 13 takes the columns first of images more than twice as high as wide, which moves some by 1.
  */
 
 /** An image, channel by channel: u8[channels, height, width]. */
@@ -17,7 +17,7 @@ export interface Image {
 /** Bits behind the point of a weight (Resample.c, PRECISION_BITS): a byte and two bits more stand before it. */
 const weightBits = 22
 
-/** The source pixels that one target pixel is a mean of, from `first` on, and their weights, which sum to about 2^22. */
+/** The source pixels that one target pixel is a mean of, from `first` on; the weights sum to about 2^22. */
 interface Window {
   first: number
   weights: Int32Array

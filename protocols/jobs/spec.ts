@@ -54,7 +54,10 @@ export const modelShape = {
    * How the output is compared with the labels, which the engine adds to the graph; `in_model`: the output is the loss.
    */
   loss: z.enum(['softmax_cross_entropy', 'binary_cross_entropy', 'mse', 'l1', 'in_model']),
-  /** softmax_cross_entropy: the label of predictions that do not count, as PyTorch's -100. */
+  /**
+   * softmax_cross_entropy: the label of predictions that do not count, as PyTorch's -100. in_model: a label that the
+   * data may hold and that is no class; what becomes of it the model says.
+   */
   ignoreIndex: integer(-(2 ** 31), 2 ** 31 - 1).optional(),
   /** softmax_cross_entropy: the share of a label that is spread over all classes. */
   labelSmoothing: decayRate().optional(),
@@ -250,7 +253,9 @@ export function crossChecks({ model, train, swarm, convergence }: TrainingPlan):
   const add = (path: string, message: string) => problems.push({ path: path.split('.'), message })
 
   for (const key of ['ignoreIndex', 'labelSmoothing', 'classAxis'] as const) {
-    if (model[key] !== undefined && model.loss !== 'softmax_cross_entropy')
+    const isUsed =
+      model.loss === 'softmax_cross_entropy' || (key === 'ignoreIndex' && model.loss === 'in_model')
+    if (model[key] !== undefined && !isUsed)
       add(`model.${key}`, `has no use with the loss ${model.loss}: it belongs to softmax_cross_entropy`)
   }
   if (model.labels !== undefined && model.loss !== 'in_model')

@@ -218,6 +218,18 @@ convergence: { metric: val_accuracy, mode: max, max_rounds: 1.5 }
       parseJobFile('# Title\n\n```sh\nnpm start\n```\n\n- a: [b\n! c: d\n').problems.length,
     ).toBeLessThan(4)
   })
+
+  test('names the label that is no class, also where the model itself says that it does not count', () => {
+    const withLoss = (loss: string) => (text: string) =>
+      text.replace('softmax_cross_entropy', `${loss}, ignore_index: -100`)
+    expect(parseJobFile(withLoss('in_model')(good))).toMatchObject({
+      problems: [],
+      spec: { model: { loss: 'in_model', ignoreIndex: -100 } },
+    })
+    expect(problemsAfter(withLoss('mse'))).toEqual([
+      '2:37 model.ignore_index has no use with the loss mse: it belongs to softmax_cross_entropy',
+    ])
+  })
 })
 
 test('a typing error is found up to two letters or a swap away, and not further', () => {
