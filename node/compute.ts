@@ -10,17 +10,15 @@ import { connectCompute } from '../engine/compute/client.ts'
 import type { Compute } from '../engine/compute/compute.ts'
 import type { Answer, ClientPort } from '../engine/compute/messages.ts'
 
-/** The time a worker gets to finish its step and free its graphs before it is no longer waited for: Stop takes a second. */
+/**
+ * The time a worker gets to finish its step and free its graphs before it is no longer waited for: Stop takes a second.
+ * It is never ended by force, nor is the process while it works: a native call cannot be interrupted, and a thread that
+ * is ended in the middle of one takes the process with it, and all other runs; onnxruntime's addon throws where nobody
+ * catches. One that still compiles a large model ends by itself, and the process after it.
+ */
 const closeDeadlineMs = 800
 
-/**
- * When one that has not ended since is ended by force. A native call cannot be interrupted, and a thread that is ended
- * in the middle of one takes the process with it: onnxruntime's addon throws where nobody catches. Compiling a large
- * model on a busy machine takes seconds; past this it hangs.
- */
-const forceMs = 60_000
-
-/** Starts a worker thread. It keeps the process alive until `close`. The backend is chosen by `open`. */
+/** Starts a worker thread. It keeps the process alive until it has ended after `close`. The backend is chosen by `open`. */
 export function openNodeCompute(): Compute {
   return connectCompute(workerPort(new Worker(workerUrl(import.meta.url))))
 }
@@ -40,8 +38,6 @@ function workerPort(worker: Worker): ClientPort {
       void exited.then((code) => handler(new Error(`its thread ended with exit code ${code}`)))
     },
     ended: async () => {
-      const force = setTimeout(() => void worker.terminate(), forceMs).unref()
-      void exited.then(() => clearTimeout(force))
       const late = new Promise<void>((resolve) => {
         const timer = setTimeout(resolve, closeDeadlineMs)
         void exited.then(() => clearTimeout(timer))

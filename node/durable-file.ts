@@ -1,6 +1,7 @@
 /**
  * A file that is either the old one or the new one, whole, whatever ends the process or the power in between: written
- * beside its place, flushed to the disk, then renamed. A checksum at its end tells what the disk spoiled.
+ * beside its place, flushed to the disk, then renamed. Of the process's own files, a checksum at the end tells what the
+ * disk spoiled:
  *
  *     contents │ SHA-256 of them, 32 bytes
  */
@@ -16,26 +17,39 @@ const checksumBytes = 32
 const readBytes = 1 << 26
 
 /**
- * Puts `pieces`, one after another, in the place of what is at `path`. One call at a time for each path.
- * @throws {SwarmError} STORAGE_FAILED; what was there is then still there, and what was written of the new one is not:
- * a full disk gets its room back.
+ * Puts `pieces`, one after another, in the place of what is at `path`. One call at a time for each path. `mode`: of the
+ * new file, before the umask.
+ * @throws {Error} what the file system says; what was there is then still there, and what was written of the new one is
+ * not: a full disk gets its room back.
  */
-export async function writeDurably(path: string, pieces: readonly Uint8Array[]): Promise<void> {
+export async function replaceFile(path: string, pieces: readonly Uint8Array[], mode = 0o666): Promise<void> {
   const temporary = `${path}.new`
   try {
-    const hash = createHash('sha256')
-    for (const piece of pieces) hash.update(piece)
-    const file = await open(temporary, 'w', 0o600)
+    const file = await open(temporary, 'w', mode)
     try {
-      for (const piece of [...pieces, hash.digest()]) await file.writeFile(piece)
+      for (const piece of pieces) await file.writeFile(piece)
       await file.datasync()
     } finally {
       await file.close()
     }
     await rename(temporary, path)
-    await flushFolder(dirname(path))
-  } catch (cause) {
+  } catch (error) {
     await rm(temporary, { force: true }).catch(() => {})
+    throw error
+  }
+  await flushFolder(dirname(path))
+}
+
+/**
+ * {@link replaceFile} with a checksum, in a file that only this user reads.
+ * @throws {SwarmError} STORAGE_FAILED.
+ */
+export async function writeDurably(path: string, pieces: readonly Uint8Array[]): Promise<void> {
+  const hash = createHash('sha256')
+  for (const piece of pieces) hash.update(piece)
+  try {
+    await replaceFile(path, [...pieces, hash.digest()], 0o600)
+  } catch (cause) {
     throw failed(`cannot write ${path}`, cause)
   }
 }
@@ -85,14 +99,21 @@ export async function removeDurably(path: string): Promise<void> {
   }
 }
 
-/** A rename is durable once its folder is. Windows opens no folders, and journals their entries. */
+/** What systems say that flush no folders, and folders that may be written and not read. */
+const unflushable: ReadonlySet<unknown> = new Set(['EINVAL', 'ENOTSUP', 'EISDIR', 'EACCES', 'EPERM'])
+
+/** A rename is durable once its folder is, where that can be asked for. Windows journals the entries of its folders. */
 async function flushFolder(path: string): Promise<void> {
   if (process.platform === 'win32') return
-  const folder = await open(path, 'r')
   try {
-    await folder.sync()
-  } finally {
-    await folder.close()
+    const folder = await open(path, 'r')
+    try {
+      await folder.sync()
+    } finally {
+      await folder.close()
+    }
+  } catch (error) {
+    if (!unflushable.has((error as NodeJS.ErrnoException).code)) throw error
   }
 }
 

@@ -1,14 +1,15 @@
 /**
  * What a coordinator must not forget when it is restarted: the signed manifests, and everything that was signed about
- * each run. One dag-cbor file a job, `{ envelope, statements }`, written to a temporary name and renamed. A file that
- * cannot be read or written is told, and costs nothing but itself.
+ * each run. One dag-cbor file a job, `{ envelope, statements }`, the old one or the new one whatever happens. A file
+ * that cannot be read or written is told, and costs nothing but itself.
  */
 
-import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import * as dagCbor from '@ipld/dag-cbor'
 import { SwarmError } from '../protocols/core/errors.ts'
 import type { Jobs } from '../protocols/jobs/index.ts'
+import { replaceFile } from './durable-file.ts'
 
 /** What is asked of the jobs protocol. */
 export type RecordedJobs = Pick<Jobs, 'recall' | 'on' | 'get' | 'list'>
@@ -80,14 +81,7 @@ export class JobRecords {
     const { envelope, evaluations, verdict, stop } = record
     const signed = [...evaluations, verdict, stop].filter((statement) => statement !== undefined)
     const bytes = dagCbor.encode({ envelope, statements: signed.map((statement) => statement.envelope) })
-    try {
-      // flushed, or a power cut leaves an empty file in the place of the one before
-      await writeFile(`${path}.new`, bytes, { flush: true })
-      await rename(`${path}.new`, path)
-    } catch (error) {
-      await rm(`${path}.new`, { force: true }).catch(() => {}) // a full disk gets its room back
-      throw error
-    }
+    await replaceFile(path, [bytes])
   }
 }
 

@@ -1,6 +1,6 @@
 /** The trained model as a file: the owner's ONNX graph with the weights of one agreed state. */
 
-import { access, constants, mkdir, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { access, constants, mkdir, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { CID } from 'multiformats/cid'
 import { outerOptimizer } from '../engine/job-settings.ts'
@@ -10,6 +10,7 @@ import type { ParameterSpec } from '../protocols/core/tensor.ts'
 import type { Manifest } from '../protocols/jobs/index.ts'
 import { stateBlocks } from '../protocols/run/blocks.ts'
 import { fetchState } from '../protocols/run/fetch-state.ts'
+import { replaceFile } from './durable-file.ts'
 import type { SwarmNode } from './swarm-node.ts'
 
 export interface TrainedModelInit {
@@ -73,10 +74,8 @@ export async function requireWritable(folder: string): Promise<void> {
 export async function writeModel(path: string, bytes: Uint8Array): Promise<void> {
   try {
     await mkdir(dirname(path), { recursive: true })
-    await writeFile(`${path}.new`, bytes, { flush: true }) // nobody trains it a second time
-    await rename(`${path}.new`, path)
+    await replaceFile(path, [bytes])
   } catch (cause) {
-    await rm(`${path}.new`, { force: true }).catch(() => {}) // a full disk gets its room back
     throw new SwarmError('STORAGE_FAILED', `cannot write the model to ${path}`, {
       cause,
       hint: 'Choose another folder with --output.',

@@ -67,6 +67,6 @@ export interface ClientPort {
   onAnswer(handler: (answer: Answer) => void): void
   /** `handler` is called when the worker has ended, with what is known about why; the first call counts. */
   onDeath(handler: (reason: unknown) => void): void
-  /** Resolves when the worker has ended, by itself or by force. */
+  /** Resolves when the worker has ended, or is no longer waited for. */
   ended(): Promise<void>
 }

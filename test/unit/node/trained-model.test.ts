@@ -1,8 +1,8 @@
 /** Where a trained model may go, found out before there is one, and what a write that fails leaves behind. */
 
-import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import { requireWritable, writeModel } from '../../../node/trained-model.ts'
 
@@ -32,4 +32,14 @@ test('a model that cannot be put in its place leaves nothing half done beside it
   await mkdir(join(taken, 'kept'), { recursive: true })
   await expect(writeModel(taken, Uint8Array.of(1))).rejects.toMatchObject({ code: 'STORAGE_FAILED' })
   expect(await readdir(folder)).toEqual(['model.onnx'])
+})
+
+test('a model takes the place of an older one, in a folder that may be written and not read', async () => {
+  const folder = await freshFolder()
+  const path = join(folder, 'runs', 'model.onnx')
+  await writeModel(path, Uint8Array.of(1, 2, 3))
+  await chmod(dirname(path), 0o300)
+  onTestFinished(() => chmod(dirname(path), 0o700))
+  await writeModel(path, Uint8Array.of(4))
+  expect([...(await readFile(path))]).toEqual([4])
 })
