@@ -18,7 +18,7 @@ import type { Answer, ClientPort } from '../engine/compute/messages.ts'
  */
 const closeDeadlineMs = 800
 
-/** Starts a worker thread. It keeps the process alive until it has ended after `close`. The backend is chosen by `open`. */
+/** Starts a worker thread. It keeps the process alive until it ends, after `close`. The backend is chosen by `open`. */
 export function openNodeCompute(): Compute {
   return connectCompute(workerPort(new Worker(workerUrl(import.meta.url))))
 }

@@ -32,3 +32,30 @@ test('real tensors are written under their names, the widest first, without gaps
       values.replaceAll(' ', ''),
   )
 })
+
+test('integers with a scale are written beside it, so that nothing learnt is left out', () => {
+  const stored = ['fc.stored', 'fc.scale', 'fc.zero']
+  const model = writeModel({
+    opset: 18,
+    nodes: [
+      { name: 'w', opType: 'DequantizeLinear', domain: '', inputs: stored, outputs: ['w'], attributes: {} },
+      { name: 'sum', opType: 'Add', domain: '', inputs: ['x', 'w'], outputs: ['y'], attributes: {} },
+    ],
+    constants: new Map([
+      ['fc.stored', { dtype: 'int8', shape: [2], data: Int8Array.of(-3, 5) }],
+      ['fc.scale', { dtype: 'float32', shape: [], data: Float32Array.of(0.5) }],
+      ['fc.zero', { dtype: 'int8', shape: [], data: Int8Array.of(1) }],
+    ]),
+    inputs: new Map([['x', { dtype: 'float32', shape: [1, 2] }]]),
+    outputs: new Map([['y', null]]),
+  })
+  const file = Buffer.from(safetensorsOf(model))
+  const start = 8 + Number(file.readBigUInt64LE())
+  expect(JSON.parse(file.toString('utf8', 8, start))).toEqual({
+    __metadata__: { format: 'pt' },
+    'fc.scale': { dtype: 'F32', shape: [], data_offsets: [0, 4] },
+    'fc.stored': { dtype: 'I8', shape: [2], data_offsets: [4, 6] },
+    'fc.zero': { dtype: 'I8', shape: [], data_offsets: [6, 7] },
+  })
+  expect(file.toString('hex', start)).toBe('0000003ffd0501')
+})
