@@ -8,7 +8,6 @@
  */
 import { blockedOperands, convolveBlocks } from './blocked-convolution.ts'
 import { blocksOf, outOfBlocks } from './blocked-layout.ts'
-import { heldUp } from './gradients/recall.ts'
 import { areTiles, tapsOf, type Windows, windowsOf } from './gradients/windows.ts'
 import { interleave, partsOf } from './interleaved.ts'
 import type { Formulas } from './onnx/formulas.ts'
@@ -74,7 +73,7 @@ export function placesBefore(f: Formulas, pooled: Value): Value[] | null {
   const before: Value[] = []
   let largest = blocksOf(f, pooled)
   while (largest !== null) {
-    const maker: TypedNode | undefined = f.builder.makerOf(heldUp(f, largest))
+    const maker: TypedNode | undefined = f.builder.makerOf(f.builder.originOf(largest))
     if (maker?.opType !== 'Max') break
     const previous = maker.inputs[0]!
     before.push(isStill(f, previous, largest))

@@ -4,8 +4,9 @@
  *
  * A copy differs from the original in one thing: it cannot be made before the gradient arrives that needs it. Some
  * input of the first nodes of a copied stretch is passed through `Where(c, input, input)`, whose condition c is read
- * from that gradient. Without it the runtime would merge the copy with the original (equal nodes), or make it early:
- * either way both stay in memory. Values are the same to the bit, whichever way c turns out.
+ * from that gradient; `GraphBuilder.originOf` sees through it. Without it the runtime would merge the copy with the
+ * original (equal nodes), or make it early: either way both stay in memory. Values are the same to the bit, whichever
+ * way c turns out.
  *
  * Which values are not kept is recomputation.ts's choice.
  */
@@ -86,13 +87,6 @@ export class Recall {
     assert(maker !== undefined, `'${value.name}' is not computed and cannot be made again`)
     return maker
   }
-}
-
-/** What `value` is held up for the sake of a copy; `value` itself when it is not. */
-export function heldUp(f: Formulas, value: Value): Value {
-  const maker = f.builder.makerOf(value)
-  const [, yes, no] = maker?.inputs ?? []
-  return maker?.opType === 'Where' && yes && yes.name === no?.name ? yes : value
 }
 
 /**

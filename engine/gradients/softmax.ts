@@ -3,7 +3,6 @@
 import { type Formulas, positiveAxis } from '../onnx/formulas.ts'
 import { intOf } from '../onnx/graph.ts'
 import type { Value } from '../onnx/graph-builder.ts'
-import { heldUp } from './recall.ts'
 import { type Application, gradient, spelledForward, type Use } from './rule.ts'
 
 export const softmax = {
@@ -50,7 +49,7 @@ export function isGradientOfSoftmax(f: Formulas, scores: Value, dy: Value): bool
   const product = f.builder.makerOf(dy)
   const shares = product?.opType === 'Mul' ? product.inputs[0]! : null
   const softmax = shares && f.builder.makerOf(shares)
-  return softmax?.opType === 'Softmax' && heldUp(f, softmax.inputs[0]!).name === scores.name
+  return softmax?.opType === 'Softmax' && f.builder.originOf(softmax.inputs[0]!).name === scores.name
 }
 
 function axisOf({ attributes, x }: Use): number {

@@ -96,6 +96,13 @@ export class GraphBuilder {
     return this.makers.get(value.name)
   }
 
+  /** What `value` is, whichever way a choice turns out: v of `Where(c, v, v)`, which holds v up until c is known. */
+  originOf(value: Value): Value {
+    const maker = this.makerOf(value)
+    const [, yes, no] = maker?.inputs ?? []
+    return maker?.opType === 'Where' && yes && yes.name === no?.name ? yes : value
+  }
+
   /** The result of an operator with one output of type `type`. Made once for equal arguments. */
   emit(
     opType: string,
