@@ -3,20 +3,18 @@
  *
  *     start(id) ──▶ links to every other live peer come up ──▶ messages, in order, each after the link's delay
  *     reset, cut, partition ──▶ both ends see the link go down (not at the same moment); what was under way is lost
- *     mute ──▶ nothing arrives, and nobody is told; an end finds the link silent, in the end broken, or all arrives late
+ *     mute ──▶ nothing arrives, and nobody is told (hearing.ts)
  *     crash(id) ──▶ the process is gone with its timers; the others see their links go down
  *
- * Links come back by themselves, as those of protocols/wire/link.ts do, and find out that they are silent when those would.
- * Chance comes from one Random, time from one VirtualClock. The network does not look into messages; `intercept` lets a
- * fault do so.
+ * Links come back by themselves, as those of protocols/wire/link.ts do. Chance comes from one Random, time from one
+ * VirtualClock. The network does not look into messages; `intercept` lets a fault do so.
  */
 
 import { assert } from '../protocols/core/assert.ts'
 import type { Clock } from '../protocols/core/clock.ts'
-import { pulseMs, silentMs } from '../protocols/core/limits.ts'
 import type { Random } from '../protocols/core/random.ts'
-import { tickMs } from '../protocols/wire/pulse.ts'
 import type { VirtualClock } from './clock.ts'
+import { Hearing } from './hearing.ts'
 
 /** One peer's protocol: what the network tells it. */
 export interface Process<Message> {
@@ -71,16 +69,9 @@ interface End {
   isUp: boolean
   /** When the last message towards this end arrives: later ones cannot overtake it. */
   arrivalMs: number
-  /** Nothing reaches this end between the two. */
-  mutedSinceMs: number
-  mutedUntilMs: number
-  /** What would have. */
-  held: (() => void)[]
-  isSilent: boolean
+  /** Undefined while it was never muted: large swarms have many links. */
+  hearing: Hearing | undefined
 }
-
-/** A connection over which nothing comes is given up after this: libp2p's pings go unanswered. */
-const giveUpMs = 30_000
 
 interface Link {
   ends: Record<string, End>
@@ -183,10 +174,10 @@ export class Network<Message> {
       const link = this.#links.get(id)?.get(other)
       if (link === undefined) continue
       link.ends[id]!.isUp = false
+      link.ends[id]!.hearing?.lose()
       // A kernel delivers what it took over before it reports the end.
-      const { arrivalMs, mutedUntilMs } = link.ends[other]!
-      const mutedMs = Math.min(mutedUntilMs - this.clock.now(), giveUpMs)
-      const noticeMs = Math.max(arrivalMs - this.clock.now(), mutedMs, 0) + this.#detect()
+      const { arrivalMs, hearing } = link.ends[other]!
+      const noticeMs = Math.max(arrivalMs - this.clock.now(), hearing?.deceivedMs ?? 0) + this.#detect()
       const { epoch } = link
       this.clock.setTimer(noticeMs, () => this.#lose(link, epoch, other, id))
       link.isConnected = false
@@ -214,15 +205,9 @@ export class Network<Message> {
   mute(from: string, to: string, durationMs: number): void {
     const link = this.#link(from, to)
     const end = link.ends[to]!
-    const untilMs = this.clock.now() + durationMs
-    if (untilMs <= end.mutedUntilMs) return
-    const isMuted = end.mutedUntilMs > this.clock.now()
-    end.mutedUntilMs = untilMs
-    link.blockedUntilMs = Math.max(link.blockedUntilMs, untilMs)
-    this.clock.setTimer(durationMs, () => this.#unmute(link, from, to))
-    if (isMuted) return
-    end.mutedSinceMs = this.clock.now()
-    this.#listen(link, from, to)
+    end.hearing ??= this.#hearingOf(link, to, from)
+    if (!end.hearing.mute(durationMs, () => this.#connectLater(link, from, to))) return
+    link.blockedUntilMs = Math.max(link.blockedUntilMs, this.clock.now() + durationMs)
   }
 
   /** Cuts `id` off from all others for `durationMs`, and tells nobody: a cable is pulled, a lid is closed. */
@@ -246,38 +231,6 @@ export class Network<Message> {
   heal(): void {
     this.#groups = undefined
     this.#forPairs((a, b) => this.#connectLater(this.#link(a, b), a, b))
-  }
-
-  /** Has `to` find out that nothing comes from `from`, and in the end that its connection is gone. */
-  #listen(link: Link, from: string, to: string): void {
-    const { epoch, ends } = link
-    const end = ends[to]!
-    const { mutedSinceMs } = end
-    const isStill = (): boolean => {
-      const isMuted = end.mutedSinceMs === mutedSinceMs && this.clock.now() < end.mutedUntilMs
-      return isMuted && end.isUp && link.epoch === epoch
-    }
-    // The last pulse came up to a pause ago, and the link is looked at every tick.
-    const noticeMs = silentMs + tickMs * (1 + this.#random.next()) - pulseMs * this.#random.next()
-    this.clock.setTimer(noticeMs, () => {
-      if (!isStill()) return
-      end.isSilent = true
-      this.#nodes.get(to)?.process?.linkSilent?.(from)
-    })
-    this.clock.setTimer(giveUpMs, () => {
-      if (isStill()) this.#break(from, to)
-    })
-  }
-
-  #unmute(link: Link, from: string, to: string): void {
-    const end = link.ends[to]!
-    if (this.clock.now() < end.mutedUntilMs) return // muted again meanwhile
-    if (end.isUp && end.isSilent) {
-      end.isSilent = false
-      this.#nodes.get(to)?.process?.linkHeard?.(from)
-    }
-    for (const deliver of end.held.splice(0)) deliver()
-    this.#connectLater(link, from, to)
   }
 
   #host(id: string, node: Node<Message>): Host<Message> {
@@ -334,17 +287,20 @@ export class Network<Message> {
     const end = link.ends[to]!
     const { epoch } = link
     const deliver = (): void => {
-      if (this.clock.now() < end.mutedUntilMs) end.held.push(deliver)
-      else if (link.epoch === epoch && end.isUp) this.#nodes.get(to)?.process?.receive(from, message)
+      if (link.epoch === epoch && end.isUp) this.#nodes.get(to)?.process?.receive(from, message)
+    }
+    const arrive = (): void => {
+      if (end.hearing === undefined) deliver()
+      else end.hearing.arrive(deliver)
     }
     if (this.#shared !== undefined) {
-      this.#shared(from, to, bytes, deliver)
+      this.#shared(from, to, bytes, arrive)
       return
     }
     const travelMs = link.delayMs + this.#random.next() * this.#conditions.jitterMs
     const sendMs = (bytes * 1000) / link.bytesPerSecond
     end.arrivalMs = Math.max(this.clock.now() + travelMs, end.arrivalMs) + sendMs
-    this.clock.setTimer(end.arrivalMs - this.clock.now(), deliver)
+    this.clock.setTimer(end.arrivalMs - this.clock.now(), arrive)
   }
 
   #break(a: string, b: string): void {
@@ -364,7 +320,7 @@ export class Network<Message> {
   #lose(link: Link, epoch: number, end: string, other: string): void {
     if (link.epoch !== epoch || !link.ends[end]!.isUp) return
     link.ends[end]!.isUp = false
-    link.ends[end]!.isSilent = false
+    link.ends[end]!.hearing?.lose()
     this.#nodes.get(end)?.process?.linkDown(other)
   }
 
@@ -405,15 +361,26 @@ export class Network<Message> {
     if (known !== undefined) return known
     const [least, most] = this.#conditions.delayMs
     const delayMs = least + this.#random.next() * (most - least)
-    const end = (): End => {
-      return { isUp: false, arrivalMs: 0, mutedSinceMs: 0, mutedUntilMs: 0, held: [], isSilent: false }
-    }
+    const end = (): End => ({ isUp: false, arrivalMs: 0, hearing: undefined })
     const ends = { [a]: end(), [b]: end() }
     const bytesPerSecond = this.#drawRate()
     const link = { ends, delayMs, bytesPerSecond, epoch: 0, isConnected: false, blockedUntilMs: 0 }
     this.#linksOf(a).set(b, link)
     this.#linksOf(b).set(a, link)
     return link
+  }
+
+  /** What `id` hears over its link with `other`. */
+  #hearingOf(link: Link, id: string, other: string): Hearing {
+    return new Hearing({
+      clock: this.clock,
+      random: this.#random,
+      isUp: () => link.ends[id]!.isUp,
+      connection: () => link.epoch,
+      onSilent: () => this.#nodes.get(id)?.process?.linkSilent?.(other),
+      onHeard: () => this.#nodes.get(id)?.process?.linkHeard?.(other),
+      onGivenUp: () => this.#break(other, id),
+    })
   }
 
   #drawRate(): number {
