@@ -99,13 +99,14 @@ async function nextVisit({ tab, page, node, self, observer }: Day): Promise<void
   }, 0.75 * dataCapBytes)
   await page.reload()
   await clickStart(tab)
+  // a round before this visit's first step may still have an update of the last one
+  process.stdout.write(`first step after the click, all kept: ${await firstStep(page)}\n`)
   await roundBy(node, self)
   const loaded = await loadedBytes(page)
   expect(loaded.fetched).toBe(0)
   expect(loaded.kept).toBeGreaterThan(dataBytesMin)
   expect(await programBytes(page)).toBe(0)
   expect(observer.tabs()).toEqual([self])
-  process.stdout.write(`first step after the click, all kept: ${await firstStep(page)}\n`)
 }
 
 /**
@@ -116,7 +117,7 @@ async function savesData({ page, self, observer }: Day): Promise<void> {
   await page.getByText('Saving data').waitFor()
   // int4 takes 0.53 bytes of each 4; a mean is taken whole; nothing is summed for others, so nothing else is moved
   const saving = await observer.bytesPerRound(self, countedRounds)
-  expect(saving.up / updateBytes).toBeGreaterThan(0.13)
+  expect(saving.up / updateBytes).toBeGreaterThan(0.13 * (1 - 1 / countedRounds))
   expect(saving.up / updateBytes).toBeLessThan(0.25)
   expect(saving.down / updateBytes).toBeGreaterThan(0.9)
   expect(saving.down / updateBytes).toBeLessThan(1.2)
