@@ -22,16 +22,29 @@ export interface BlockStore extends BlockSource {
 /**
  * A store on an IPFS blockstore: `blockstore-fs` in Node, `blockstore-idb` in a tab. A block that was spoiled there is
  * deleted when it is read, and is as good as never stored; so a bad disk does not make a liar of its owner.
+ *
+ * Who reads a spoiled block may be done with it only when another has fetched and put a good one, which must stay: so
+ * it looks again before it deletes, and nothing is put meanwhile.
  */
 export function blockStore(blockstore: Blockstore): BlockStore {
+  const inTurn = turns()
+  const checked = async (cid: CID): Promise<Uint8Array | 'spoiled'> => {
+    const bytes = await collect(blockstore.get(cid))
+    return (await isBlock(cid, bytes)) ? bytes : 'spoiled'
+  }
+  const withoutSpoiled = (cid: CID): Promise<Uint8Array | undefined> =>
+    inTurn(cid, async () => {
+      const found = await checked(cid)
+      if (found !== 'spoiled') return found
+      await blockstore.delete(cid)
+      return undefined
+    })
   return {
     has: async (cid) => blockstore.has(cid),
     async get(cid) {
       try {
-        const bytes = await collect(blockstore.get(cid))
-        if (await isBlock(cid, bytes)) return bytes
-        await blockstore.delete(cid)
-        return undefined
+        const found = await checked(cid)
+        return found === 'spoiled' ? await withoutSpoiled(cid) : found
       } catch (error) {
         if (error instanceof Error && error.name === 'NotFoundError') return undefined
         throw new SwarmError('STORAGE_FAILED', `cannot read block ${cid}${because(error)}`, {
@@ -42,7 +55,7 @@ export function blockStore(blockstore: Blockstore): BlockStore {
     },
     async put(cid, bytes) {
       try {
-        await blockstore.put(cid, bytes)
+        await inTurn(cid, async () => blockstore.put(cid, bytes))
       } catch (error) {
         throw new SwarmError('STORAGE_FAILED', `cannot store block ${cid}${because(error)}`, {
           cause: error,
@@ -52,6 +65,21 @@ export function blockStore(blockstore: Blockstore): BlockStore {
       }
     },
     delete: async (cid) => blockstore.delete(cid),
+  }
+}
+
+/** Runs tasks one after another that are given for one CID; what one of them throws is its caller's alone. */
+function turns(): <Result>(cid: CID, task: () => Promise<Result>) => Promise<Result> {
+  const last = new Map<string, Promise<unknown>>()
+  return async (cid, task) => {
+    const key = cid.toString()
+    const own = (last.get(key) ?? Promise.resolve()).then(task, task)
+    last.set(key, own)
+    try {
+      return await own
+    } finally {
+      if (last.get(key) === own) last.delete(key)
+    }
   }
 }
 
