@@ -35,7 +35,7 @@ import { toHex } from '../protocols/core/fields.ts'
 import { type Random, seededRandom, seedFrom } from '../protocols/core/random.ts'
 import type { Codec } from '../protocols/wire/codecs/codec.ts'
 import type { AllreduceChecker, GivenUpdate } from './allreduce-checker.ts'
-import type { Host, Process } from './network.ts'
+import type { Host, Process } from './process.ts'
 import type { SharedWire } from './shared-wire.ts'
 import { isSignatureOf, signatureOf } from './signatures.ts'
 

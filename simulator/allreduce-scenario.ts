@@ -8,7 +8,17 @@ import { seededRandom, seedFrom } from '../protocols/core/random.ts'
 import { AllreduceSwarm, type SwarmOptions } from './allreduce-swarm.ts'
 import { crashForAWhile, deadlyGridMoments, deadlyMoments, strikeAt } from './deadly-moments.ts'
 import { duplicates, lossyLinks, partitionFor } from './faults.ts'
+import type { Conditions } from './network.ts'
 import { letFallSilent } from './silences.ts'
+
+/** A quick network that never fails: for what is about one fault alone. */
+export const calmNetwork = {
+  delayMs: [5, 30],
+  jitterMs: 5,
+  bytesPerSecond: 1e6,
+  detectMs: 200,
+  reconnectMs: 500,
+} as const satisfies Conditions
 
 /** Faults that come by the clock. */
 export const timedFaults = ['crash', 'leave', 'reset', 'cut', 'partition', 'newcomer'] as const

@@ -8,7 +8,7 @@
 
 import type { Random } from '../protocols/core/random.ts'
 import { type ShardEvent, ShardMachine } from '../protocols/shards/machine.ts'
-import type { Host, Process } from './network.ts'
+import type { Host, Process } from './process.ts'
 
 export type ShardWire =
   | { kind: 'want'; cids: readonly string[] }

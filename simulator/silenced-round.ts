@@ -4,7 +4,7 @@
  */
 
 import { rowPeersMax } from '../protocols/core/limits.ts'
-import { drawOptions } from './allreduce-scenario.ts'
+import { calmNetwork, drawOptions } from './allreduce-scenario.ts'
 import { AllreduceSwarm } from './allreduce-swarm.ts'
 import { deadlyGridMoments, deadlyMoments, strikeAt } from './deadly-moments.ts'
 
@@ -17,14 +17,6 @@ export interface SilencedRoundInit {
   /** False: silent links are noticed when their connections are given up. */
   hearsSilence: boolean
 }
-
-const conditions = {
-  delayMs: [5, 30],
-  jitterMs: 5,
-  bytesPerSecond: 1e6,
-  detectMs: 200,
-  reconnectMs: 500,
-} as const
 
 /** How long the victim is silent: longer than anything waits. */
 const silenceMs = 300_000
@@ -54,7 +46,7 @@ export function silencedRoundMs({
       peersMin: Math.floor(peers / 2) + 1,
       codec: 'f32',
       partition: { elements: 72, partElements: 8 },
-      conditions,
+      conditions: calmNetwork,
       trainingMs: 2_000,
       slow: new Map(),
       skewOf: undefined,

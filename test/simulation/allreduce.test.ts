@@ -12,7 +12,7 @@ import { type ReductionInput, sumRow } from '../../protocols/allreduce/round/red
 import type { Message, Part } from '../../protocols/allreduce/round/vocabulary.ts'
 import { seededRandom, seedFrom } from '../../protocols/core/random.ts'
 import { codecFor } from '../../protocols/wire/codecs/index.ts'
-import { runSeed } from '../../simulator/allreduce-scenario.ts'
+import { calmNetwork, runSeed } from '../../simulator/allreduce-scenario.ts'
 import type { SwarmOptions } from '../../simulator/allreduce-swarm.ts'
 import { deadlyMoments, strikeAt } from '../../simulator/deadly-moments.ts'
 import { shuffled } from '../../simulator/faults.ts'
@@ -273,13 +273,7 @@ test('planted bug: a peer that adds a late part to a sealed round is caught', ()
     return { ...outcome, parts: outcome.parts.with(part!.part, { bytes, bitmap, weight }) }
   }
   // Reducers that wait for nobody: what a far contributor sends comes after the sum, and at times after the seal.
-  const conditions = {
-    delayMs: [5, 300],
-    jitterMs: 5,
-    bytesPerSecond: 1e6,
-    detectMs: 200,
-    reconnectMs: 500,
-  } as const
+  const conditions = { ...calmNetwork, delayMs: [5, 300] } as const
   const swarm = calmSwarm(6, { alterOutcome, conditions, timing: { partMs: 1 } })
   for (const id of swarm.founders) swarm.start(id, { round: 0, root: 'genesis', electorate: [] })
   for (const [id, peer] of swarm.peers) {
