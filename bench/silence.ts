@@ -1,7 +1,7 @@
 /**
- * What it costs a round when a peer falls silent, by the moment at which it does: the simulator's machines, with links that
- * listen for pulses and, from the same seeds, with links that wait for their connections to be given up. Virtual time, so
- * a busy machine changes nothing.
+ * What it costs a round when a peer falls silent, by the moment at which it does: the simulator's machines, with links
+ * that listen for pulses and, from the same seeds, with links that wait for their connections to be given up. Virtual
+ * time, so a busy machine changes nothing.
  */
 
 import { silencedMoments, silencedRoundMs } from '../simulator/silenced-round.ts'

@@ -2,9 +2,9 @@
  * A folder of images, one folder a class, as torchvision's `ImageFolder` has it. With folders `train` and `test`
  * (or `val`, `validation`) above the classes those are the splits; without, a seeded share of each class validates.
  *
- * Classes are numbered in the order of their names. Samples are RGB bytes `[3, height, width]`, all of one size: the one
- * that the files have, or the one that the job asks for. This reader knows no file system: whoever has the files hands
- * them over.
+ * Classes are numbered in the order of their names. Samples are RGB bytes `[3, height, width]`, all of one size: the
+ * one that the files have, or the one that the job asks for. This reader knows no file system: whoever has the files
+ * hands them over.
  */
 
 import { SwarmError } from '../protocols/core/errors.ts'

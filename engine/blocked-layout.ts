@@ -1,6 +1,7 @@
 /**
  * onnxruntime's blocked layout of images (its domain com.microsoft.nchwc): the channels of a point lie side by side in
- * blocks as wide as the processor's vectors, and the shape that a value is said to have stays the one of its plain form.
+ * blocks as wide as the processor's vectors, and the shape that a value is said to have stays the one of its plain
+ * form.
  *
  * Who makes an image in blocks hands it on as a plain one, with the way out of blocks in the graph. Who can go on in
  * blocks asks where an image came from, and takes it from there; a way out that nobody needs then falls away with the

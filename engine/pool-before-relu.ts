@@ -1,13 +1,13 @@
 /**
- * A Relu under a maximum over windows moves above it, where it has a quarter of the elements or fewer: Relu never falls,
- * so values are the same, and gradients too: where the largest element is no larger than zero, none flows either way.
- * Only the place of such an element may be another, so a pooling that tells its places stays where it is.
+ * A Relu under a maximum over windows moves above it, where it has a quarter of the elements or fewer: Relu never
+ * falls, so values are the same, and gradients too: where the largest element is no larger than zero, none flows either
+ * way. Only the place of such an element may be another, so a pooling that tells its places stays where it is.
  */
 import type { TypedNode, Value } from './onnx/graph-builder.ts'
 
 /**
- * `original`, in execution order, with `MaxPool(Relu(x))` as `Relu(MaxPool(x))`, where nobody else reads the Relu or the
- * places that the pooling found.
+ * `original`, in execution order, with `MaxPool(Relu(x))` as `Relu(MaxPool(x))`, where nobody else reads the Relu or
+ * the places that the pooling found.
  */
 export function poolBeforeRelu(original: readonly TypedNode[]): TypedNode[] {
   const nodes = [...original]

@@ -50,8 +50,8 @@ export async function trainedModel(
 }
 
 /**
- * Looks whether {@link writeModel} could write into `folder`, which need not be there yet, and changes nothing: a run of
- * hours must not find out at its end.
+ * Looks whether {@link writeModel} could write into `folder`, which need not be there yet, and changes nothing: a run
+ * of hours must not find out at its end.
  * @throws {SwarmError} STORAGE_FAILED naming what is in the way.
  */
 export async function requireWritable(folder: string): Promise<void> {

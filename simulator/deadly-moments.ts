@@ -1,6 +1,6 @@
 /**
- * Moments of a round at which a peer is struck, by default killed: who, at which message, as it is sent. Which of them a
- * seed has is drawn by its scenario.
+ * Moments of a round at which a peer is struck, by default killed: who, at which message, as it is sent. Which of them
+ * a seed has is drawn by its scenario.
  */
 
 import type { Message } from '../protocols/allreduce/round/vocabulary.ts'

@@ -1,6 +1,7 @@
 /**
- * What one end of a link hears: everything that arrives, unless it is muted. Then nothing is let through and nobody is told;
- * the end finds that out by itself, as those of protocols/wire/pulse.ts do, and gives its connection up in the end.
+ * What one end of a link hears: everything that arrives, unless it is muted. Then nothing is let through and nobody is
+ * told; the end finds that out by itself, as those of protocols/wire/pulse.ts do, and gives its connection up in the
+ * end.
  *
  *     mute ──silentMs──▶ silent ──giveUpMs──▶ given up
  *       └──────┴──── the time is over ──▶ heard; what had arrived is delivered in its order
@@ -39,7 +40,9 @@ export class Hearing {
     this.#init = init
   }
 
-  /** How long a connection whose other end is gone seems to be there, because its end is not heard of; 0: not at all. */
+  /**
+   * How long a connection whose other end is gone seems to be there, because its end is not heard of; 0: not at all.
+   */
   get deceivedMs(): number {
     return Math.min(Math.max(0, this.#mutedUntilMs - this.#init.clock.now()), giveUpMs)
   }

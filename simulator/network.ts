@@ -176,8 +176,8 @@ export class Network<Message> {
   }
 
   /**
-   * Nothing that `from` says reaches `to` for `durationMs`, and no end is told; then all of it does, unless the connection
-   * was given up meanwhile. No new one comes up before.
+   * Nothing that `from` says reaches `to` for `durationMs`, and no end is told; then all of it does, unless the
+   * connection was given up meanwhile. No new one comes up before.
    */
   mute(from: string, to: string, durationMs: number): void {
     const link = this.#link(from, to)

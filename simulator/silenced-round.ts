@@ -1,6 +1,6 @@
 /**
- * What it costs the others when a peer falls silent at a moment of a round: nobody closes its connections, and nothing comes
- * over them for five minutes. A quick network and short training, so that what is left is waiting.
+ * What it costs the others when a peer falls silent at a moment of a round: nobody closes its connections, and nothing
+ * comes over them for five minutes. A quick network and short training, so that what is left is waiting.
  */
 
 import { rowPeersMax } from '../protocols/core/limits.ts'

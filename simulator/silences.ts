@@ -1,12 +1,13 @@
 /**
- * Peers that fall silent, as a fault of scenarios: their links stay up and nothing comes over them, until all of it comes
- * late or their connections are given up.
+ * Peers that fall silent, as a fault of scenarios: their links stay up and nothing comes over them, until all of it
+ * comes late or their connections are given up.
  *
  *     by the clock            one peer, both ways or only what it says; or the live peers are parted in two
  *     at a deadly moment      the peer that would die there
  *
- * Half of the silences are shorter than anybody notices, as a full queue of a home router is; of the others some outlast
- * the connection. Drawn apart from all other faults, so that seeds without silences are what they were without this file.
+ * Half of the silences are shorter than anybody notices, as a full queue of a home router is; of the others some
+ * outlast the connection. Drawn apart from all other faults, so that seeds without silences are what they were without
+ * this file.
  */
 
 import { type Random, seededRandom, seedFrom } from '../protocols/core/random.ts'

@@ -1,8 +1,9 @@
 /**
- * A `Compute` that outlives its worker. When the worker dies in the middle of a task or while it opens the model (it ran
- * out of memory, a graphics device took the runtime with it), another one opens the same model and does the task again.
- * After a death on WebAssembly, which is one of memory, it makes values again instead of keeping them, which changes no
- * bit; after the next one it works in smaller pieces too. From the second death on it computes on WebAssembly.
+ * A `Compute` that outlives its worker. When the worker dies in the middle of a task or while it opens the model (it
+ * ran out of memory, a graphics device took the runtime with it), another one opens the same model and does the task
+ * again. After a death on WebAssembly, which is one of memory, it makes values again instead of keeping them, which
+ * changes no bit; after the next one it works in smaller pieces too. From the second death on it computes on
+ * WebAssembly.
  *
  * In the same way a worker is replaced when other threads or another backend are wanted: onnxruntime fixes both with a
  * realm's first model. The optimizer's slots then start from zero, as after any lost device.

@@ -13,8 +13,8 @@ export const opsetTarget = 18
 
 /**
  * The newest operator set that training graphs are written in. Set 22 only added element types, and onnxruntime 1.30
- * has no WebGPU kernels for most of what it touched (Sin, Elu, HardSigmoid, ...), and none at all for its RoiAlign. What
- * came later is spelled out, unless it counts.
+ * has no WebGPU kernels for most of what it touched (Sin, Elu, HardSigmoid, ...), and none at all for its RoiAlign.
+ * What came later is spelled out, unless it counts.
  */
 export const opsetWritten = 21
 

@@ -9,8 +9,8 @@
  * keys, is the one whose jobs go. Keys cost nothing; against many of them, with one job each, it helps that a job waits
  * an hour at most where another wants its place. Who wants more than that names the owners whose jobs it takes.
  *
- * Two registries that differ must not teach each other the same jobs for ever. Each exchange makes the owners' numbers of
- * open jobs more even, or leaves them as even as they were and makes the kept jobs younger: so they come to an end.
+ * Two registries that differ must not teach each other the same jobs for ever. Each exchange makes the owners' numbers
+ * of open jobs more even, or leaves them as even as they were and makes the kept jobs younger: so they come to an end.
  */
 
 import { jobsMax, jobsOfOwnerMax, jobWaitingMsMax } from '../core/limits.ts'

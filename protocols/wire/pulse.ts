@@ -1,20 +1,20 @@
 /**
- * Whether the peer at the other end of a link is still there. A connection that breaks says so; one whose cable was pulled,
- * whose laptop was closed or whose NAT forgot it says nothing. So each end says an empty frame when it has nothing else to
- * say, and listens:
+ * Whether the peer at the other end of a link is still there. A connection that breaks says so; one whose cable was
+ * pulled, whose laptop was closed or whose NAT forgot it says nothing. So each end says an empty frame when it has
+ * nothing else to say, and listens:
  *
  *     heard ──no byte for silentMs──▶ silent ──a byte──▶ heard
  *
  * Nobody is asked: a question would wait behind all that its sender has queued, on an uplink that it shares with nobody
- * who is asked, and the answer would come late from peers that are well. What comes by itself waits for the uplink of its
- * sender alone, and while that is full other bytes come.
+ * who is asked, and the answer would come late from peers that are well. What comes by itself waits for the uplink of
+ * its sender alone, and while that is full other bytes come.
  *
- * Time is counted in ticks of this process: one that was suspended, or busy for ten seconds, has not listened, and what came
- * meanwhile is read before the next tick.
+ * Time is counted in ticks of this process: one that was suspended, or busy for ten seconds, has not listened, and what
+ * came meanwhile is read before the next tick.
  *
- * A peer that has not said anything yet may not have taken the link up, because it is not at the moment at which it wants
- * it. It is not silent, and what is said to it is one frame and no more: it would have to keep them all. If it dies then,
- * it is found as before, by pings of its connection.
+ * A peer that has not said anything yet may not have taken the link up, because it is not at the moment at which it
+ * wants it. It is not silent, and what is said to it is one frame and no more: it would have to keep them all. If it
+ * dies then, it is found as before, by pings of its connection.
  */
 
 import { pulseMs, silentMs } from '../core/limits.ts'

@@ -120,9 +120,9 @@ test('a leader that never gets a mean may name each of its finishers once, and i
 })
 
 /**
- * A part's sums reach its finisher three seconds late, and by then its reducers in all other rows are gone, so nobody but
- * the finisher's row has the mean. The leader's only way to that row is a column mate that came back after the plan. In
- * row 4 whoever stands in for that mate is not the finisher, who would have a link with the leader.
+ * A part's sums reach its finisher three seconds late, and by then its reducers in all other rows are gone, so nobody
+ * but the finisher's row has the mean. The leader's only way to that row is a column mate that came back after the
+ * plan. In row 4 whoever stands in for that mate is not the finisher, who would have a link with the leader.
  */
 test('a mean that one row alone holds reaches the leader by a mate that came too late for the plan', () => {
   const row = 4

@@ -1,7 +1,7 @@
 /**
- * Peers of a simulated run that fall silent: nobody closes a connection, nothing comes. The others go on within seconds,
- * and who is heard again takes part again. What each moment costs is told by `npm run bench -- silence`; silences among all
- * other faults are in `seeds` and `tides`.
+ * Peers of a simulated run that fall silent: nobody closes a connection, nothing comes. The others go on within
+ * seconds, and who is heard again takes part again. What each moment costs is told by `npm run bench -- silence`;
+ * silences among all other faults are in `seeds` and `tides`.
  */
 
 import { expect, test } from 'vitest'
@@ -9,8 +9,8 @@ import { silencedMoments, silencedRoundMs } from '../../simulator/silenced-round
 import { calmSwarm } from './calm-swarm.ts'
 
 /**
- * Until a link is known to be silent, at most ten seconds pass; then a round of two is trained. Twice that where the first
- * leader had been killed, and two have to be followed.
+ * Until a link is known to be silent, at most ten seconds pass; then a round of two is trained. Twice that where the
+ * first leader had been killed, and two have to be followed.
  */
 const roundMsMax = 15_000
 

@@ -15,8 +15,8 @@ type Candidate = Seated & Reach
 
 /**
  * Rates that lie as close to the middle one, as a fraction of it, are the same: what eight peers measure of equal links
- * is up to 9 % off after one round and 5 later, and who is given as much more to carry makes everybody wait. A link that
- * is slower by all of it makes a round an eighth longer at most.
+ * is up to 9 % off after one round and 5 later, and who is given as much more to carry makes everybody wait. A link
+ * that is slower by all of it makes a round an eighth longer at most.
  */
 const rateErrorMax = 1 / 8
 

@@ -192,8 +192,8 @@ export type Effect =
   /** A message was dropped, and why. */
   | { kind: 'Refused'; peer: string; reason: string }
   /**
-   * Too few of those whose votes decide are here: `missing` of `deciding` are away, and some of them are waited for. After
-   * `expiresInMs` those that are here go on alone.
+   * Too few of those whose votes decide are here: `missing` of `deciding` are away, and some of them are waited for.
+   * After `expiresInMs` those that are here go on alone.
    */
   | {
       kind: 'QuorumLost'

@@ -11,8 +11,8 @@ import type { Session } from './session.ts'
 const uplinkFloor = 250_000
 
 /**
- * What `peer` has to send for `plan` may still come: it is live, or not silent for longer than a part may take. On a slow
- * uplink that many share, a part takes longer than a link may be quiet.
+ * What `peer` has to send for `plan` may still come: it is live, or not silent for longer than a part may take. On a
+ * slow uplink that many share, a part takes longer than a link may be quiet.
  */
 export function mayStillSend(session: Session, plan: Plan, peer: string): boolean {
   return session.quietMs(peer) < partTimeoutMs(session, plan)

@@ -1,7 +1,7 @@
 /**
  * How large the values of an f32 vector are, by their bits: without the sign they are integers in the order of the
- * magnitudes, with infinity and NaN above all others (IEEE 754, section 3.4). Integers are compared in two thirds of the
- * time that floats take, and each update is looked through several times in a round.
+ * magnitudes, with infinity and NaN above all others (IEEE 754, section 3.4). Integers are compared in two thirds of
+ * the time that floats take, and each update is looked through several times in a round.
  */
 
 import { SwarmError } from '../../core/errors.ts'

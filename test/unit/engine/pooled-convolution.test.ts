@@ -40,7 +40,10 @@ interface Form {
   between?: 'Relu' | 'nothing'
 }
 
-/** Convolution, perhaps Relu, and pooling; then the same again with a 3×3 kernel and 2×2 windows, from 32 channels to 48. */
+/**
+ * Convolution, perhaps Relu, and pooling; then the same again with a 3×3 kernel and 2×2 windows, from 32 channels
+ * to 48.
+ */
 function pooling({
   kernel = [3, 3],
   window = [2, 2],

@@ -1,4 +1,6 @@
-/** A model's weights as a safetensors file, byte for byte as the format's own library (0.8, `serialize`) writes them. */
+/**
+ * A model's weights as a safetensors file, byte for byte as the format's own library (0.8, `serialize`) writes them.
+ */
 
 import { expect, test } from 'vitest'
 import { writeModel } from '../../../engine/onnx/write.ts'
