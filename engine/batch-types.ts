@@ -4,7 +4,7 @@
  */
 import { SwarmError } from '../protocols/core/errors.ts'
 import type { Batch } from '../protocols/core/tensor.ts'
-import type { TrainingProgram } from './program.ts'
+import type { TrainingProgram } from './training-program.ts'
 
 /** @throws {SwarmError} DATA_INVALID naming the tensor that is missing or of another type. */
 export function requireTypes(

@@ -17,7 +17,7 @@
 import type { Random } from '../protocols/core/random.ts'
 import type { Batch, ParameterSpec, Tensor } from '../protocols/core/tensor.ts'
 import type { Backend, Executable } from './backends/backend.ts'
-import type { TrainingProgram } from './program.ts'
+import type { TrainingProgram } from './training-program.ts'
 
 export interface GradientCheckOptions {
   random: Random

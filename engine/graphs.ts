@@ -3,7 +3,7 @@
  * five. All of them read and write the same state, which is the caller's.
  */
 import type { Backend, CarriedState, Executable } from './backends/backend.ts'
-import type { SplitStep, TrainingProgram } from './program.ts'
+import type { SplitStep, TrainingProgram } from './training-program.ts'
 
 export type GraphKind = 'gradient' | 'step' | 'evaluation' | 'accumulate' | 'apply'
 

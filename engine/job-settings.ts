@@ -11,7 +11,7 @@ import type { FlatOptimizer } from './optimizers/flat.ts'
 import { nesterov, plain } from './optimizers/outer.ts'
 import { learningRateAt, type Schedule } from './optimizers/schedule.ts'
 import type { OptimizerSpec } from './optimizers/spec.ts'
-import type { PrecisionChoice, TrainingSpec } from './program.ts'
+import type { PrecisionChoice, TrainingSpec } from './training-program.ts'
 
 /** Section `train` of a job. */
 export type TrainSettings = {

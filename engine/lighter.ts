@@ -5,8 +5,8 @@
  */
 import { assert } from '../protocols/core/assert.ts'
 import { stepBytes } from './memory.ts'
-import type { TrainingProgram } from './program.ts'
 import { type Recomputation, recomputations } from './recomputation.ts'
+import type { TrainingProgram } from './training-program.ts'
 
 /** Makes the same program for another number of samples, with at least so much made again. */
 export type Recompile = (microBatch: number, recomputation: Recomputation) => Promise<TrainingProgram>

@@ -2,7 +2,7 @@
 import type { Random } from '../protocols/core/random.ts'
 import type { Batch, Tensor } from '../protocols/core/tensor.ts'
 import { sizeOf } from './onnx/types.ts'
-import type { ProgramInput, TrainingProgram } from './program.ts'
+import type { ProgramInput, TrainingProgram } from './training-program.ts'
 
 /**
  * float32 samples and targets are normally distributed; token ids and labels are uniform in [0, `idsBelow`): by default

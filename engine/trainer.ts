@@ -24,7 +24,7 @@ import { lighterProgram, type Recompile } from './lighter.ts'
 import { type MicroBatch, microBatches } from './micro-batches.ts'
 import { ModelState } from './model-state.ts'
 import { LossScale } from './precision/loss-scale.ts'
-import type { TrainingProgram } from './program.ts'
+import type { TrainingProgram } from './training-program.ts'
 
 export interface Gradient {
   /** Mean over the batch. */

@@ -2,8 +2,8 @@
  * The graphs of a training program: gradient, optimizer step, evaluation, and the step in two parts. Each is the model
  * with its loss, opened anew, and what is asked of it; values of the forward pass have the same names in all of them.
  *
- * What a program promises of its graphs stands in program.ts; what is recomputed on the way back is recomputation.ts's
- * choice.
+ * What a program promises of its graphs stands in training-program.ts; what is recomputed on the way back is chosen
+ * in recomputation.ts.
  */
 import { SwarmError } from '../protocols/core/errors.ts'
 import type { HalfKernels } from './backends/backend.ts'
@@ -22,8 +22,8 @@ import { squaredNorm } from './optimizers/graph-optimizer.ts'
 import { addStep } from './optimizers/graph-step.ts'
 import type { OptimizerSpec } from './optimizers/spec.ts'
 import { mixedPrecision } from './precision/mixed.ts'
-import type { SplitStep, TrainingProgram, TrainingSpec } from './program.ts'
 import type { KeptGraph } from './recomputation.ts'
+import type { SplitStep, TrainingProgram, TrainingSpec } from './training-program.ts'
 
 /** What all graphs of a program are made from. */
 export interface Blueprint {

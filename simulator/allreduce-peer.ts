@@ -28,7 +28,7 @@ import {
   type Event,
   type Timing,
 } from '../protocols/allreduce/round/events.ts'
-import type { Pledge } from '../protocols/allreduce/round/pledges.ts'
+import type { Pledge } from '../protocols/allreduce/round/pledge.ts'
 import { finishPart, sumRow } from '../protocols/allreduce/round/reduction.ts'
 import type { Message } from '../protocols/allreduce/round/vocabulary.ts'
 import { toHex } from '../protocols/core/fields.ts'

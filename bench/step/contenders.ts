@@ -1,6 +1,7 @@
 /** Who takes part in the step benchmark. A contender is a process of its own, which starts when it is opened. */
-import type { Precision } from '../../engine/program.ts'
+
 import type { Recomputation } from '../../engine/recomputation.ts'
+import type { Precision } from '../../engine/training-program.ts'
 import { hasGraphicsDriver } from '../../node/graphics-driver.ts'
 import { softwareGpu } from '../../test/software-gpu.ts'
 import { Child } from '../child.ts'

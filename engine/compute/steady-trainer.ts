@@ -13,10 +13,11 @@ import { seededRandom } from '../../protocols/core/random.ts'
 import type { Backend, BackendName } from '../backends/backend.ts'
 import { type Candidate, chooseBackend, type Timing } from '../backends/choose.ts'
 import { stepBytes } from '../memory.ts'
-import { compileProgram, type PrecisionChoice, type TrainingProgram, type TrainingSpec } from '../program.ts'
+import { compileProgram } from '../program.ts'
 import { randomBatch } from '../random-batch.ts'
 import type { Recomputation } from '../recomputation.ts'
 import { Trainer } from '../trainer.ts'
+import type { PrecisionChoice, TrainingProgram, TrainingSpec } from '../training-program.ts'
 
 export interface SteadyInit {
   /** ONNX; kept. */

@@ -16,7 +16,7 @@ import { bitmapBytesMax, partBytesMax, weightMax } from './message-fields.ts'
 import { decodeMessage, encodeMessage } from './messages.ts'
 import type { Ballot } from './plan/electorate.ts'
 import { planIdOf } from './plan/plan-codec.ts'
-import type { Pledge, PledgedSeal } from './round/pledges.ts'
+import type { Pledge, PledgedSeal } from './round/pledge.ts'
 import type { Result } from './round/vocabulary.ts'
 
 /** Bytes of the header's length. */

@@ -4,10 +4,11 @@
  * said of its own pace when it gave its update.
  */
 
+import type { Contribution } from './contribution.ts'
 import { cursorAfter, type Leases, type LeaseUnit } from './leases.ts'
 import { nextLocalSteps } from './local-steps.ts'
 import { firstLocalSteps, isGradientJob, type RunPlan } from './plan.ts'
-import type { Contribution, OuterOptimizer, RoundOutcome } from './ports.ts'
+import type { OuterOptimizer, RoundOutcome } from './ports.ts'
 import type { State } from './state.ts'
 
 type Committed = Extract<RoundOutcome, { kind: 'committed' }>

@@ -15,7 +15,7 @@
 
 import { quantile } from '../core/quantile.ts'
 import { apportion } from './apportion.ts'
-import type { Contribution } from './ports.ts'
+import type { Contribution } from './contribution.ts'
 
 export interface Leases {
   /** Position of the round's first sample. */

@@ -10,7 +10,7 @@
  */
 
 import { quantile } from '../core/quantile.ts'
-import type { Contribution } from './ports.ts'
+import type { Contribution } from './contribution.ts'
 
 /** The first round's, when nothing is measured: DiLoCo's scaling laws were made with it (Charles et al. 2025). */
 export const localStepsFirst = 30

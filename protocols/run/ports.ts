@@ -5,6 +5,7 @@
 
 import type { Batch } from '../core/tensor.ts'
 import type { CodecName } from '../wire/codecs/codec.ts'
+import type { Contribution, Pace } from './contribution.ts'
 import type { EncodedState, ExpectedState, State } from './state.ts'
 
 /** One round's local work. */
@@ -50,22 +51,6 @@ export interface OuterOptimizer {
     average: Float32Array,
     options: { learningRate: number; stepNumber: number },
   ): void
-}
-
-/** How fast a peer works, in numbers that all peers of a round agree on. */
-export interface Pace {
-  /** Training, > 0. */
-  samplesPerSecond: number
-  /** From giving an update to having the mean of it; 0 before the first. */
-  averagingMs: number
-}
-
-/** One peer's part in an average. */
-export interface Contribution {
-  peer: string
-  /** Samples behind its update. */
-  weight: number
-  pace?: Pace | undefined
 }
 
 /** What a peer gives to one round. */

@@ -14,13 +14,13 @@
 
 import { rowCountOf } from '../../protocols/allreduce/plan/grid.ts'
 import {
-  finisherOf,
   type Plan,
   partCountOf,
   rowIn,
   type Share,
   sendingOrder,
 } from '../../protocols/allreduce/plan/plan.ts'
+import { finisherOf } from '../../protocols/allreduce/plan/plan-directory.ts'
 
 /** By seat: when a peer dies, as a fraction of the round; Infinity when it lives. */
 export type Moments = Float64Array

@@ -10,7 +10,8 @@
  * loss and slow start are left out: the model says how long links are busy and what waits for what.
  */
 
-import { finisherOf, type Plan, rowIn } from '../../protocols/allreduce/plan/plan.ts'
+import { type Plan, rowIn } from '../../protocols/allreduce/plan/plan.ts'
+import { finisherOf } from '../../protocols/allreduce/plan/plan-directory.ts'
 import { delayMs, type Home } from './world.ts'
 
 /** What travels. */

@@ -8,7 +8,7 @@
  * The speeds and sessions are assumptions: no public trace of home peers that train was found.
  */
 
-import type { Place } from '../../protocols/allreduce/plan/seating.ts'
+import type { Place } from '../../protocols/allreduce/plan/plan.ts'
 import type { Random } from '../../protocols/core/random.ts'
 
 /** One peer's home. */

@@ -5,7 +5,7 @@
 
 import { afterEach, expect, test, vi } from 'vitest'
 import { Grid } from '../../protocols/allreduce/plan/grid.ts'
-import { reducersOf } from '../../protocols/allreduce/plan/plan.ts'
+import { reducersOf } from '../../protocols/allreduce/plan/plan-directory.ts'
 import { Pledges } from '../../protocols/allreduce/round/pledges.ts'
 import { finishPart, type ReductionInput, sumRow } from '../../protocols/allreduce/round/reduction.ts'
 import { Round } from '../../protocols/allreduce/round/round.ts'

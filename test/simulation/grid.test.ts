@@ -6,7 +6,7 @@
 
 import { expect, test } from 'vitest'
 import { Grid } from '../../protocols/allreduce/plan/grid.ts'
-import { finisherOf, reducersOf } from '../../protocols/allreduce/plan/plan.ts'
+import { finisherOf, reducersOf } from '../../protocols/allreduce/plan/plan-directory.ts'
 import type { CommittedRound } from '../../protocols/allreduce/round/events.ts'
 import type { Message } from '../../protocols/allreduce/round/vocabulary.ts'
 import { deadlyGridMoments, strikeAt } from '../../simulator/deadly-moments.ts'

@@ -48,6 +48,31 @@ export function directoryOf(plan: Plan): PlanDirectory {
   return directory
 }
 
+/** The reducer of `part` in each row; none for a part that there is not. */
+export function reducersOf(plan: Plan, part: number): readonly string[] {
+  return directoryOf(plan).reducers[part] ?? []
+}
+
+/** The reducers that may add the rows' sums of `part`: those that sit in its column, unless none does. */
+export function finishersOf(plan: Plan, part: number): readonly string[] {
+  return directoryOf(plan).finishers[part] ?? []
+}
+
+/** The one that does. The rows take turns, so that every reducer finishes some parts. */
+export function finisherOf(plan: Plan, part: number): string | undefined {
+  return directoryOf(plan).finisher[part]
+}
+
+/** Everyone of `row` that gets the results of `plan`. */
+export function audienceOf(plan: Plan, row: number): readonly string[] {
+  return directoryOf(plan).audiences[row] ?? []
+}
+
+/** The row of the plan that `peer` is in; undefined for a stranger. */
+export function rowOfPeer(plan: Plan, peer: string): number | undefined {
+  return directoryOf(plan).rows.get(peer)
+}
+
 function compile(plan: Plan): PlanDirectory {
   const rowCount = rowCountOf(plan.seats)
   const contributors = new Map<string, IndexedContributor>()

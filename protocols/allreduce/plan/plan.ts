@@ -7,21 +7,25 @@
  *
  * The reducer of a part in one of the rows is also its *finisher*: it adds the rows' sums and makes the mean. With one
  * row that is the only reducer there is. The attempt is no part of the plan: a later leader can continue it under the
- * same id. Who is in time for the plan is decided in `freeze.ts`, how long shares are in `shares.ts`.
+ * same id. Who is in time for the plan is decided in `freeze.ts`, how long shares are in `shares.ts`; what is asked of
+ * one plan again and again is looked up in `plan-directory.ts`.
  */
 
 import { compareText } from './electorate.ts'
 import { rowCountOf, rowOfSeat } from './grid.ts'
 import type { Pace } from './pace.ts'
 import { hasBit } from './parts.ts'
-import { directoryOf } from './plan-directory.ts'
-import type { Place } from './seating.ts'
 
 /** A peer with its seat in the grid: members have theirs of the electorate, guests the numbers after. */
 export interface Seated {
   peer: string
   seat: number
 }
+
+/**
+ * Where a peer is on the map of round trips: milliseconds, two of them as far apart as a message between them takes.
+ */
+export type Place = readonly [number, number]
 
 /** What a peer says of its own link. */
 export interface Reach {
@@ -80,21 +84,6 @@ export interface Plan extends PlanLists {
 /** Row of a peer of `plan`. */
 export function rowIn(plan: Plan, { seat }: Seated): number {
   return rowOfSeat(seat, plan.seats)
-}
-
-/** The reducer of `part` in each row; none for a part that there is not. */
-export function reducersOf(plan: Plan, part: number): readonly string[] {
-  return directoryOf(plan).reducers[part] ?? []
-}
-
-/** The reducers that may add the rows' sums of `part`: those that sit in its column, unless none does. */
-export function finishersOf(plan: Plan, part: number): readonly string[] {
-  return directoryOf(plan).finishers[part] ?? []
-}
-
-/** The one that does. The rows take turns, so that every reducer finishes some parts. */
-export function finisherOf(plan: Plan, part: number): string | undefined {
-  return directoryOf(plan).finisher[part]
 }
 
 /** Parts of the plan's vector. */
@@ -162,14 +151,4 @@ export function weightOf(plan: Plan, bitmap: Uint8Array): number {
   for (let index = 0; index < plan.contributors.length; index++)
     if (hasBit(bitmap, index)) sum += plan.contributors[index]!.weight
   return sum
-}
-
-/** Everyone of `row` that gets the results of `plan`. */
-export function audienceOf(plan: Plan, row: number): readonly string[] {
-  return directoryOf(plan).audiences[row] ?? []
-}
-
-/** The row of the plan that `peer` is in; undefined for a stranger. */
-export function rowOfPeer(plan: Plan, peer: string): number | undefined {
-  return directoryOf(plan).rows.get(peer)
 }

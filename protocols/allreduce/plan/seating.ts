@@ -12,12 +12,7 @@ import { rowPeersMax } from '../../core/limits.ts'
 import { seedFrom } from '../../core/random.ts'
 import { compareText } from './electorate.ts'
 import { rowCountOf } from './grid.ts'
-import type { Plan } from './plan.ts'
-
-/**
- * Where a peer is on the map of round trips: milliseconds, two of them as far apart as a message between them takes.
- */
-export type Place = readonly [number, number]
+import type { Place, Plan } from './plan.ts'
 
 /**
  * Rounds between two redraws: with minutes to a round a redraw comes about twice an hour, and costs each peer new links

@@ -7,7 +7,7 @@ import type { RoundBase } from '../plan/base.ts'
 import type { Pace } from '../plan/pace.ts'
 import type { Partition, Parts } from '../plan/parts.ts'
 import type { Contributor, Plan, Reach } from '../plan/plan.ts'
-import type { Pledge } from './pledges.ts'
+import type { Pledge } from './pledge.ts'
 import type { ReductionInput, RowReduction } from './reduction.ts'
 import type { Message } from './vocabulary.ts'
 

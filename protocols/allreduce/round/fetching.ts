@@ -8,8 +8,9 @@
 
 import { wantsInFlightMax } from '../../core/limits.ts'
 import { partCount } from '../plan/parts.ts'
-import { planFault, rowOfPeer } from '../plan/plan.ts'
+import { planFault } from '../plan/plan.ts'
 import { planIdOf } from '../plan/plan-codec.ts'
+import { rowOfPeer } from '../plan/plan-directory.ts'
 import { type SealContent, sealFault, sealIdentity } from '../plan/seal.ts'
 import type { Learning } from './learning.ts'
 import type { Round, SealedValue } from './round.ts'

@@ -11,8 +11,8 @@
  */
 
 import { bitCount, hasBit, newBitmap, partCount, partLength } from '../plan/parts.ts'
-import { audienceOf, finisherOf, type Plan, reducersOf, rowOfPeer, weightOf } from '../plan/plan.ts'
-import { directoryOf } from '../plan/plan-directory.ts'
+import { type Plan, weightOf } from '../plan/plan.ts'
+import { audienceOf, directoryOf, finisherOf, reducersOf, rowOfPeer } from '../plan/plan-directory.ts'
 import type { Event, Inspection } from './events.ts'
 import { decodeSum, encodeSum } from './reduction.ts'
 import type { BallotPlan, Round } from './round.ts'

@@ -10,7 +10,8 @@
  */
 
 import type { Ballot } from '../plan/electorate.ts'
-import { finishersOf, type Plan, partCountOf, reducersOf } from '../plan/plan.ts'
+import { type Plan, partCountOf } from '../plan/plan.ts'
+import { finishersOf, reducersOf } from '../plan/plan-directory.ts'
 import { canSee } from './absence.ts'
 import { contributorsHere } from './freeze.ts'
 import type { Round } from './round.ts'

@@ -13,30 +13,9 @@
  */
 
 import type { RoundBase } from '../plan/base.ts'
-import { type Ballot, ballotKey } from '../plan/electorate.ts'
-import type { Plan } from '../plan/plan.ts'
-import type { SealContent } from '../plan/seal.ts'
+import { ballotKey } from '../plan/electorate.ts'
+import type { Pledge, PledgedSeal } from './pledge.ts'
 import type { Round } from './round.ts'
-import type { Result } from './vocabulary.ts'
-
-/** A seal that was accepted, and everything that it names: whoever accepted it can serve it, after a restart too. */
-export interface PledgedSeal extends SealContent {
-  ballot: Ballot
-  plan: Plan
-  /** One for each part, in order. Their bytes are borrowed. */
-  results: readonly Result[]
-}
-
-/** What one acceptor must not forget. Only the newest counts. */
-export interface Pledge {
-  /** The first round in which this acceptor was a member. */
-  since: number
-  /** The last round in which it was bound, by its number and the root that it starts from. */
-  round: number
-  root: string
-  promised: Ballot | undefined
-  accepted: PledgedSeal | undefined
-}
 
 export class Pledges {
   readonly #recalled: Pledge | undefined

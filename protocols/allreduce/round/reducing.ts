@@ -9,8 +9,8 @@
  */
 
 import { newBitmap, partCount, partLength, setBit } from '../plan/parts.ts'
-import { type Contributor, type Plan, rowOfPeer, sendingOrder } from '../plan/plan.ts'
-import { directoryOf, type IndexedContributor } from '../plan/plan-directory.ts'
+import { type Contributor, type Plan, sendingOrder } from '../plan/plan.ts'
+import { directoryOf, type IndexedContributor, rowOfPeer } from '../plan/plan-directory.ts'
 import type { Event, Inspection } from './events.ts'
 import type { Finishing } from './finishing.ts'
 import type { BallotPlan, OwnUpdate, Round } from './round.ts'

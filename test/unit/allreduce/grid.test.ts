@@ -3,8 +3,8 @@
 import { expect, test } from 'vitest'
 import { contactsOf } from '../../../protocols/allreduce/contacts.ts'
 import { Grid, rowCountOf } from '../../../protocols/allreduce/plan/grid.ts'
-import type { Contributor, Plan } from '../../../protocols/allreduce/plan/plan.ts'
-import { nextElectorate, type Place } from '../../../protocols/allreduce/plan/seating.ts'
+import type { Contributor, Place, Plan } from '../../../protocols/allreduce/plan/plan.ts'
+import { nextElectorate } from '../../../protocols/allreduce/plan/seating.ts'
 import { seededRandom } from '../../../protocols/core/random.ts'
 
 const named = (count: number) => Array.from({ length: count }, (_, i) => `p${String(i).padStart(5, '0')}`)

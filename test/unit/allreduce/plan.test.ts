@@ -2,15 +2,13 @@ import { expect, test } from 'vitest'
 import { Grid, seatAt } from '../../../protocols/allreduce/plan/grid.ts'
 import {
   type Contributor,
-  finisherOf,
-  finishersOf,
   type Plan,
   partCountOf,
   planFault,
-  reducersOf,
   sendingOrder,
 } from '../../../protocols/allreduce/plan/plan.ts'
 import { planIdentity } from '../../../protocols/allreduce/plan/plan-codec.ts'
+import { finisherOf, finishersOf, reducersOf } from '../../../protocols/allreduce/plan/plan-directory.ts'
 import { sealFault } from '../../../protocols/allreduce/plan/seal.ts'
 import { shareOut } from '../../../protocols/allreduce/plan/share-out.ts'
 

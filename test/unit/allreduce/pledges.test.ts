@@ -4,7 +4,7 @@ import { expect, test } from 'vitest'
 import { leaderOrder } from '../../../protocols/allreduce/plan/electorate.ts'
 import { decodePledge, encodePledge } from '../../../protocols/allreduce/pledge-codec.ts'
 import type { Effect } from '../../../protocols/allreduce/round/events.ts'
-import type { Pledge } from '../../../protocols/allreduce/round/pledges.ts'
+import type { Pledge } from '../../../protocols/allreduce/round/pledge.ts'
 import type { Message } from '../../../protocols/allreduce/round/vocabulary.ts'
 import { founded, hash, isKind, onTable, type Table } from './table.ts'
 

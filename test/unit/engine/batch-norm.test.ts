@@ -14,8 +14,10 @@ import {
 import { int, type Node } from '../../../engine/onnx/graph.ts'
 import { type Constant, int64Constant } from '../../../engine/onnx/types.ts'
 import { writeModel } from '../../../engine/onnx/write.ts'
-import { compileProgram, type TrainingSpec, withParameters } from '../../../engine/program.ts'
+import { compileProgram } from '../../../engine/program.ts'
 import { Trainer } from '../../../engine/trainer.ts'
+import type { TrainingSpec } from '../../../engine/training-program.ts'
+import { withParameters } from '../../../engine/with-parameters.ts'
 import { seededRandom } from '../../../protocols/core/random.ts'
 import { modelBytes, pytorchModels, relativeError } from './pytorch-models.ts'
 

@@ -16,14 +16,10 @@ import { openWebGpuBackend } from '../../../engine/backends/webgpu.ts'
 import { narrowed, widened } from '../../../engine/onnx/half.ts'
 import { type Constant, sizeOf } from '../../../engine/onnx/types.ts'
 import { writeModel } from '../../../engine/onnx/write.ts'
-import {
-  compileProgram,
-  type OptimizerSpec,
-  type Precision,
-  type TrainingProgram,
-  type TrainingSpec,
-} from '../../../engine/program.ts'
+import type { OptimizerSpec } from '../../../engine/optimizers/spec.ts'
+import { compileProgram } from '../../../engine/program.ts'
 import { Trainer } from '../../../engine/trainer.ts'
+import type { Precision, TrainingProgram, TrainingSpec } from '../../../engine/training-program.ts'
 import type { Batch, ParameterSpec } from '../../../protocols/core/tensor.ts'
 import { requireSoftwareGpu } from '../../software-gpu.ts'
 import { caseNode } from './case-node.ts'

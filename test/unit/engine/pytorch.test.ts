@@ -7,8 +7,10 @@ import { beforeAll, describe, expect, test } from 'vitest'
 import type { Backend } from '../../../engine/backends/backend.ts'
 import { openNativeBackend } from '../../../engine/backends/native.ts'
 import { openWasmBackend } from '../../../engine/backends/wasm.ts'
-import { compileProgram, type OptimizerSpec, type TrainingProgram } from '../../../engine/program.ts'
+import type { OptimizerSpec } from '../../../engine/optimizers/spec.ts'
+import { compileProgram } from '../../../engine/program.ts'
 import { Trainer } from '../../../engine/trainer.ts'
+import type { TrainingProgram } from '../../../engine/training-program.ts'
 import {
   feedsOf,
   largest,

@@ -15,7 +15,8 @@ import {
   TensorProtoSchema,
 } from '../../../engine/onnx/generated/onnx_pb.ts'
 import { readModel } from '../../../engine/onnx/read.ts'
-import { compileProgram, type TrainingSpec } from '../../../engine/program.ts'
+import { compileProgram } from '../../../engine/program.ts'
+import type { TrainingSpec } from '../../../engine/training-program.ts'
 import { validate } from '../../../engine/validate.ts'
 import { changed } from './changed-model.ts'
 import { feedsOf, modelBytes, pytorchModels } from './pytorch-models.ts'
