@@ -74,8 +74,10 @@ test('a machine, and all that it reaches, imports only its own folder, the groun
   expect(wrong).toEqual([])
 })
 
-test('no values are imported in a circle', () => {
-  expect(findCycle(valueImports)).toBeUndefined()
+test('nothing is imported in a circle, types neither', () => {
+  const edges = new Map(files.map((file) => [file, [] as string[]]))
+  for (const { from, to } of imports) edges.get(from)!.push(to)
+  expect(findCycle(edges)).toBeUndefined()
 })
 
 test('rooms that run in a browser tab import nothing of Node', () => {
