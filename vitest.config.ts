@@ -10,7 +10,7 @@ import { availableParallelism } from 'node:os'
 import { defineConfig } from 'vitest/config'
 import { softwareGpu } from './test/software-gpu.ts'
 
-const setupFiles = ['./node/platform.ts', './test/equal-arrays.ts']
+const setupFiles = ['./node/network/platform.ts', './test/equal-arrays.ts']
 /** Real nodes of single services, most of them in the test's own process. */
 const ofServices = ['test/integration/{allreduce,discovery,jobs,links,relay,shards,stun}.test.ts']
 const withKernels = ['test/compliance/**/*.test.ts', 'test/unit/{engine,engine-run,cli}/**/*.test.ts']

@@ -3,8 +3,8 @@
  * evaluation. Everything that starting a job waits for before its first step, apart from loading the graphs.
  */
 import { openNativeBackend } from '../engine/backends/native.ts'
-import { compileProgram } from '../engine/program.ts'
-import type { TrainingSpec } from '../engine/training-program.ts'
+import { compileProgram } from '../engine/program/compile-program.ts'
+import type { TrainingSpec } from '../engine/program/training-program.ts'
 import { type Spread, spreadOf, spreadText } from './statistics.ts'
 import { gpt, resnet } from './step/models.ts'
 

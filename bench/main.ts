@@ -4,7 +4,7 @@
  */
 
 import { parseArgs } from 'node:util'
-import { type Recomputation, recomputations } from '../engine/recomputation.ts'
+import { type Recomputation, recomputations } from '../engine/program/recomputation.ts'
 import { type CodecName, codecFor, codecNames } from '../protocols/wire/codecs/index.ts'
 import { benchBuild } from './build.ts'
 import { benchChurn, churnSteps } from './churn.ts'

@@ -7,7 +7,7 @@
 import { mkdtemp, open, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { KeptRun } from '../node/kept-run.ts'
+import { KeptRun } from '../node/storage/kept-run.ts'
 import { encodeState } from '../protocols/run/state.ts'
 import { type Spread, spreadOf, spreadText, tableText } from './statistics.ts'
 

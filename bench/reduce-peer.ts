@@ -2,7 +2,7 @@
 
 import { createHash } from 'node:crypto'
 import { multiaddr } from '@multiformats/multiaddr'
-import { openSwarmNode, passingHome, type SwarmNode } from '../node/swarm-node.ts'
+import { openSwarmNode, passingHome, type SwarmNode } from '../node/network/swarm-node.ts'
 import type { AllreduceRun } from '../protocols/allreduce/index.ts'
 import { defaultTiming, type Timing } from '../protocols/allreduce/round/events.ts'
 import { rowPeersMax } from '../protocols/core/limits.ts'

@@ -11,7 +11,7 @@
  * Part of the repository and not of the command line: its contenders are development's, and an installed program has
  * none.
  */
-import type { Recomputation } from '../engine/recomputation.ts'
+import type { Recomputation } from '../engine/program/recomputation.ts'
 import { quantile, type Spread, spreadOf, spreadText, tableText } from './statistics.ts'
 import type { Opened, Work } from './step/calls.ts'
 import { type Case, type CaseName, caseNames, cases } from './step/cases.ts'

@@ -4,14 +4,14 @@
  */
 
 import type { ParameterSpec } from '../protocols/core/tensor.ts'
-import type { LossKind } from './loss.ts'
+import type { LossKind } from './loss/loss.ts'
 import { besideStatistics } from './optimizers/beside-statistics.ts'
 import { flatOptimizer } from './optimizers/choose.ts'
 import type { FlatOptimizer } from './optimizers/flat.ts'
 import { nesterov, plain } from './optimizers/outer.ts'
 import { learningRateAt, type Schedule } from './optimizers/schedule.ts'
 import type { OptimizerSpec } from './optimizers/spec.ts'
-import type { PrecisionChoice, TrainingSpec } from './training-program.ts'
+import type { PrecisionChoice, TrainingSpec } from './program/training-program.ts'
 
 /** Section `train` of a job. */
 export type TrainSettings = {

@@ -7,5 +7,5 @@
 import { build } from '../node/build/bundle.mjs'
 
 export default function bundleComputeWorker() {
-  return build({ 'compute-worker': 'node/compute-worker.ts' })
+  return build({ 'compute-worker': 'node/compute/compute-worker.ts' })
 }

@@ -80,6 +80,15 @@ test('nothing is imported in a circle, types neither', () => {
   expect(findCycle(edges)).toBeUndefined()
 })
 
+test('folders that lie side by side do not import each other', () => {
+  const pairs = new Set(imports.map(({ from, to }) => `${dirname(from)} ${dirname(to)}`))
+  const mutual = [...pairs].filter((pair) => {
+    const [one, other] = pair.split(' ') as [string, string]
+    return dirname(one) === dirname(other) && one < other && pairs.has(`${other} ${one}`)
+  })
+  expect(mutual).toEqual([])
+})
+
 test('rooms that run in a browser tab import nothing of Node', () => {
   const shared = files.filter((file) =>
     /^(protocols|engine|data|node\/peer|coordinator|browser-client)\//.test(file),

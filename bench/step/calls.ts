@@ -1,7 +1,7 @@
 /** What a subject of the step benchmark can be asked. A subject is a process that trains one model in one way. */
 
-import type { Recomputation } from '../../engine/recomputation.ts'
-import type { Precision } from '../../engine/training-program.ts'
+import type { Recomputation } from '../../engine/program/recomputation.ts'
+import type { Precision } from '../../engine/program/training-program.ts'
 import type { CaseName } from './cases.ts'
 
 /** `forward`: onnxruntime's own pass over the model file. `matmul`: its product of two large square matrices. */

@@ -2,7 +2,7 @@
  * The four models of the step benchmark, and how each is trained: plain SGD, so that a step is little more than its
  * gradient.
  */
-import type { TrainingSpec } from '../../engine/training-program.ts'
+import type { TrainingSpec } from '../../engine/program/training-program.ts'
 import { gpt, perceptron, resnet, smallCnn } from './models.ts'
 
 export const caseNames = ['mlp', 'cnn', 'gpt', 'resnet18'] as const

@@ -1,8 +1,8 @@
 /** Who takes part in the step benchmark. A contender is a process of its own, which starts when it is opened. */
 
-import type { Recomputation } from '../../engine/recomputation.ts'
-import type { Precision } from '../../engine/training-program.ts'
-import { hasGraphicsDriver } from '../../node/graphics-driver.ts'
+import type { Recomputation } from '../../engine/program/recomputation.ts'
+import type { Precision } from '../../engine/program/training-program.ts'
+import { hasGraphicsDriver } from '../../node/compute/graphics-driver.ts'
 import { softwareGpu } from '../../test/software-gpu.ts'
 import { Child } from '../child.ts'
 import type { Opened, SubjectCalls, Turn } from './calls.ts'

@@ -1,6 +1,6 @@
 /**
  * Whom a tab asks for the address that the world sees it under, which WebRTC needs behind a home router: the
- * coordinator of its invitation, which answers on UDP where it takes WebSockets (node/stun-server.ts). Nobody else is
+ * coordinator of its invitation, which answers on UDP where it takes WebSockets (node/network/stun-server.ts). Nobody else is
  * asked.
  */
 

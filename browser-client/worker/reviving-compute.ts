@@ -14,7 +14,7 @@
  */
 
 import type { Compute, OpenedModel, OpenOptions } from '../../engine/compute/compute.ts'
-import type { TrainingSpec } from '../../engine/training-program.ts'
+import type { TrainingSpec } from '../../engine/program/training-program.ts'
 import { SwarmError } from '../../protocols/core/errors.ts'
 
 /** A model that kills its worker three times does not fit this device. */

@@ -5,7 +5,7 @@
  */
 import type { InferenceSession } from 'onnxruntime-common'
 import { SwarmError } from '../../protocols/core/errors.ts'
-import { reorderingModel } from '../blocked-layout.ts'
+import { reorderingModel } from '../convolution/blocked-layout.ts'
 import type { Backend } from './backend.ts'
 import type { OrtRuntime } from './runtime.ts'
 import { ortBackend } from './session.ts'

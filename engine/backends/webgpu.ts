@@ -11,8 +11,8 @@
  * (1.30).
  */
 import { SwarmError } from '../../protocols/core/errors.ts'
-import { computesHalf } from '../precision/half-trial.ts'
 import type { Backend, HalfKernels } from './backend.ts'
+import { computesHalf } from './half-trial.ts'
 import { identityModel } from './identity-model.ts'
 import type { OrtRuntime } from './runtime.ts'
 import { ortBackend } from './session.ts'

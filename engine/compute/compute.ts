@@ -8,8 +8,8 @@
  */
 import type { Batch, ParameterSpec } from '../../protocols/core/tensor.ts'
 import type { BackendName } from '../backends/backend.ts'
-import type { Recomputation } from '../recomputation.ts'
-import type { TrainingProgram, TrainingSpec } from '../training-program.ts'
+import type { Recomputation } from '../program/recomputation.ts'
+import type { TrainingProgram, TrainingSpec } from '../program/training-program.ts'
 
 /** `auto`: the fastest backend that opens on this machine. */
 export type BackendChoice = BackendName | 'auto'

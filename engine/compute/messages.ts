@@ -7,7 +7,7 @@
  */
 import { type ErrorCode, type Retry, SwarmError } from '../../protocols/core/errors.ts'
 import type { Batch } from '../../protocols/core/tensor.ts'
-import type { TrainingSpec } from '../training-program.ts'
+import type { TrainingSpec } from '../program/training-program.ts'
 import type { EvaluationResult, OpenedModel, OpenOptions, TrainResult, TrainTask } from './compute.ts'
 
 /** A request that has a result. */

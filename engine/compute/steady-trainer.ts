@@ -12,12 +12,12 @@ import { deviceLossesMax } from '../../protocols/core/limits.ts'
 import { seededRandom } from '../../protocols/core/random.ts'
 import type { Backend, BackendName } from '../backends/backend.ts'
 import { type Candidate, chooseBackend, type Timing } from '../backends/choose.ts'
-import { stepBytes } from '../memory.ts'
-import { compileProgram } from '../program.ts'
-import { randomBatch } from '../random-batch.ts'
-import type { Recomputation } from '../recomputation.ts'
-import { Trainer } from '../trainer.ts'
-import type { PrecisionChoice, TrainingProgram, TrainingSpec } from '../training-program.ts'
+import { compileProgram } from '../program/compile-program.ts'
+import { stepBytes } from '../program/memory.ts'
+import type { Recomputation } from '../program/recomputation.ts'
+import type { PrecisionChoice, TrainingProgram, TrainingSpec } from '../program/training-program.ts'
+import { randomBatch } from '../training/random-batch.ts'
+import { Trainer } from '../training/trainer.ts'
 
 export interface SteadyInit {
   /** ONNX; kept. */

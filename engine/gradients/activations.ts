@@ -2,7 +2,7 @@
  * Gradients of activation functions. `dy` is the gradient of y. At a kink the value is PyTorch's (derivatives.yaml).
  */
 
-import { elementwise } from '../blocked-layout.ts'
+import { elementwise } from '../convolution/blocked-layout.ts'
 import type { Formulas } from '../onnx/formulas.ts'
 import { type Attributes, float, floatOf, textOf } from '../onnx/graph.ts'
 import type { Value } from '../onnx/graph-builder.ts'

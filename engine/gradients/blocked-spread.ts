@@ -8,14 +8,14 @@
  * there is one, with all taps. It multiplies by no zeros, and all images at once, where onnxruntime's ConvTranspose
  * goes image by image (docs/decisions/0008).
  */
-import { canBeBlocked, convolveBlocks } from '../blocked-convolution.ts'
-import { intoBlocks } from '../blocked-layout.ts'
-import { interleave } from '../interleaved.ts'
+import { canBeBlocked, convolveBlocks } from '../convolution/blocked-convolution.ts'
+import { intoBlocks } from '../convolution/blocked-layout.ts'
+import { interleave } from '../convolution/interleaved.ts'
+import type { Windows } from '../convolution/windows.ts'
 import type { Formulas } from '../onnx/formulas.ts'
 import { int } from '../onnx/graph.ts'
 import type { Value } from '../onnx/graph-builder.ts'
 import { sizeOf } from '../onnx/types.ts'
-import type { Windows } from './windows.ts'
 
 /**
  * Window positions of a whole batch from which it is faster than ConvTranspose: with 128 it takes 0.2 to 0.8 times as

@@ -6,7 +6,8 @@
  * weight-gradient.ts.
  */
 
-import { partsOf } from '../interleaved.ts'
+import { partsOf } from '../convolution/interleaved.ts'
+import { padForWindows, type Windows, windowsOf } from '../convolution/windows.ts'
 import { allAxes, type Formulas, perChannel } from '../onnx/formulas.ts'
 import { int, intOf, ints } from '../onnx/graph.ts'
 import type { Value } from '../onnx/graph-builder.ts'
@@ -16,7 +17,6 @@ import { type Application, gradient, spelledOnGpu, type Use } from './rule.ts'
 import { groupedVolume, lacksKernel, spreadBack, transposedVolume, turnedWeight } from './volumes.ts'
 import { weightFromParts } from './weight-from-parts.ts'
 import { weightGradient } from './weight-gradient.ts'
-import { padForWindows, type Windows, windowsOf } from './windows.ts'
 
 export const convolution = {
   /** Y = conv(X, W) + b: dX = convᵀ(dY, W) ; dW = Σ_n dY·col(X)ᵀ ; db = Σ dY over all but channels */

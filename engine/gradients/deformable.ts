@@ -8,13 +8,13 @@
  * Places outside the image read zeros, places between elements a bilinear mean.
  */
 
+import { tapsOf, type Windows, windowsOf } from '../convolution/windows.ts'
 import { type Formulas, perChannel } from '../onnx/formulas.ts'
 import { intOf } from '../onnx/graph.ts'
 import type { Value } from '../onnx/graph-builder.ts'
 import { sizeOf } from '../onnx/types.ts'
 import { spelled, type Use } from './rule.ts'
 import { sampleAt } from './sampling.ts'
-import { tapsOf, type Windows, windowsOf } from './windows.ts'
 
 export const deformable = {
   /**

@@ -4,7 +4,7 @@
  *   L = -Σ w_y·l_y / Σ w_y     (`mean`; `sum` leaves the division out, `none` the sum)
  * over the labels that are not `ignore_index`. Differentiated part by part.
  */
-import { classIndices } from '../cross-entropy.ts'
+import { classIndices } from '../loss/cross-entropy.ts'
 import { intOf, textOf } from '../onnx/graph.ts'
 import type { Value } from '../onnx/graph-builder.ts'
 import { sizeOf } from '../onnx/types.ts'

@@ -3,7 +3,7 @@
  *   dx = r·(g - mean(g) - x̂·mean(g·x̂)) ; dscale = Σ dy·x̂ ; dbias = Σ dy
  * (Ba, Kiros, Hinton, "Layer Normalization", 2016; the same algebra serves instances and groups.)
  *
- * BatchNormalization trains by the batch's own mean and variance (engine/batch-statistics.ts), which then are its
+ * BatchNormalization trains by the batch's own mean and variance (engine/program/batch-statistics.ts), which then are its
  * second and third output, as x - mean and r; without them its mean and variance are inputs as others: constants that
  * the batch does not move, or values that the model computes, as PyTorch's new exporter does for modules without
  * running statistics.

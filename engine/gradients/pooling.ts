@@ -4,15 +4,9 @@
  * wrong.
  */
 
-import { intoBlocks } from '../blocked-layout.ts'
-import { interleave, type Turns } from '../interleaved.ts'
-import type { Formulas } from '../onnx/formulas.ts'
-import { intOf, intsOf } from '../onnx/graph.ts'
-import type { Value } from '../onnx/graph-builder.ts'
-import { sizeOf } from '../onnx/types.ts'
-import { placesBefore } from '../pooled-convolution.ts'
-import { type Application, gradient } from './rule.ts'
-import { spreadBack } from './volumes.ts'
+import { intoBlocks } from '../convolution/blocked-layout.ts'
+import { interleave, type Turns } from '../convolution/interleaved.ts'
+import { placesBefore } from '../convolution/pooled-convolution.ts'
 import {
   areTiles,
   cutToReach,
@@ -22,7 +16,13 @@ import {
   tapsOf,
   type Windows,
   windowsOf,
-} from './windows.ts'
+} from '../convolution/windows.ts'
+import type { Formulas } from '../onnx/formulas.ts'
+import { intOf, intsOf } from '../onnx/graph.ts'
+import type { Value } from '../onnx/graph-builder.ts'
+import { sizeOf } from '../onnx/types.ts'
+import { type Application, gradient } from './rule.ts'
+import { spreadBack } from './volumes.ts'
 
 /** The lowest float32: what padding holds where a maximum is taken. */
 const lowest = -3.4028234663852886e38

@@ -6,12 +6,12 @@
  * Numbers of elements are computed in float32, exact up to 2^24 elements of a channel, and become int32.
  */
 
+import { tapsOf } from '../convolution/windows.ts'
 import type { Formulas } from '../onnx/formulas.ts'
 import { int, intOf, textOf } from '../onnx/graph.ts'
 import type { Value } from '../onnx/graph-builder.ts'
 import { sizeOf } from '../onnx/types.ts'
 import { fixedNumbers, spelled, type Use } from './rule.ts'
-import { tapsOf } from './windows.ts'
 
 export const sampling = {
   /** theta `[N, d, d + 1]` times the places of an image of the given size, in -1 to 1 */

@@ -8,10 +8,11 @@
  * padding: such elements are zeros in a copy of the line, one for all taps that lie equally far along all axes but the
  * first.
  */
+
+import { tapsOf, type Windows } from '../convolution/windows.ts'
 import type { Formulas } from '../onnx/formulas.ts'
 import type { Value } from '../onnx/graph-builder.ts'
 import { sizeOf } from '../onnx/types.ts'
-import { tapsOf, type Windows } from './windows.ts'
 
 /** Whether every position of `windows` reads the element of its own place, shifted by what the tap says. */
 export function areInLine({ strides, inputSize, outputSize }: Windows): boolean {

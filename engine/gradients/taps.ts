@@ -3,6 +3,7 @@
  * image and channel is an image of its own, and the weight says which tap goes where.
  */
 
+import { padForWindows, type Windows, windowsOf } from '../convolution/windows.ts'
 import type { Formulas } from '../onnx/formulas.ts'
 import { ints, intsOf } from '../onnx/graph.ts'
 import type { Value } from '../onnx/graph-builder.ts'
@@ -10,7 +11,6 @@ import { sizeOf, type TensorType } from '../onnx/types.ts'
 import { lpNorm } from './norms.ts'
 import { fixedNumbers, type Rule, type Use } from './rule.ts'
 import { spreadBack } from './volumes.ts'
-import { padForWindows, type Windows, windowsOf } from './windows.ts'
 
 export const taps = {
   /** y = (Σ |x|^p)^(1/p) over each window: a convolution of |x|^p with ones */

@@ -7,11 +7,11 @@
  * what such kernels do that are there.
  */
 
+import { padForWindows, readTap, spread, tapsOf, type Windows } from '../convolution/windows.ts'
 import type { Formulas } from '../onnx/formulas.ts'
 import { int, ints } from '../onnx/graph.ts'
 import type { Value } from '../onnx/graph-builder.ts'
 import { sizeOf } from '../onnx/types.ts'
-import { padForWindows, readTap, spread, tapsOf, type Windows } from './windows.ts'
 
 /** Whether the device has no kernel for a convolution with these windows. */
 export function lacksKernel(

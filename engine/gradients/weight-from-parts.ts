@@ -6,12 +6,12 @@
  * whole image would have to be put together, and brought out of blocks, to be multiplied once; there are as many
  * products either way, and what is read of a few channels is small.
  */
-import { partsOf } from '../interleaved.ts'
+import { partsOf } from '../convolution/interleaved.ts'
+import { padForWindows, tapsOf, type Windows } from '../convolution/windows.ts'
 import type { Formulas } from '../onnx/formulas.ts'
 import type { Value } from '../onnx/graph-builder.ts'
 import { sizeOf } from '../onnx/types.ts'
 import { channelsByTap } from './weight-gradient.ts'
-import { padForWindows, tapsOf, type Windows } from './windows.ts'
 
 /**
  * dW, of `shape` `[outputs, channels, ...kernel]`, of a convolution from `x` `[batch, channels, ...]` to positions

@@ -7,10 +7,6 @@
  *              channels (7 times faster with one), and for GPUs, which a long product of few rows leaves idle
  */
 
-import { allAxes, type Formulas } from '../onnx/formulas.ts'
-import type { Value } from '../onnx/graph-builder.ts'
-import { sizeOf } from '../onnx/types.ts'
-import { areInLine, readInLine } from './taps-in-line.ts'
 import {
   type Inside,
   insideOf,
@@ -20,7 +16,11 @@ import {
   readTap,
   tapsOf,
   type Windows,
-} from './windows.ts'
+} from '../convolution/windows.ts'
+import { allAxes, type Formulas } from '../onnx/formulas.ts'
+import type { Value } from '../onnx/graph-builder.ts'
+import { sizeOf } from '../onnx/types.ts'
+import { areInLine, readInLine } from './taps-in-line.ts'
 
 /**
  * Input channels from which a product for each tap is taken: with 8 a gradient takes 1.2 times as long by it, with 16

@@ -5,7 +5,7 @@
  * node_modules.
  *
  *     node/cli/main.ts        → dist/cli.js                 and chunks beside them, one for each lazily loaded command,
- *     node/compute-worker.ts  → dist/compute-worker.js      so that `--help` loads none
+ *     node/compute/compute-worker.ts  → dist/compute-worker.js      so that `--help` loads none
  *     browser-client/         → dist/tab/                   what the coordinator serves to browsers: tab.mjs
  *
  * Entries are written under another name and renamed, chunks are named by their hash: a build may run while programs of
@@ -21,7 +21,7 @@ import { buildTab, tabMark } from './tab.mjs'
 const dist = join(root, 'dist')
 
 /** By the names of their files in dist/. */
-const programs = { cli: 'node/cli/main.ts', 'compute-worker': 'node/compute-worker.ts' }
+const programs = { cli: 'node/cli/main.ts', 'compute-worker': 'node/compute/compute-worker.ts' }
 
 /** What the bundles are made of. */
 const sources = [

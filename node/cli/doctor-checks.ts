@@ -13,7 +13,7 @@ import { fileURLToPath } from 'node:url'
 import type { Backend } from '../../engine/backends/backend.ts'
 import packageJson from '../../package.json' with { type: 'json' }
 import { bytes } from '../../protocols/core/quantities.ts'
-import { dirsFor } from '../dirs.ts'
+import { dirsFor } from '../storage/dirs.ts'
 
 export interface Finding {
   /** `warn`: works, but slower or not for long; `fail`: a peer cannot run. */
@@ -100,7 +100,7 @@ export function compareVersions(a: string, b: string): number {
 }
 
 async function platformShims(): Promise<Finding> {
-  await import('../platform.ts')
+  await import('../network/platform.ts')
   const missing = [
     ...(typeof Promise.withResolvers === 'function' ? [] : ['Promise.withResolvers']),
     ...(typeof globalThis.WebSocket === 'function' ? [] : ['WebSocket']),

@@ -1,9 +1,9 @@
 /** Body of `starling doctor`: runs the checks one after the other and prints a line for each, with its remedy. */
 
-import { exitCodes } from '../exit-codes.ts'
 import { colorsFor } from '../terminal/colors.ts'
 import type { CommonOptions } from './common-options.ts'
 import { type Check, checks, type Finding } from './doctor-checks.ts'
+import { exitCodes } from './exit-codes.ts'
 import { type CliIo, writeJson } from './io.ts'
 
 export interface DoctorOptions extends CommonOptions {

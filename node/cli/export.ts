@@ -4,14 +4,14 @@
  */
 
 import { resolve } from 'node:path'
-import { safetensorsOf } from '../../engine/safetensors.ts'
+import { safetensorsOf } from '../../engine/model/safetensors.ts'
 import { SwarmError } from '../../protocols/core/errors.ts'
 import { type RemoteJob, statementKind } from '../../protocols/jobs/index.ts'
-import { exitCodes } from '../exit-codes.ts'
-import { modelParameters } from '../model-parameters.ts'
-import { findJob, openSwarmClient } from '../swarm-client.ts'
-import { trainedModel, writeModel } from '../trained-model.ts'
+import { modelParameters } from '../job/model-parameters.ts'
+import { findJob, openSwarmClient } from '../network/swarm-client.ts'
+import { trainedModel, writeModel } from '../run/trained-model.ts'
 import type { CommonOptions, SwarmOptions } from './common-options.ts'
+import { exitCodes } from './exit-codes.ts'
 import { type CliIo, writeJson } from './io.ts'
 
 export interface ExportOptions extends CommonOptions, SwarmOptions {

@@ -1,25 +1,25 @@
 /**
  * Body of `starling gradcheck`: compiles a model as a peer would and checks its gradients on a random batch. What is
- * compared, and when a gradient is wrong, is engine/gradient-check.ts's.
+ * compared, and when a gradient is wrong, is engine/training/gradient-check.ts's.
  */
 
 import { resolve } from 'node:path'
 import type { Backend, BackendName } from '../../engine/backends/backend.ts'
-import { checkGradients, type ParameterCheck } from '../../engine/gradient-check.ts'
-import type { LossKind } from '../../engine/loss.ts'
-import { compileProgram } from '../../engine/program.ts'
-import { randomBatch } from '../../engine/random-batch.ts'
-import { Trainer } from '../../engine/trainer.ts'
-import type { Precision, TrainingProgram } from '../../engine/training-program.ts'
-import { refuse, validate } from '../../engine/validate.ts'
+import type { LossKind } from '../../engine/loss/loss.ts'
+import { refuse, validate } from '../../engine/model/validate.ts'
+import { compileProgram } from '../../engine/program/compile-program.ts'
+import type { Precision, TrainingProgram } from '../../engine/program/training-program.ts'
+import { checkGradients, type ParameterCheck } from '../../engine/training/gradient-check.ts'
+import { randomBatch } from '../../engine/training/random-batch.ts'
+import { Trainer } from '../../engine/training/trainer.ts'
 import { SwarmError } from '../../protocols/core/errors.ts'
 import { count } from '../../protocols/core/quantities.ts'
 import { seededRandom } from '../../protocols/core/random.ts'
 import type { Batch } from '../../protocols/core/tensor.ts'
-import { exitCodes } from '../exit-codes.ts'
-import { namingModel, readModelFile } from '../model-file.ts'
+import { namingModel, readModelFile } from '../job/model-file.ts'
 import { printable } from '../terminal/format.ts'
 import type { CommonOptions } from './common-options.ts'
+import { exitCodes } from './exit-codes.ts'
 import { type CliIo, writeJson } from './io.ts'
 import { openBackend } from './open-backend.ts'
 import { table } from './table.ts'

@@ -1,9 +1,9 @@
 /** The body of `starling list`: one line for each job that the coordinator knows. */
 
 import type { JobSummary } from '../../protocols/jobs/index.ts'
-import { exitCodes } from '../exit-codes.ts'
-import { openSwarmClient } from '../swarm-client.ts'
+import { openSwarmClient } from '../network/swarm-client.ts'
 import type { CommonOptions, SwarmOptions } from './common-options.ts'
+import { exitCodes } from './exit-codes.ts'
 import { type CliIo, writeJson } from './io.ts'
 import { table } from './table.ts'
 

@@ -6,7 +6,7 @@
  */
 
 import packageJson from '../../package.json' with { type: 'json' }
-import { exitCodes } from '../exit-codes.ts'
+import { exitCodes } from './exit-codes.ts'
 import { Interruption } from './io.ts'
 import { runProgram } from './program.ts'
 

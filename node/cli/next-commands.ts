@@ -1,6 +1,6 @@
 /** What is worth trying after a run, for people: commands that work as they stand. */
 
-import type { VerdictEvent } from '../run-events.ts'
+import type { VerdictEvent } from '../run/run-events.ts'
 
 /** How the run was launched. */
 export interface Launched {

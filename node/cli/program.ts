@@ -5,7 +5,6 @@
 
 import { Command, CommanderError, Help } from 'commander'
 import { isAbort, SwarmError } from '../../protocols/core/errors.ts'
-import { exitCodeLines, exitCodeOfError, exitCodes } from '../exit-codes.ts'
 import type { Perform } from './action.ts'
 import { addCoordinatorStart } from './commands/coordinator-start.ts'
 import { addDoctor } from './commands/doctor.ts'
@@ -20,6 +19,7 @@ import { addStop } from './commands/stop.ts'
 import { addValidate } from './commands/validate.ts'
 import { addWatch } from './commands/watch.ts'
 import { examples } from './common-options.ts'
+import { exitCodeLines, exitCodeOfError, exitCodes } from './exit-codes.ts'
 import { type CliIo, Interruption } from './io.ts'
 import { renderError } from './render-error.ts'
 

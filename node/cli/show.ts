@@ -3,10 +3,10 @@
 import { bytes, count, loss } from '../../protocols/core/quantities.ts'
 import type { RemoteJob } from '../../protocols/jobs/index.ts'
 import { isFinal, statementKind } from '../../protocols/jobs/index.ts'
-import { exitCodes } from '../exit-codes.ts'
-import { findJob, openSwarmClient } from '../swarm-client.ts'
+import { findJob, openSwarmClient } from '../network/swarm-client.ts'
 import { percent, printable } from '../terminal/format.ts'
 import type { CommonOptions, SwarmOptions } from './common-options.ts'
+import { exitCodes } from './exit-codes.ts'
 import { type CliIo, writeJson } from './io.ts'
 import { table } from './table.ts'
 

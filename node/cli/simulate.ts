@@ -23,9 +23,9 @@ import { publishedFor, tableFailures, tablePeers } from '../../simulator/averagi
 import { machineRounds } from '../../simulator/home-links/machine-rounds.ts'
 import { machineWorkload } from '../../simulator/home-links/machine-swarm.ts'
 import { type HomeRounds, homeRounds, workload } from '../../simulator/home-links/rounds.ts'
-import { exitCodes } from '../exit-codes.ts'
 import { percent } from '../terminal/format.ts'
 import type { CommonOptions } from './common-options.ts'
+import { exitCodes } from './exit-codes.ts'
 import { type CliIo, writeJson } from './io.ts'
 import { table } from './table.ts'
 

@@ -3,9 +3,9 @@
 import { peerIdFromPrivateKey } from '@libp2p/peer-id'
 import { SwarmError } from '../../protocols/core/errors.ts'
 import { sealStatement, statementKind } from '../../protocols/jobs/index.ts'
-import { exitCodes } from '../exit-codes.ts'
-import { findJob, openSwarmClient, ownerKey } from '../swarm-client.ts'
+import { findJob, openSwarmClient, ownerKey } from '../network/swarm-client.ts'
 import type { CommonOptions, SwarmOptions } from './common-options.ts'
+import { exitCodes } from './exit-codes.ts'
 import { type CliIo, writeJson } from './io.ts'
 
 export interface StopOptions extends CommonOptions, SwarmOptions {

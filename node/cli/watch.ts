@@ -1,12 +1,12 @@
 /** The body of `starling watch`: follows a run that goes on without it. */
 
 import { systemClock } from '../../protocols/core/clock.ts'
-import { exitCodeOfRun } from '../exit-codes.ts'
-import { followRun } from '../follow-run.ts'
-import { modelParameters } from '../model-parameters.ts'
-import { findJob, openSwarmClient } from '../swarm-client.ts'
+import { modelParameters } from '../job/model-parameters.ts'
+import { findJob, openSwarmClient } from '../network/swarm-client.ts'
+import { followRun } from '../run/follow-run.ts'
 import { createRenderer } from '../terminal/create-renderer.ts'
 import type { CommonOptions, ProgressOptions, SwarmOptions } from './common-options.ts'
+import { exitCodeOfRun } from './exit-codes.ts'
 import type { CliIo } from './io.ts'
 import { exportCommand } from './next-commands.ts'
 

@@ -1,6 +1,6 @@
 /**
  * What every peer's libp2p node has in common, whatever platform it runs on: encryption, muxing, gossip, identify, and
- * Starling's own protocols. Transports and where a node listens are the program's choice (node/libp2p.ts,
+ * Starling's own protocols. Transports and where a node listens are the program's choice (node/network/libp2p.ts,
  * browser-client/peer/network.ts). No protocol logic lives here, only choices; each one that differs from libp2p's
  * default says why.
  */

@@ -4,7 +4,7 @@
  */
 
 import type { Clock } from '../../protocols/core/clock.ts'
-import type { VerdictEvent } from '../run-events.ts'
+import type { VerdictEvent } from '../run/run-events.ts'
 import { colorsFor } from './colors.ts'
 import { jsonRenderer } from './json.ts'
 import { liveRenderer } from './live.ts'

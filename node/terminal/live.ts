@@ -6,7 +6,7 @@
 
 import { createLogUpdate } from 'log-update'
 import type { Clock } from '../../protocols/core/clock.ts'
-import type { VerdictEvent } from '../run-events.ts'
+import type { VerdictEvent } from '../run/run-events.ts'
 import type { Colors } from './colors.ts'
 import { frame } from './frame.ts'
 import { invitation } from './invitation.ts'

@@ -5,7 +5,7 @@
 
 import { linkLengthMax } from '../../protocols/core/limits.ts'
 import { count, loss, shortId } from '../../protocols/core/quantities.ts'
-import type { RunEvent, VerdictEvent } from '../run-events.ts'
+import type { RunEvent, VerdictEvent } from '../run/run-events.ts'
 import type { Colors } from './colors.ts'
 import { percent, printable } from './format.ts'
 import type { OutputStream, Renderer } from './renderer.ts'

@@ -1,6 +1,6 @@
 /** What every way to show a run's events has in common. Which one is taken, `create-renderer.ts` says. */
 
-import type { RunEvent } from '../run-events.ts'
+import type { RunEvent } from '../run/run-events.ts'
 
 /** Where a renderer writes: the part of a Node stream that it uses. */
 export interface OutputStream {

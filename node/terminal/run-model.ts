@@ -11,7 +11,7 @@ import type {
   StartedEvent,
   VerdictEvent,
   WarningEvent,
-} from '../run-events.ts'
+} from '../run/run-events.ts'
 import type { Point } from './chart.ts'
 
 /**

@@ -1,7 +1,7 @@
 /** What a person reads when a run is over: how it ended, where the model is, and what to try next. */
 
 import { bytes, count, loss } from '../../protocols/core/quantities.ts'
-import type { RunEnd, VerdictEvent } from '../run-events.ts'
+import type { RunEnd, VerdictEvent } from '../run/run-events.ts'
 import { duration, percent } from './format.ts'
 
 const sentences: { readonly [End in RunEnd]: string } = {

@@ -2,7 +2,7 @@
  * What an owner decides about a job, and the limits on every number of it: one schema for the job file and the
  * manifest.
  *
- * The keys are camelCase here and on the wire; the job file writes the same keys in snake_case (node/job-file.ts).
+ * The keys are camelCase here and on the wire; the job file writes the same keys in snake_case (node/job/job-file.ts).
  * A schema refuses unknown keys and fills in the defaults that stand beside it. Rules that join two sections are in
  * {@link crossChecks}, so that whoever reports problems can name the place. Where the model and the data come from is
  * not decided here: a job file names files, a manifest names CIDs.

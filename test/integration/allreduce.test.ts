@@ -6,8 +6,8 @@ import { join } from 'node:path'
 import { generateKeyPair } from '@libp2p/crypto/keys'
 import type { PrivateKey } from '@libp2p/interface'
 import { afterEach, expect, test } from 'vitest'
-import { KeptRun } from '../../node/kept-run.ts'
-import { createNode } from '../../node/libp2p.ts'
+import { createNode } from '../../node/network/libp2p.ts'
+import { KeptRun } from '../../node/storage/kept-run.ts'
 import {
   type AllreduceRun,
   allreduce,

@@ -6,8 +6,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { gunzipSync, gzipSync } from 'node:zlib'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { type DownloadProgress, download } from '../../node/download.ts'
-import { openJobData } from '../../node/job-data.ts'
+import { type DownloadProgress, download } from '../../node/job/download.ts'
+import { openJobData } from '../../node/job/job-data.ts'
 
 const content = Uint8Array.from({ length: 300_000 }, (_, i) => (i * 31) & 255)
 const sha256 = createHash('sha256').update(content).digest('hex')

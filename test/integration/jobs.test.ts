@@ -1,7 +1,7 @@
 import { generateKeyPair } from '@libp2p/crypto/keys'
 import type { Libp2p, PrivateKey } from '@libp2p/interface'
 import { afterEach, expect, test } from 'vitest'
-import { createNode } from '../../node/libp2p.ts'
+import { createNode } from '../../node/network/libp2p.ts'
 import type { BaseServices } from '../../node/peer/network.ts'
 import { SwarmError } from '../../protocols/core/errors.ts'
 import {

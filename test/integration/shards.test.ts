@@ -8,7 +8,7 @@ import { multiaddr } from '@multiformats/multiaddr'
 import { FsBlockstore } from 'blockstore-fs'
 import * as raw from 'multiformats/codecs/raw'
 import { afterEach, expect, test } from 'vitest'
-import { createNode } from '../../node/libp2p.ts'
+import { createNode } from '../../node/network/libp2p.ts'
 import { type Clock, systemClock } from '../../protocols/core/clock.ts'
 import {
   type BlockStore,

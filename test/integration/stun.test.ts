@@ -3,7 +3,7 @@
 import { createSocket, type Socket } from 'node:dgram'
 import { once } from 'node:events'
 import { expect, onTestFinished, test } from 'vitest'
-import { startStunServer } from '../../node/stun-server.ts'
+import { startStunServer } from '../../node/network/stun-server.ts'
 
 async function startServer(port = 0) {
   const server = await startStunServer({ host: '127.0.0.1', port })

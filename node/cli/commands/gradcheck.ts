@@ -2,8 +2,8 @@
 
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import type { BackendName } from '../../../engine/backends/backend.ts'
-import type { LossKind } from '../../../engine/loss.ts'
-import type { Precision } from '../../../engine/training-program.ts'
+import type { LossKind } from '../../../engine/loss/loss.ts'
+import type { Precision } from '../../../engine/program/training-program.ts'
 import type { Perform } from '../action.ts'
 import { examples, wholeNumber, withJson } from '../common-options.ts'
 import type { GradcheckOptions } from '../gradcheck.ts'

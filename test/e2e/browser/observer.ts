@@ -4,7 +4,7 @@
  */
 
 import { onTestFinished } from 'vitest'
-import { openSwarmNode, passingHome } from '../../../node/swarm-node.ts'
+import { openSwarmNode, passingHome } from '../../../node/network/swarm-node.ts'
 import type { Progress } from '../../../protocols/jobs/index.ts'
 
 export interface Observer {

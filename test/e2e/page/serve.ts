@@ -4,7 +4,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { build } from 'esbuild'
-import { type PageServer, startPageServer } from '../../../node/page-server.ts'
+import { type PageServer, startPageServer } from '../../../node/network/page-server.ts'
 import { root } from '../../integration/peers/program.ts'
 import { card, fragment, type SceneName } from './scenes.ts'
 

@@ -1,8 +1,8 @@
 /** A peer that links with the one peer named on its command line, prints where it listens, and stays. */
 
-import '../../../node/platform.ts'
+import '../../../node/network/platform.ts'
 import { generateKeyPair } from '@libp2p/crypto/keys'
-import { createNode } from '../../../node/libp2p.ts'
+import { createNode } from '../../../node/network/libp2p.ts'
 import type { PeerComponents } from '../../../protocols/wire/components.ts'
 import { Links } from '../../../protocols/wire/link.ts'
 

@@ -1,9 +1,9 @@
 /** A peer that serves the file of `peers/file.ts`, slowly, prints where it listens, and stays until it is killed. */
 
-import '../../../node/platform.ts'
+import '../../../node/network/platform.ts'
 import { setTimeout as delay } from 'node:timers/promises'
 import { generateKeyPair } from '@libp2p/crypto/keys'
-import { createNode } from '../../../node/libp2p.ts'
+import { createNode } from '../../../node/network/libp2p.ts'
 import { memoryStore, putFile, shards } from '../../../protocols/shards/index.ts'
 import { fileBytes } from './file.ts'
 

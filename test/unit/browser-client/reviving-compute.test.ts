@@ -3,7 +3,7 @@
 import { expect, test } from 'vitest'
 import { type MortalCompute, revivingCompute } from '../../../browser-client/worker/reviving-compute.ts'
 import type { OpenedModel, OpenOptions, TrainResult, TrainTask } from '../../../engine/compute/compute.ts'
-import type { TrainingSpec } from '../../../engine/training-program.ts'
+import type { TrainingSpec } from '../../../engine/program/training-program.ts'
 import { SwarmError } from '../../../protocols/core/errors.ts'
 
 const task = { start: Float32Array.of(1), batches: [] } as unknown as TrainTask

@@ -2,8 +2,8 @@
 
 import { expect, test } from 'vitest'
 import { compareVersions } from '../../../node/cli/doctor-checks.ts'
-import { dirsFor } from '../../../node/dirs.ts'
-import { exitCodeOfError, exitCodeOfRun, exitCodes } from '../../../node/exit-codes.ts'
+import { exitCodeOfError, exitCodeOfRun, exitCodes } from '../../../node/cli/exit-codes.ts'
+import { dirsFor } from '../../../node/storage/dirs.ts'
 import { SwarmError } from '../../../protocols/core/errors.ts'
 
 test('each way a run ends has its exit code', () => {

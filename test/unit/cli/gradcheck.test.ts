@@ -4,7 +4,7 @@
  */
 import { fileURLToPath } from 'node:url'
 import { afterEach, describe, expect, test, vi } from 'vitest'
-import type { ParameterCheck } from '../../../engine/gradient-check.ts'
+import type { ParameterCheck } from '../../../engine/training/gradient-check.ts'
 import { runProgram } from '../../../node/cli/program.ts'
 
 const broken = vi.hoisted(() => ({ isRelu: false }))

@@ -4,10 +4,10 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { openNativeBackend } from '../../../engine/backends/native.ts'
 import type { Compute, OpenedModel } from '../../../engine/compute/compute.ts'
-import { compileProgram } from '../../../engine/program.ts'
-import { Trainer } from '../../../engine/trainer.ts'
-import type { TrainingSpec } from '../../../engine/training-program.ts'
-import { openNodeCompute } from '../../../node/compute.ts'
+import { compileProgram } from '../../../engine/program/compile-program.ts'
+import type { TrainingSpec } from '../../../engine/program/training-program.ts'
+import { Trainer } from '../../../engine/training/trainer.ts'
+import { openNodeCompute } from '../../../node/compute/compute.ts'
 import { exampleModel, seededBatch, sgdSpec } from './example-models.ts'
 
 const cnn = exampleModel('glyphs/cnn.onnx')

@@ -1,6 +1,6 @@
 /** Example models as tests of the engine's run side use them: compiled, with seeded batches. */
 import { readFileSync } from 'node:fs'
-import type { TrainingProgram, TrainingSpec } from '../../../engine/training-program.ts'
+import type { TrainingProgram, TrainingSpec } from '../../../engine/program/training-program.ts'
 import { type Random, seededRandom } from '../../../protocols/core/random.ts'
 import type { Batch, Tensor } from '../../../protocols/core/tensor.ts'
 

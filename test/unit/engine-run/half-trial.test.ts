@@ -1,9 +1,9 @@
 /** Whether a backend is believed to compute in float16: by what it gives, not by what it says. */
 import { expect, it } from 'vitest'
 import type { Backend } from '../../../engine/backends/backend.ts'
+import { computesHalf } from '../../../engine/backends/half-trial.ts'
 import { openNativeBackend } from '../../../engine/backends/native.ts'
 import { narrowed, widened } from '../../../engine/onnx/half.ts'
-import { computesHalf } from '../../../engine/precision/half-trial.ts'
 import { SwarmError } from '../../../protocols/core/errors.ts'
 
 const inHalf = (values: Float32Array) => widened(narrowed(values, 'float16'), 'float16')

@@ -6,7 +6,7 @@
  * number:
  *   m ← m + dw ;  w ← w - learning_rate·step·m      (the same for b with slot n)
  */
-import type { TrainingProgram } from '../../../engine/training-program.ts'
+import type { TrainingProgram } from '../../../engine/program/training-program.ts'
 import type { Batch } from '../../../protocols/core/tensor.ts'
 import { model, type NodeSpec, type ValueSpec } from '../../compliance/graphs.ts'
 

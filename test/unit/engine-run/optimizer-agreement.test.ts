@@ -5,9 +5,9 @@
 import { describe, expect, it } from 'vitest'
 import { openNativeBackend } from '../../../engine/backends/native.ts'
 import { flatOptimizer } from '../../../engine/optimizers/choose.ts'
-import { compileProgram } from '../../../engine/program.ts'
-import { Trainer } from '../../../engine/trainer.ts'
-import type { TrainingSpec } from '../../../engine/training-program.ts'
+import { compileProgram } from '../../../engine/program/compile-program.ts'
+import type { TrainingSpec } from '../../../engine/program/training-program.ts'
+import { Trainer } from '../../../engine/training/trainer.ts'
 import { adamwSpec, exampleModel, seededBatch, sgdSpec } from './example-models.ts'
 
 const rates = [0.05, 0.05, 0.02, 0.01, 0.03]

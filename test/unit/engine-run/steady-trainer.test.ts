@@ -3,7 +3,7 @@ import { beforeAll, expect, it } from 'vitest'
 import type { Backend, BackendName } from '../../../engine/backends/backend.ts'
 import { openNativeBackend } from '../../../engine/backends/native.ts'
 import { SteadyTrainer } from '../../../engine/compute/steady-trainer.ts'
-import type { PrecisionChoice } from '../../../engine/training-program.ts'
+import type { PrecisionChoice } from '../../../engine/program/training-program.ts'
 import { SwarmError } from '../../../protocols/core/errors.ts'
 import { exampleModel, seededBatch, sgdSpec } from './example-models.ts'
 

@@ -1,6 +1,6 @@
 /** The trainer on a program whose every number can be checked by hand, on every backend. */
 import { describe, expect, it } from 'vitest'
-import { Trainer } from '../../../engine/trainer.ts'
+import { Trainer } from '../../../engine/training/trainer.ts'
 import { SwarmError } from '../../../protocols/core/errors.ts'
 import type { Batch } from '../../../protocols/core/tensor.ts'
 import { backends } from '../../compliance/backends.ts'

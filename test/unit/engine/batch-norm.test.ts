@@ -3,6 +3,7 @@ import { create, fromBinary, toBinary } from '@bufbuild/protobuf'
 import { beforeAll, expect, test } from 'vitest'
 import type { Backend } from '../../../engine/backends/backend.ts'
 import { openNativeBackend } from '../../../engine/backends/native.ts'
+import { withParameters } from '../../../engine/model/with-parameters.ts'
 import {
   AttributeProtoSchema,
   FunctionProtoSchema,
@@ -14,10 +15,9 @@ import {
 import { int, type Node } from '../../../engine/onnx/graph.ts'
 import { type Constant, int64Constant } from '../../../engine/onnx/types.ts'
 import { writeModel } from '../../../engine/onnx/write.ts'
-import { compileProgram } from '../../../engine/program.ts'
-import { Trainer } from '../../../engine/trainer.ts'
-import type { TrainingSpec } from '../../../engine/training-program.ts'
-import { withParameters } from '../../../engine/with-parameters.ts'
+import { compileProgram } from '../../../engine/program/compile-program.ts'
+import type { TrainingSpec } from '../../../engine/program/training-program.ts'
+import { Trainer } from '../../../engine/training/trainer.ts'
 import { seededRandom } from '../../../protocols/core/random.ts'
 import { modelBytes, pytorchModels, relativeError } from './pytorch-models.ts'
 

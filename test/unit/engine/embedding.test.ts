@@ -8,8 +8,8 @@ import { int } from '../../../engine/onnx/graph.ts'
 import { GraphBuilder } from '../../../engine/onnx/graph-builder.ts'
 import { readModel } from '../../../engine/onnx/read.ts'
 import { writeModel } from '../../../engine/onnx/write.ts'
-import { compileProgram } from '../../../engine/program.ts'
-import type { TrainingSpec } from '../../../engine/training-program.ts'
+import { compileProgram } from '../../../engine/program/compile-program.ts'
+import type { TrainingSpec } from '../../../engine/program/training-program.ts'
 import { seededRandom } from '../../../protocols/core/random.ts'
 
 const [batch, context, width] = [4, 6, 3]

@@ -1,6 +1,6 @@
 /** The families that test/fixtures/families/export.py exported: models, batches, and what PyTorch computed for them. */
 import { readFileSync } from 'node:fs'
-import type { LossKind, LossOptions } from '../../../engine/loss.ts'
+import type { LossKind, LossOptions } from '../../../engine/loss/loss.ts'
 import { embedExternalData } from '../../../engine/onnx/external-data.ts'
 import type { Batch, Tensor } from '../../../protocols/core/tensor.ts'
 import { drawIntegers, drawReals } from './generated.ts'

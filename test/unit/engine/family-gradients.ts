@@ -1,7 +1,7 @@
 /** How far the engine's gradients of a family are from what PyTorch's autograd computed for the same batch. */
 import type { Backend } from '../../../engine/backends/backend.ts'
-import { compileProgram } from '../../../engine/program.ts'
-import { Trainer } from '../../../engine/trainer.ts'
+import { compileProgram } from '../../../engine/program/compile-program.ts'
+import { Trainer } from '../../../engine/training/trainer.ts'
 import { type exporters, type Family, familyBatch, familyModel, familyNumbers, fixtures } from './families.ts'
 import { largest, relativeError } from './pytorch-models.ts'
 

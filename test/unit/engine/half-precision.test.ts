@@ -2,10 +2,10 @@
 import { fromBinary, toBinary } from '@bufbuild/protobuf'
 import { expect, test } from 'vitest'
 import { openNativeBackend } from '../../../engine/backends/native.ts'
+import { withParameters } from '../../../engine/model/with-parameters.ts'
 import { ModelProtoSchema } from '../../../engine/onnx/generated/onnx_pb.ts'
 import { narrowed, widened } from '../../../engine/onnx/half.ts'
-import { compileProgram } from '../../../engine/program.ts'
-import { withParameters } from '../../../engine/with-parameters.ts'
+import { compileProgram } from '../../../engine/program/compile-program.ts'
 import { modelBytes } from './pytorch-models.ts'
 
 test('widening is exact, and narrowing rounds to the nearest, ties to even', () => {

@@ -4,6 +4,7 @@ import fc from 'fast-check'
 import { beforeAll, describe, expect, it } from 'vitest'
 import type { Backend } from '../../../engine/backends/backend.ts'
 import { openNativeBackend } from '../../../engine/backends/native.ts'
+import { validate } from '../../../engine/model/validate.ts'
 import {
   AttributeProto_AttributeType as AttributeKind,
   AttributeProtoSchema,
@@ -13,8 +14,7 @@ import {
   NodeProtoSchema,
   TensorProtoSchema,
 } from '../../../engine/onnx/generated/onnx_pb.ts'
-import { compileProgram } from '../../../engine/program.ts'
-import { validate } from '../../../engine/validate.ts'
+import { compileProgram } from '../../../engine/program/compile-program.ts'
 import { SwarmError } from '../../../protocols/core/errors.ts'
 import { foldedOperationsMax, graphNodesMax } from '../../../protocols/core/limits.ts'
 import { modelBytes } from './pytorch-models.ts'

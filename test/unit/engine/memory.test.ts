@@ -4,10 +4,10 @@
  */
 import { expect, it } from 'vitest'
 import { openNativeBackend } from '../../../engine/backends/native.ts'
-import { peakBytes } from '../../../engine/memory.ts'
 import { Formulas } from '../../../engine/onnx/formulas.ts'
 import { GraphBuilder } from '../../../engine/onnx/graph-builder.ts'
-import { compileProgram } from '../../../engine/program.ts'
+import { compileProgram } from '../../../engine/program/compile-program.ts'
+import { peakBytes } from '../../../engine/program/memory.ts'
 import { exampleModel, sgdSpec } from '../engine-run/example-models.ts'
 
 const model = exampleModel('glyphs/cnn.onnx')

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest'
 import { Formulas } from '../../../engine/onnx/formulas.ts'
 import { int } from '../../../engine/onnx/graph.ts'
 import { GraphBuilder } from '../../../engine/onnx/graph-builder.ts'
-import { operationsOf, stepOperationsOf } from '../../../engine/operations.ts'
+import { operationsOf, stepOperationsOf } from '../../../engine/program/operations.ts'
 
 const f = new Formulas(new GraphBuilder(18))
 const tensor = (shape: number[]) => ({ dtype: 'float32', shape }) as const

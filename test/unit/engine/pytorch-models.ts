@@ -2,7 +2,7 @@
  * The models that export_models.py and export_layers.py in test/fixtures exported, with what PyTorch computed for them.
  */
 import { readFileSync } from 'node:fs'
-import type { TrainingProgram } from '../../../engine/training-program.ts'
+import type { TrainingProgram } from '../../../engine/program/training-program.ts'
 import type { Tensor } from '../../../protocols/core/tensor.ts'
 
 export interface PyTorchModel {

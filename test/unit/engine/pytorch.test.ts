@@ -8,9 +8,9 @@ import type { Backend } from '../../../engine/backends/backend.ts'
 import { openNativeBackend } from '../../../engine/backends/native.ts'
 import { openWasmBackend } from '../../../engine/backends/wasm.ts'
 import type { OptimizerSpec } from '../../../engine/optimizers/spec.ts'
-import { compileProgram } from '../../../engine/program.ts'
-import { Trainer } from '../../../engine/trainer.ts'
-import type { TrainingProgram } from '../../../engine/training-program.ts'
+import { compileProgram } from '../../../engine/program/compile-program.ts'
+import type { TrainingProgram } from '../../../engine/program/training-program.ts'
+import { Trainer } from '../../../engine/training/trainer.ts'
 import {
   feedsOf,
   largest,

@@ -6,6 +6,7 @@ import { create, fromBinary } from '@bufbuild/protobuf'
 import { beforeAll, expect, test } from 'vitest'
 import type { Backend } from '../../../engine/backends/backend.ts'
 import { openNativeBackend } from '../../../engine/backends/native.ts'
+import { validate } from '../../../engine/model/validate.ts'
 import {
   AttributeProto_AttributeType,
   type GraphProto,
@@ -15,9 +16,8 @@ import {
   TensorProtoSchema,
 } from '../../../engine/onnx/generated/onnx_pb.ts'
 import { readModel } from '../../../engine/onnx/read.ts'
-import { compileProgram } from '../../../engine/program.ts'
-import type { TrainingSpec } from '../../../engine/training-program.ts'
-import { validate } from '../../../engine/validate.ts'
+import { compileProgram } from '../../../engine/program/compile-program.ts'
+import type { TrainingSpec } from '../../../engine/program/training-program.ts'
 import { changed } from './changed-model.ts'
 import { feedsOf, modelBytes, pytorchModels } from './pytorch-models.ts'
 

@@ -13,8 +13,8 @@ import {
   NodeProtoSchema,
   TensorProtoSchema,
 } from '../../../engine/onnx/generated/onnx_pb.ts'
-import { compileProgram } from '../../../engine/program.ts'
-import { Trainer } from '../../../engine/trainer.ts'
+import { compileProgram } from '../../../engine/program/compile-program.ts'
+import { Trainer } from '../../../engine/training/trainer.ts'
 import { float32Input, node } from './proto-nodes.ts'
 
 const [batch, steps, width] = [2, 4, 3]

@@ -4,12 +4,12 @@
  */
 import { create } from '@bufbuild/protobuf'
 import { expect, test } from 'vitest'
+import { validate } from '../../../engine/model/validate.ts'
 import {
   AttributeProto_AttributeType,
   NodeProtoSchema,
   TensorProtoSchema,
 } from '../../../engine/onnx/generated/onnx_pb.ts'
-import { validate } from '../../../engine/validate.ts'
 import { exampleModel } from '../engine-run/example-models.ts'
 import { addNode, changed } from './changed-model.ts'
 import { families, familyModel } from './families.ts'

@@ -1,7 +1,7 @@
 import { readdir } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { expect, test } from 'vitest'
-import { readJobFile } from '../../../node/job-file.ts'
+import { readJobFile } from '../../../node/job/job-file.ts'
 import { createManifest } from '../../../protocols/jobs/manifest.ts'
 import { manifestInit } from './example.ts'
 

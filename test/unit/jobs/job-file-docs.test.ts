@@ -3,7 +3,7 @@
 import { readFile } from 'node:fs/promises'
 import { expect, test } from 'vitest'
 import * as z from 'zod'
-import { jobSpecSchema } from '../../../node/job-spec.ts'
+import { jobSpecSchema } from '../../../node/job/job-spec.ts'
 import { snakeCase } from '../../../protocols/jobs/problems.ts'
 
 const text = await readFile(new URL('../../../docs/job-file.md', import.meta.url), 'utf8')

@@ -1,8 +1,8 @@
 import { tmpdir } from 'node:os'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { parseJobFile, readJobFile } from '../../../node/job-file.ts'
-import { nearest } from '../../../node/job-keys.ts'
+import { parseJobFile, readJobFile } from '../../../node/job/job-file.ts'
+import { nearest } from '../../../node/job/job-keys.ts'
 
 const good = `name: digits
 model: { file: cnn.onnx, loss: softmax_cross_entropy }

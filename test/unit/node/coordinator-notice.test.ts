@@ -1,8 +1,8 @@
 /** What somebody who follows a run is told of its coordinator: how it went, once, and that it is back. */
 
 import { expect, test } from 'vitest'
-import { coordinatorNotice } from '../../../node/coordinator-notice.ts'
-import type { RunEvent } from '../../../node/run-events.ts'
+import { coordinatorNotice } from '../../../node/run/coordinator-notice.ts'
+import type { RunEvent } from '../../../node/run/run-events.ts'
 import type { DiscoveryEffect, PeerRecord } from '../../../protocols/discovery/index.ts'
 
 const coordinator = 'the-coordinator'

@@ -1,6 +1,6 @@
 /** How many samples the coordinator evaluates at once. */
 import { expect, test } from 'vitest'
-import { evaluationBatch } from '../../../node/measure.ts'
+import { evaluationBatch } from '../../../node/compute/measure.ts'
 import { modelBytes } from '../engine/pytorch-models.ts'
 import { withFixedBatch } from '../engine-run/fixed-batch.ts'
 

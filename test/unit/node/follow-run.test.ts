@@ -1,9 +1,9 @@
 /** What somebody who follows a run is told at its end. */
 
 import { expect, test } from 'vitest'
-import { followRun } from '../../../node/follow-run.ts'
-import type { RunEvent } from '../../../node/run-events.ts'
-import type { SwarmClient } from '../../../node/swarm-client.ts'
+import type { SwarmClient } from '../../../node/network/swarm-client.ts'
+import { followRun } from '../../../node/run/follow-run.ts'
+import type { RunEvent } from '../../../node/run/run-events.ts'
 import type { JobNotice } from '../../../protocols/jobs/index.ts'
 import { createManifest } from '../../../protocols/jobs/manifest.ts'
 import { statementKind, type Verdict, watchingReason } from '../../../protocols/jobs/statement.ts'

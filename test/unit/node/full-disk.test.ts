@@ -1,7 +1,7 @@
 /** A node whose disk is full when it fetches a job's blocks: it stays away for a while, and not for good. */
 
 import { expect, test } from 'vitest'
-import { TriedJobs } from '../../../node/tried-jobs.ts'
+import { TriedJobs } from '../../../node/run/tried-jobs.ts'
 import { blockStore } from '../../../protocols/shards/index.ts'
 
 test('a block that cannot be stored may be stored later, when somebody has made room', async () => {

@@ -4,7 +4,7 @@ import { chmod, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { loadOrCreateIdentity } from '../../../node/identity.ts'
+import { loadOrCreateIdentity } from '../../../node/storage/identity.ts'
 
 let folder = ''
 beforeEach(async () => {

@@ -5,7 +5,7 @@
 
 import { expect, test } from 'vitest'
 import { readInvitation } from '../../../browser-client/page/invitation.ts'
-import { invitationLink } from '../../../node/invitation-link.ts'
+import { invitationLink } from '../../../node/network/invitation-link.ts'
 
 const id = '12D3KooWD4DZKnzc7uHpGEu1bTzKimmSv6MH9yRaU8ZvTuDFULQM'
 const job = 'bafyreiaz2rorh7wswtxsx7cxvdhq5dco6ns7sa6jct7c4hv5q6hie4tvsi'

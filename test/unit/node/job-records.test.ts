@@ -4,7 +4,7 @@ import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
-import { JobRecords } from '../../../node/job-records.ts'
+import { JobRecords } from '../../../node/storage/job-records.ts'
 import { jobsMax } from '../../../protocols/core/limits.ts'
 import {
   createManifest,

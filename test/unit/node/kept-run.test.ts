@@ -5,7 +5,7 @@ import { mkdir, mkdtemp, readdir, readFile, rm, symlink, utimes, writeFile } fro
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
-import { KeptRun, keptRunsMax } from '../../../node/kept-run.ts'
+import { KeptRun, keptRunsMax } from '../../../node/storage/kept-run.ts'
 import { encodeState, type State } from '../../../protocols/run/state.ts'
 import { VirtualClock } from '../../../simulator/clock.ts'
 

@@ -2,7 +2,7 @@
 
 import { CID } from 'multiformats/cid'
 import { expect, test } from 'vitest'
-import { KeptStates } from '../../../node/kept-state.ts'
+import { KeptStates } from '../../../node/storage/kept-state.ts'
 import { blockBytesMax } from '../../../protocols/core/limits.ts'
 import { encodeState, type State } from '../../../protocols/run/state.ts'
 import { memoryStore } from '../../../protocols/shards/index.ts'

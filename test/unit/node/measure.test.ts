@@ -4,7 +4,7 @@
  */
 import { expect, test } from 'vitest'
 import type { Compute } from '../../../engine/compute/compute.ts'
-import { measureOn } from '../../../node/measure.ts'
+import { measureOn } from '../../../node/compute/measure.ts'
 
 /** The label that does not count. */
 const ignored = 9

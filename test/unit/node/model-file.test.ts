@@ -10,7 +10,7 @@ import {
   TensorProto_DataLocation,
 } from '../../../engine/onnx/generated/onnx_pb.ts'
 import { readModel } from '../../../engine/onnx/read.ts'
-import { readModelFile } from '../../../node/model-file.ts'
+import { readModelFile } from '../../../node/job/model-file.ts'
 import { modelBytes } from '../engine/pytorch-models.ts'
 
 const whole = modelBytes('ties_first.onnx')

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { gunzipSync } from 'node:zlib'
 import { expect, onTestFinished, test } from 'vitest'
-import { pageApp, pageUrl, startPageServer } from '../../../node/page-server.ts'
+import { pageApp, pageUrl, startPageServer } from '../../../node/network/page-server.ts'
 import type { JobCard } from '../../../protocols/jobs/card.ts'
 
 const card = { job: 'bafyknown', name: 'a job' } as JobCard

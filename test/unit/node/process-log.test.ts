@@ -1,7 +1,7 @@
 /** The log of a long-running process, for people and for programs. */
 
 import { expect, test } from 'vitest'
-import { type LogLine, processLog } from '../../../node/process-log.ts'
+import { type LogLine, processLog } from '../../../node/cli/process-log.ts'
 
 function written(line: LogLine, json: boolean): string {
   const chunks: string[] = []

@@ -3,8 +3,8 @@
  */
 
 import { expect, test } from 'vitest'
+import { safetensorsOf } from '../../../engine/model/safetensors.ts'
 import { writeModel } from '../../../engine/onnx/write.ts'
-import { safetensorsOf } from '../../../engine/safetensors.ts'
 
 test('real tensors are written under their names, the widest first, without gaps; shapes and axes are not', () => {
   const model = writeModel({

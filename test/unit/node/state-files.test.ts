@@ -5,9 +5,9 @@ import { mkdir, mkdtemp, readdir, rm, utimes, writeFile } from 'node:fs/promises
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
-import { coordinatorAddresses, publishAddresses } from '../../../node/coordinator-address.ts'
-import { dirsFor } from '../../../node/dirs.ts'
-import { pruneRunFolders, runFolder, runFoldersKept } from '../../../node/run-folders.ts'
+import { coordinatorAddresses, publishAddresses } from '../../../node/network/coordinator-address.ts'
+import { dirsFor } from '../../../node/storage/dirs.ts'
+import { pruneRunFolders, runFolder, runFoldersKept } from '../../../node/storage/run-folders.ts'
 
 /** A process that has ended, and one that runs: the parent of this. */
 const gone = spawnSync(process.execPath, ['--version']).pid

@@ -2,8 +2,8 @@
 
 import { constants } from 'node:buffer'
 import { expect, test } from 'vitest'
-import { parseJobFile } from '../../../node/job-file.ts'
-import { stateWarning } from '../../../node/state-size.ts'
+import { parseJobFile } from '../../../node/job/job-file.ts'
+import { stateWarning } from '../../../node/job/state-size.ts'
 import type { ParameterSpec } from '../../../protocols/core/tensor.ts'
 
 /** The warning about one weight of `length` elements, trained as `train` and `swarm` say. */

@@ -1,7 +1,7 @@
 /** STUN's Binding answers, against the examples of RFC 5769. */
 
 import { expect, test } from 'vitest'
-import { answerBinding, type SenderAddress } from '../../../node/stun-message.ts'
+import { answerBinding, type SenderAddress } from '../../../node/network/stun-message.ts'
 
 const bytes = (hex: string): Uint8Array => Uint8Array.from(Buffer.from(hex.replaceAll(' ', ''), 'hex'))
 

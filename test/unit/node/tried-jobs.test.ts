@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { TriedJobs } from '../../../node/tried-jobs.ts'
+import { TriedJobs } from '../../../node/run/tried-jobs.ts'
 import { SwarmError } from '../../../protocols/core/errors.ts'
 
 const passing = new SwarmError('BLOCK_NOT_FOUND', 'nobody has it', { retry: 'other-peer' })

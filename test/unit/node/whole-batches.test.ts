@@ -1,7 +1,7 @@
 /** A file with a batch of its own needs jobs whose peers all get multiples of it. */
 import { expect, test } from 'vitest'
-import { requireWholeBatches } from '../../../node/data-fit.ts'
-import { parseJobFile } from '../../../node/job-file.ts'
+import { requireWholeBatches } from '../../../node/job/data-fit.ts'
+import { parseJobFile } from '../../../node/job/job-file.ts'
 import { modelBytes } from '../engine/pytorch-models.ts'
 import { withFixedBatch } from '../engine-run/fixed-batch.ts'
 

@@ -1,6 +1,6 @@
 /** A run as it was watched, shortened: what the renderers are tested on. */
 
-import type { RunEvent } from '../../../node/run-events.ts'
+import type { RunEvent } from '../../../node/run/run-events.ts'
 
 const peers = ['12D3KooWFirstPeerAAAAAA', '12D3KooWSecondPeerBBBBBB', '12D3KooWThirdPeerCCCCCC'] as const
 

@@ -1,7 +1,7 @@
 /** The three renderers on one recorded run: what a person and what a script can read in their output. */
 
 import { expect, test } from 'vitest'
-import type { RunEvent } from '../../../node/run-events.ts'
+import type { RunEvent } from '../../../node/run/run-events.ts'
 import { colorsFor } from '../../../node/terminal/colors.ts'
 import { createRenderer, type ProgressMode } from '../../../node/terminal/create-renderer.ts'
 import { frame } from '../../../node/terminal/frame.ts'

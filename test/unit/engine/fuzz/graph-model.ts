@@ -2,13 +2,14 @@
  * Random graphs as models that a backend runs: many in one file, since a session's start costs more than what is
  * tested, with the gradients of each; and the derivative of the float64 reference that they are compared with.
  */
-import { addForward } from '../../../../engine/forward.ts'
+
 import { differentiate } from '../../../../engine/gradients/differentiate.ts'
 import { gradientFlows } from '../../../../engine/gradients/rules.ts'
 import { Formulas } from '../../../../engine/onnx/formulas.ts'
 import { GraphBuilder, type Target, type Value } from '../../../../engine/onnx/graph-builder.ts'
 import { type Constant, elementTypes } from '../../../../engine/onnx/types.ts'
 import { writeModel } from '../../../../engine/onnx/write.ts'
+import { addForward } from '../../../../engine/program/forward.ts'
 import { seededRandom } from '../../../../protocols/core/random.ts'
 import type { Tensor } from '../../../../protocols/core/tensor.ts'
 import { onnxAttributes } from '../onnx-attributes.ts'

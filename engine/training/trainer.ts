@@ -1,0 +1,349 @@
+/**
+ * Trains one model on one backend: batch in, loss and update out.
+ *
+ * Two ways, after the job's local steps. `gradient` computes one batch's gradient at the loaded parameters and changes
+ * nothing: peers average it and step together. `steps` runs the optimizer in a graph, with parameters and its slots
+ * staying where the backend computes; only the loss comes out of each step.
+ *
+ * With a program in float16 the loss is scaled on its way back (precision/loss-scale.ts). A run whose gradients
+ * overflow changes nothing; it is done again with half the scale, on the same samples: none of a lease is left out, and
+ * none counts twice.
+ *
+ * A batch may have any number of samples. One that is larger than the graphs is cut into micro-batches, whose gradients
+ * are added up; when memory runs out, a lighter program takes over (lighter.ts) and the same batch is tried again.
+ *
+ * Not owned here: batches, learning rates, rounds, threads. Calls must not overlap; the compute server (engine/compute)
+ * sees to that.
+ */
+import { SwarmError } from '../../protocols/core/errors.ts'
+import type { Batch, Tensor } from '../../protocols/core/tensor.ts'
+import type { Backend, Executable, RunOptions } from '../backends/backend.ts'
+import { LossScale } from '../precision/loss-scale.ts'
+import type { TrainingProgram } from '../program/training-program.ts'
+import { requireTypes } from './batch-types.ts'
+import { type GraphKind, Graphs } from './graphs.ts'
+import { lighterProgram, type Recompile } from './lighter.ts'
+import { type MicroBatch, microBatches } from './micro-batches.ts'
+import { ModelState } from './model-state.ts'
+
+export interface Gradient {
+  /** Mean over the batch. */
+  loss: number
+  /** f32[parameterCount], the caller's. */
+  gradient: Float32Array
+}
+
+export interface Evaluation {
+  /** Sum of the loss over predictions. */
+  lossSum: number
+  /** Right predictions; 0 where there are no classes. */
+  correct: number
+  /** Labels in the batch that count. */
+  predictions: number
+}
+
+export interface StepOptions {
+  signal?: AbortSignal
+  /**
+   * Called after each step with its index in this call, from 0. What it returns is awaited: the place to yield or
+   * pause.
+   */
+  onStep?: (index: number, loss: number) => void | Promise<void>
+}
+
+export interface TrainerOptions {
+  /** Without it every batch must be a multiple of the program's, and running out of memory is final. */
+  recompile?: Recompile
+  /** Fewest samples of one run of a graph; default: 1. */
+  microBatchMin?: number
+  /** Called when a lighter program took over, with the error that asked for it. */
+  onLighten?: (program: TrainingProgram, error: SwarmError) => void
+}
+
+export class Trainer {
+  readonly #backend: Backend
+  readonly #options: TrainerOptions
+  readonly #state: ModelState
+  /** For micro-batches of the full size. */
+  #graphs: Graphs
+  /** For the smaller last micro-batch of a batch; of the size that was needed last. */
+  #tail: Graphs | undefined
+  /** Steps since the optimizer was reset; Adam's bias correction counts them. */
+  #stepCount = 0
+  readonly #lossScale = new LossScale()
+
+  /** A trainer at the model file's own parameters. `program` is kept and only read; its batch is the micro-batch. */
+  static create(program: TrainingProgram, backend: Backend, options: TrainerOptions = {}): Trainer {
+    return new Trainer(program, backend, options)
+  }
+
+  private constructor(program: TrainingProgram, backend: Backend, options: TrainerOptions) {
+    this.#backend = backend
+    this.#options = options
+    this.#state = new ModelState(backend, program.parameters, program.initial)
+    this.#graphs = this.#graphsOf(program)
+  }
+
+  /** The program of the present micro-batch. */
+  get program(): TrainingProgram {
+    return this.#graphs.program
+  }
+
+  /** The most samples that one run of a graph takes, >= 1. */
+  get microBatch(): number {
+    return this.program.inputs[0]!.shape[0]!
+  }
+
+  /** Sets the parameters to a copy of `flat`, f32[parameterCount]. The optimizer's slots stay as they are. */
+  load(flat: Float32Array): void {
+    this.#state.load(flat)
+  }
+
+  /**
+   * Copies the parameters to `into`, f32[parameterCount].
+   * @throws {SwarmError} DEVICE_LOST; BACKEND_FAILED.
+   */
+  read(into: Float32Array): Promise<void> {
+    return this.#state.read(into)
+  }
+
+  /**
+   * Loss and gradient of one batch at the current parameters, which stay. `into`: the array for the gradient, if the
+   * caller has one.
+   * @throws {SwarmError} DATA_INVALID for a batch that does not fit the model; LOSS_NOT_FINITE; as the backend's `run`.
+   */
+  gradient(batch: Batch, options: { into?: Float32Array; signal?: AbortSignal } = {}): Promise<Gradient> {
+    const gradient = options.into ?? new Float32Array(this.program.parameterCount)
+    return this.#inMemory(batch, true, async (pieces) => {
+      const [first] = pieces
+      if (pieces.length > 1) {
+        const loss = await this.#accumulate(pieces, options)
+        await this.#state.readEach(this.#graphs.split.sumNames, gradient)
+        return { loss: finiteLoss(loss, 0), gradient }
+      }
+      const executable = await this.#graph('gradient', first!.size)
+      const outputs = await this.#runBack(executable, this.#feeds(first!), {
+        into: { gradient },
+        signal: options.signal,
+      })
+      return { loss: finiteLoss(outputs.loss!.data[0]!, 0), gradient }
+    })
+  }
+
+  /**
+   * One optimizer step for each batch, with the learning rate at the same index. Cancelled or failed half-way, it
+   * leaves the parameters after the last whole step; after DEVICE_LOST they are gone, and {@link restart} is due.
+   * @throws {SwarmError} DATA_INVALID; LOSS_NOT_FINITE naming the step; as the backend's `run`.
+   */
+  async steps(
+    batches: readonly Batch[],
+    learningRates: readonly number[],
+    { signal, onStep }: StepOptions = {},
+  ): Promise<{ losses: number[] }> {
+    for (const batch of batches) requireTypes(batch, this.program)
+    const losses: number[] = []
+    for (const [index, batch] of batches.entries()) {
+      const scalars = { learning_rate: scalar(learningRates[index]!), step: scalar(this.#stepCount + 1) }
+      const stepLoss = await this.#inMemory(batch, true, (pieces) => this.#step(pieces, scalars, signal))
+      this.#stepCount += 1
+      const loss = finiteLoss(stepLoss, index)
+      losses.push(loss)
+      await onStep?.(index, loss)
+    }
+    return { losses }
+  }
+
+  /**
+   * Loss and hits of one batch at the current parameters, which stay.
+   * @throws {SwarmError} DATA_INVALID; as the backend's `run`.
+   */
+  evaluate(batch: Batch, { signal }: { signal?: AbortSignal } = {}): Promise<Evaluation> {
+    return this.#inMemory(batch, false, async (pieces) => {
+      const total = { lossSum: 0, correct: 0, predictions: 0 }
+      for (const piece of pieces) {
+        const executable = await this.#graph('evaluation', piece.size)
+        const outputs = await executable.run(this.#feeds(piece), { signal })
+        total.lossSum += outputs.loss_sum!.data[0]!
+        total.correct += outputs.correct!.data[0]!
+        total.predictions += outputs.count!.data[0]!
+      }
+      return total
+    })
+  }
+
+  /** Factor of the loss on its way back, a power of two; used by programs in float16. */
+  get lossScale(): number {
+    return this.#lossScale.value
+  }
+
+  /**
+   * Sets the optimizer's slots to zero, its step count to 0 and the loss's scale to its first value, as at the start of
+   * a run.
+   */
+  resetOptimizer(): void {
+    this.#stepCount = 0
+    this.#lossScale.reset()
+    this.#state.forget(this.program.slotNames)
+  }
+
+  /**
+   * Begins anew after DEVICE_LOST: at the parameters that were last loaded or read, with the optimizer's slots at zero.
+   * Slots are not saved for this: reading them back in every round would cost up to twice the parameters' transfer.
+   */
+  async restart(): Promise<void> {
+    await this.#releaseGraphs()
+    await this.#state.restart()
+    this.#graphs = this.#graphsOf(this.program)
+    this.resetOptimizer()
+  }
+
+  /** Gives graphs and state back. The trainer must not be used afterwards. */
+  async release(): Promise<void> {
+    await this.#releaseGraphs()
+    await this.#state.release()
+  }
+
+  /**
+   * Calls `task` with the pieces of `batch`; while memory runs out, goes on with a lighter program and calls it again.
+   */
+  async #inMemory<Result>(
+    batch: Batch,
+    isBackward: boolean,
+    task: (pieces: readonly MicroBatch[]) => Promise<Result>,
+  ): Promise<Result> {
+    requireTypes(batch, this.program)
+    for (;;) {
+      try {
+        const pieces = microBatches(batch, this.microBatch, this.program.labelWeights)
+        await this.#state.carry()
+        return await task(pieces)
+      } catch (error) {
+        const isMemory = error instanceof SwarmError && error.code === 'OUT_OF_MEMORY'
+        if (!isMemory || !(await this.#lighten(error, isBackward))) throw error
+      }
+    }
+  }
+
+  /**
+   * Takes a lighter program, if there is one. The state stays: a run that fails for want of memory has not changed it.
+   */
+  async #lighten(error: SwarmError, isBackward: boolean): Promise<boolean> {
+    const { recompile, microBatchMin = 1, onLighten } = this.#options
+    if (recompile === undefined) return false
+    await this.#releaseGraphs()
+    const lighter = await lighterProgram(this.program, recompile, { isBackward, microBatchMin })
+    if (lighter === null) return false
+    this.#graphs = this.#graphsOf(lighter)
+    onLighten?.(lighter, error)
+    return true
+  }
+
+  /** One optimizer step on a batch. Returns the loss before it. */
+  async #step(
+    pieces: readonly MicroBatch[],
+    scalars: Readonly<Record<string, Tensor>>,
+    signal: AbortSignal | undefined,
+  ): Promise<number> {
+    const [first] = pieces
+    const isWhole = pieces.length === 1
+    const executable = isWhole ? await this.#graph('step', first!.size) : await this.#graphs.get('apply')
+    await this.#state.zero(this.program.slotNames, executable.inputs)
+    const summed = isWhole ? undefined : await this.#accumulate(pieces, { signal })
+    const outputs = isWhole
+      ? await this.#runBack(executable, { ...this.#feeds(first!), ...scalars }, { signal })
+      : await executable.run(scalars, { signal })
+    this.#state.markStepped()
+    return summed ?? outputs.loss!.data[0]!
+  }
+
+  /** Leaves the gradient of all `pieces` together in the state's sums. Returns their loss. */
+  async #accumulate(pieces: readonly MicroBatch[], { signal }: { signal?: AbortSignal }): Promise<number> {
+    let loss = 0
+    for (const [index, piece] of pieces.entries()) {
+      const executable = await this.#graph('accumulate', piece.size)
+      await this.#state.zero(this.#graphs.split.sumNames, executable.inputs)
+      const scalars = { share: scalar(piece.share), kept: scalar(Number(index > 0)) }
+      const outputs = await this.#runBack(executable, { ...this.#feeds(piece), ...scalars }, { signal })
+      loss += piece.share * outputs.loss!.data[0]!
+    }
+    return loss
+  }
+
+  /**
+   * Runs a graph with a backward pass; in float16 until its gradients are finite, with half the scale each time.
+   * @throws {SwarmError} LOSS_NOT_FINITE when no scale helps; a loss that is not finite itself is returned.
+   */
+  async #runBack(
+    executable: Executable,
+    feeds: Readonly<Record<string, Tensor>>,
+    options: RunOptions,
+  ): Promise<Record<string, Tensor>> {
+    if (this.program.precision === 'float32') return executable.run(feeds, options)
+    for (;;) {
+      const outputs = await executable.run({ ...feeds, loss_scale: scalar(this.#lossScale.value) }, options)
+      if (Number.isFinite(outputs.gradient_square!.data[0])) {
+        this.#lossScale.succeeded()
+        return outputs
+      }
+      if (!Number.isFinite(outputs.loss!.data[0])) return outputs
+      if (!this.#lossScale.overflowed()) throw gradientOverflow()
+    }
+  }
+
+  /** The graph of `kind` for `size` samples. */
+  async #graph(kind: Exclude<GraphKind, 'apply'>, size: number): Promise<Executable> {
+    if (size === this.microBatch) return this.#graphs.get(kind)
+    if (this.#tail?.program.inputs[0]?.shape[0] !== size) {
+      const { recompile, microBatchMin = 1 } = this.#options
+      if (recompile === undefined || size < microBatchMin) throw leftOver(size, this.microBatch)
+      await this.#tail?.release()
+      this.#tail = this.#graphsOf(await recompile(size, this.program.recomputation))
+    }
+    return this.#tail!.get(kind)
+  }
+
+  #graphsOf(program: TrainingProgram): Graphs {
+    return new Graphs(program, this.#backend, this.#state.carried)
+  }
+
+  async #releaseGraphs(): Promise<void> {
+    await this.#graphs.release()
+    await this.#tail?.release()
+    this.#tail = undefined
+  }
+
+  #feeds({ batch }: MicroBatch): Record<string, Tensor> {
+    const { inputs, labels } = this.program
+    const samples = inputs.map(({ name }) => [name, batch.inputs[name]!] as const)
+    return { ...Object.fromEntries(samples), [labels.name]: batch.labels }
+  }
+}
+
+function leftOver(size: number, microBatch: number): SwarmError {
+  return new SwarmError(
+    'DATA_INVALID',
+    `a batch leaves ${size} samples over; the model was compiled for ${microBatch} at a time`,
+    { hint: `Use batches of a multiple of ${microBatch} samples.` },
+  )
+}
+
+function finiteLoss(loss: number, index: number): number {
+  if (Number.isFinite(loss)) return loss
+  throw new SwarmError('LOSS_NOT_FINITE', `loss of local step ${index} is ${loss}`, {
+    hint: 'Lower the learning rate, add warm-up steps or gradient clipping, and check the data for non-finite values.',
+  })
+}
+
+function gradientOverflow(): SwarmError {
+  return new SwarmError(
+    'LOSS_NOT_FINITE',
+    'the gradient overflows float16 even when the loss is not scaled',
+    {
+      hint: 'Set train.precision to float32, or lower the learning rate.',
+    },
+  )
+}
+
+function scalar(value: number): Tensor {
+  return { dtype: 'float32', shape: [], data: Float32Array.of(value) }
+}
