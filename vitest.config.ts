@@ -12,7 +12,9 @@ import { softwareGpu } from './test/software-gpu.ts'
 
 const setupFiles = ['./node/network/platform.ts', './test/equal-arrays.ts']
 /** Real nodes of single services, most of them in the test's own process. */
-const ofServices = ['test/integration/{allreduce,discovery,jobs,links,relay,shards,stun}.test.ts']
+const ofServices = [
+  'test/integration/{allreduce,discovery,jobs,links,private-swarm,relay,shards,stun}.test.ts',
+]
 const withKernels = ['test/compliance/**/*.test.ts', 'test/unit/{engine,engine-run,cli}/**/*.test.ts']
 
 /** Files at a time where each keeps one core busy or none: vitest leaves one free, which is half of a small machine. */

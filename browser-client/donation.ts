@@ -6,15 +6,18 @@
  * as one immutable snapshot at a time. Neither knows how the other is made.
  */
 
+import type { SwarmKey } from '../node/peer/swarm-key.ts'
 import type { SwarmError } from '../protocols/core/errors.ts'
 import type { JobCard } from '../protocols/jobs/card.ts'
 
-/** What a link's fragment names: `#job=<cid>&at=<multiaddr>&at=<multiaddr>`. */
+/** What a link's fragment names: `#job=<cid>&at=<multiaddr>&at=<multiaddr>`, and `&key=<key>` of a private swarm. */
 export interface Invitation {
   /** CID of the job's manifest, as text. */
   job: string
   /** Multiaddrs to dial first, 1 to 8, each with its `/p2p/` part. */
   addresses: readonly string[]
+  /** What lets the tab into a private swarm. */
+  swarmKey?: SwarmKey | undefined
 }
 
 /**

@@ -1,10 +1,11 @@
 /**
- * The link that invites a donor: `#job=<cid>&at=<multiaddr>&at=<multiaddr>`.
+ * The link that invites a donor: `#job=<cid>&at=<multiaddr>&at=<multiaddr>`, and `&key=<key>` of a private swarm.
  *
- * Everything stands behind the `#`, so that no server but the peers themselves learns which job a link is for. Whether
- * the job exists and the addresses answer is not decided here.
+ * Everything stands behind the `#`, so that no server but the peers themselves learns which job a link is for, and none
+ * at all the key. Whether the job exists and the addresses answer is not decided here.
  */
 
+import { isSwarmKey } from '../../node/peer/swarm-key.ts'
 import { SwarmError } from '../../protocols/core/errors.ts'
 import type { Invitation } from '../donation.ts'
 
@@ -16,7 +17,7 @@ const fragmentLengthMax = 4096
 
 /**
  * What `fragment` (with or without its `#`) invites to.
- * @throws {SwarmError} USAGE when it names no job or no address.
+ * @throws {SwarmError} USAGE when it names no job or no address, or its key is none.
  */
 export function readInvitation(fragment: string): Invitation {
   if (fragment.length > fragmentLengthMax) throw notAnInvitation('it is too long')
@@ -27,7 +28,9 @@ export function readInvitation(fragment: string): Invitation {
   if (addresses.length === 0 || !addresses.every((address) => /^\/.+\/p2p\/\w+$/.test(address))) {
     throw notAnInvitation('it names no peer to ask')
   }
-  return { job, addresses }
+  const swarmKey = fields.get('key') ?? undefined
+  if (swarmKey !== undefined && !isSwarmKey(swarmKey)) throw notAnInvitation('its key is not whole')
+  return { job, addresses, swarmKey }
 }
 
 function notAnInvitation(why: string): SwarmError {

@@ -155,6 +155,7 @@ export class DonationRun implements Donation {
     const kept = await untilAborted(this.#kept, signal)
     const peer = await openTabPeer({
       key: await untilAborted(loadOrCreateIdentity(), signal),
+      swarmKey: invitation.swarmKey,
       store,
       clock: this.#clock,
       bootstrap: [...new Set([...invitation.addresses, ...(kept?.addresses ?? [])])],

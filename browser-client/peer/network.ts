@@ -23,6 +23,7 @@ import {
   sharedOptions,
   starlingServices,
 } from '../../node/peer/network.ts'
+import type { SwarmKey } from '../../node/peer/swarm-key.ts'
 import type { Clock } from '../../protocols/core/clock.ts'
 import { preferDirectPaths } from './direct-paths.ts'
 import { iceServers } from './ice-servers.ts'
@@ -35,6 +36,8 @@ const bufferPollMs = 50
 
 export interface TabPeerInit extends StarlingInit {
   key: PrivateKey
+  /** Of a private swarm; the link has it. */
+  swarmKey?: SwarmKey | undefined
   clock: Clock
 }
 
@@ -58,7 +61,7 @@ export async function openTabPeer(init: TabPeerInit): Promise<TabPeer> {
     // libp2p denies a page private addresses and plain WebSockets: the swarm of a lab has no others.
     connectionGater: { denyDialMultiaddr: () => false },
     connectionManager: { addressSorter: directFirst },
-    ...sharedOptions(),
+    ...sharedOptions(init.swarmKey),
     services: { ...baseServices(), ...starlingServices(init) } as ServiceFactoryMap<SwarmServices>,
   })
   const peer: SwarmPeer = {

@@ -1,6 +1,7 @@
 /** Options that several commands share, each written once so that it means the same everywhere. */
 
 import { type Command, InvalidArgumentError, Option } from 'commander'
+import type { NamedSwarm } from '../network/coordinator-address.ts'
 import { type ProgressMode, progressModes } from '../terminal/create-renderer.ts'
 
 /** Every command has these. */
@@ -10,8 +11,7 @@ export interface CommonOptions {
 }
 
 /** Commands that ask the swarm. */
-export interface SwarmOptions {
-  /** Multiaddrs of coordinators; empty: only what is on this machine or the local network. */
+export interface SwarmOptions extends NamedSwarm {
   coordinator: string[]
 }
 
@@ -26,14 +26,18 @@ export function withJson(command: Command): Command {
   return command.option('--json', 'print JSON on stdout, errors too', false)
 }
 
-/** Adds `--coordinator`. */
+/** Adds `--coordinator` and `--swarm-key`. */
 export function withCoordinator(command: Command): Command {
-  return command.addOption(
-    new Option('--coordinator <multiaddr...>', 'addresses of coordinators')
-      .argParser(multiaddrs)
-      .env('STARLING_COORDINATOR')
-      .default([], 'the one on this machine'),
-  )
+  const coordinator = new Option('--coordinator <multiaddr...>', 'addresses of coordinators')
+    .argParser(multiaddrs)
+    .env('STARLING_COORDINATOR')
+    .default([], 'the one on this machine')
+  return command.addOption(coordinator).addOption(swarmKey('file with the key of a private swarm'))
+}
+
+/** `--swarm-key`. */
+export function swarmKey(description: string): Option {
+  return new Option('--swarm-key <file>', description).env('STARLING_SWARM_KEY')
 }
 
 /** In the environment variable, commas separate the addresses. */

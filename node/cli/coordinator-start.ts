@@ -1,7 +1,7 @@
 /** The body of `starling coordinator start`: the first address of a swarm, its relay, and the judge of its runs. */
 
 import { availableParallelism } from 'node:os'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { Coordinator, type CoordinatorEvent, type OpenJob } from '../../coordinator/index.ts'
 import { outerOptimizer, trainingSpec } from '../../engine/job-settings.ts'
 import { systemClock } from '../../protocols/core/clock.ts'
@@ -24,6 +24,7 @@ import { dirsFor } from '../storage/dirs.ts'
 import { JobRecords } from '../storage/job-records.ts'
 import { blocksOfJob, type KeptBlocks } from '../storage/kept-blocks.ts'
 import { KeptStates, type NamedStates } from '../storage/kept-state.ts'
+import { loadOrCreateSwarmKey } from '../storage/swarm-key.ts'
 import type { CommonOptions } from './common-options.ts'
 import type { CliIo } from './io.ts'
 import { type LogLine, processLog } from './process-log.ts'
@@ -38,6 +39,8 @@ export interface CoordinatorStartOptions extends CommonOptions {
   mdns: boolean
   /** Peer ids of owners whose jobs are taken; empty: anybody's. */
   allowOwner: string[]
+  /** File with the swarm's key, made when missing; `undefined`: anybody may connect. */
+  swarmKey?: string | undefined
   /** Serve the donor page. */
   page: boolean
   /** Address that it is served at. */
@@ -59,14 +62,18 @@ export async function runCoordinatorStart(options: CoordinatorStartOptions, io: 
   const home = join(dirs.data, 'coordinator')
   let page: PageServer | undefined
   let stun: StunServer | undefined
+  const keyPath = options.swarmKey ? resolve(io.cwd, options.swarmKey) : undefined
+  const swarmKey = keyPath === undefined ? undefined : await loadOrCreateSwarmKey(keyPath)
   const linkTo = (job: string) =>
-    page && invitationLink({ pageUrl: options.pageUrl ?? page.url, job, addresses: node.addresses() })
+    page &&
+    invitationLink({ pageUrl: options.pageUrl ?? page.url, job, addresses: node.addresses(), swarmKey })
   const { blocks, ...identity } = await openHome(home)
   const node: SwarmNode = await openSwarmNode({
     ...identity,
     listen: options.listen,
     announce: options.announce,
     bootstrap: [],
+    swarmKey,
     relay: true,
     mdns: options.mdns,
     self: { role: 'coordinator', backend: 'none', threads: 0, clientOnly: false },
@@ -106,7 +113,7 @@ export async function runCoordinatorStart(options: CoordinatorStartOptions, io: 
     if (options.page) page = await servePage(options, jobs)
     stun = await answerStun(options.listen, node.localAddresses(), log)
     // a router may not lead back to this machine what it announces
-    retract = await publishAddresses(dirs, node.localAddresses())
+    retract = await publishAddresses(dirs, { addresses: node.localAddresses(), swarmKey: keyPath })
     await records.restore(io)
     io.signal.throwIfAborted()
     log({ event: 'ready', peer: node.self, addresses: node.addresses(), page: page?.url })

@@ -25,7 +25,7 @@ export interface ExportOptions extends CommonOptions, SwarmOptions {
 }
 
 export async function runExport(options: ExportOptions, io: CliIo): Promise<number> {
-  const client = await openSwarmClient({ addresses: options.coordinator, env: io.env }, io)
+  const client = await openSwarmClient(options, io)
   try {
     const { job } = await findJob(client.remote, options.job, io)
     const details = await client.remote.show(job, io)

@@ -25,7 +25,7 @@ import { openJobData } from '../job/job-data.ts'
 import { type JobFile, readJobFile } from '../job/job-file.ts'
 import { namingModel, readModelFile } from '../job/model-file.ts'
 import { stateWarning } from '../job/state-size.ts'
-import { coordinatorAddresses, publishAddresses } from '../network/coordinator-address.ts'
+import { findSwarm, type NamedSwarm, publishAddresses } from '../network/coordinator-address.ts'
 import { openSwarmClient, ownerKey, type SwarmClient } from '../network/swarm-client.ts'
 import { followRun } from '../run/follow-run.ts'
 import type { RunEvent } from '../run/run-events.ts'
@@ -88,7 +88,7 @@ export async function runLaunch(options: LaunchOptions, io: CliIo): Promise<numb
   const say = (sentence: string) => emit({ event: 'phase', seconds: seconds(), sentence })
   try {
     // before anything is downloaded for a job that has nowhere to go
-    if (options.local === undefined) await coordinatorAddresses(options.coordinator, io.env)
+    if (options.local === undefined) await findSwarm(options, io)
     const outputs = resolve(io.cwd, options.output ?? 'starling-runs')
     if (!options.detach) await requireWritable(outputs)
     const prepared = await prepare(options, io, say)
@@ -194,7 +194,7 @@ async function inSwarm(
   const { local } = options
   if (local === undefined) {
     say('Connecting to the coordinator.')
-    return withClient(options.coordinator, io, (client) => body(client, undefined, io.signal))
+    return withClient(options, io, (client) => body(client, undefined, io.signal))
   }
   const dirs = dirsFor(io.env)
   say(`Starting a coordinator and ${local === 1 ? '1 peer' : `${local} peers`} on this machine.`)
@@ -212,9 +212,9 @@ async function inSwarm(
   )
   let retract = async () => {}
   try {
-    retract = await publishAddresses(dirs, swarm.coordinator)
+    retract = await publishAddresses(dirs, { addresses: swarm.coordinator })
     const signal = AbortSignal.any([io.signal, swarm.broken])
-    return await withClient(swarm.coordinator, { ...io, signal }, (client) => body(client, swarm, signal))
+    return await withClient(swarm, { ...io, signal }, (client) => body(client, swarm, signal))
   } finally {
     await retract()
     await swarm.close()
@@ -222,11 +222,11 @@ async function inSwarm(
 }
 
 async function withClient(
-  addresses: readonly string[],
+  swarm: NamedSwarm,
   io: CliIo,
   body: (client: SwarmClient) => Promise<number>,
 ): Promise<number> {
-  const client = await openSwarmClient({ addresses, env: io.env }, { signal: io.signal })
+  const client = await openSwarmClient(swarm, io)
   try {
     return await body(client)
   } finally {

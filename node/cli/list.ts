@@ -10,7 +10,7 @@ import { table } from './table.ts'
 export interface ListOptions extends CommonOptions, SwarmOptions {}
 
 export async function runList(options: ListOptions, io: CliIo): Promise<number> {
-  const client = await openSwarmClient({ addresses: options.coordinator, env: io.env }, io)
+  const client = await openSwarmClient(options, io)
   try {
     const jobs = await client.remote.list(io)
     jobs.sort((a, b) => b.created - a.created)

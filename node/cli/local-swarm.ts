@@ -135,7 +135,8 @@ class Child {
     this.#onLost = onLost
     this.#logPath = join(folder, `${name}.log`)
     this.#process = spawn(process.execPath, [cliPath, ...args, '--json'], {
-      env: { ...env, STARLING_HOME: join(folder, 'homes', name) },
+      // a swarm on loopback needs no key, whatever swarm this person is invited to
+      env: { ...env, STARLING_HOME: join(folder, 'homes', name), STARLING_SWARM_KEY: undefined },
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     })
     this.#exited = new Promise((resolve) => {

@@ -4,13 +4,15 @@
  */
 
 import { availableParallelism } from 'node:os'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import type { BackendChoice } from '../../engine/compute/compute.ts'
 import { assert } from '../../protocols/core/assert.ts'
 import { systemClock } from '../../protocols/core/clock.ts'
 import { SwarmError } from '../../protocols/core/errors.ts'
+import type { FirstAddressNews } from '../../protocols/discovery/index.ts'
 import type { Jobs, SignedJob } from '../../protocols/jobs/index.ts'
-import { coordinatorAddresses } from '../network/coordinator-address.ts'
+import { type FoundSwarm, findSwarm } from '../network/coordinator-address.ts'
+import { dialFailure } from '../network/dial-failure.ts'
 import { type KeptHome, openHome, openSwarmNode, type SwarmNode } from '../network/swarm-node.ts'
 import type { Ended } from '../peer/run-end.ts'
 import { type ParticipationEvent, participate } from '../run/participate.ts'
@@ -19,6 +21,7 @@ import { TriedJobs } from '../run/tried-jobs.ts'
 import { claimFolder } from '../storage/claimed-folder.ts'
 import { dirsFor } from '../storage/dirs.ts'
 import { blocksOfJob, type KeptBlocks } from '../storage/kept-blocks.ts'
+import { loadSwarmKey } from '../storage/swarm-key.ts'
 import type { CommonOptions, SwarmOptions } from './common-options.ts'
 import { exitCodeOfError, exitCodeOfRun, exitCodes } from './exit-codes.ts'
 import type { CliIo } from './io.ts'
@@ -44,7 +47,7 @@ export interface NodeStartOptions extends CommonOptions, SwarmOptions {
 }
 
 /** With what the machine and its folders say. */
-type RunningOptions = NodeStartOptions & { threads: number; bootstrap: readonly string[]; runs: string }
+type RunningOptions = NodeStartOptions & { threads: number; swarm: FoundSwarm; runs: string }
 
 /**
  * Whoever cannot reach this peer, because a router or a firewall is between them, comes over the coordinator's relay.
@@ -53,18 +56,22 @@ const relayed = '/p2p-circuit'
 
 export async function runNodeStart(options: NodeStartOptions, io: CliIo): Promise<number> {
   const log = options.json ? processLog(io, options) : forPeople(processLog(io, options))
-  const bootstrap = options.mdns
-    ? options.coordinator
-    : await coordinatorAddresses(options.coordinator, io.env)
+  const swarm = await swarmOf(options, io)
   const threads = options.threads ?? Math.max(1, Math.floor(availableParallelism() / 2))
   const home = join(dirsFor(io.env).data, 'node')
   const kept = await openHome(home)
   const giveBack = await claimFolder(home)
   try {
-    return await runNode({ ...options, threads, bootstrap, runs: join(home, 'runs') }, kept, log, io.signal)
+    return await runNode({ ...options, threads, swarm, runs: join(home, 'runs') }, kept, log, io.signal)
   } finally {
     await giveBack()
   }
+}
+
+/** On a local network a peer needs no address to begin with. */
+async function swarmOf({ mdns, coordinator, swarmKey }: NodeStartOptions, io: CliIo): Promise<FoundSwarm> {
+  if (!mdns || coordinator.length > 0) return findSwarm({ coordinator, swarmKey }, io)
+  return { addresses: [], key: swarmKey ? await loadSwarmKey(resolve(io.cwd, swarmKey)) : undefined }
 }
 
 async function runNode(
@@ -77,7 +84,8 @@ async function runNode(
     ...kept,
     listen: [...new Set([...options.listen, relayed])],
     announce: options.announce,
-    bootstrap: options.bootstrap,
+    bootstrap: options.swarm.addresses,
+    swarmKey: options.swarm.key,
     mdns: options.mdns,
     self: {
       role: 'node',
@@ -88,6 +96,8 @@ async function runNode(
     admit: admitOnly(options),
   })
   log({ event: 'ready', peer: node.self, addresses: node.addresses() })
+  // no reason to end either: it is dialled until it answers
+  node.services.discovery.onFirstAddress((news) => log(lineOfFirst(news, options.swarm)))
   // no reason to end: whoever speaks another version may be updated, and others may speak this one
   node.services.versions.follow((mismatch) => log({ event: 'version_mismatch', ...failureOf(mismatch) }))
   try {
@@ -96,6 +106,13 @@ async function runNode(
     await node.close()
     log({ event: 'stopped' })
   }
+}
+
+function lineOfFirst(news: FirstAddressNews, { key }: FoundSwarm): LogLine {
+  const { address } = news
+  if (news.kind === 'reached') return { event: 'reached', address }
+  const failure = dialFailure({ addresses: [address], hasKey: key !== undefined, cause: news.cause })
+  return { event: 'unreachable', ...failureOf(failure) }
 }
 
 /** Others can open connections to this peer without a relay's help, as far as it can know: it listens. */

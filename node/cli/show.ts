@@ -19,7 +19,7 @@ export interface ShowOptions extends CommonOptions, SwarmOptions {
 }
 
 export async function runShow(options: ShowOptions, io: CliIo): Promise<number> {
-  const client = await openSwarmClient({ addresses: options.coordinator, env: io.env }, io)
+  const client = await openSwarmClient(options, io)
   try {
     const { job, status } = await findJob(client.remote, options.job, io)
     const details = await client.remote.show(job, io)

@@ -14,7 +14,7 @@ export interface StopOptions extends CommonOptions, SwarmOptions {
 }
 
 export async function runStop(options: StopOptions, io: CliIo): Promise<number> {
-  const client = await openSwarmClient({ addresses: options.coordinator, env: io.env }, io)
+  const client = await openSwarmClient(options, io)
   try {
     const { job, name, owner, status } = await findJob(client.remote, options.job, io)
     const key = await ownerKey(io.env)

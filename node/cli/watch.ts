@@ -18,7 +18,7 @@ export interface WatchOptions extends CommonOptions, ProgressOptions, SwarmOptio
 export async function runWatch(options: WatchOptions, io: CliIo): Promise<number> {
   const startedMs = systemClock.now()
   const seconds = () => Math.round(systemClock.now() - startedMs) / 1000
-  const client = await openSwarmClient({ addresses: options.coordinator, env: io.env }, io)
+  const client = await openSwarmClient(options, io)
   try {
     const { job } = await findJob(client.remote, options.job, io)
     const { envelope, manifest, statements } = await client.remote.show(job, io)

@@ -1,6 +1,7 @@
 /**
- * Where the coordinator of this machine is. One that runs here writes its addresses into a file, so that
- * `starling list` in another terminal needs no option; the file goes when the coordinator goes.
+ * Which swarm is meant: the one that was named, or that of the coordinator on this machine. One that runs here writes its
+ * addresses into a file, and where its swarm's key is, so that `starling list` in another terminal needs no option; the
+ * file goes when the coordinator goes.
  *
  *     <state>/coordinator-<pid>.json     one for each process, since several may run: the one started last is found
  *
@@ -8,24 +9,46 @@
  */
 
 import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { SwarmError } from '../../protocols/core/errors.ts'
+import type { SwarmKey } from '../peer/swarm-key.ts'
 import { type Dirs, dirsFor } from '../storage/dirs.ts'
 import { isRunning } from '../storage/is-running.ts'
+import { loadSwarmKey } from '../storage/swarm-key.ts'
+
+/** What a person said of the swarm that is meant. */
+export interface NamedSwarm {
+  /** Multiaddrs of coordinators; empty: the one on this machine. */
+  coordinator: readonly string[]
+  /** File with the key of a private swarm, as typed; `undefined`: the swarm is open. */
+  swarmKey?: string | undefined
+}
+
+/** How to reach it. */
+export interface FoundSwarm {
+  /** Multiaddrs of its coordinators, 1 or more. */
+  addresses: readonly string[]
+  /** Of a private swarm. */
+  key: SwarmKey | undefined
+}
+
+/** What a coordinator tells the other programs of its machine. */
+export interface Published {
+  addresses: readonly string[]
+  /** File of its swarm's key, absolute; `undefined`: it takes in anybody. */
+  swarmKey?: string | undefined
+}
 
 /**
  * Writes the file. The returned function takes it away.
  * @throws {SwarmError} STORAGE_FAILED.
  */
-export async function publishAddresses(
-  dirs: Dirs,
-  addresses: readonly string[],
-): Promise<() => Promise<void>> {
+export async function publishAddresses(dirs: Dirs, published: Published): Promise<() => Promise<void>> {
   const path = join(dirs.state, `coordinator-${process.pid}.json`)
   const temporary = `${path}.new`
   try {
     await mkdir(dirs.state, { recursive: true })
-    await writeFile(temporary, `${JSON.stringify({ addresses })}\n`)
+    await writeFile(temporary, `${JSON.stringify(published)}\n`)
     await rename(temporary, path)
     for (const left of await addressFiles(dirs.state))
       if (!isRunning(left.pid)) await rm(left.path, { force: true })
@@ -40,22 +63,28 @@ export async function publishAddresses(
 }
 
 /**
- * The addresses given on the command line, or those of this machine's coordinator.
- * @throws {SwarmError} NO_COORDINATOR when there are neither.
+ * The swarm that was named on the command line, or that of this machine's coordinator, whose key is then its own.
+ * @throws {SwarmError} NO_COORDINATOR when there is neither; what {@link loadSwarmKey} throws.
  */
-export async function coordinatorAddresses(
-  given: readonly string[],
-  env: Readonly<Record<string, string | undefined>>,
-): Promise<readonly string[]> {
-  const addresses = given.length > 0 ? given : await publishedAddresses(dirsFor(env))
-  if (addresses.length > 0) return addresses
+export async function findSwarm(
+  { coordinator, swarmKey }: NamedSwarm,
+  { env, cwd }: { env: Readonly<Record<string, string | undefined>>; cwd: string },
+): Promise<FoundSwarm> {
+  const found =
+    coordinator.length > 0
+      ? { addresses: coordinator, swarmKey: swarmKey ? resolve(cwd, swarmKey) : undefined }
+      : await newestPublished(dirsFor(env))
+  if (found !== undefined) {
+    const key = found.swarmKey === undefined ? undefined : await loadSwarmKey(found.swarmKey)
+    return { addresses: found.addresses, key }
+  }
   throw new SwarmError('NO_COORDINATOR', 'no coordinator was named, and none runs on this machine', {
     hint: 'Give its address with --coordinator, start one with `starling coordinator start`, or train on this machine alone with `starling launch <job.yaml> --local 3`.',
   })
 }
 
-/** Those of the newest file whose process runs. */
-async function publishedAddresses({ state }: Dirs): Promise<string[]> {
+/** Of the newest file whose process runs. */
+async function newestPublished({ state }: Dirs): Promise<Published | undefined> {
   const running = (await addressFiles(state)).filter(({ pid }) => isRunning(pid))
   const dated = await Promise.all(
     running.map(async ({ path }) => {
@@ -67,10 +96,10 @@ async function publishedAddresses({ state }: Dirs): Promise<string[]> {
     }),
   )
   for (const { path } of dated.sort((a, b) => b.writtenMs - a.writtenMs)) {
-    const addresses = await readAddresses(path)
-    if (addresses.length > 0) return addresses
+    const published = await readPublished(path)
+    if (published.addresses.length > 0) return published
   }
-  return []
+  return undefined
 }
 
 async function addressFiles(state: string): Promise<{ path: string; pid: number }[]> {
@@ -81,11 +110,14 @@ async function addressFiles(state: string): Promise<{ path: string; pid: number 
   })
 }
 
-async function readAddresses(path: string): Promise<string[]> {
+async function readPublished(path: string): Promise<Published> {
   try {
-    const { addresses } = JSON.parse(await readFile(path, 'utf8')) as { addresses: unknown }
-    return Array.isArray(addresses) ? addresses.filter((address) => typeof address === 'string') : []
+    const { addresses, swarmKey } = JSON.parse(await readFile(path, 'utf8')) as Record<string, unknown>
+    return {
+      addresses: Array.isArray(addresses) ? addresses.filter((address) => typeof address === 'string') : [],
+      swarmKey: typeof swarmKey === 'string' ? swarmKey : undefined,
+    }
   } catch {
-    return [] // half a file, from a disk that was full: the same as none
+    return { addresses: [] } // half a file, from a disk that was full: the same as none
   }
 }

@@ -3,6 +3,8 @@
  * server logs it.
  */
 
+import type { SwarmKey } from '../peer/swarm-key.ts'
+
 /** A link with more would not fit a QR code that a phone reads from a terminal. */
 const addressesMax = 3
 
@@ -13,13 +15,15 @@ export interface LinkInit {
   job: string
   /** Multiaddrs of the coordinator, those that a browser cannot dial among them. */
   addresses: readonly string[]
+  /** Of a private swarm: whoever has the link is let in. */
+  swarmKey?: SwarmKey | undefined
 }
 
 /**
- * `<page>#job=<cid>&at=<multiaddr>&at=…`, with the addresses that a page at `pageUrl` can dial, the likeliest first.
+ * `<page>#job=<cid>&at=<multiaddr>&at=…`, and `&key=<key>` of a private swarm, with the addresses that a page at `pageUrl` can dial, the likeliest first.
  * `undefined` when there is none: nothing listens on WebSockets.
  */
-export function invitationLink({ pageUrl, job, addresses }: LinkInit): string | undefined {
+export function invitationLink({ pageUrl, job, addresses, swarmKey }: LinkInit): string | undefined {
   const { protocol, hostname } = new URL(pageUrl)
   const isNear = ['localhost', '[::1]'].includes(hostname) || hostname.startsWith('127.')
   const dialable = addresses
@@ -27,7 +31,8 @@ export function invitationLink({ pageUrl, job, addresses }: LinkInit): string | 
     .sort((a, b) => Number(isLoopback(b) === isNear) - Number(isLoopback(a) === isNear))
   if (dialable.length === 0) return undefined
   const at = dialable.slice(0, addressesMax).map((address) => `&at=${escaped(address)}`)
-  return `${pageUrl}#job=${job}${at.join('')}`
+  const key = swarmKey === undefined ? '' : `&key=${swarmKey}`
+  return `${pageUrl}#job=${job}${at.join('')}${key}`
 }
 
 const isWebSocket = (address: string): boolean => /\/wss?(\/|$)/.test(address)

@@ -15,6 +15,7 @@ import { type Multiaddr, multiaddr } from '@multiformats/multiaddr'
 import { createLibp2p, type ServiceFactoryMap } from 'libp2p'
 import { SwarmError } from '../../protocols/core/errors.ts'
 import { type BaseServices, baseServices, sharedOptions } from '../peer/network.ts'
+import type { SwarmKey } from '../peer/swarm-key.ts'
 
 /** Peers that a relay holds a place for: a class, a lab. libp2p's 15 would turn the sixteenth tab away. */
 const relayReservationsMax = 256
@@ -36,6 +37,8 @@ export interface NodeInit<Services extends ServiceMap> {
   relay?: boolean
   /** Look for peers on the local network. Default false. */
   mdns?: boolean
+  /** Of a private swarm: only who has it too can connect. Default: anybody. */
+  swarmKey?: SwarmKey | undefined
   /** Starling's protocols, and whatever else the program needs: `{ shards: shards({ … }) }`. */
   services: Pick<ServiceFactoryMap<BaseServices & Services>, keyof Services>
 }
@@ -64,7 +67,7 @@ export async function createNode<Services extends ServiceMap>(
     addresses: { listen: init.listen, announce: init.announce ?? [] },
     start: false,
     transports: [tcp(), webSockets(), circuitRelayTransport()],
-    ...sharedOptions(),
+    ...sharedOptions(init.swarmKey),
     connectionManager: {
       // libp2p lets five connections a second in from one address; a school or a lab sits behind one.
       inboundConnectionThreshold: Number.POSITIVE_INFINITY,

@@ -9,7 +9,8 @@ import { multiaddr } from '@multiformats/multiaddr'
 import { SwarmError } from '../../protocols/core/errors.ts'
 import type { JobSummary, RemoteJobs } from '../../protocols/jobs/index.ts'
 import { dirsFor } from '../storage/dirs.ts'
-import { coordinatorAddresses } from './coordinator-address.ts'
+import { type FoundSwarm, findSwarm, type NamedSwarm } from './coordinator-address.ts'
+import { dialFailure } from './dial-failure.ts'
 import { openHome, openSwarmNode, passingHome, type SwarmNode } from './swarm-node.ts'
 
 /** A coordinator that does not answer a dial by then is not there. */
@@ -25,30 +26,33 @@ export interface SwarmClient {
 }
 
 export interface SwarmClientInit {
-  /** Multiaddrs of coordinators; none: the one of this machine. */
-  addresses: readonly string[]
   env: Readonly<Record<string, string | undefined>>
+  /** What relative paths start from. */
+  cwd: string
+  signal: AbortSignal
 }
 
 /**
- * Connects to the first coordinator that answers.
- * @throws {SwarmError} NO_COORDINATOR when none is known or none answers; VERSION_MISMATCH when it speaks other
- * versions; USAGE for an address that is none.
+ * Connects to the first coordinator of `swarm` that answers.
+ * @throws {SwarmError} NO_COORDINATOR when none is known or none answers; REFUSED when it is one of a private swarm and
+ * the key is not its own; VERSION_MISMATCH when it speaks other versions; USAGE for an address that is none; what
+ * {@link findSwarm} throws.
  */
 export async function openSwarmClient(
-  { addresses: given, env }: SwarmClientInit,
-  { signal }: { signal: AbortSignal },
+  swarm: NamedSwarm,
+  { env, cwd, signal }: SwarmClientInit,
 ): Promise<SwarmClient> {
-  const addresses = await coordinatorAddresses(given, env)
+  const { addresses, key } = await findSwarm(swarm, { env, cwd })
   const node = await openSwarmNode({
     ...(await passingHome()),
+    swarmKey: key,
     listen: ['/ip4/127.0.0.1/tcp/0'],
     bootstrap: addresses,
     self: { role: 'node', backend: 'none', threads: 0, clientOnly: true },
     // It takes up the jobs that it is asked about, and nothing by itself.
   })
   try {
-    const coordinator = await dialFirst(node, addresses, signal)
+    const coordinator = await dialFirst(node, { addresses, key }, signal)
     await node.services.versions.requireSame(coordinator, { signal })
     const remote = node.services.jobs.requestFrom(coordinator)
     return { node, coordinator, remote, close: () => node.close() }
@@ -91,7 +95,7 @@ export async function findJob(
 
 async function dialFirst(
   node: SwarmNode,
-  addresses: readonly string[],
+  { addresses, key }: FoundSwarm,
   signal: AbortSignal,
 ): Promise<string> {
   let cause: unknown
@@ -106,8 +110,5 @@ async function dialFirst(
       cause = error
     }
   }
-  throw new SwarmError('NO_COORDINATOR', `no coordinator answers at ${addresses.join(' or ')}`, {
-    cause,
-    hint: 'Check that it runs and that the address is right; `starling doctor` checks this machine.',
-  })
+  throw dialFailure({ addresses, hasKey: key !== undefined, cause })
 }

@@ -17,6 +17,7 @@ import {
   type SwarmPeer,
   starlingServices,
 } from '../peer/network.ts'
+import type { SwarmKey } from '../peer/swarm-key.ts'
 import { loadOrCreateIdentity } from '../storage/identity.ts'
 import { KeptBlocks } from '../storage/kept-blocks.ts'
 import { createNode } from './libp2p.ts'
@@ -28,6 +29,8 @@ export interface SwarmNodeInit extends StarlingInit {
   announce?: string[]
   relay?: boolean
   mdns?: boolean
+  /** Of a private swarm. */
+  swarmKey?: SwarmKey | undefined
 }
 
 /** A started peer. */
@@ -49,6 +52,7 @@ export async function openSwarmNode(init: SwarmNodeInit): Promise<SwarmNode> {
     announce: init.announce,
     relay: init.relay,
     mdns: init.mdns,
+    swarmKey: init.swarmKey,
     services: starlingServices(init),
   })
   return {

@@ -17,6 +17,7 @@ import { type Discovery, discovery, type SelfDescription } from '../../protocols
 import { type Jobs, jobs, type SignedJob } from '../../protocols/jobs/index.ts'
 import { type BlockStore, type Shards, shards } from '../../protocols/shards/index.ts'
 import { sturdyYamux } from './muxer.ts'
+import { type SwarmKey, swarmPrologue } from './swarm-key.ts'
 import { type Versions, versions } from './versions.ts'
 
 /**
@@ -52,10 +53,10 @@ const pingsMax = pingMsMax / pingIntervalMs + 1
  */
 const offencesFree = 12
 
-/** Encryption, muxing and liveness, for `createLibp2p`. */
-export function sharedOptions() {
+/** Encryption, muxing and liveness, for `createLibp2p`. `swarmKey`: of a private swarm. */
+export function sharedOptions(swarmKey: SwarmKey | undefined) {
   return {
-    connectionEncrypters: [noise()],
+    connectionEncrypters: [noise({ prologueBytes: swarmPrologue(swarmKey) })],
     streamMuxers: [
       sturdyYamux({
         streamOptions: { maxStreamWindowSize: streamWindowBytesMax, maxReadBufferLength: readBufferBytesMax },

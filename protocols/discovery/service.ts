@@ -56,6 +56,11 @@ export interface DiscoveryInit {
   random?: Random
 }
 
+/** What became of a bootstrap address. `cause`: what libp2p threw. */
+export type FirstAddressNews =
+  | { kind: 'missed'; address: string; cause: unknown }
+  | { kind: 'reached'; address: string }
+
 export type DiscoveryComponents = PeerComponents & { pubsub: GossipSub }
 
 export class Discovery {
@@ -71,6 +76,9 @@ export class Discovery {
   readonly #dialer: Dialer
   readonly #schedule: HelloSchedule
   readonly #listeners = new Set<(event: DiscoveryEffect) => void>()
+  readonly #firstListeners = new Set<(news: FirstAddressNews) => void>()
+  /** Bootstrap addresses whose last dial failed. */
+  readonly #missed = new Set<string>()
   readonly #stopping = new AbortController()
   #self: SelfDescription
   #sought: string | undefined
@@ -134,6 +142,7 @@ export class Discovery {
     events.removeEventListener('peer:discovery', this.#onFound)
     events.removeEventListener('self:peer:update', this.#onSelfUpdate)
     this.#listeners.clear()
+    this.#firstListeners.clear()
   }
 
   /**
@@ -173,6 +182,15 @@ export class Discovery {
   on(listener: (event: DiscoveryEffect) => void): () => void {
     this.#listeners.add(listener)
     return () => this.#listeners.delete(listener)
+  }
+
+  /**
+   * Calls `listener` when a bootstrap address cannot be reached, and when one is that could not; it is dialled on in
+   * between, in silence. Returns a function that takes it back.
+   */
+  onFirstAddress(listener: (news: FirstAddressNews) => void): () => void {
+    this.#firstListeners.add(listener)
+    return () => this.#firstListeners.delete(listener)
   }
 
   readonly #onMessage = ({ detail }: CustomEvent<Message>): void => {
@@ -252,22 +270,33 @@ export class Discovery {
   }
 
   async #open({ key, addresses }: Dial): Promise<void> {
-    const connection = await this.#connect(addresses)
+    const connection = await this.#connect(key, addresses)
     const now = this.#clock.now()
     // one that is closed by now was lost before this was told: nobody would tell of it again
     if (connection?.status !== 'open') this.#dial({ kind: 'DialFailed', now, key })
     else this.#dial({ kind: 'DialSucceeded', now, key, peer: connection.remotePeer.toString() })
   }
 
-  /** Undefined when it fails; the reason does not matter: it is tried again. */
-  async #connect(addresses: readonly string[]): Promise<Connection | undefined> {
+  /** Undefined when it fails, whatever the reason: it is tried again. Of a bootstrap address a person may want to hear. */
+  async #connect(key: string, addresses: readonly string[]): Promise<Connection | undefined> {
     try {
       const signal = AbortSignal.any([this.#stopping.signal, AbortSignal.timeout(dialTimeoutMs)])
       const targets = addresses.map((address) => multiaddr(address))
-      return await this.#components.connectionManager.openConnection(targets, { signal })
-    } catch {
+      const connection = await this.#components.connectionManager.openConnection(targets, { signal })
+      if (this.#missed.delete(key)) this.#tellOfFirst({ kind: 'reached', address: key })
+      return connection
+    } catch (cause) {
+      if (this.#bootstrap.includes(key) && !this.#missed.has(key)) {
+        this.#missed.add(key)
+        this.#tellOfFirst({ kind: 'missed', address: key, cause })
+      }
       return undefined
     }
+  }
+
+  #tellOfFirst(news: FirstAddressNews): void {
+    if (this.#stopping.signal.aborted) return
+    for (const listener of this.#firstListeners) listener(news)
   }
 
   #wake(): void {

@@ -1,6 +1,6 @@
 /**
  * Tabs and nodes in one run: two tabs, one on WebAssembly and one on WebGPU, two nodes and a coordinator, to the
- * verdict.
+ * verdict. Their swarm is a private one: tabs have its key from the link, and meet over WebRTC all the same.
  */
 
 import { expect, test } from 'vitest'
@@ -28,6 +28,7 @@ test('two tabs, WebAssembly and WebGPU, and two nodes train one model until it c
     nodes: 2,
     job,
     files: { 'mlp.onnx': wideModel(width) },
+    isPrivate: true,
   })
   const browser = await openBrowser()
   const tabs = [await browser.newTab(), await browser.newTab()]

@@ -88,9 +88,12 @@ test('a coordinator that was stopped and started again is found within ten secon
   const identity = await generateKeyPair('Ed25519')
   const first = await startPeer({ self: watcher, identity })
   const peer = await startPeer({ self: { ...trainer, job }, bootstrap: [first.address] })
+  const news: string[] = []
+  peer.discovery.onFirstAddress(({ kind, address }) => news.push(`${kind} ${address}`))
   await expect.poll(() => peer.discovery.peers().length, { timeout: 10_000 }).toBe(1)
   await first.node.stop()
   await expect.poll(() => peer.discovery.peers().length).toBe(0)
+  await expect.poll(() => news.length).toBe(1)
   const port = Number(first.address.split('/')[4])
   const second = await startPeer({ self: watcher, identity, port })
   await expect
@@ -99,6 +102,8 @@ test('a coordinator that was stopped and started again is found within ten secon
   await expect
     .poll(() => peer.discovery.peers().map((record) => record.peer), { timeout: 10_000 })
     .toEqual([second.id])
+  // told once each, however often it was dialled in between
+  expect(news).toEqual([`missed ${first.address}`, `reached ${first.address}`])
 })
 
 test('junk on the topic is dropped, and its sender is still heard', async () => {

@@ -309,7 +309,7 @@ test('a stream that cannot be closed in time is a peer that went, not something 
 test('pings that a busy peer has not answered yet break no connection', async () => {
   const { opener, accepter } = await startPair({}, {})
   const connection = await opener.node.dial(accepter.node.getMultiaddrs())
-  const { pingInterval, pingTimeout } = sharedOptions().connectionMonitor
+  const { pingInterval, pingTimeout } = sharedOptions(undefined).connectionMonitor
   for (let sentMs = 0; sentMs <= pingTimeout.maxTimeout; sentMs += pingInterval) {
     const ping = byteStream(await connection.newStream('/ipfs/ping/1.0.0'))
     await ping.write(new Uint8Array(32).fill(sentMs / pingInterval))

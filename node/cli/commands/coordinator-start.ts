@@ -2,7 +2,7 @@
 
 import type { Command } from 'commander'
 import type { Perform } from '../action.ts'
-import { examples, wholeNumber, withJson } from '../common-options.ts'
+import { examples, swarmKey, wholeNumber, withJson } from '../common-options.ts'
 import type { CoordinatorStartOptions } from '../coordinator-start.ts'
 
 /** Fixed, so that its addresses can be written down; reachable from other machines, and from tabs over WebSockets. */
@@ -16,8 +16,9 @@ export function addCoordinatorStart(coordinator: Command, perform: Perform): voi
       'Runs a coordinator: it introduces peers to each other, keeps the list of jobs, measures the agreed state of each ' +
         'run on held-out samples, and signs verdicts. Runs go on without it.\n\n' +
         'It listens on every network interface. Whoever reaches its ports can hand in jobs, learn of peers and jobs, ' +
-        'fetch the blocks that it holds, and reach other peers through it. Name the owners whose jobs it takes with ' +
-        '--allow-owner, or listen on /ip4/127.0.0.1 to keep it to this machine. On UDP, ' +
+        'fetch the blocks that it holds, and reach other peers through it. Let in only those whom you give a key with ' +
+        '--swarm-key, name the owners whose jobs it takes with --allow-owner, or listen on /ip4/127.0.0.1 to keep it ' +
+        'to this machine. On UDP, ' +
         'at the port of its WebSockets, it tells tabs their own outside address (STUN).\n\n' +
         'It also serves the page where people give compute from a browser tab, to this machine alone. Browsers train only ' +
         'on pages from https or localhost: for others, put a web server with a certificate in front and name it with --page-url.',
@@ -26,6 +27,7 @@ export function addCoordinatorStart(coordinator: Command, perform: Perform): voi
     .option('--announce <multiaddr...>', 'addresses to tell others, behind a NAT with a forwarded port', [])
     .option('--mdns', 'let peers on the local network find it', false)
     .option('--allow-owner <peer-id...>', 'take only jobs of these owners', [])
+    .addOption(swarmKey('let in only who has the key in this file, which is made when missing'))
     .option('--page-host <address>', 'address that the donor page is served at', '127.0.0.1')
     .option(
       '--page-port <port>',
@@ -40,6 +42,7 @@ export function addCoordinatorStart(coordinator: Command, perform: Perform): voi
       examples([
         'starling coordinator start',
         'starling coordinator start --listen /ip4/127.0.0.1/tcp/4001    this machine alone',
+        'starling coordinator start --swarm-key swarm.key               whoever has a copy of the file',
       ]),
     )
     .action((options: CoordinatorStartOptions) =>

@@ -27,10 +27,15 @@ export interface Observer {
 /** A wait that takes longer has hung. */
 const waitMsMax = 60_000
 
-/** Follows `job` in the swarm at `addresses`. */
-export async function observe(addresses: readonly string[], job: string): Promise<Observer> {
+/** Follows `job` in the swarm at `addresses`; `swarmKey`: of a private one. */
+export async function observe(
+  addresses: readonly string[],
+  job: string,
+  swarmKey: string | undefined,
+): Promise<Observer> {
   const node = await openSwarmNode({
     ...(await passingHome()),
+    swarmKey,
     listen: ['/ip4/127.0.0.1/tcp/0'],
     bootstrap: addresses,
     self: { role: 'node', backend: 'none', threads: 0, clientOnly: true },

@@ -2,6 +2,7 @@
 
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { readInvitation } from '../../../browser-client/page/invitation.ts'
 import type { Program } from '../../integration/peers/program.ts'
 import { Program as StarlingProgram, testFolder } from '../../integration/peers/program.ts'
 import { type Observer, observe } from './observer.ts'
@@ -26,16 +27,25 @@ export interface TabSwarmInit {
   /** The job file (YAML); other files that it names are in the swarm's folder. */
   job: string
   files: Readonly<Record<string, Uint8Array>>
+  /** Only programs and tabs that have its key are let in. Default false. */
+  isPrivate?: boolean
 }
 
 /** Starts it; the run waits for as many peers as the job wants. */
-export async function startTabSwarm({ nodes: count, job: yaml, files }: TabSwarmInit): Promise<TabSwarm> {
+export async function startTabSwarm({
+  nodes: count,
+  job: yaml,
+  files,
+  isPrivate = false,
+}: TabSwarmInit): Promise<TabSwarm> {
   const folder = await testFolder()
   for (const [name, bytes] of Object.entries(files)) await writeFile(join(folder, name), bytes)
   await writeFile(join(folder, 'job.yaml'), yaml)
+  const key = isPrivate ? ['--swarm-key', 'swarm.key'] : []
   const coordinator = new StarlingProgram(folder, 'coordinator', [
     'coordinator',
     'start',
+    ...key,
     ...listen,
     '--page-port',
     '0',
@@ -49,6 +59,7 @@ export async function startTabSwarm({ nodes: count, job: yaml, files }: TabSwarm
     '1',
     '--backend',
     'native',
+    ...key,
     '--coordinator',
     ...addresses,
   ]
@@ -64,11 +75,12 @@ export async function startTabSwarm({ nodes: count, job: yaml, files }: TabSwarm
     'launch',
     'job.yaml',
     '--detach',
+    ...key,
     '--coordinator',
     ...addresses,
   ])
   const { link } = (await launcher.said('invitation')) as unknown as { link: string }
-  const job = new URLSearchParams(new URL(link).hash.slice(1)).get('job')!
+  const { job, swarmKey } = readInvitation(new URL(link).hash)
   await launcher.ended
   return {
     folder,
@@ -77,6 +89,10 @@ export async function startTabSwarm({ nodes: count, job: yaml, files }: TabSwarm
     nodeIds,
     job,
     link,
-    observer: await observe([...addresses, ...ready.flatMap((node) => node.addresses.slice(0, 1))], job),
+    observer: await observe(
+      [...addresses, ...ready.flatMap((node) => node.addresses.slice(0, 1))],
+      job,
+      swarmKey,
+    ),
   }
 }

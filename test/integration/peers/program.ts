@@ -60,7 +60,7 @@ export class Program {
   /** Starts `starling ...words --json` in `folder`, and on `host` where the test has a network of its own. */
   constructor(folder: string, name: string, words: readonly string[], host?: Host) {
     this.name = name
-    const { STARLING_COORDINATOR: _, ...env } = process.env
+    const { STARLING_COORDINATOR: _, STARLING_SWARM_KEY: __, ...env } = process.env
     const [command, ...rest] = [
       ...(host?.inside ?? []),
       process.execPath,

@@ -32,6 +32,15 @@ test('without a WebSocket there is no link', () => {
   expect(invitationLink({ pageUrl: 'http://localhost:4003/', job, addresses: [tcp] })).toBeUndefined()
 })
 
+test('the link into a private swarm has its key, and one that was cut is refused', () => {
+  const swarmKey = 'k'.repeat(43)
+  const link = invitationLink({ pageUrl: 'http://localhost:4003/', job, addresses: all, swarmKey })!
+  const { hash, search, pathname } = new URL(link)
+  expect(search + pathname).toBe('/') // what a server is told
+  expect(readInvitation(hash)).toEqual({ job, addresses: [near, far, secure], swarmKey })
+  expect(() => readInvitation(hash.slice(0, -1))).toThrow('its key is not whole')
+})
+
 test('what an address has of its own cannot add another field to the link', () => {
   const odd = `/dns4/a&at=b#c/tcp/1/ws/p2p/${id}`
   const link = invitationLink({ pageUrl: 'http://localhost:4003/', job, addresses: [odd] })

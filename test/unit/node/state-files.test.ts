@@ -5,7 +5,7 @@ import { mkdir, mkdtemp, readdir, rm, utimes, writeFile } from 'node:fs/promises
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
-import { coordinatorAddresses, publishAddresses } from '../../../node/network/coordinator-address.ts'
+import { findSwarm, publishAddresses } from '../../../node/network/coordinator-address.ts'
 import { dirsFor } from '../../../node/storage/dirs.ts'
 import { pruneRunFolders, runFolder, runFoldersKept } from '../../../node/storage/run-folders.ts'
 
@@ -28,22 +28,25 @@ async function leave(state: string, pid: number, ageSeconds: number): Promise<vo
   await utimes(path, time, time)
 }
 
+const foundIn = async (env: Readonly<Record<string, string>>) =>
+  (await findSwarm({ coordinator: [] }, { env, cwd: '/' })).addresses
+
 test('a second coordinator on this machine is found first, and the first one again when it goes', async () => {
   const { env, dirs } = await home()
   await leave(dirs.state, other, 60)
   await leave(dirs.state, gone, -60)
-  const retract = await publishAddresses(dirs, ['of this'])
+  const retract = await publishAddresses(dirs, { addresses: ['of this'] })
   const names = [other, process.pid].map((pid) => `coordinator-${pid}.json`)
   expect((await readdir(dirs.state)).sort()).toEqual(names.sort())
-  expect(await coordinatorAddresses([], env)).toEqual(['of this'])
+  expect(await foundIn(env)).toEqual(['of this'])
   await retract()
-  expect(await coordinatorAddresses([], env)).toEqual([`of ${other}`])
+  expect(await foundIn(env)).toEqual([`of ${other}`])
 })
 
 test('a coordinator that was killed is not found', async () => {
   const { env, dirs } = await home()
   await leave(dirs.state, gone, 0)
-  await expect(coordinatorAddresses([], env)).rejects.toMatchObject({ code: 'NO_COORDINATOR' })
+  await expect(foundIn(env)).rejects.toMatchObject({ code: 'NO_COORDINATOR' })
 })
 
 test('the newest run folders are kept, and of the older ones those that are in use', async () => {
