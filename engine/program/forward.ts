@@ -22,6 +22,7 @@ import type { TypedNode, Value } from '../onnx/graph-builder.ts'
 import type { ImportedModel } from '../onnx/import-model.ts'
 import { type Constant, elementTypes, sizeOf } from '../onnx/types.ts'
 import { normaliseByBatch } from './batch-statistics.ts'
+import { hiddenBySum } from './hidden-scores.ts'
 import { Recorder } from './recorder.ts'
 
 /** What of a model is put into a graph. */
@@ -47,8 +48,8 @@ interface Site {
   readonly values: Map<string, Value>
   /** How often each of the model's values is read. */
   readonly reads: ReadonlyMap<string, number>
-  /** The model's MaxPools, by the values that they read. */
-  readonly poolings: ReadonlyMap<string, TypedNode>
+  /** The model's nodes that alone read a value, by its name. */
+  readonly onlyReaders: ReadonlyMap<string, TypedNode>
   /** The model's node that makes each value. */
   readonly makers: ReadonlyMap<string, TypedNode>
   /** Names of the statistics. */
@@ -75,13 +76,16 @@ export function addForward(
   const statistics = model.parameters.filter(({ kind }) => kind === 'statistic')
   const measured = new Set(statistics.map(({ name }) => name))
   const nodes = poolBeforeRelu(model.nodes)
+  const reads = countReads({ nodes, output: model.output })
   const site: Site = {
     f,
     mode,
     values,
-    reads: countReads({ nodes, output: model.output }),
-    poolings: new Map(
-      nodes.flatMap((node) => (node.opType === 'MaxPool' ? [[node.inputs[0]!.name, node] as const] : [])),
+    reads,
+    onlyReaders: new Map(
+      nodes.flatMap((node) =>
+        node.inputs.flatMap((value) => (value && reads.get(value.name) === 1 ? [[value.name, node]] : [])),
+      ),
     ),
     makers,
     measured,
@@ -147,6 +151,8 @@ function formOf(site: Site, node: TypedNode, inputs: readonly (Value | null)[]):
       }
     case 'Gemm':
       return turnedGemm(f, applied) ?? { outputs: plain(f, applied) }
+    case 'Where':
+      return { outputs: [hiddenBySum(f, applied, onlyReader(site, node)) ?? plain(f, applied)[0]!] }
     case 'LayerNormalization':
       return { outputs: layerNormalization(f, applied) }
     case 'BatchNormalization':
@@ -167,11 +173,15 @@ function nothing(f: Formulas, { outputs }: TypedNode): Form {
 }
 
 /** A convolution that only a pooling reads, in the parts that it pools; null for any other. */
-function inParts({ f, reads, poolings }: Site, { outputs }: TypedNode, applied: TypedNode): Value | null {
-  const { name } = outputs[0]!
-  const pooling = poolings.get(name)
-  const isOnly = pooling !== undefined && reads.get(name) === 1 && !hasPlaces(pooling)
-  return isOnly ? convolutionInParts(f, applied, pooling) : null
+function inParts(site: Site, node: TypedNode, applied: TypedNode): Value | null {
+  const pooling = onlyReader(site, node)
+  const isInParts = pooling?.opType === 'MaxPool' && !hasPlaces(pooling)
+  return isInParts ? convolutionInParts(site.f, applied, pooling) : null
+}
+
+/** The one node of the model that reads what `node` makes first, if there is one. */
+function onlyReader({ onlyReaders }: Site, { outputs }: TypedNode): TypedNode | undefined {
+  return outputs[0] ? onlyReaders.get(outputs[0].name) : undefined
 }
 
 /** The spelling that the operator's rule has, when it computes in float32. */

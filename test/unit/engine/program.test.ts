@@ -63,8 +63,9 @@ test('no training graph holds a weight of the model', async () => {
   }
 })
 
-test('training graphs use no operator that a backend computes in int64 or not at all', async () => {
-  const program = await compileProgram(exampleModel('shakespeare/gpt.onnx'), { ...spec, batch: 2 }, backend)
+test('graphs for a graphics processor use no operator that it computes in int64 or not at all', async () => {
+  const graphics: Backend = { ...backend, name: 'webgpu' }
+  const program = await compileProgram(exampleModel('shakespeare/gpt.onnx'), { ...spec, batch: 2 }, graphics)
   const { nodes } = readModel(program.stepModel).graph
   const operators = new Set(nodes.map(({ opType }) => opType))
   for (const forbidden of [
