@@ -9,7 +9,8 @@
  *
  * A round goes Commit → Plan → Part → Result → Seal → Accepted; docs/protocols.md tells the story, `voting`, `learning`
  * and `leading` hold the agreement, `reducing` the data. This file keeps the rounds that matter now (two committed
- * ones, to serve peers that missed their end, the current one, and the next), the links, and the clock of the waits.
+ * ones, to serve peers that missed their end, the current one, and two later ones), the links, and the clock of the
+ * waits.
  */
 
 import { assert } from '../core/assert.ts'
@@ -147,6 +148,10 @@ export class AllreduceMachine implements Session {
 
   isFollowing(peer: string): boolean {
     return this.#positions.isFollowing(peer)
+  }
+
+  isBefore(peer: string, round: number): boolean {
+    return this.#positions.isBefore(peer, round)
   }
 
   isLeaving(peer: string): boolean {

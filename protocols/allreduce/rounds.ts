@@ -1,6 +1,6 @@
 /**
  * The rounds that a peer keeps records of: the one it is in or will be in next (its *place*), two committed ones before
- * it, whose ends others may have missed, and the one after it, which faster peers have begun. A peer without a place
+ * it, whose ends others may have missed, and the two after it, which faster peers have begun. A peer without a place
  * keeps the newest that it hears of.
  */
 
@@ -10,6 +10,12 @@ import type { Duties } from './round/duties.ts'
 
 /** Rounds that a peer without a state keeps: the ones that can still be committed while it looks. */
 const roundsFollowed = roundsKept + 2
+
+/**
+ * Later rounds that a peer with a state keeps what it is told of: as many as others may be further on before it is
+ * behind. It would have to ask for what it dropped, and rounds can be shorter than asking.
+ */
+const roundsAhead = roundsKept
 
 export class Rounds {
   readonly #create: (number: number) => Duties
@@ -45,7 +51,8 @@ export class Rounds {
   open(number: number): Duties | undefined {
     const known = this.#duties.get(number)
     if (known !== undefined) return known
-    if (this.#place !== undefined && (number < this.#place || number > this.#place + 1)) return undefined
+    if (this.#place !== undefined && (number < this.#place || number > this.#place + roundsAhead))
+      return undefined
     this.#duties.set(number, this.#create(number))
     this.#prune()
     return this.#duties.get(number)
@@ -85,7 +92,7 @@ export class Rounds {
     this.#active = undefined
     const numbers = this.numbers()
     const oldest = this.#place === undefined ? numbers.at(-roundsFollowed) : this.#place - roundsKept
-    const newest = this.#place === undefined ? Number.POSITIVE_INFINITY : this.#place + 1
+    const newest = this.#place === undefined ? Number.POSITIVE_INFINITY : this.#place + roundsAhead
     for (const number of numbers) if (number < (oldest ?? 0) || number > newest) this.#duties.delete(number)
   }
 }

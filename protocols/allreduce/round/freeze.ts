@@ -77,9 +77,11 @@ export function rosterOf(round: Round, session: Session): PlanLists {
   const receiving = here
     .filter((peer) => round.standings.get(peer)?.root === root && !isChosen.has(peer))
     .slice(0, isAlone ? planPeersMax - chosen.length : undefined)
+  // also who holds an earlier state: were it to ask for means, the next round would be over when it has them
+  const isOnItsWay = (peer: string) => session.isFollowing(peer) || session.isBefore(peer, round.number)
   const following = here
     .filter((peer) => !round.standings.has(peer))
-    .filter((peer) => session.isFollowing(peer) || grid.isMember(peer))
+    .filter((peer) => grid.isMember(peer) || isOnItsWay(peer))
     .slice(0, planPeersMax)
   const seatOf = seats(round, session, [...chosen, ...receiving, ...following])
   const bySeat = (a: string, b: string): number => seatOf(a) - seatOf(b)

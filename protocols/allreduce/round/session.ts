@@ -26,6 +26,8 @@ export interface Session {
   linkedPeers(): readonly string[]
   /** `peer` said that it has no state and wants results. */
   isFollowing(peer: string): boolean
+  /** `peer` said that it holds a state before that of `round`, and nothing since. */
+  isBefore(peer: string, round: number): boolean
   /** `peer` goes after this round. */
   isLeaving(peer: string): boolean
   /** Whoever votes for `member` in `round`: itself, or since it left its deputy. */
