@@ -225,7 +225,7 @@ function errorText(error: unknown): string {
 
 /** Types of the samples and labels of `batch` samples, whatever the micro-batch is. */
 function forBatch({ program }: SteadyTrainer, batch: number): Pick<OpenedModel, 'inputs' | 'labels'> {
-  const scale = batch / program.inputs[0]!.shape[0]!
+  const scale = batch / program.batch
   const scaled = <Type extends { shape: readonly number[] }>(type: Type): Type => {
     const [first, ...rest] = type.shape
     return { ...type, shape: [first! * scale, ...rest] }

@@ -222,9 +222,8 @@ const memoryWays: Readonly<Record<Recomputation, string>> = {
   everything: 'recomputes its activations',
 }
 
-function stepNote({ inputs, recomputation, memory }: TrainingProgram): string {
-  const samples = inputs[0]!.shape[0]!
-  return `a step on ${samples} samples ${memoryWays[recomputation]}, for ${mebibytes(stepBytes(memory))} by estimate`
+function stepNote({ batch, recomputation, memory }: TrainingProgram): string {
+  return `a step on ${batch} samples ${memoryWays[recomputation]}, for ${mebibytes(stepBytes(memory))} by estimate`
 }
 
 function mebibytes(size: number): string {

@@ -63,7 +63,6 @@ export const elementwise = {
   ),
 
   Neg: unary(({ f }, _, dy) => f.neg(dy)),
-  Identity: unary((_, __, dy) => dy),
   /** dx = dy, in the input's type */
   Cast: unary(({ f }, x, dy) => f.cast(dy, x.dtype)),
   /** dx = dy·sign(x) */

@@ -8,6 +8,7 @@ import { constant, imported, missing, type Rule } from './rule.ts'
 const truth = constant('its output is a truth value')
 const integer = constant('it computes with integers')
 const index = constant('its output is an index or a shape')
+const detached = constant('it is what a module detached: the others are gone when a file is read')
 const generated = constant('its output does not depend on parameters')
 
 const sequence = missing(
@@ -67,6 +68,7 @@ export const withoutGradient = {
   ...rows(integer, 'BitCast', 'BitShift', 'BitwiseAnd', 'BitwiseNot', 'BitwiseOr', 'BitwiseXor'),
   ...rows(index, 'Shape', 'Size', 'NonZero', 'NonMaxSuppression', 'Unique'),
   ...rows(index, 'OneHot'),
+  ...rows(detached, 'Identity'),
   ...rows(generated, 'Constant', 'ConstantOfShape', 'EyeLike', 'Range'),
   ...rows(generated, 'BlackmanWindow', 'HammingWindow', 'HannWindow', 'MelWeightMatrix'),
   ...rows(imported, 'CastLike', 'MeanVarianceNormalization', 'If', 'Loop', 'Scan', 'Compress'),

@@ -19,6 +19,7 @@ export function exporterWarnings(
     ...foldedTies(tensors),
     ...foldedTensors(file),
     ...foldedBatchNorms(tensors),
+    ...droppedDetaches(file),
     // else the file tells parameters, buffers and literals apart
     ...(file.roles.size === 0 ? [...likelyBuffers(tensors), ...untrainedNumbers(file, graph)] : []),
     ...paddingRows(graph, tensors),
@@ -93,6 +94,15 @@ function foldedBatchNorms(tensors: ReadonlyMap<string, Constant>): string[] {
   return [
     `tf2onnx folded ${names.length} batch norms (${listed(names)}): they train as scales and shifts, no more by the batch: ` +
       `build the model with GroupNormalization or LayerNormalization, or export it from PyTorch`,
+  ]
+}
+
+/** Its notes name them still. */
+function droppedDetaches({ detached }: Model): string[] {
+  if (detached !== 'dropped') return []
+  return [
+    'the exporter dropped a detach(): gradients flow where the module had cut them off: export with ' +
+      'torch.onnx.export(..., optimize=False)',
   ]
 }
 

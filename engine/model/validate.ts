@@ -64,6 +64,7 @@ export function validate(model: Uint8Array, options: PrepareOptions = {}): Model
     notes: [
       ...batchNotes(graph, statistics),
       ...dropoutNotes(read.graph),
+      ...detachedNotes(graph),
       ...halfNotes(read.graph),
       ...integerNotes(read.graph),
     ],
@@ -167,6 +168,11 @@ function batchNotes({ nodes }: Graph, statistics: ReadonlyMap<string, Constant>)
 function dropoutNotes({ nodes }: Graph): string[] {
   const count = nodes.filter(({ opType }) => opType === 'Dropout').length
   return count === 0 ? [] : [`Dropout (${count}) is left out: training runs without it`]
+}
+
+function detachedNotes({ nodes }: Graph): string[] {
+  const count = nodes.filter(({ opType }) => opType === 'Identity').length
+  return count === 0 ? [] : [`No gradient flows through ${count} values that the module detached (Identity)`]
 }
 
 function halfNotes({ constants }: Graph): string[] {

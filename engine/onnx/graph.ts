@@ -55,6 +55,11 @@ export interface Graph {
   readonly outputs: readonly string[]
 }
 
+/**
+ * The values that detaches made; `dropped` when the exporter took some out again, null when the file does not tell.
+ */
+export type Detached = ReadonlySet<string> | 'dropped' | null
+
 export interface Model {
   /** Version of ONNX's own operator set. */
   readonly opset: number
@@ -63,6 +68,8 @@ export interface Model {
   readonly outputShapes: ReadonlyMap<string, readonly (number | string)[]>
   /** What PyTorch's exporter noted about each constant: PARAMETER, BUFFER, ...; empty for other exporters. */
   readonly roles: ReadonlyMap<string, string>
+  /** What the module detached (detached.ts). */
+  readonly detached: Detached
 }
 
 export const int = (value: number): Attribute => ({ kind: 'int', value })

@@ -1,12 +1,13 @@
 /**
  * Brings exported graphs to one form, so that every later stage meets one spelling of each thing.
  *
- * Constant nodes become constants; Identity and Dropout (training happens without it) disappear; nodes that the chosen
- * output does not need are dropped; operators older than set 18 are rewritten to that set's form (upgrade.ts). Needs no
- * types; what needs them is resolve.ts and rewrite.ts.
+ * Constant nodes become constants; Dropout (training happens without it) and Identity disappear, unless it cuts off a
+ * gradient (detached.ts); nodes that the chosen output does not need are dropped; operators older than set 18 are
+ * rewritten to that set's form (upgrade.ts). Needs no types; what needs them is resolve.ts and rewrite.ts.
  */
 import { SwarmError } from '../../protocols/core/errors.ts'
 import { capturedBy } from './control.ts'
+import { withCuts } from './detached.ts'
 import type { Attribute, Graph, Model, Node } from './graph.ts'
 import { type Constant, float32Constant, int64Constant } from './types.ts'
 import { upgrade } from './upgrade.ts'
@@ -17,50 +18,54 @@ import { upgrade } from './upgrade.ts'
  * @throws {SwarmError} MODEL_INVALID when nodes are not in execution order or a value has no origin.
  */
 export function normalise(
-  { graph, opset, roles }: Model,
+  { graph, opset, roles, detached }: Model,
   output: string,
 ): { graph: Graph; merged: ReadonlyMap<string, string> } {
   const constants = new Map(graph.constants)
   const merged = new Map<string, string>()
   const aliases = new Map<string, string>()
+  const file = { opset, aliases, detached }
   const nodes: Node[] = []
   for (const original of graph.nodes) {
     if (isMergedTensor(original, graph, roles)) {
       const [output, input] = [original.outputs[0]!, original.inputs[0]!]
       merged.set(output, input)
       constants.set(output, graph.constants.get(input)!)
-    } else nodes.push(...normaliseNode(original, opset, constants, aliases))
+    } else nodes.push(...normaliseNode(original, file, constants))
   }
-  const result = { ...graph, nodes, constants, outputs: [aliases.get(output) ?? output] }
+  const outputs = [aliases.get(output) ?? output]
+  const result = { ...graph, nodes: cut(nodes, file), constants, outputs }
   checkOrder(result)
   return { graph: prune(result), merged }
 }
 
-/** What becomes of a node. `constants` and `aliases` take what is none any more. */
-function normaliseNode(
-  original: Node,
-  opset: number,
-  constants: Map<string, Constant>,
-  aliases: Map<string, string>,
-): Node[] {
+/** What holds for a graph and all that is inside it. */
+interface File extends Pick<Model, 'opset' | 'detached'> {
+  /** Values that turned out to be another one. */
+  readonly aliases: Map<string, string>
+}
+
+/** What becomes of a node. `constants` and the file's aliases take what is none any more. */
+function normaliseNode(original: Node, file: File, constants: Map<string, Constant>): Node[] {
+  const { opset, aliases } = file
   const node = { ...original, inputs: original.inputs.map((name) => aliases.get(name) ?? name) }
   if (node.domain === '' && node.opType === 'Constant') constants.set(node.outputs[0]!, constantValue(node))
-  else if (isPassThrough(node)) aliases.set(node.outputs[0]!, node.inputs[0]!)
+  else if (isPassThrough(node, file)) aliases.set(node.outputs[0]!, node.inputs[0]!)
   else {
-    return upgrade(withSubgraphs(node, opset, aliases), opset, (name, value) => constants.set(name, value))
+    return upgrade(withSubgraphs(node, file), opset, (name, value) => constants.set(name, value))
   }
   return []
 }
 
 /** `node` with its subgraphs in normal form too. What they read of the graph around them follows its own inputs. */
-function withSubgraphs(node: Node, opset: number, aliases: Map<string, string>): Node {
+function withSubgraphs(node: Node, file: File): Node {
   const captured = new Set<string>()
   const attributes = Object.entries(node.attributes).map(([key, attribute]): [string, Attribute] => {
     if (attribute.kind !== 'graph') return [key, attribute]
     const constants = new Map(attribute.value.constants)
-    const nodes = attribute.value.nodes.flatMap((inner) => normaliseNode(inner, opset, constants, aliases))
-    const outputs = attribute.value.outputs.map((name) => aliases.get(name) ?? name)
-    const value = { ...attribute.value, nodes, constants, outputs }
+    const nodes = attribute.value.nodes.flatMap((inner) => normaliseNode(inner, file, constants))
+    const outputs = attribute.value.outputs.map((name) => file.aliases.get(name) ?? name)
+    const value = { ...attribute.value, nodes: cut(nodes, file), constants, outputs }
     for (const name of capturedBy(value)) captured.add(name)
     return [key, { kind: 'graph', value }]
   })
@@ -102,8 +107,15 @@ function prune(graph: Graph): Graph {
   return { ...graph, nodes: nodes.reverse(), constants }
 }
 
-function isPassThrough(node: Node): boolean {
-  return node.domain === '' && (node.opType === 'Identity' || node.opType === 'Dropout')
+function isPassThrough({ domain, opType, outputs }: Node, { detached }: File): boolean {
+  if (domain !== '') return false
+  const isCut = typeof detached === 'object' && detached?.has(outputs[0]!)
+  return opType === 'Dropout' || (opType === 'Identity' && !isCut)
+}
+
+/** `nodes` with the cuts that the file does not note. */
+function cut(nodes: Node[], { detached }: File): Node[] {
+  return detached === null || detached === 'dropped' ? withCuts(nodes) : nodes
 }
 
 function checkOrder(graph: Graph): void {

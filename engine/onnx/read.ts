@@ -8,6 +8,7 @@
 import { fromBinary } from '@bufbuild/protobuf'
 import { SwarmError } from '../../protocols/core/errors.ts'
 import { graphNodesMax, parametersMax, tensorRankMax } from '../../protocols/core/limits.ts'
+import { readDetached } from './detached.ts'
 import { withoutCalls } from './functions.ts'
 import {
   AttributeProto_AttributeType as AttributeKind,
@@ -49,7 +50,13 @@ export function readModel(bytes: Uint8Array): Model {
   const graph = model.graph!
   const opset = opsetOf(model)
   const inlined = { ...graph, node: [...withoutCalls(model)] }
-  return { opset, graph: readGraph(inlined), outputShapes: readOutputShapes(graph), roles: readRoles(graph) }
+  return {
+    opset,
+    graph: readGraph(inlined),
+    outputShapes: readOutputShapes(graph),
+    roles: readRoles(graph),
+    detached: readDetached(inlined.node),
+  }
 }
 
 /**

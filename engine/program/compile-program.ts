@@ -75,6 +75,7 @@ export async function compileProgram(
   const recomputation = plans.within(memoryBytesMax, recomputationMin)
   const { blueprint, step } = plans.of(recomputation)
   return {
+    batch: spec.batch,
     parameters: imported.parameters,
     parameterCount: imported.initial.length,
     initial: imported.initial,

@@ -50,13 +50,15 @@ export interface ProgramInput {
 }
 
 export interface TrainingProgram {
+  /** Samples of one run of a graph. */
+  batch: number
   /** Weights and statistics, in the order of the flat vector. */
   parameters: readonly ParameterSpec[]
   /** Elements of the flat vector. */
   parameterCount: number
   /** The model file's own values, f32[parameterCount]. */
   initial: Float32Array
-  /** What the graphs take as samples, without the labels. */
+  /** What the graphs take as samples, without the labels. None where the model takes nothing else. */
   inputs: readonly ProgramInput[]
   /** The graphs' input for labels: `labels`, or the model's own. */
   labels: ProgramInput

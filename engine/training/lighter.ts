@@ -25,7 +25,7 @@ export async function lighterProgram(
   recompile: Recompile,
   { isBackward, microBatchMin }: { isBackward: boolean; microBatchMin: number },
 ): Promise<TrainingProgram | null> {
-  const microBatch = program.inputs[0]!.shape[0]!
+  const microBatch = program.batch
   const more = recomputations.slice(recomputations.indexOf(program.recomputation) + 1)
   const bytesMax = (1 - savedMin) * stepBytes(program.memory)
   const found = isBackward && more.find((what) => stepBytes(program.memoryWith(what)) <= bytesMax)

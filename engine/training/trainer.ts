@@ -91,7 +91,7 @@ export class Trainer {
 
   /** The most samples that one run of a graph takes, >= 1. */
   get microBatch(): number {
-    return this.program.inputs[0]!.shape[0]!
+    return this.program.batch
   }
 
   /** Sets the parameters to a copy of `flat`, f32[parameterCount]. The optimizer's slots stay as they are. */
@@ -293,7 +293,7 @@ export class Trainer {
   /** The graph of `kind` for `size` samples. */
   async #graph(kind: Exclude<GraphKind, 'apply'>, size: number): Promise<Executable> {
     if (size === this.microBatch) return this.#graphs.get(kind)
-    if (this.#tail?.program.inputs[0]?.shape[0] !== size) {
+    if (this.#tail?.program.batch !== size) {
       const { recompile, microBatchMin = 1 } = this.#options
       if (recompile === undefined || size < microBatchMin) throw leftOver(size, this.microBatch)
       await this.#tail?.release()

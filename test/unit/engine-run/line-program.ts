@@ -57,6 +57,7 @@ export const lineProgram: TrainingProgram = {
   ],
   parameterCount: 4,
   initial: Float32Array.of(1, 2, 3, 4),
+  batch: 2,
   inputs: [{ name: 'x', dtype: 'float32', shape: [2, 3] }],
   labels: { name: 'labels', dtype: 'float32', shape: [2, 1] },
   classes: null,

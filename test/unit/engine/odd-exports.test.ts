@@ -139,3 +139,23 @@ test('a bound that a model computes moves, and one that its file gives is a lite
   const expected = [1.4 / 3, 0, 0, 4.9 / 3, 0, 5.7 / 3, (4 + 6) / 3 / 2, (4 + 6) / 3 / 2]
   for (const [index, value] of expected.entries()) expect(gradient[index]).toBeCloseTo(value, 5)
 })
+
+test('a model that compares its only input with what it makes of it trains on labels alone', async () => {
+  const file = writeModel({
+    opset: 18,
+    nodes: [
+      node('Mul', ['x', 'w'], 'made'),
+      node('Sub', ['made', 'x'], 'error'),
+      node('Mul', ['error', 'error'], 'square'),
+      node('ReduceMean', ['square'], 'loss', { keepdims: int(0) }),
+    ],
+    constants: new Map([['w', floats([2], 0.5, 2)]]),
+    inputs: new Map([['x', { dtype: 'float32', shape: [2, 2] }]]),
+    outputs: new Map([['loss', null]]),
+  })
+  const labels = { dtype: 'float32', shape: [2, 2], data: Float32Array.of(1, 2, 3, 4) } as const
+  const spec: TrainingSpec = { batch: 2, loss: 'in_model', labelsName: 'x', optimizer: sgd }
+  const { gradient } = await gradientOf(file, spec, { inputs: {}, labels })
+  // Σ 2·(w - 1)·x²/4
+  expect([...gradient]).toEqual([(-0.5 * (1 + 9)) / 2, (4 + 16) / 2])
+})

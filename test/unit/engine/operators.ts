@@ -4,7 +4,7 @@
 export const unaryOperators = [
   ...['Neg', 'Abs', 'Tanh', 'Sigmoid', 'Erf', 'Sin', 'Cos', 'Atan', 'Asinh', 'Relu', 'LeakyRelu', 'Elu'],
   ...['Selu', 'Celu', 'Softplus', 'Softsign', 'HardSigmoid', 'HardSwish', 'Mish', 'ThresholdedRelu'],
-  ...['Shrink', 'Identity'],
+  ...['Shrink', 'Sum'], // of one value, itself
 ]
 
 /** As these, and growing so fast that they are given small numbers only. */
