@@ -1,11 +1,11 @@
 /**
  * Where no gradient flows although the values would let one: what a module had detached.
  *
- * PyTorch's newer exporter writes `x.detach()` as an Identity, and notes in its metadata what it was. Where it optimises,
- * the node is gone and the notes of others still name it. Other exporters leave no trace, but the commonest use shows in
- * the algebra: a straight-through estimate (Bengio, Léonard & Courville, "Estimating or Propagating Gradients Through
- * Stochastic Neurons", 2013) is x + (b - x).detach(), in value just b, which nobody writes for its value. Without the
- * detach its gradient would be that of b: none at all for what is rounded or picked.
+ * PyTorch's newer exporter writes `x.detach()` as an Identity, and notes in its metadata what it was. Where it
+ * optimises, the node is gone and the notes of others still name it. Other exporters leave no trace, but the commonest
+ * use shows in the algebra: a straight-through estimate (Bengio, Léonard & Courville, "Estimating or Propagating
+ * Gradients Through Stochastic Neurons", 2013) is x + (b - x).detach(), in value just b, which nobody writes for its
+ * value. Without the detach its gradient would be that of b: none at all for what is rounded or picked.
  *
  * In a normal form (normalise.ts) every Identity that is left is such a cut. What stands under `torch.no_grad()`, and a
  * gradient that a module defines itself, no exporter notes.
