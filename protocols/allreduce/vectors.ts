@@ -1,7 +1,7 @@
 /**
  * What a peer does with the numbers and bytes of a run: cuts and codes its updates, hashes, sums, divides, and decodes
- * what a round came to. Arithmetic in plain JavaScript, the same bits on every platform; nothing is sent here and
- * nothing decided.
+ * what a round came to. Arithmetic on the processor, the same bits on every platform; nothing is sent here and nothing
+ * decided.
  */
 
 import { bytesToHex } from '@noble/hashes/utils.js'

@@ -6,6 +6,15 @@ import { SwarmError } from '../../protocols/core/errors.ts'
 import { seededRandom } from '../../protocols/core/random.ts'
 import type { Codec, Coding, CodingName } from '../../protocols/wire/codecs/codec.ts'
 import { codecFor, codecNames, codingFor } from '../../protocols/wire/codecs/index.ts'
+import { int4 } from '../../protocols/wire/codecs/int4.ts'
+import { int8 } from '../../protocols/wire/codecs/int8.ts'
+import { plainArithmetic } from '../../protocols/wire/codecs/plain-arithmetic.ts'
+
+/** The codings whose loops run as vectors, without those. */
+const plain: { [Name in CodingName]?: Coding } = {
+  int8: int8(plainArithmetic()),
+  int4: int4(plainArithmetic()),
+}
 
 interface Expectation {
   /** Values that share a scale. */
@@ -92,6 +101,8 @@ function expectWithinBound(coding: Coding, values: Float32Array): void {
   const bytes = coding.encode(values)
   expect(bytes.length).toBeLessThanOrEqual(coding.encodedBytes(values.length))
   const back = decoded(coding, bytes, values.length)
+  expect(plain[coding.name]?.encode(values) ?? bytes).toEqual(bytes)
+  expect(decoded(plain[coding.name] ?? coding, bytes, values.length)).toEqual(back)
   const { block: blockLength, bound } = expectations[coding.name]
   for (let start = 0; start < values.length; start += blockLength) {
     const block = values.subarray(start, start + blockLength)

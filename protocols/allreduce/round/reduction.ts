@@ -1,12 +1,14 @@
 /**
  * The weighted mean of one part: Σ wᵢ · xᵢ / Σ wᵢ, in two steps. Each row sums its updates in the order of the plan;
  * the part's finisher adds the rows' sums in the order of the rows, divides once, and encodes once. No order is ever
- * that of arrival. Every peer that has the same inputs gets the same bytes on every platform: plain JavaScript
- * arithmetic, rounded to f32 after each addition.
+ * that of arrival. Every peer that has the same inputs gets the same bytes on every platform: products and additions
+ * are of f64, and each sum is rounded to f32.
  */
 
 import { SwarmError } from '../../core/errors.ts'
 import { partElements, roundWeightMax, runPeersMax, updateMagnitudeMax } from '../../core/limits.ts'
+import { arithmetic } from '../../wire/codecs/arithmetic.ts'
+import { stripElements } from '../../wire/codecs/block-arithmetic.ts'
 import type { Codec } from '../../wire/codecs/codec.ts'
 import { isWithin } from '../../wire/codecs/magnitude.ts'
 
@@ -59,9 +61,15 @@ export function finishPart(codec: Codec, sums: readonly Float32Array[], weight: 
   return codec.encodeMean(total)
 }
 
-/** A function of its own: in a callback, where `weight` is a captured value, the same loop takes 1.6 times as long. */
 function addWeighted(sum: Float32Array, values: Float32Array, weight: number): void {
-  for (let i = 0; i < sum.length; i++) sum[i] = sum[i]! + weight * values[i]!
+  const { sums, values: added } = arithmetic
+  for (let start = 0; start < sum.length; start += stripElements) {
+    const end = Math.min(start + stripElements, sum.length)
+    sums.set(sum.subarray(start, end))
+    added.set(values.subarray(start, end))
+    arithmetic.addWeighted(end - start, weight)
+    sum.set(sums.subarray(0, end - start), start)
+  }
 }
 
 /** Both steps for a run of one row: the encoded mean of `inputs` (at least one). */

@@ -7,6 +7,7 @@
  */
 
 import { SwarmError } from '../../core/errors.ts'
+import { arithmetic } from './arithmetic.ts'
 import { type Codec, type CodecName, type Coding, type CodingName, codecNames } from './codec.ts'
 import { f16 } from './f16.ts'
 import { f32 } from './f32.ts'
@@ -20,7 +21,14 @@ export { type Codec, type CodecName, type Coding, type CodingName, codecNames } 
 /** The first byte of everything coded. Written out: the order of a list must not decide what bytes mean. */
 const codingIds: { [Name in CodingName]: number } = { f32: 1, f16: 2, int8: 3, int4: 4, topk: 5, sparse: 6 }
 
-const codings: { [Name in CodingName]: Coding } = { f32, f16, int8, int4, topk: topk(keptDefault), sparse }
+const codings: { [Name in CodingName]: Coding } = {
+  f32,
+  f16,
+  int8: int8(arithmetic),
+  int4: int4(arithmetic),
+  topk: topk(keptDefault),
+  sparse,
+}
 
 /** The coding called `name`, without the id in front. */
 export function codingFor(name: CodingName): Coding {

@@ -5,17 +5,21 @@
  *     x ≈ scale · q,   q from −7 to 7 as 4-bit two's complement, rounded half to even
  *
  * 0.53 bytes a value. Error of one value: at most half a scale, so 1/14 of the largest value in its block and 2⁻⁷ of
- * that. Published runs found 4 bits for updates as good as 32 (Streaming DiLoCo, Douillard et al. 2025; MuLoCo 2025). A
- * block whose scale would be a subnormal number (largest value under 8e−38) is coded as zeros.
+ * that. Blocks of 64 halve the error of 4,096 on heavy tails, and 32 would cost 6 % more bytes. Published runs found 4
+ * bits for updates as good as 32 (Streaming DiLoCo, Douillard et al. 2025; MuLoCo 2025). A block whose scale would be a
+ * subnormal number (largest value under 8e−38) is coded as zeros.
  */
 
 import { SwarmError } from '../../core/errors.ts'
+import {
+  type BlockArithmetic,
+  block4Elements as blockElements,
+  putStrip,
+  stripElements,
+} from './block-arithmetic.ts'
 import type { Coding } from './codec.ts'
-import { bitsOf, largestOf } from './magnitude.ts'
-import { isScale, roundingShift, scaleBits, scaleOf, wrongLength } from './quantum.ts'
-
-/** Elements behind one scale: 64 halve the error of 4,096 on heavy tails, and 32 would cost 6 % more bytes. Even. */
-const blockElements = 64
+import { bitsOf, firstNotFinite } from './magnitude.ts'
+import { isScale, scaleBits, scaleOf, wrongLength } from './quantum.ts'
 
 /** Largest quantised value: symmetric, so that zero is exact and −x codes to −q. */
 const quantumMax = 7
@@ -25,7 +29,8 @@ const nibbleMax = 8
 
 const encodedBytes = (length: number) => 2 * Math.ceil(length / blockElements) + Math.ceil(length / 2)
 
-export const int4: Coding = {
+/** The coding, computed by `arithmetic`: its bytes do not depend on which. */
+export const int4 = (arithmetic: BlockArithmetic): Coding => ({
   name: 'int4',
   encodedBytes,
 
@@ -33,17 +38,24 @@ export const int4: Coding = {
     const blocks = Math.ceil(values.length / blockElements)
     const bytes = new Uint8Array(headBytes + encodedBytes(values.length))
     const view = new DataView(bytes.buffer, headBytes)
-    const quanta = bytes.subarray(headBytes + 2 * blocks)
+    const quanta = new Int8Array(bytes.buffer, headBytes + 2 * blocks)
     const bits = bitsOf(values)
-    for (let block = 0; block < blocks; block++) {
-      const start = block * blockElements
-      const end = Math.min(start + blockElements, values.length)
-      const scaled = scaleBits(largestOf(bits, start, end) / quantumMax)
-      const scale = scaleOf(scaled)
-      if (!isScale(scale, nibbleMax))
-        throw new SwarmError('PART_INVALID', `a value of block ${block} is too large for int4`)
-      view.setUint16(2 * block, scaled, true)
-      encodeBlock(values, start, end, scale === 0 ? 0 : 1 / scale, quanta, start / 2)
+    for (let start = 0; start < values.length; start += stripElements) {
+      const end = Math.min(start + stripElements, values.length)
+      putStrip(arithmetic, bits, { start, end, blockElements })
+      arithmetic.findLargest(end - start, blockElements)
+      for (let i = start, block = 0; i < end; i += blockElements, block++) {
+        const largest = arithmetic.largest[block]!
+        if (!(largest < Number.POSITIVE_INFINITY)) throw firstNotFinite(bits, start, end)
+        const scaled = scaleBits(largest / quantumMax)
+        const scale = scaleOf(scaled)
+        if (!isScale(scale, nibbleMax))
+          throw new SwarmError('PART_INVALID', `an element of ${largest} is too large for int4`)
+        view.setUint16((2 * i) / blockElements, scaled, true)
+        arithmetic.factors[block] = scale === 0 ? 0 : 1 / scale
+      }
+      arithmetic.quantise4(end - start)
+      quanta.set(arithmetic.quanta.subarray(0, Math.ceil((end - start) / 2)), start / 2)
     }
     return bytes
   },
@@ -51,19 +63,18 @@ export const int4: Coding = {
   decode(bytes, into) {
     const { length } = into
     const scales = scalesOf(bytes, length)
-    const blocks = Math.ceil(length / blockElements)
+    const quanta = new Int8Array(bytes.buffer, bytes.byteOffset + scales.byteLength, Math.ceil(length / 2))
     let largest = 0
-    for (let block = 0; block < blocks; block++) {
-      const scale = scaleAt(scales, block)
-      if (scale > largest) largest = scale
-      const start = block * blockElements
-      const end = Math.min(start + blockElements, length)
-      let place = 2 * blocks + start / 2
-      for (let i = start; i < end; i += 2, place++) {
-        const pair = bytes[place]!
-        into[i] = scale * ((pair << 28) >> 28)
-        if (i + 1 < end) into[i + 1] = scale * ((pair << 24) >> 28)
+    for (let start = 0; start < length; start += stripElements) {
+      const end = Math.min(start + stripElements, length)
+      for (let i = start, block = 0; i < end; i += blockElements, block++) {
+        const scale = scaleAt(scales, i / blockElements)
+        if (scale > largest) largest = scale
+        arithmetic.factors[block] = scale
       }
+      arithmetic.quanta.set(quanta.subarray(start / 2, Math.ceil(end / 2)))
+      arithmetic.scale4(end - start)
+      into.set(arithmetic.values.subarray(0, end - start), start)
     }
     return nibbleMax * largest
   },
@@ -75,7 +86,7 @@ export const int4: Coding = {
       largest = Math.max(largest, scaleAt(scales, block))
     return nibbleMax * largest
   },
-}
+})
 
 /** Where the scales lie. */
 function scalesOf(bytes: Uint8Array, length: number): DataView {
@@ -88,20 +99,4 @@ function scaleAt(scales: DataView, block: number): number {
   if (!isScale(scale, nibbleMax))
     throw new SwarmError('PART_INVALID', `the scale of block ${block} is ${scale}`)
   return scale
-}
-
-/** Writes `values[start … end)` times `inverse` from byte `place` on, rounded. */
-function encodeBlock(
-  values: Float32Array,
-  start: number,
-  end: number,
-  inverse: number,
-  bytes: Uint8Array,
-  place: number,
-): void {
-  for (let i = start; i < end; i += 2, place++) {
-    const low = values[i]! * inverse + roundingShift - roundingShift
-    const high = i + 1 < end ? values[i + 1]! * inverse + roundingShift - roundingShift : 0
-    bytes[place] = (low & 0xf) | ((high & 0xf) << 4)
-  }
 }

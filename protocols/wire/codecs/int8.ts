@@ -1,5 +1,6 @@
 /**
- * Coding `int8`: blocks of 256 values that share one f32 scale, the block's largest absolute value divided by 127.
+ * Coding `int8`: blocks of 256 values that share one f32 scale, the block's largest absolute value divided by 127. That
+ * is 1.6 % of overhead, and one outlier spoils the resolution of no more than 255 neighbours.
  *
  *     scale f32 LE · ⌈n / 256⌉   then   q i8 · n          x ≈ scale · q,  q from −127 to 127, rounded half to even
  *
@@ -8,12 +9,15 @@
  */
 
 import { SwarmError } from '../../core/errors.ts'
+import {
+  type BlockArithmetic,
+  block8Elements as blockElements,
+  putStrip,
+  stripElements,
+} from './block-arithmetic.ts'
 import type { Coding } from './codec.ts'
-import { bitsOf, largestOf } from './magnitude.ts'
-import { isScale, normalMin, roundingShift, wrongLength } from './quantum.ts'
-
-/** Elements behind one scale: 1.6 % overhead, and one outlier spoils the resolution of no more than 255 neighbours. */
-const blockElements = 256
+import { bitsOf, firstNotFinite } from './magnitude.ts'
+import { isScale, normalMin, wrongLength } from './quantum.ts'
 
 /** Largest quantised value: symmetric, so that zero is exact and −x codes to −q. */
 const quantumMax = 127
@@ -21,7 +25,8 @@ const quantumMax = 127
 /** Largest magnitude that a byte can hold: −128 is never written, but a stranger may write it. */
 const byteMax = 128
 
-export const int8: Coding = {
+/** The coding, computed by `arithmetic`: its bytes do not depend on which. */
+export const int8 = (arithmetic: BlockArithmetic): Coding => ({
   name: 'int8',
   encodedBytes: (length) => 4 * Math.ceil(length / blockElements) + length,
 
@@ -31,16 +36,20 @@ export const int8: Coding = {
     const view = new DataView(bytes.buffer, headBytes)
     const quanta = new Int8Array(bytes.buffer, headBytes + 4 * blocks)
     const bits = bitsOf(values)
-    for (let block = 0; block < blocks; block++) {
-      const start = block * blockElements
-      const end = Math.min(start + blockElements, values.length)
-      const scale = scaleFor(largestOf(bits, start, end))
-      view.setFloat32(4 * block, scale, true)
-      const inverse = scale === 0 ? 0 : 1 / scale
-      for (let i = start; i < end; i++) {
-        // at most 127 · (1 + 2⁻²³) before rounding, so 127 after it: the scale is an f32 next to largest / 127
-        quanta[i] = values[i]! * inverse + roundingShift - roundingShift
+    for (let start = 0; start < values.length; start += stripElements) {
+      const end = Math.min(start + stripElements, values.length)
+      putStrip(arithmetic, bits, { start, end, blockElements })
+      arithmetic.findLargest(end - start, blockElements)
+      for (let i = start, block = 0; i < end; i += blockElements, block++) {
+        const largest = arithmetic.largest[block]!
+        if (!(largest < Number.POSITIVE_INFINITY)) throw firstNotFinite(bits, start, end)
+        const scale = scaleFor(largest)
+        view.setFloat32((4 * i) / blockElements, scale, true)
+        // a product is at most 127 · (1 + 2⁻²³), so 127 when rounded: the scale is an f32 next to largest / 127
+        arithmetic.factors[block] = scale === 0 ? 0 : 1 / scale
       }
+      arithmetic.quantise8(end - start)
+      quanta.set(arithmetic.quanta.subarray(0, end - start), start)
     }
     return bytes
   },
@@ -50,11 +59,16 @@ export const int8: Coding = {
     const blocks = Math.ceil(into.length / blockElements)
     const quanta = new Int8Array(bytes.buffer, bytes.byteOffset + 4 * blocks, into.length)
     let largest = 0
-    for (let block = 0; block < blocks; block++) {
-      const scale = scaleAt(scales, block)
-      if (scale > largest) largest = scale
-      const end = Math.min((block + 1) * blockElements, into.length)
-      for (let i = block * blockElements; i < end; i++) into[i] = scale * quanta[i]!
+    for (let start = 0; start < into.length; start += stripElements) {
+      const end = Math.min(start + stripElements, into.length)
+      for (let i = start, block = 0; i < end; i += blockElements, block++) {
+        const scale = scaleAt(scales, i / blockElements)
+        if (scale > largest) largest = scale
+        arithmetic.factors[block] = scale
+      }
+      arithmetic.quanta.set(quanta.subarray(start, end))
+      arithmetic.scale8(end - start)
+      into.set(arithmetic.values.subarray(0, end - start), start)
     }
     return byteMax * largest
   },
@@ -66,7 +80,7 @@ export const int8: Coding = {
       largest = Math.max(largest, scaleAt(scales, block))
     return byteMax * largest
   },
-}
+})
 
 /** Where the scales lie. */
 function scalesOf(bytes: Uint8Array, length: number): DataView {

@@ -1,10 +1,11 @@
 /**
  * How large the values of an f32 vector are, by their bits: without the sign they are integers in the order of the
- * magnitudes, with infinity and NaN above all others (IEEE 754, section 3.4). Integers are compared in two thirds of
- * the time that floats take, and each update is looked through several times in a round.
+ * magnitudes, with infinity and NaN above all others (IEEE 754, section 3.4).
  */
 
 import { SwarmError } from '../../core/errors.ts'
+import { arithmetic } from './arithmetic.ts'
+import { putStrip, stripElements, vectorElements } from './block-arithmetic.ts'
 
 /** All bits of an f32 but its sign. */
 const magnitudeMask = 0x7fffffff
@@ -25,14 +26,14 @@ export function bitsOf(values: Float32Array): Uint32Array {
  * @throws {SwarmError} PART_INVALID when one is not finite.
  */
 export function largestOf(bits: Uint32Array, start = 0, end = bits.length): number {
-  const largest = largestBits(bits, start, end)
-  if (largest >= infinityBits) throw firstNotFinite(bits, start, end)
-  return floatOf(largest)
+  const largest = magnitudeOf(bits, start, end)
+  if (!(largest < Number.POSITIVE_INFINITY)) throw firstNotFinite(bits, start, end)
+  return largest
 }
 
 /** Whether no value of `values` passes `most` (>= 0) in magnitude; NaN does. */
 export function isWithin(values: Float32Array, most: number): boolean {
-  return floatOf(largestBits(bitsOf(values), 0, values.length)) <= most
+  return magnitudeOf(bitsOf(values), 0, values.length) <= most
 }
 
 /** The error that names the first value of `bits[start … end)` that is not finite; there is one. */
@@ -42,13 +43,19 @@ export function firstNotFinite(bits: Uint32Array, start: number, end: number): S
   return new SwarmError('PART_INVALID', `element ${index} is ${floatOf(bits[index]!)}`)
 }
 
-function largestBits(bits: Uint32Array, start: number, end: number): number {
-  let largest = 0
-  for (let i = start; i < end; i++) {
-    const magnitude = bits[i]! & magnitudeMask
-    if (magnitude > largest) largest = magnitude
+/** The same of any values: infinity or NaN when there is one. */
+function magnitudeOf(bits: Uint32Array, start: number, end: number): number {
+  let most = 0
+  for (let from = start; from < end; from += stripElements) {
+    const to = Math.min(from + stripElements, end)
+    const blockElements = Math.ceil((to - from) / vectorElements) * vectorElements
+    putStrip(arithmetic, bits, { start: from, end: to, blockElements })
+    arithmetic.findLargest(to - from, blockElements)
+    const largest = arithmetic.largest[0]!
+    if (!(largest < Number.POSITIVE_INFINITY)) return largest
+    if (largest > most) most = largest
   }
-  return largest
+  return most
 }
 
 function floatOf(bits: number): number {
