@@ -3,10 +3,10 @@
  * of every life of every node is read, so that two roots in one round do not go unseen.
  */
 
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Killable, type LogLine } from './killable.ts'
+import { keepScratch, removeScratch, scratchFolder } from './scratch-folder.ts'
 
 /**
  * A run in which nobody commits for so long stands still: a lost quorum takes one minute of it, a busy machine the
@@ -61,7 +61,7 @@ export class ChurnSwarm {
 
   /** Starts a coordinator and the nodes, and hands the job in; resolves when the first round is committed. */
   static async start(init: ChurnSwarmInit): Promise<ChurnSwarm> {
-    const swarm = new ChurnSwarm(await mkdtemp(join(tmpdir(), 'starling-churn-')))
+    const swarm = new ChurnSwarm(await scratchFolder('churn'))
     try {
       await swarm.#open(init)
       return swarm
@@ -94,8 +94,10 @@ export class ChurnSwarm {
   /** Ends all processes and removes their folders; of a run that failed they are kept, for their logs. */
   async close(): Promise<void> {
     clearTimeout(this.#stillTimer)
+    const hasFailed = this.#failure !== undefined // by itself: not since its programs are ended here
     await Promise.all(this.#programs.map((program) => program.close()))
-    if (this.#failure === undefined) await rm(this.#folder, { recursive: true, force: true, maxRetries: 3 })
+    if (hasFailed) keepScratch(this.#folder)
+    else await removeScratch(this.#folder)
   }
 
   async #open({ peers, job, data }: ChurnSwarmInit): Promise<void> {

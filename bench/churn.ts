@@ -10,8 +10,7 @@
  */
 
 import { setMaxListeners } from 'node:events'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
@@ -20,6 +19,7 @@ import { rowPeersMax } from '../protocols/core/limits.ts'
 import { type Random, seededRandom } from '../protocols/core/random.ts'
 import { ChurnSwarm } from './churn-swarm.ts'
 import type { Killable, NodePhase } from './killable.ts'
+import { removeScratch, scratchFolder } from './scratch-folder.ts'
 import { quantile, tableText } from './statistics.ts'
 
 export interface ChurnOptions {
@@ -84,7 +84,7 @@ const noiseShare = 0.3
 const model = fileURLToPath(new URL('../examples/mnist/cnn.onnx', import.meta.url))
 
 export async function benchChurn(options: ChurnOptions): Promise<ChurnRow[]> {
-  const folder = await mkdtemp(join(tmpdir(), 'starling-churn-data-'))
+  const folder = await scratchFolder('churn-data')
   try {
     await writeData(folder)
     const peace = await run('in peace', folder, options, async () => [])
@@ -97,7 +97,7 @@ export async function benchChurn(options: ChurnOptions): Promise<ChurnRow[]> {
     if (!options.json) process.stdout.write(tableText([heading, ...rows.map(cellsOf)]))
     return rows
   } finally {
-    await rm(folder, { recursive: true, force: true })
+    await removeScratch(folder)
   }
 }
 

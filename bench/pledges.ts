@@ -4,11 +4,11 @@
  * and `fdatasync` of as many bytes, so that it shows what of it is the disk.
  */
 
-import { mkdtemp, open, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { open } from 'node:fs/promises'
 import { join } from 'node:path'
 import { KeptRun } from '../node/storage/kept-run.ts'
 import { encodeState } from '../protocols/run/state.ts'
+import { removeScratch, scratchFolder } from './scratch-folder.ts'
 import { type Spread, spreadOf, spreadText, tableText } from './statistics.ts'
 
 export interface PledgesOptions {
@@ -39,7 +39,7 @@ interface Subject {
 
 /** Measures each in turn, so that a busy moment meets all of them. Prints a table unless `json`. */
 export async function benchPledges({ json, parameters, rounds }: PledgesOptions): Promise<PledgeRow[]> {
-  const folder = await mkdtemp(join(tmpdir(), 'starling-pledges-'))
+  const folder = await scratchFolder('pledges')
   try {
     const run = await KeptRun.open(folder, 'job')
     const subjects = await subjectsOn(run, parameters)
@@ -57,7 +57,7 @@ export async function benchPledges({ json, parameters, rounds }: PledgesOptions)
     if (!json) process.stdout.write(tableText([heading, ...rows.map(cellsOf)]))
     return rows
   } finally {
-    await rm(folder, { recursive: true, force: true })
+    await removeScratch(folder)
   }
 }
 

@@ -10,11 +10,11 @@
 
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { type LogLine, Program } from './program.ts'
+import { removeScratch, scratchFolder } from './scratch-folder.ts'
 import { type Spread, spreadOf, spreadText, tableText } from './statistics.ts'
 
 /** One line of the result: a moment in a node's start, counted from the spawn of its process. */
@@ -68,7 +68,7 @@ export async function benchStartUp({ json }: { json: boolean }): Promise<StartUp
 async function repetition(): Promise<Repetition> {
   const bareNode = await processMs(['-e', '0'])
   const onnxruntime = await processMs(['--input-type=module', '-e', compileOnly])
-  const folder = await mkdtemp(join(tmpdir(), 'starling-bench-'))
+  const folder = await scratchFolder('start-up')
   const programs: Program[] = []
   const start = (name: string, args: string[]) => {
     const program = new Program(args, join(folder, name))
@@ -102,7 +102,7 @@ async function repetition(): Promise<Repetition> {
     return { bareNode, onnxruntime, moments: Object.fromEntries(await Promise.all(times)) }
   } finally {
     await Promise.all(programs.map((program) => program.close()))
-    await rm(folder, { recursive: true, force: true })
+    await removeScratch(folder)
   }
 }
 

@@ -1,9 +1,9 @@
 /** Models whose weights lie in other files: read from their own folder, and from nowhere else. */
-import { mkdir, mkdtemp, symlink, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf'
-import { beforeEach, expect, test } from 'vitest'
+import { afterEach, beforeEach, expect, test } from 'vitest'
 import {
   ModelProtoSchema,
   StringStringEntryProtoSchema,
@@ -16,11 +16,15 @@ import { modelBytes } from '../engine/pytorch-models.ts'
 const whole = modelBytes('ties_first.onnx')
 const weights = readModel(whole).graph.constants
 
+/** The model's folder, and the one that it lies in. */
 let folder: string
+let around: string
 beforeEach(async () => {
-  folder = join(await mkdtemp(join(tmpdir(), 'starling-')), 'model')
+  around = await mkdtemp(join(tmpdir(), 'starling-model-'))
+  folder = join(around, 'model')
   await mkdir(join(folder, 'data'), { recursive: true })
 })
+afterEach(() => rm(around, { recursive: true }))
 
 /** Writes the model with the weight `name` said to be at `entries`. */
 async function writeExternal(name: string, entries: Record<string, string>): Promise<string> {
