@@ -76,7 +76,7 @@ export default defineConfig({
           globalSetup: ['./test/bundle-programs.mjs'],
           include: ['test/{integration,learning}/**/*.test.ts'],
           exclude: ofServices,
-          fileParallelism: false,
+          maxWorkers,
           testTimeout: 240_000,
           hookTimeout: 60_000,
           expect: { poll: { timeout: 30_000 } }, // what is waited for comes; when, is the machine's business
@@ -89,7 +89,7 @@ export default defineConfig({
           setupFiles,
           globalSetup: ['./test/bundle-programs.mjs'],
           include: ['test/e2e/**/*.test.ts'],
-          fileParallelism: false,
+          maxWorkers,
           testTimeout: 120_000,
           hookTimeout: 60_000,
           sequence: { groupOrder: 3 },

@@ -19,7 +19,7 @@ export const exitCodes = {
   failed: { code: 1, meaning: 'an unexpected failure' },
   usage: { code: 2, meaning: 'wrong arguments, job file, model or data' },
   notFound: { code: 3, meaning: 'no such job or file' },
-  refused: { code: 4, meaning: 'refused: signature, expiry, limits or allow-list' },
+  refused: { code: 4, meaning: 'refused: signature, expiry, limits, allow-list or swarm key' },
   unreachable: { code: 5, meaning: 'the coordinator, the swarm or a download cannot be reached' },
   timeout: { code: 6, meaning: 'no answer in time' },
   version: { code: 7, meaning: 'incompatible protocol versions' },

@@ -59,9 +59,7 @@ function createProgram(io: CliIo, perform: Perform, version: string): Command {
       getOutHasColors: () => false,
     })
     .configureHelp({
-      // that a switch is off, and a list empty, unless it is given goes without saying
-      optionDescription: (option) =>
-        new Help().optionDescription(option).replace(/ ?\(default: (false|\[\])\)/, ''),
+      optionDescription: (option) => asTyped(new Help().optionDescription(option)),
     })
     .addHelpText('after', rootHelp)
   addLaunch(program, perform)
@@ -80,6 +78,17 @@ function createProgram(io: CliIo, perform: Perform, version: string): Command {
     perform,
   )
   return program
+}
+
+/**
+ * commander's words on an option, without the quotes and brackets in which it writes values. That a switch is off, and a
+ * list empty, unless it is given goes without saying.
+ */
+function asTyped(description: string): string {
+  return description
+    .replace(/ ?\(default: (false|\[\])\)/, '')
+    .replace(/\["(.*?)"\]/, (_, values: string) => values.replaceAll('","', ' '))
+    .replaceAll('"', '')
 }
 
 const rootExamples = examples([

@@ -29,7 +29,7 @@ export function addLaunch(program: Command, perform: Perform): void {
       'start a coordinator and this many peers on this machine',
       wholeNumber(1, localPeersMax),
     )
-    .option('--data <path>', 'use this data instead of downloading it')
+    .option('--data <path>', 'use this data instead of what the job file names')
     .option('-o, --output <folder>', 'where the trained model goes (default: a folder in starling-runs)')
     .addOption(
       // what is started here ends with the command, the job with it
@@ -42,6 +42,7 @@ export function addLaunch(program: Command, perform: Perform): void {
       'after',
       examples([
         'starling launch examples/glyphs/job.yaml --local 3',
+        'starling launch job.yaml --data folder --local 2',
         'starling launch job.yaml --coordinator /dns4/swarm.example/tcp/4001/p2p/12D3Koo…',
         'starling launch job.yaml --local 2 --json | jq -c \'select(.event == "verdict")\'',
       ]),

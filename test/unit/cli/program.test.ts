@@ -53,6 +53,12 @@ test.each(commands)('%s has help with examples and --json, on stdout', async (co
   expect(stdout).not.toContain('default: false')
 })
 
+test('help shows values as they are typed', async () => {
+  const { stdout } = await run(['node', 'start', '--help'])
+  expect(stdout.replace(/\s+/g, ' ')).toContain('(default: /ip4/0.0.0.0/tcp/0 /ip4/0.0.0.0/tcp/0/ws)')
+  expect(stdout.replace(/\s+/g, ' ')).toContain('(choices: auto, native, wasm, webgpu, default: auto)')
+})
+
 test('the help of the whole lists every command and every exit code', async () => {
   const { stdout } = await run(['--help'])
   for (const command of commands) expect(stdout).toContain(`\n  ${command.split(' ')[0]} `)
