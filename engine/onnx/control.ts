@@ -9,7 +9,7 @@
  */
 import { SwarmError } from '../../protocols/core/errors.ts'
 import { loopTurnsMax } from '../../protocols/core/limits.ts'
-import { int, intOf, type Node, type Subgraph } from './graph.ts'
+import { type Attribute, firstOutput, int, intOf, type Node, oneOutput, type Subgraph } from './graph.ts'
 import { type Constant, int64Constant, numbersOf } from './types.ts'
 
 /** What takes the place of a branch or a turn. */
@@ -24,7 +24,36 @@ export interface Inlined {
 export function subgraphOf({ attributes }: Node, name: string): Subgraph {
   const attribute = attributes[name]
   if (attribute?.kind === 'graph') return attribute.value
-  throw new SwarmError('MODEL_INVALID', `a node with subgraphs has no '${name}'`, {
+  throw invalid(`a node with subgraphs has no '${name}'`)
+}
+
+/**
+ * Checks that the subgraphs of `node`, as the file has it, take and make as many values as it does itself (ONNX,
+ * Operators.md, If, Loop and Scan).
+ * @throws {SwarmError} MODEL_INVALID when they do not.
+ */
+export function checkSubgraphs(node: Node): void {
+  const { opType, name, inputs, outputs, attributes } = node
+  const taken = opType === 'If' ? 0 : inputs.length
+  const made = outputs.length + (opType === 'Loop' ? 1 : 0) // whether it goes on
+  for (const key of subgraphKeys[opType] ?? []) {
+    const graph = subgraphOf(node, key)
+    if (graph.inputs.length === taken && graph.outputs.length === made) continue
+    throw invalid(
+      `'${key}' of ${opType} (node '${name}') takes ${graph.inputs.length} values and makes ${graph.outputs.length}, not ${taken} and ${made}`,
+    )
+  }
+  if (turnKey in attributes || scanKey in attributes) throw invalid(`node '${name}' has turns behind it`)
+}
+
+const subgraphKeys: Readonly<Record<string, readonly string[]>> = {
+  If: ['then_branch', 'else_branch'],
+  Loop: ['body'],
+  Scan: ['body'],
+}
+
+function invalid(problem: string): SwarmError {
+  return new SwarmError('MODEL_INVALID', problem, {
     hint: 'Check the file with onnx.checker.check_model(path).',
   })
 }
@@ -36,14 +65,19 @@ export function capturedBy({ nodes, constants, inputs, outputs }: Subgraph): str
   return [...new Set(read.filter((name) => !own.has(name)))]
 }
 
-/** The branch of an If that `isTaken` chooses. Its names are unique in the whole model already. */
+/** The branch of an If that `isTaken` chooses. Its names are unique in the whole model (unique-names.ts). */
 export function inlineBranch(node: Node, isTaken: boolean): Inlined {
   const { nodes, constants, outputs } = subgraphOf(node, isTaken ? 'then_branch' : 'else_branch')
   return {
     nodes,
     constants,
-    aliases: new Map(node.outputs.map((output, index) => [output, outputs[index]!])),
+    aliases: named(node.outputs, outputs),
   }
+}
+
+/** By those of `outputs` that are not left out, what stands for them: the `values` at their places. */
+function named(outputs: readonly string[], values: readonly string[]): Map<string, string> {
+  return new Map(outputs.flatMap((output, index) => (output === '' ? [] : [[output, values[index]!]])))
 }
 
 /**
@@ -63,9 +97,14 @@ export function inlineTurn(node: Node, turns: Constant | null, goesOn: Constant 
       { hint: 'Express the loop with tensor operations, over a dimension instead of a counter.' },
     )
   }
+  return takenTurn(node, turn)
+}
+
+/** Turn `turn` of the Loop `node`, and the Loop of those after it. */
+function takenTurn(node: Node, turn: number): Inlined {
   const body = subgraphOf(node, 'body')
   const [number = '', condition = '', ...carried] = body.inputs
-  const prefix = `${node.name || node.outputs.find((name) => name !== '')}/${turn}/`
+  const prefix = `${firstOutput(node)}/${turn}/`
   const once = invariantsOf(body)
   const local = localNames(body, once)
   const given = new Map([
@@ -74,29 +113,27 @@ export function inlineTurn(node: Node, turns: Constant | null, goesOn: Constant 
     ...carried.map((name, index) => [name, node.inputs[2 + index]!] as const),
   ])
   const rename = (name: string) => given.get(name) ?? (local.has(name) ? `${prefix}${name}` : name)
-  const outputs = body.outputs.map(rename)
-  const scanned = outputs.slice(1 + carried.length)
-  const rest: Node = {
-    ...node,
-    inputs: [
-      node.inputs[0]!,
-      outputs[0]!,
-      ...outputs.slice(1, 1 + carried.length),
-      ...node.inputs.slice(2 + carried.length),
-    ],
-    attributes: {
-      ...node.attributes,
-      [turnKey]: int(turn + 1),
-      [scanKey]: { kind: 'strings', value: [...scansOf(node), ...scanned] },
-    },
-  }
   const nodes = body.nodes.flatMap((inner) =>
-    once.has(inner) ? (turn === 0 ? [inner] : []) : [renamed(inner, rename)],
+    once.has(inner) ? (turn === 0 ? [inner] : []) : [renamed(inner, rename, prefix)],
   )
-  const constants = new Map([...body.constants].map(([name, value]) => [rename(name), value]))
-  constants.set(`${prefix}turn`, { ...int64Constant([turn]), shape: [] })
-  constants.set(`${prefix}goes-on`, { dtype: 'bool', shape: [], data: Uint8Array.of(1) })
+  const constants = new Map<string, Constant>([
+    ...(turn === 0 ? body.constants : []),
+    [`${prefix}turn`, { ...int64Constant([turn]), shape: [] }],
+    [`${prefix}goes-on`, { dtype: 'bool', shape: [], data: Uint8Array.of(1) }],
+  ])
+  const rest = turnsLeft(node, turn, carried.length, body.outputs.map(rename))
   return { nodes: [...nodes, rest], constants, aliases: new Map() }
+}
+
+/** The Loop of the turns behind `turn`, which left `made`: whether it goes on, `carried` values, and what is joined. */
+function turnsLeft(node: Node, turn: number, carried: number, made: readonly string[]): Node {
+  const { inputs, attributes } = node
+  const joins = [...scansOf(node), ...made.slice(1 + carried)]
+  return {
+    ...node,
+    inputs: [inputs[0]!, ...made.slice(0, 1 + carried), ...inputs.slice(2 + carried)],
+    attributes: { ...attributes, [turnKey]: int(turn + 1), [scanKey]: { kind: 'strings', value: joins } },
+  }
 }
 
 /**
@@ -115,12 +152,11 @@ function scansOf({ attributes }: Node): readonly string[] {
 function afterLastTurn(node: Node): Inlined {
   const body = subgraphOf(node, 'body')
   const carried = body.inputs.length - 2
-  const aliases = new Map(
-    node.outputs.slice(0, carried).map((output, index) => [output, node.inputs[2 + index]!]),
-  )
+  const aliases = named(node.outputs.slice(0, carried), node.inputs.slice(2))
   const scans = scansOf(node)
   const constants = new Map<string, Constant>()
   const joins = node.outputs.slice(carried).flatMap((output, index) => {
+    if (output === '') return []
     const parts = scans.filter((_, place) => place % (node.outputs.length - carried) === index)
     if (parts.length === 0) {
       throw new SwarmError('MODEL_UNSUPPORTED', `Loop (node '${node.name}') never turns`, {
@@ -140,23 +176,10 @@ export function joined(
   axis: number,
   newAxis: string | null,
 ): Node[] {
-  const step = (
-    opType: string,
-    inputs: readonly string[],
-    result: string,
-    attributes: Node['attributes'],
-  ) => ({
-    opType,
-    domain: '',
-    name: result,
-    inputs,
-    outputs: [result],
-    attributes,
-  })
   const whole = newAxis === null ? parts : parts.map((_, index) => `${output}/part/${index}`)
   const widened =
-    newAxis === null ? [] : parts.map((part, index) => step('Unsqueeze', [part, newAxis], whole[index]!, {}))
-  return [...widened, step('Concat', whole, output, { axis: int(axis) })]
+    newAxis === null ? [] : parts.map((part, index) => oneOutput('Unsqueeze', [part, newAxis], whole[index]!))
+  return [...widened, oneOutput('Concat', whole, output, { axis: int(axis) })]
 }
 
 /** Nodes of a loop's body that give the same in every turn. */
@@ -170,11 +193,11 @@ function invariantsOf({ nodes, inputs }: Subgraph): ReadonlySet<Node> {
   return once
 }
 
-/** Names in a body, of nodes and values, that need another one in each turn. */
+/** Values of a body, and of what lies in it, that need another name in each turn. */
 function localNames({ nodes }: Subgraph, once: ReadonlySet<Node>): ReadonlySet<string> {
   const names = new Set<string>()
   const visit = (node: Node) => {
-    for (const name of [node.name, ...node.outputs]) names.add(name)
+    for (const name of node.outputs) names.add(name)
     for (const attribute of Object.values(node.attributes)) {
       if (attribute.kind !== 'graph') continue
       for (const name of [...attribute.value.inputs, ...attribute.value.constants.keys()]) names.add(name)
@@ -186,25 +209,25 @@ function localNames({ nodes }: Subgraph, once: ReadonlySet<Node>): ReadonlySet<s
   return names
 }
 
-function renamed(node: Node, rename: (name: string) => string): Node {
+/** `node` with its values in other names, and `prefix` before its own. */
+function renamed(node: Node, rename: (name: string) => string, prefix: string): Node {
+  const attributes = Object.entries(node.attributes).map(([key, attribute]): [string, Attribute] =>
+    attribute.kind === 'graph'
+      ? [key, { kind: 'graph', value: renamedGraph(attribute.value, rename, prefix) }]
+      : [key, attribute],
+  )
   return {
     ...node,
-    name: rename(node.name),
+    name: node.name && `${prefix}${node.name}`,
     inputs: node.inputs.map(rename),
     outputs: node.outputs.map(rename),
-    attributes: Object.fromEntries(
-      Object.entries(node.attributes).map(([key, attribute]) =>
-        attribute.kind === 'graph'
-          ? [key, { kind: 'graph' as const, value: renamedGraph(attribute.value, rename) }]
-          : [key, attribute],
-      ),
-    ),
+    attributes: Object.fromEntries(attributes),
   }
 }
 
-function renamedGraph(graph: Subgraph, rename: (name: string) => string): Subgraph {
+function renamedGraph(graph: Subgraph, rename: (name: string) => string, prefix: string): Subgraph {
   return {
-    nodes: graph.nodes.map((node) => renamed(node, rename)),
+    nodes: graph.nodes.map((node) => renamed(node, rename, prefix)),
     constants: new Map([...graph.constants].map(([name, value]) => [rename(name), value])),
     inputs: graph.inputs.map(rename),
     outputs: graph.outputs.map(rename),

@@ -6,7 +6,7 @@
  * runtime's.
  */
 import { assert } from '../../protocols/core/assert.ts'
-import type { Attributes, Node } from './graph.ts'
+import { type Attributes, type Node, neededNodes } from './graph.ts'
 import { type Constant, float32Constant, int64Constant, type TensorType } from './types.ts'
 import type { WritableGraph } from './write.ts'
 
@@ -151,16 +151,11 @@ export class GraphBuilder {
       attributes: {},
     }))
     const needed = new Set([...Object.keys(outputs), ...keepInputs.map(({ name }) => name)])
-    const nodes: Node[] = []
-    for (const node of [...this.made, ...results].reverse().map(untyped)) {
-      if (!node.outputs.some((output) => needed.has(output))) continue
-      nodes.push(node)
-      for (const input of node.inputs) needed.add(input)
-    }
+    const nodes = neededNodes([...this.made, ...results], needed)
     const isNeeded = ([name]: readonly [string, unknown]) => needed.has(name)
     return {
       opset: this.opset,
-      nodes: nodes.reverse(),
+      nodes: nodes.map(untyped),
       constants: new Map([...this.constants].filter(isNeeded)),
       inputs: new Map([...this.inputs].filter(isNeeded)),
       outputs: new Map(Object.entries(outputs)),

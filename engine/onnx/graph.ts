@@ -77,6 +77,45 @@ export const ints = (value: readonly number[]): Attribute => ({ kind: 'ints', va
 export const float = (value: number): Attribute => ({ kind: 'float', value })
 export const text = (value: string): Attribute => ({ kind: 'string', value })
 
+/** A node of ONNX's own set with one output, which names it. */
+export function oneOutput(
+  opType: string,
+  inputs: readonly string[],
+  output: string,
+  attributes: Attributes = {},
+): Node {
+  return { opType, domain: '', name: output, inputs, outputs: [output], attributes }
+}
+
+/** The name of the first output that `node` has: no other node's, where names of nodes may be. */
+export function firstOutput({ outputs }: Node): string {
+  return outputs.find((name) => name !== '') ?? ''
+}
+
+/** A value of a node: its name, or what bears it; null or '' is one left out. */
+type Named = string | { readonly name: string } | null
+
+function nameOf(value: Named): string {
+  return typeof value === 'string' ? value : (value?.name ?? '')
+}
+
+/**
+ * Those of `nodes`, in execution order, that the values `needed` need. `needed` takes in the names of all that they
+ * read.
+ */
+export function neededNodes<
+  Found extends { readonly inputs: readonly Named[]; readonly outputs: readonly Named[] },
+>(nodes: readonly Found[], needed: Set<string>): Found[] {
+  needed.delete('')
+  const kept: Found[] = []
+  for (const node of nodes.toReversed()) {
+    if (!node.outputs.some((value) => needed.has(nameOf(value)))) continue
+    kept.push(node)
+    for (const input of node.inputs) if (nameOf(input) !== '') needed.add(nameOf(input))
+  }
+  return kept.reverse()
+}
+
 /** The integer attribute `name` of `attributes`, or `otherwise` (the specification's default) when absent. */
 export function intOf(attributes: Attributes, name: string, otherwise: number): number {
   const attribute = attributes[name]

@@ -15,6 +15,7 @@ import { ownStatistics } from './own-statistics.ts'
 import { type ResolvedGraph, resolve, type ShapeInference } from './resolve.ts'
 import { type Flows, trainableTensors } from './trainable.ts'
 import { type Constant, elementTypes, sizeOf, type TensorType } from './types.ts'
+import { withUniqueNames } from './unique-names.ts'
 import { widen } from './widen.ts'
 
 export interface ImportedModel extends ResolvedGraph {
@@ -57,7 +58,7 @@ export function prepare(
   flows: Flows,
   { outputName, freeze = [] }: PrepareOptions = {},
 ): PreparedModel {
-  const model = widen(file)
+  const model = withUniqueNames(widen(file))
   const { graph: normal, merged } = normalise(model, chooseOutput(model.graph.outputs, outputName))
   const { graph, copies } = ownStatistics(normal)
   const names = [...model.graph.constants.keys(), ...merged.keys(), ...copies]

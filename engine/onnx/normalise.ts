@@ -6,16 +6,17 @@
  * rewritten to that set's form (upgrade.ts). Needs no types; what needs them is resolve.ts and rewrite.ts.
  */
 import { SwarmError } from '../../protocols/core/errors.ts'
-import { capturedBy } from './control.ts'
+import { capturedBy, checkSubgraphs } from './control.ts'
 import { withCuts } from './detached.ts'
-import type { Attribute, Graph, Model, Node } from './graph.ts'
+import { type Attribute, type Graph, type Model, type Node, neededNodes, type Subgraph } from './graph.ts'
 import { type Constant, float32Constant, int64Constant } from './types.ts'
 import { upgrade } from './upgrade.ts'
 
 /**
  * `model`'s graph in normal form, cut down to what `output` needs. `merged`: tensors that the exporter had left out
  * because they were equal to another one, to that one; they stand among the constants again, on their own.
- * @throws {SwarmError} MODEL_INVALID when nodes are not in execution order or a value has no origin.
+ * Names are unique (unique-names.ts).
+ * @throws {SwarmError} MODEL_UNSUPPORTED for a constant of a form that this engine does not carry.
  */
 export function normalise(
   { graph, opset, roles, detached }: Model,
@@ -35,7 +36,6 @@ export function normalise(
   }
   const outputs = [aliases.get(output) ?? output]
   const result = { ...graph, nodes: cut(nodes, file), constants, outputs }
-  checkOrder(result)
   return { graph: prune(result), merged }
 }
 
@@ -59,13 +59,14 @@ function normaliseNode(original: Node, file: File, constants: Map<string, Consta
 
 /** `node` with its subgraphs in normal form too. What they read of the graph around them follows its own inputs. */
 function withSubgraphs(node: Node, file: File): Node {
+  checkSubgraphs(node)
   const captured = new Set<string>()
   const attributes = Object.entries(node.attributes).map(([key, attribute]): [string, Attribute] => {
     if (attribute.kind !== 'graph') return [key, attribute]
     const constants = new Map(attribute.value.constants)
     const nodes = attribute.value.nodes.flatMap((inner) => normaliseNode(inner, file, constants))
     const outputs = attribute.value.outputs.map((name) => file.aliases.get(name) ?? name)
-    const value = { ...attribute.value, nodes: cut(nodes, file), constants, outputs }
+    const value = prune({ ...attribute.value, nodes: cut(nodes, file), constants, outputs })
     for (const name of capturedBy(value)) captured.add(name)
     return [key, { kind: 'graph', value }]
   })
@@ -95,16 +96,11 @@ function isUniform({ data }: Constant): boolean {
 }
 
 /** `graph` without the nodes and constants that none of its outputs needs. */
-function prune(graph: Graph): Graph {
+function prune<Whole extends Graph | Subgraph>(graph: Whole): Whole {
   const needed = new Set(graph.outputs)
-  const nodes: Node[] = []
-  for (const node of graph.nodes.toReversed()) {
-    if (!node.outputs.some((name) => name !== '' && needed.has(name))) continue
-    nodes.push(node)
-    for (const input of node.inputs) needed.add(input)
-  }
+  const nodes = neededNodes(graph.nodes, needed)
   const constants = new Map([...graph.constants].filter(([name]) => needed.has(name)))
-  return { ...graph, nodes: nodes.reverse(), constants }
+  return { ...graph, nodes, constants }
 }
 
 function isPassThrough({ domain, opType, outputs }: Node, { detached }: File): boolean {
@@ -116,25 +112,6 @@ function isPassThrough({ domain, opType, outputs }: Node, { detached }: File): b
 /** `nodes` with the cuts that the file does not note. */
 function cut(nodes: Node[], { detached }: File): Node[] {
   return detached === null || detached === 'dropped' ? withCuts(nodes) : nodes
-}
-
-function checkOrder(graph: Graph): void {
-  const known = new Set(['', ...graph.constants.keys(), ...graph.inputs.map(({ name }) => name)])
-  for (const node of graph.nodes) {
-    const missing = node.inputs.find((name) => !known.has(name))
-    if (missing !== undefined) {
-      throw new SwarmError(
-        'MODEL_INVALID',
-        `node '${node.name}' (${node.opType}) reads '${missing}', which nothing made`,
-        {
-          hint: 'Check the file with onnx.checker.check_model(path).',
-        },
-      )
-    }
-    for (const output of node.outputs) known.add(output)
-  }
-  const output = graph.outputs.find((name) => !known.has(name))
-  if (output !== undefined) throw new SwarmError('MODEL_INVALID', `nothing makes the output '${output}'`)
 }
 
 function constantValue({ name, attributes }: Node): Constant {

@@ -5,6 +5,7 @@
  *
  * resolve.ts says when; what can only be computed is folded there.
  */
+import { assert } from '../../protocols/core/assert.ts'
 import { inlineBranch, inlineTurn } from './control.ts'
 import { int, intOf, type Node } from './graph.ts'
 import { isResizedByFractions, sizesByFloat32 } from './resize-scales.ts'
@@ -76,6 +77,16 @@ export function aliasOf({ aliases }: Knowledge, name: string): string {
   return current
 }
 
+/** Notes that `name` is `other`, by what `other` itself is: no chain gets long, and none becomes a circle. */
+function setAlias(state: Knowledge, name: string, other: string): void {
+  const origin = aliasOf(state, other)
+  assert(
+    origin !== name,
+    `'${name}' is made from itself, in a graph whose values are made before they are read`,
+  )
+  state.aliases.set(name, origin)
+}
+
 function withoutSequence(state: Knowledge, node: Node): readonly Node[] {
   const unfolded = unfold(node, {
     membersOf: (name) => state.members.get(name) ?? null,
@@ -85,7 +96,7 @@ function withoutSequence(state: Knowledge, node: Node): readonly Node[] {
   if (unfolded === null) return [node]
   const output = node.outputs[0]!
   if (unfolded.members !== undefined) state.members.set(output, unfolded.members)
-  if (unfolded.alias !== undefined) state.aliases.set(output, unfolded.alias)
+  if (unfolded.alias !== undefined) setAlias(state, output, unfolded.alias)
   for (const [name, constant] of unfolded.constants ?? []) state.constants.set(name, constant)
   return unfolded.nodes ?? []
 }
@@ -99,7 +110,7 @@ function withoutControl(state: Knowledge, node: Node): readonly Node[] {
   if (node.opType === 'Loop' && b === undefined) return [node]
   const inlined = node.opType === 'If' ? inlineBranch(node, a!.data[0] !== 0) : inlineTurn(node, a, b!)
   for (const [name, constant] of inlined.constants) state.constants.set(name, constant)
-  for (const [name, other] of inlined.aliases) state.aliases.set(name, other)
+  for (const [name, other] of inlined.aliases) setAlias(state, name, other)
   return inlined.nodes
 }
 

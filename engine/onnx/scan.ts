@@ -4,7 +4,7 @@
  */
 import { SwarmError } from '../../protocols/core/errors.ts'
 import { type Inlined, subgraphOf } from './control.ts'
-import { int, intOf, intsOf, type Node } from './graph.ts'
+import { firstOutput, int, intOf, intsOf, type Node, oneOutput } from './graph.ts'
 import { type Constant, int64Constant } from './types.ts'
 
 /** The first input of `node` that is scanned, and the axis: its size is the number of turns. */
@@ -18,54 +18,62 @@ export function scannedInput(node: Node): { name: string; axis: number } {
  * @throws {SwarmError} MODEL_UNSUPPORTED when what the turns make is joined along another dimension than the first.
  */
 export function scanAsLoop(node: Node, turns: number): Inlined {
-  const { attributes, inputs, outputs } = node
+  const { inputs, attributes } = node
   const states = stateCount(node)
   const body = subgraphOf(node, 'body')
-  const prefix = `${node.name || outputs.find((name) => name !== '')}/scan`
-  const [turn, goesOn, last, length] = ['turn', 'goes-on', 'last', 'length'].map(
-    (word) => `${prefix}/${word}`,
-  )
-  const reversedInputs = intsOf(attributes, 'scan_input_directions') ?? []
-  const axes = intsOf(attributes, 'scan_input_axes') ?? []
+  const prefix = `${firstOutput(node)}/scan`
+  const [turn, goesOn, length] = [`${prefix}/turn`, `${prefix}/goes-on`, `${prefix}/length`]
   const scanned = inputs.slice(states, body.inputs.length)
-  const slices = scanned.flatMap((name, index): Node[] => {
-    const [place, axis] = [`${prefix}/place/${index}`, int(axes[index] ?? 0)]
-    const isReversed = reversedInputs[index] === 1
-    const take = step('Gather', [name, isReversed ? place : turn!], body.inputs[states + index]!, { axis })
-    return isReversed ? [step('Sub', [last!, turn!], place), take] : [take]
-  })
-  const constants = new Map<string, Constant>([
-    [last!, { ...int64Constant([turns - 1]), shape: [] }],
-    [length!, { ...int64Constant([turns]), shape: [] }],
-  ])
   const { results, turned } = turnedOutputs(node, states)
-  if (turned.length > 0) {
-    constants.set(
-      `${prefix}/backwards`,
-      int64Constant(Array.from({ length: turns }, (_, k) => turns - 1 - k)),
-    )
-  }
   const loop: Node = {
     ...node,
     opType: 'Loop',
-    inputs: [length!, '', ...inputs],
+    inputs: [length, '', ...inputs],
     outputs: results,
     attributes: {
       body: {
         kind: 'graph',
         value: {
-          nodes: [...slices, ...body.nodes],
+          nodes: [...slices(attributes, scanned, body.inputs.slice(states), prefix), ...body.nodes],
           constants: body.constants,
-          inputs: [turn!, goesOn!, ...body.inputs.slice(0, states)],
-          outputs: [goesOn!, ...body.outputs],
+          inputs: [turn, goesOn, ...body.inputs.slice(0, states)],
+          outputs: [goesOn, ...body.outputs],
         },
       },
     },
   }
   const backwards = turned.map((output) =>
-    step('Gather', [`${output}/forwards`, `${prefix}/backwards`], output, { axis: int(0) }),
+    oneOutput('Gather', [`${output}/forwards`, `${prefix}/backwards`], output, { axis: int(0) }),
   )
+  const constants = new Map<string, Constant>([
+    [`${prefix}/last`, { ...int64Constant([turns - 1]), shape: [] }],
+    [length, { ...int64Constant([turns]), shape: [] }],
+  ])
+  if (turned.length > 0) constants.set(`${prefix}/backwards`, int64Constant(countedDown(turns)))
   return { nodes: [loop, ...backwards], constants, aliases: new Map() }
+}
+
+/** Nodes that take the slices of one turn, `into`, from what is `scanned`, forwards or backwards. */
+function slices(
+  attributes: Node['attributes'],
+  scanned: readonly string[],
+  into: readonly string[],
+  prefix: string,
+): Node[] {
+  const directions = intsOf(attributes, 'scan_input_directions') ?? []
+  const axes = intsOf(attributes, 'scan_input_axes') ?? []
+  return scanned.flatMap((name, index) => {
+    const place = `${prefix}/place/${index}`
+    const axis = int(axes[index] ?? 0)
+    const isReversed = directions[index] === 1
+    const take = oneOutput('Gather', [name, isReversed ? place : `${prefix}/turn`], into[index]!, { axis })
+    return isReversed ? [oneOutput('Sub', [`${prefix}/last`, `${prefix}/turn`], place), take] : [take]
+  })
+}
+
+/** The numbers of `turns` turns, the last one first. */
+function countedDown(turns: number): number[] {
+  return Array.from({ length: turns }, (_, turn) => turns - 1 - turn)
 }
 
 /**
@@ -91,14 +99,4 @@ function turnedOutputs(node: Node, states: number): { results: string[]; turned:
     results: node.outputs.map((output, index) => (isTurned(output, index) ? `${output}/forwards` : output)),
     turned: node.outputs.filter(isTurned),
   }
-}
-
-/** A node of ONNX's own set with one output, which names it. */
-function step(
-  opType: string,
-  inputs: readonly string[],
-  output: string,
-  attributes: Node['attributes'] = {},
-): Node {
-  return { opType, domain: '', name: output, inputs, outputs: [output], attributes }
 }

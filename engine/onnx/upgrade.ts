@@ -9,11 +9,13 @@
 import {
   type Attribute,
   type Attributes,
+  firstOutput,
   int,
   intOf,
   ints,
   intsOf,
   type Node,
+  oneOutput,
   text,
   textOf,
 } from './graph.ts'
@@ -118,19 +120,19 @@ const roundingBehind: Readonly<Record<string, string>> = {
 function flattenedSoftmax(node: Node): Node[] {
   const [input, output] = [node.inputs[0]!, node.outputs[0]!]
   return [
-    step('Shape', [input], `${output}/shape`),
-    step('Flatten', [input], `${output}/flat`, { axis: int(intOf(node.attributes, 'axis', 1)) }),
-    step(node.opType, [`${output}/flat`], `${output}/result`, { axis: int(-1) }),
-    step('Reshape', [`${output}/result`, `${output}/shape`], output),
+    oneOutput('Shape', [input], `${output}/shape`),
+    oneOutput('Flatten', [input], `${output}/flat`, { axis: int(intOf(node.attributes, 'axis', 1)) }),
+    oneOutput(node.opType, [`${output}/flat`], `${output}/result`, { axis: int(-1) }),
+    oneOutput('Reshape', [`${output}/result`, `${output}/shape`], output),
   ]
 }
 
 /** A recurrent node with the batch first in sequences and states, as one with time and directions first. */
 function timeFirst(node: Node): Node[] {
-  const turned = (name: string) => `${name}/${node.outputs.find((output) => output !== '')}/turned`
+  const turned = (name: string) => `${name}/${firstOutput(node)}/turned`
   const isTurned = (index: number) => index === 0 || index === 5 || index === 6
   const turn = (input: string, output: string, perm: readonly number[]) =>
-    step('Transpose', [input], output, { perm: ints(perm) })
+    oneOutput('Transpose', [input], output, { perm: ints(perm) })
   const inputs = node.inputs.map((name, index) => (name !== '' && isTurned(index) ? turned(name) : name))
   const outputs = node.outputs.map((name) => (name === '' ? '' : turned(name)))
   return [
@@ -151,24 +153,14 @@ function meanVariance(node: Node, add: AddConstant): Node[] {
   add(value('axes'), int64Constant(intsOf(node.attributes, 'axes') ?? [0, 2, 3]))
   add(value('epsilon'), float32Constant(Float32Array.of(1e-9), []))
   return [
-    step('ReduceMean', [input, value('axes')], value('mean')),
-    step('Sub', [input, value('mean')], value('centred')),
-    step('Mul', [value('centred'), value('centred')], value('squares')),
-    step('ReduceMean', [value('squares'), value('axes')], value('variance')),
-    step('Sqrt', [value('variance')], value('root')),
-    step('Add', [value('root'), value('epsilon')], value('deviation')),
-    step('Div', [value('centred'), value('deviation')], output),
+    oneOutput('ReduceMean', [input, value('axes')], value('mean')),
+    oneOutput('Sub', [input, value('mean')], value('centred')),
+    oneOutput('Mul', [value('centred'), value('centred')], value('squares')),
+    oneOutput('ReduceMean', [value('squares'), value('axes')], value('variance')),
+    oneOutput('Sqrt', [value('variance')], value('root')),
+    oneOutput('Add', [value('root'), value('epsilon')], value('deviation')),
+    oneOutput('Div', [value('centred'), value('deviation')], output),
   ]
-}
-
-/** One node of ONNX's own set with one output, which names it. */
-function step(
-  opType: string,
-  inputs: readonly string[],
-  output: string,
-  attributes: Record<string, Attribute> = {},
-): Node {
-  return { opType, domain: '', name: output, inputs, outputs: [output], attributes }
 }
 
 function without(attributes: Attributes, name: string): Attributes {

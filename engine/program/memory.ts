@@ -6,6 +6,7 @@
  * An estimate: runtimes reorder nodes, fuse them, keep freed memory, and have scratch space of their own. What that
  * comes to was measured, and is in {@link stepBytes}.
  */
+import { neededNodes } from '../onnx/graph.ts'
 import type { TypedNode, Value } from '../onnx/graph-builder.ts'
 import { type ElementType, sizeOf } from '../onnx/types.ts'
 
@@ -54,7 +55,7 @@ export function bytesPerElement(dtype: ElementType): number {
  * `outputs`. Inputs and constants are not counted, nor are nodes that no output needs.
  */
 export function peakBytes(nodes: readonly TypedNode[], outputs: readonly Value[]): number {
-  const used = neededNodes(nodes, outputs)
+  const used = neededNodes(nodes, new Set(outputs.map(({ name }) => name)))
   const rootOf = viewRoots(used)
   const lastUse = new Map<string, number>()
   for (const [index, { inputs }] of used.entries()) {
@@ -90,16 +91,4 @@ export function viewRoots(nodes: readonly TypedNode[]): (name: string) => string
     if (views.has(opType) && first && output) roots.set(output.name, roots.get(first.name) ?? first.name)
   }
   return (name) => roots.get(name) ?? name
-}
-
-/** Those of `nodes` that `outputs` need, in their order. */
-export function neededNodes(nodes: readonly TypedNode[], outputs: readonly Value[]): TypedNode[] {
-  const needed = new Set(outputs.map(({ name }) => name))
-  const kept: TypedNode[] = []
-  for (const node of nodes.toReversed()) {
-    if (!node.outputs.some((value) => value !== null && needed.has(value.name))) continue
-    kept.push(node)
-    for (const input of node.inputs) if (input !== null) needed.add(input.name)
-  }
-  return kept.reverse()
 }

@@ -12,6 +12,7 @@ import type { Recomputed } from '../gradients/recall.ts'
 import type { LabelWeights } from '../loss/label-weights.ts'
 import { addLoss, type Loss } from '../loss/loss.ts'
 import { Formulas } from '../onnx/formulas.ts'
+import { neededNodes } from '../onnx/graph.ts'
 import { GraphBuilder, type Target, type TypedNode, type Value } from '../onnx/graph-builder.ts'
 import type { ImportedModel } from '../onnx/import-model.ts'
 import { sizeOf, type TensorType } from '../onnx/types.ts'
@@ -21,7 +22,7 @@ import { addStep } from '../optimizers/graph-step.ts'
 import type { OptimizerSpec } from '../optimizers/spec.ts'
 import { mixedPrecision } from '../precision/mixed.ts'
 import { addForward, type Mode } from './forward.ts'
-import { bytesPerElement, neededNodes, peakBytes, type StepMemory } from './memory.ts'
+import { bytesPerElement, peakBytes, type StepMemory } from './memory.ts'
 import type { KeptGraph } from './recomputation.ts'
 import type { SplitStep, TrainingProgram, TrainingSpec } from './training-program.ts'
 
@@ -148,7 +149,8 @@ function keptGraph(
   { f: { builder }, samples, statistics, loss, forwardCount }: Stage,
   gradients: readonly Value[],
 ): KeptGraph {
-  const nodes = neededNodes(builder.nodes, [loss.mean, ...gradients, ...statistics.map(({ next }) => next)])
+  const results = [loss.mean, ...gradients, ...statistics.map(({ next }) => next)]
+  const nodes = neededNodes(builder.nodes, new Set(results.map(({ name }) => name)))
   const early = new Set(builder.nodes.slice(0, forwardCount))
   const needed = new Set(nodes)
   return {

@@ -6,9 +6,10 @@ import { SteadyTrainer } from '../../../engine/compute/steady-trainer.ts'
 import { differentiate } from '../../../engine/gradients/differentiate.ts'
 import type { Recomputed } from '../../../engine/gradients/recall.ts'
 import { Formulas } from '../../../engine/onnx/formulas.ts'
+import { neededNodes } from '../../../engine/onnx/graph.ts'
 import { GraphBuilder } from '../../../engine/onnx/graph-builder.ts'
 import { compileProgram } from '../../../engine/program/compile-program.ts'
-import { neededNodes, peakBytes, stepBytes } from '../../../engine/program/memory.ts'
+import { peakBytes, stepBytes } from '../../../engine/program/memory.ts'
 import { planRecomputation, type Recomputation } from '../../../engine/program/recomputation.ts'
 import type { TrainingProgram } from '../../../engine/program/training-program.ts'
 import type { Recompile } from '../../../engine/training/lighter.ts'
@@ -41,7 +42,7 @@ function chainPeak(length: number, plan: 'nothing' | 'everything'): number {
     for (let link = 0; link < length; link++) y = f.tanh(y)
     const forward = [...f.builder.nodes]
     const [gradient] = differentiate(f, forward, y, f.full([1000], 1), [w], recomputed)
-    const nodes = neededNodes(f.builder.nodes, [gradient!])
+    const nodes = neededNodes(f.builder.nodes, new Set([gradient!.name]))
     const isForward = new Set(forward)
     return {
       peak: peakBytes(nodes, [gradient!]),

@@ -1,0 +1,263 @@
+/** Branches and loops mean what onnxruntime says that they mean, whatever their values are called. */
+import { create, toBinary } from '@bufbuild/protobuf'
+import { beforeAll, expect, test } from 'vitest'
+import type { Backend } from '../../../engine/backends/backend.ts'
+import { openNativeBackend } from '../../../engine/backends/native.ts'
+import {
+  AttributeProto_AttributeType as AttributeKind,
+  type AttributeProto,
+  AttributeProtoSchema,
+  GraphProtoSchema,
+  ModelProtoSchema,
+  type NodeProto,
+  NodeProtoSchema,
+  type TensorProto,
+  TensorProtoSchema,
+} from '../../../engine/onnx/generated/onnx_pb.ts'
+import { prepare } from '../../../engine/onnx/import-model.ts'
+import { readModel } from '../../../engine/onnx/read.ts'
+import { compileProgram } from '../../../engine/program/compile-program.ts'
+import { Trainer } from '../../../engine/training/trainer.ts'
+import { float32Input, node } from './proto-nodes.ts'
+
+let native: Backend
+beforeAll(async () => {
+  native = await openNativeBackend({ threads: 1 })
+})
+
+const float = (name: string, value: number) =>
+  create(TensorProtoSchema, { name, dataType: 1, dims: [1n], floatData: [value] })
+const count = (name: string, value: number) =>
+  create(TensorProtoSchema, { name, dataType: 7, int64Data: [BigInt(value)] })
+const truth = (name: string, value: boolean) =>
+  create(TensorProtoSchema, { name, dataType: 9, int32Data: [Number(value)] })
+
+/** The graph `name` of a node, from `inputs` to `outputs`. */
+function subgraph(
+  name: string,
+  inputs: readonly string[],
+  nodes: NodeProto[],
+  outputs: readonly string[],
+  initializer: TensorProto[] = [],
+): AttributeProto {
+  const types: Readonly<Record<string, number>> = { turn: 7, on: 9 }
+  const input = inputs.map((one) => {
+    const tensorType = { elemType: types[one] ?? 1, shape: {} }
+    return { name: one, type: { value: { case: 'tensorType' as const, value: tensorType } } }
+  })
+  const output = outputs.map((one) => ({ name: one }))
+  const g = create(GraphProtoSchema, { name, input, node: nodes, output, initializer })
+  return create(AttributeProtoSchema, { name, type: AttributeKind.GRAPH, g })
+}
+
+function holder(opType: string, input: string[], output: string[], attribute: AttributeProto[]): NodeProto {
+  return create(NodeProtoSchema, { opType, name: `${opType} ${output}`, input, output, attribute })
+}
+
+/** `output` = `condition` ? what `yes` make of a value : what `no` make of one; both leave it in `result`. */
+function choice(
+  output: string,
+  condition: string,
+  yes: readonly [string, NodeProto[], TensorProto[]?],
+  no: readonly [string, NodeProto[], TensorProto[]?] = yes,
+): NodeProto {
+  const branches = [
+    subgraph('then_branch', [], yes[1], [yes[0]], yes[2]),
+    subgraph('else_branch', [], no[1], [no[0]], no[2]),
+  ]
+  return holder('If', [condition], [output], branches)
+}
+
+/** y = w·(what `nodes` leave in `z`), of x `[1, 1]`; w is 1. */
+function model(nodes: NodeProto[], ...initializer: TensorProto[]): Uint8Array {
+  const graph = create(GraphProtoSchema, {
+    name: 'subgraphs',
+    input: [float32Input('x', [1, 1])],
+    output: [float32Input('y', [1, 1])],
+    initializer: [float('w', 1), truth('yes', true), truth('no', false), ...initializer],
+    node: [...nodes, node('Mul', ['z', 'w'], 'y')],
+  })
+  const opsetImport = [{ domain: '', version: 18n }]
+  return toBinary(ModelProtoSchema, create(ModelProtoSchema, { irVersion: 8n, opsetImport, graph }))
+}
+
+const x = { dtype: 'float32', shape: [1, 1], data: Float32Array.of(1) } as const
+const spec = {
+  batch: 1,
+  loss: 'l1',
+  optimizer: { kind: 'sgd', momentum: 0, weightDecay: 0 },
+} as const
+
+/** y of the file as onnxruntime runs it, and as the program has it. */
+async function both(file: Uint8Array): Promise<[number, number]> {
+  const itself = await native.compile(file)
+  const [y] = Object.values(await itself.run({ x }))
+  await itself.release()
+  return [y!.data[0] as number, await ours(file)]
+}
+
+/** The size of y: the mean distance from 0 to it. */
+async function ours(file: Uint8Array): Promise<number> {
+  const trainer = Trainer.create(await compileProgram(file, spec, native), native)
+  const labels = { dtype: 'float32', shape: [1, 1], data: Float32Array.of(0) } as const
+  const { loss } = await trainer.gradient({ inputs: { x }, labels })
+  await trainer.release()
+  return loss
+}
+
+const twice = (input: string, output: string) => node('Add', [input, input], output)
+
+/** A Loop of two turns that starts with `start`, by a body whose value `h` is the carried one. */
+const loop = (
+  output: string,
+  start: string,
+  nodes: NodeProto[],
+  result: string,
+  initializer: TensorProto[] = [],
+) =>
+  holder(
+    'Loop',
+    ['turns', '', start],
+    [output],
+    [
+      subgraph(
+        'body',
+        ['turn', 'on', 'h'],
+        [node('Identity', ['on'], 'goes'), ...nodes],
+        ['goes', result],
+        initializer,
+      ),
+    ],
+  )
+
+test.each<[string, Uint8Array, number]>([
+  [
+    'an Identity of one branch has the name of a product of the other',
+    model(
+      [
+        choice(
+          'z',
+          'no',
+          ['r', [node('Identity', ['x'], 't'), twice('t', 'r')]],
+          ['r', [node('Mul', ['x', 'five'], 't'), twice('t', 'r')]],
+        ),
+      ],
+      float('five', 5),
+    ),
+    10,
+  ],
+  [
+    'two branches have constants of one name',
+    model([
+      choice('a', 'yes', ['r', [node('Mul', ['x', 'k'], 'r')], [float('k', 2)]]),
+      choice('b', 'yes', ['r', [node('Mul', ['x', 'k'], 'r')], [float('k', 3)]]),
+      node('Add', ['a', 'b'], 'z'),
+    ]),
+    5,
+  ],
+  [
+    'two loops have the same names and other constants',
+    model(
+      [
+        loop('a', 'x', [node('Mul', ['h', 'k'], 't')], 't', [float('k', 2)]),
+        loop('b', 'x', [node('Mul', ['h', 'k'], 't')], 't', [float('k', 3)]),
+        node('Add', ['a', 'b'], 'z'),
+      ],
+      count('turns', 2),
+    ),
+    13,
+  ],
+  [
+    'a loop has a choice in it, whose branches have the names of the body',
+    model(
+      [
+        loop(
+          'z',
+          'x',
+          [
+            choice('t', 'yes', ['u', [node('Mul', ['h', 'k'], 'u')], [float('k', 2)]]),
+            node('Mul', ['t', 'k'], 'u'),
+          ],
+          'u',
+          [float('k', 3)],
+        ),
+      ],
+      count('turns', 2),
+    ),
+    36,
+  ],
+])('%s', async (_, file, expected) => {
+  expect(await both(file)).toEqual([expected, expected])
+})
+
+/** onnxruntime cannot be asked: it refuses none of these, and one ends the process. */
+test.each<[string, Uint8Array, number]>([
+  [
+    'a branch leaves its result under the name of its node',
+    model([choice('z', 'yes', ['z', [twice('x', 'z')]])]),
+    2,
+  ],
+  [
+    'a branch calls a value as the graph around it calls one that it makes later',
+    model([
+      choice('a', 'yes', ['b', [node('Mul', ['x', 'k'], 'b')], [float('k', 7)]]),
+      node('Sub', ['a', 'x'], 'b'),
+      node('Add', ['b', 'b'], 'z'),
+    ]),
+    12,
+  ],
+  [
+    'a result that nobody reads stands for no value that is left out',
+    model(
+      [
+        holder(
+          'If',
+          ['yes'],
+          ['', 'a'],
+          ['then_branch', 'else_branch'].map((name) =>
+            subgraph(name, [], [twice('x', 'unread'), node('Neg', ['x'], 'r')], ['unread', 'r']),
+          ),
+        ),
+        node('Clip', ['a', '', 'most'], 'z'),
+      ],
+      create(TensorProtoSchema, { ...float('most', 0.5), dims: [] }),
+    ),
+    1,
+  ],
+])('%s', async (_, file, expected) => {
+  expect(await ours(file)).toBe(expected)
+})
+
+test.each<[string, Uint8Array]>([
+  ['a branch whose result is its own node', model([choice('z', 'yes', ['z', []])])],
+  ['the same, one branch further in', model([choice('z', 'yes', ['r', [choice('r', 'yes', ['r', []])]])])],
+  ['a loop that starts with its own result', model([loop('z', 'z', [], 'h')], count('turns', 2))],
+  [
+    'a sequence that holds its own member',
+    model(
+      [node('SequenceConstruct', ['z'], 's'), node('SequenceAt', ['s', 'turns'], 'z')],
+      count('turns', 0),
+    ),
+  ],
+  ['a value that is made twice', model([node('Neg', ['x'], 'z'), node('Abs', ['x'], 'z')])],
+  [
+    'a branch of fewer values than its node',
+    model([
+      holder(
+        'If',
+        ['yes'],
+        ['z', 'more'],
+        [subgraph('then_branch', [], [], ['x']), subgraph('else_branch', [], [], ['x'])],
+      ),
+    ]),
+  ],
+])('%s is refused', async (_, file) => {
+  await expect(compileProgram(file, spec, native)).rejects.toThrow(
+    expect.objectContaining({ code: 'MODEL_INVALID' }),
+  )
+})
+
+test('what is inside gives way: weights keep the names of the file', () => {
+  const file = model([choice('z', 'yes', ['r', [node('Mul', ['x', 'w'], 'r')], [float('w', 3)]])])
+  expect([...prepare(readModel(file), () => true).parameters.keys()]).toEqual(['w'])
+})
