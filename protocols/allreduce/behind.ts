@@ -38,6 +38,11 @@ export class Positions {
       this.#quietBase = undefined
   }
 
+  /** Where peers that hold a state said last that they are. */
+  get all(): ReadonlyMap<string, { round: number; root: string }> {
+    return this.#positions
+  }
+
   /** `peer` said that it has no state and wants results. */
   follow(peer: string): void {
     this.#positions.delete(peer)

@@ -122,6 +122,11 @@ export class AllreduceMachine implements Session {
     return { live, committed: round?.base === undefined ? [] : committers(round, this) }
   }
 
+  /** Where linked peers said last that they are, those that have a state. */
+  get standings(): ReadonlyMap<string, { round: number; root: string }> {
+    return this.#positions.all
+  }
+
   isLive(peer: string): boolean {
     return peer === this.self || this.#neighbours.isLive(peer)
   }

@@ -196,6 +196,11 @@ export class AllreduceRun {
     return this.#machine.outlook()
   }
 
+  /** Where linked peers said last that they stand, those that have a state; borrowed. */
+  get standings(): ReadonlyMap<string, { round: number; root: string }> {
+    return this.#machine.standings
+  }
+
   /** Waits for the outcome of a round without giving anything to it. @throws {SwarmError} STORAGE_FAILED. */
   async receive(base: RoundBase, { signal }: { signal: AbortSignal }): Promise<RoundOutcome> {
     const wanted = { round: base.round, averageInto: undefined }

@@ -6,20 +6,17 @@
  *     newcomer   follow ┬─ average ─── average ─── average …
  *                       └─ fetch state r+1 … ──▶ apply r+1, r+2, r+3: caught up
  *
- * If the averages collected do not reach back to the state that was fetched, or belong to another branch, another state
- * is fetched. It is the latest of which another peer says that it has come as far: where rounds are short hardly two
- * peers name one state at a time, and a lone claim to be further than all costs a liar nothing, and whoever believes it
- * five seconds. Who holds what the run starts from has come nowhere. Of one round it is the rule by which allreduce
- * judges who is behind: the state that most peers hold, of equals the lesser root.
+ * Averages come in any order, and one that is late is waited for until something else is heard; if it does not come by
+ * then, a later state is fetched (`targets.ts` says which). So does a peer whose state is of another branch.
  */
 
 import type { Clock } from '../core/clock.ts'
 import { isAbort, SwarmError } from '../core/errors.ts'
 import { fetchState } from './fetch-state.ts'
-import type { Averaging, BlockFetch, RoundOutcome, RunGossip, Standing } from './ports.ts'
+import { type Committed, FollowedAverages } from './followed-averages.ts'
+import type { Averaging, BlockFetch, RunGossip } from './ports.ts'
 import type { ExpectedState, State } from './state.ts'
-
-type Committed = Extract<RoundOutcome, { kind: 'committed' }>
+import { type Claim, furthestOf, isLeftBehind, type Target, targetsAmong } from './targets.ts'
 
 export interface CatchUp {
   averaging: Averaging
@@ -33,12 +30,6 @@ export interface CatchUp {
   settle(state: State): Promise<string>
   signal: AbortSignal
 }
-
-/**
- * Bytes of averages held while a state is fetched: 256 MiB, a quarter of what a tab can count on. Beyond it the oldest
- * go, and a newer state is fetched instead.
- */
-const bufferBytesMax = 256 << 20
 
 /** One attempt at one state: past this the peers have probably forgotten it, and a newer one is tried. */
 const fetchMsMax = 30_000
@@ -55,48 +46,89 @@ const indexMsMax = 5_000
  * at once.
  */
 export async function catchUp(init: CatchUp): Promise<State> {
-  const { averaging, gossip, signal } = init
-  const averages = new Map<number, Committed>()
-  const stopFollowing = averaging.follow((outcome) => {
-    averages.set(outcome.round, outcome)
-    const countMax = Math.max(1, Math.floor(bufferBytesMax / outcome.average.byteLength))
-    for (const round of averages.keys()) if (averages.size > countMax) averages.delete(round)
-  })
-  /** Roots that could not be had, or led nowhere. Tried again when nothing else is left. */
-  const failed = new Set<string>()
+  const averages = new FollowedAverages()
+  const stopFollowing = init.averaging.follow((outcome) => averages.add(outcome))
   try {
-    while (true) {
-      signal.throwIfAborted()
-      const [target, ...others] = targetsAmong(gossip.standings(), failed)
-      const patienceMs = others.length > 0 ? indexMsMax : fetchMsMax
-      const state = target && (await fetchClaimed(target, patienceMs, init))
-      const reached = state && (await followFrom(state, averages, init))
-      if (reached !== undefined) return reached
-      if (target === undefined) failed.clear()
-      else failed.add(target.root)
-      if (target === undefined || state !== undefined) await gossip.changed({ signal })
-    }
+    return await new CatchingUp(init, averages).reach()
   } finally {
     stopFollowing()
   }
 }
 
-/** `from` after all rounds that follow it; undefined when the averages do not lead on from there. */
-async function followFrom(
-  from: State,
-  averages: Map<number, Committed>,
-  { advance, settle }: CatchUp,
-): Promise<State | undefined> {
-  let state = from
-  let root = await settle(state)
-  for (let next = averages.get(state.round); next !== undefined; next = averages.get(state.round)) {
-    averages.delete(state.round)
-    if (next.root !== root) return undefined
-    state = advance(state, next)
-    root = await settle(state)
+class CatchingUp {
+  readonly #init: CatchUp
+  readonly #averages: FollowedAverages
+  /** Roots that could not be had, or led nowhere. Tried again when nothing else is left. */
+  readonly #failed = new Set<string>()
+  /** A state that was fetched, with the averages that followed it. */
+  #held: { state: State; root: string } | undefined
+
+  constructor(init: CatchUp, averages: FollowedAverages) {
+    this.#init = init
+    this.#averages = averages
   }
-  const isLeftBehind = [...averages.keys()].some((round) => round > state.round)
-  return isLeftBehind ? undefined : state
+
+  async reach(): Promise<State> {
+    const { signal } = this.#init
+    while (true) {
+      signal.throwIfAborted()
+      const [target, ...others] = targetsAmong(this.#claims(), this.#failed, this.#held?.state.round ?? -1)
+      if (target === undefined) this.#failed.clear()
+      const hasFailed = target !== undefined && !(await this.#fetch(target, others.length > 0))
+      const reached = (await this.#reached()) ?? (hasFailed ? undefined : await this.#reachedLater())
+      if (reached !== undefined) return reached
+    }
+  }
+
+  /** Where the others stand, by the further of what each says by gossip and over its link. */
+  #claims(): Map<string, Claim> {
+    const { gossip, averaging } = this.#init
+    return furthestOf(gossip.standings(), averaging.standings)
+  }
+
+  /** False when the state cannot be had. `hasOthers`: there are others to try. */
+  async #fetch(target: Target, hasOthers: boolean): Promise<boolean> {
+    const state = await fetchClaimed(target, hasOthers ? indexMsMax : fetchMsMax, this.#init)
+    if (state === undefined) this.#failed.add(target.root)
+    else this.#held = { state, root: await this.#init.settle(state) }
+    return state !== undefined
+  }
+
+  /**
+   * The state after all averages that lead on from it; undefined when one between is missing, they are of another
+   * branch, or most peers are far beyond.
+   */
+  async #reached(): Promise<State | undefined> {
+    const { advance, settle } = this.#init
+    while (this.#held !== undefined) {
+      const { state, root } = this.#held
+      const next = this.#averages.take(state.round)
+      if (next === undefined) {
+        const isGap = this.#averages.hasAfter(state.round)
+        return isGap || isLeftBehind(this.#claims(), this.#failed, state.round) ? undefined : state
+      }
+      if (next.root !== root) {
+        this.#failed.add(root)
+        this.#held = undefined
+      } else {
+        const following = advance(state, next)
+        this.#held = { state: following, root: await settle(following) }
+      }
+    }
+    return undefined
+  }
+
+  /** The same, once another average has come or somebody is heard of. */
+  async #reachedLater(): Promise<State | undefined> {
+    const over = new AbortController()
+    const signal = AbortSignal.any([this.#init.signal, over.signal])
+    try {
+      await Promise.race([this.#init.gossip.changed({ signal }), this.#averages.next])
+    } finally {
+      over.abort()
+    }
+    return this.#reached()
+  }
 }
 
 /**
@@ -131,33 +163,4 @@ async function fetchClaimed(
   } finally {
     stopTimer()
   }
-}
-
-/** A state that peers say they hold. */
-interface Target {
-  round: number
-  root: string
-  peers: string[]
-}
-
-/** What there is to fetch, in the order in which it is tried, without what has failed. */
-function targetsAmong(standings: ReadonlyMap<string, Standing>, failed: ReadonlySet<string>): Target[] {
-  const targets = new Map<string, Target>()
-  for (const [peer, { round, root }] of standings) {
-    if (failed.has(root)) continue
-    const target = targets.get(root) ?? { round, root, peers: [] }
-    target.peers.push(peer)
-    targets.set(root, target)
-  }
-  const [furthest = 0, reached = furthest] = [...standings.values()]
-    .map(({ round }) => round)
-    .filter((round) => round > 0)
-    .sort((a, b) => b - a)
-  return [...targets.values()].sort(
-    (a, b) =>
-      Number(a.round > reached) - Number(b.round > reached) ||
-      b.round - a.round ||
-      b.peers.length - a.peers.length ||
-      (a.root < b.root ? -1 : 1),
-  )
 }

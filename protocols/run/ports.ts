@@ -114,6 +114,8 @@ export interface Averaging {
   readonly failed: AbortSignal
   /** Who is here now, and who of them has given an update to the round of this peer's state. */
   readonly outlook: { live: readonly string[]; committed: readonly string[] }
+  /** Where linked peers said last that they stand: known sooner than by gossip. */
+  readonly standings: ReadonlyMap<string, Pick<Standing, 'round' | 'root'>>
   /** Takes the round's outcome without giving anything: a newcomer's first round. */
   receive(round: RoundBase, options: { signal: AbortSignal }): Promise<RoundOutcome>
   /** Reports the outcome of every round while this peer has no state yet. The returned function ends it. */

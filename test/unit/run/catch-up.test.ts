@@ -1,12 +1,12 @@
 /**
- * Whose state a peer that is behind asks for first, and what a peer that lies about its own costs it, on the
- * simulator's clock.
+ * Which state a peer that is behind asks for, when it has caught up, and what a peer that lies about its own costs it,
+ * on the simulator's clock.
  */
 
 import { expect, test } from 'vitest'
-import { SwarmError } from '../../../protocols/core/errors.ts'
 import { catchUp } from '../../../protocols/run/catch-up.ts'
-import type { RoundOutcome, Standing } from '../../../protocols/run/ports.ts'
+import type { Committed } from '../../../protocols/run/followed-averages.ts'
+import type { Averaging, Standing } from '../../../protocols/run/ports.ts'
 import { type EncodedState, encodeState, type State } from '../../../protocols/run/state.ts'
 import { VirtualClock } from '../../../simulator/clock.ts'
 
@@ -37,23 +37,48 @@ interface Caught {
   asked: string[]
 }
 
+/** What happens to one that catches up, besides what gossip claims. */
+interface Course {
+  /** Where linked peers say they stand. */
+  linked?: Record<string, Standing>
+  /** Blocks are asked for. */
+  onFetch?(follow: (outcome: Committed) => void): void
+  /** What one waits for in vain so far comes. */
+  onWait?(follow: (outcome: Committed) => void): void
+}
+
 /**
  * Catches up among `claims`, round and root by peer; of `held` every block is served, others keep one waiting for ever.
  */
-async function caughtUp(claims: Record<string, Standing>, held: readonly EncodedState[]): Promise<Caught> {
+async function caughtUp(
+  claims: Record<string, Standing>,
+  held: readonly EncodedState[],
+  { linked = {}, onFetch, onWait }: Course = {},
+): Promise<Caught> {
   const clock = new VirtualClock()
   const asked: string[] = []
   const blocks = new Map(held.flatMap((state) => [...state.blocks]))
+  let follow: (outcome: Committed) => void = () => {}
+  const averaging: Pick<Averaging, 'follow' | 'standings'> = {
+    follow: (onCommitted) => {
+      follow = onCommitted
+      return () => {}
+    },
+    get standings() {
+      return new Map(Object.entries(linked))
+    },
+  }
   const state = await catchUp({
-    averaging: { follow: () => () => {} } as never,
+    averaging: averaging as Averaging,
     gossip: {
       standings: () => new Map(Object.entries(claims)),
-      changed: async () => {},
+      changed: async () => onWait?.(follow),
       report: () => {},
     },
     blocks: {
       fetchBlocks: async (cids, { signal }) => {
         asked.push(...cids.filter((cid) => cid === unheldRoot || held.some(({ root }) => `${root}` === cid)))
+        onFetch?.(follow)
         const found = cids.map((cid) => blocks.get(cid))
         if (found.every((block) => block !== undefined)) return found
         // time passes only while somebody is waited for
@@ -63,13 +88,25 @@ async function caughtUp(claims: Record<string, Standing>, held: readonly Encoded
     },
     clock,
     expected: { job, parameters, outer: 0 },
-    advance: (_, outcome: RoundOutcome) => {
-      throw new SwarmError('STATE_MISMATCH', `no average was given, and ${outcome.round} is applied`)
-    },
+    advance: ({ round }) => stateOf(round + 1),
     settle: async (settled) => (await encodeState(settled)).root.toString(),
     signal: new AbortController().signal,
   })
   return { round: state.round, ms: clock.now(), asked }
+}
+
+/** What round `round` came to, for who held state `root`. */
+function outcomeOf(round: number, root: string): Committed {
+  return {
+    kind: 'committed',
+    round,
+    root,
+    average: new Float32Array(parameters),
+    electorate: ['a', 'b'],
+    totalWeight: 1,
+    contributors: [],
+    omitted: [],
+  }
 }
 
 function claim(state: EncodedState, round: number): Standing {
@@ -124,4 +161,58 @@ test('where there is nothing else to try, a state has half a minute to come', as
   claims.a = claim(newer, 7)
   delete claims.liar
   expect((await caught).ms).toBe(30_000)
+})
+
+test('an average that is overtaken by the next one is waited for, and no second state is fetched', async () => {
+  const [five, six] = await Promise.all([5, 6].map((round) => encodeState(stateOf(round))))
+  const held = [five!, six!]
+  const [first, second] = held.map(({ root }, index) => outcomeOf(5 + index, root.toString()))
+  const caught = await caughtUp({ a: claim(five!, 5) }, held, {
+    onFetch: (follow) => follow(second!),
+    onWait: (follow) => follow(first!),
+  })
+  expect(caught).toEqual({ round: 7, ms: 0, asked: [five!.root.toString()] })
+})
+
+test('an average that does not come is not waited for twice: a later state is fetched', async () => {
+  const [five, seven] = await Promise.all([5, 7].map((round) => encodeState(stateOf(round))))
+  const claims = { a: claim(five!, 5) }
+  const caught = await caughtUp(claims, [five!, seven!], {
+    onFetch: (follow) => follow(outcomeOf(6, 'six')),
+    onWait: () => {
+      claims.a = claim(seven!, 7)
+    },
+  })
+  expect(caught).toEqual({ round: 7, ms: 0, asked: [five, seven].map((state) => state!.root.toString()) })
+})
+
+test('where linked peers stand counts when gossip says that they were elsewhere before', async () => {
+  const [older, newer] = await Promise.all([encodeState(stateOf(6)), encodeState(stateOf(9))])
+  const claims = { a: claim(older, 6), b: claim(older, 6) }
+  const linked = { a: claim(newer, 9), b: claim(newer, 9) }
+  const caught = await caughtUp(claims, [older, newer], { linked })
+  expect(caught).toEqual({ round: 9, ms: 0, asked: [newer.root.toString()] })
+})
+
+test('a state is not settled for when the others were three rounds further by the time it came', async () => {
+  const [older, newer] = await Promise.all([encodeState(stateOf(6)), encodeState(stateOf(9))])
+  const claims = { a: claim(older, 6), b: claim(older, 6) }
+  const linked: Record<string, Standing> = {}
+  const caught = await caughtUp(claims, [older, newer], {
+    linked,
+    onFetch: () => Object.assign(linked, { a: claim(newer, 9), b: claim(newer, 9) }),
+  })
+  expect(caught).toEqual({ round: 9, ms: 0, asked: [older, newer].map(({ root }) => root.toString()) })
+})
+
+test('averages of another branch lead nowhere: the state is given up for one that they do not belong to', async () => {
+  const [mine, theirs] = await Promise.all([encodeState(stateOf(6)), encodeState(stateOf(8))])
+  const claims = { a: claim(mine, 6) }
+  const caught = await caughtUp(claims, [mine, theirs], {
+    onFetch: (follow) => follow(outcomeOf(6, 'another six')),
+    onWait: () => {
+      claims.a = claim(theirs, 8)
+    },
+  })
+  expect(caught.round).toBe(8)
 })

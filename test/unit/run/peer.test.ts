@@ -54,6 +54,7 @@ class Swarm {
     const { members } = this
     return {
       outlook: { live: members, committed: [] },
+      standings: new Map(),
       failed: this.failed.signal,
       hold: () => {},
       average: async (round) => {

@@ -168,6 +168,7 @@ export class VirtualSwarm {
       get outlook() {
         return outlook()
       },
+      standings: new Map(),
       hold: () => {},
       average: (offer) => this.#give(self, offer),
       receive: () => Promise.reject(new Error('everybody gives here')),
