@@ -42,11 +42,23 @@ interface Contestant {
   release(): Promise<void>
 }
 
+interface Opened {
+  readonly kind: 'opened'
+  readonly backend: Backend
+  readonly trainer: Trainer
+}
+
+/**
+ * `none`: the last one was given up and no other made ready, because that was cancelled or failed; the next task makes
+ * one ready, for `microBatch` samples.
+ */
+type Stand = Opened | { readonly kind: 'none'; readonly microBatch: number } | { readonly kind: 'released' }
+
 export class SteadyTrainer {
   readonly #init: SteadyInit
   /** Those that have not failed. */
   #candidates: readonly Candidate[]
-  #opened: { backend: Backend; trainer: Trainer } | undefined
+  #stand: Stand
   #precision: PrecisionChoice
   #notes: string[] = []
 
@@ -63,6 +75,7 @@ export class SteadyTrainer {
   private constructor(init: SteadyInit) {
     this.#init = init
     this.#candidates = init.candidates
+    this.#stand = { kind: 'none', microBatch: init.microBatch }
     this.#precision = init.spec.precision ?? 'float32'
   }
 
@@ -90,14 +103,16 @@ export class SteadyTrainer {
   /**
    * Calls `task` with a trainer that holds `start`, f32[parameterCount]; again when a device is lost or float16 is left
    * on the way, so what the task leaves outside must not depend on where it stopped. `start` is borrowed and must not
-   * change meanwhile.
-   * @throws {SwarmError} DEVICE_LOST when no candidate is left; what `task` throws.
+   * change meanwhile. Cancelled or failed in the middle of a hand-over, the next call makes a trainer ready.
+   * @throws {SwarmError} DEVICE_LOST when no candidate is left; as {@link SteadyTrainer.open}; what `task` throws.
+   * @throws {unknown} `signal.reason`, of a hand-over.
    */
   async run<Result>(
     start: Float32Array,
     task: (trainer: Trainer) => Promise<Result>,
     { signal }: { signal?: AbortSignal } = {},
   ): Promise<Result> {
+    if (this.#stand.kind === 'none') await this.#choose(this.#stand.microBatch, signal)
     for (let losses = 0; ; ) {
       try {
         this.#current.trainer.load(start)
@@ -117,14 +132,14 @@ export class SteadyTrainer {
 
   /** Gives everything back. The trainer must not be used afterwards. */
   async release(): Promise<void> {
-    const opened = this.#opened
-    this.#opened = undefined
-    await opened?.trainer.release()
+    const stand = this.#stand
+    this.#stand = { kind: 'released' }
+    if (stand.kind === 'opened') await stand.trainer.release()
   }
 
-  get #current(): { backend: Backend; trainer: Trainer } {
-    assert(this.#opened !== undefined, 'a trainer that was released')
-    return this.#opened
+  get #current(): Opened {
+    assert(this.#stand.kind === 'opened', `a trainer in use, whose stand is ${this.#stand.kind}`)
+    return this.#stand
   }
 
   get #isHalf(): boolean {
@@ -133,13 +148,20 @@ export class SteadyTrainer {
 
   /** Goes on in float32, on the same backend. What overflowed in float16 would do so in every task from here. */
   async #leaveHalf({ message }: SwarmError): Promise<void> {
+    const { backend, microBatch } = await this.#giveUp()
+    this.#precision = 'float32'
+    const { trainer } = await this.#prepare(backend, microBatch)
+    this.#stand = { kind: 'opened', backend, trainer }
+    this.#notes.push(`steps compute in float32 from now on: ${message}`)
+  }
+
+  /** Releases the present trainer. Returns what the next one shall begin with. */
+  async #giveUp(): Promise<{ backend: Backend; microBatch: number }> {
     const { backend, trainer } = this.#current
     const { microBatch } = trainer
-    this.#precision = 'float32'
-    this.#opened = undefined
+    this.#stand = { kind: 'none', microBatch }
     await trainer.release()
-    this.#opened = { backend, trainer: (await this.#prepare(backend, microBatch)).trainer }
-    this.#notes.push(`steps compute in float32 from now on: ${message}`)
+    return { backend, microBatch }
   }
 
   async #restart(): Promise<void> {
@@ -149,12 +171,13 @@ export class SteadyTrainer {
 
   /** Goes on without the present backend. False when it was the last. */
   async #replace(signal: AbortSignal | undefined): Promise<boolean> {
-    const { microBatch, backend } = this
-    this.#candidates = this.#candidates.filter(({ name }) => name !== backend)
-    if (this.#candidates.length === 0) return false
-    await this.release()
+    const lost = this.backend
+    const others = this.#candidates.filter(({ name }) => name !== lost)
+    if (others.length === 0) return false
+    this.#candidates = others
+    const { microBatch } = await this.#giveUp()
     await this.#choose(microBatch, signal)
-    this.#notes.push(`${backend} lost its device again: ${this.backend} takes over`)
+    this.#notes.push(`${lost} lost its device again: ${this.backend} takes over`)
     return true
   }
 
@@ -168,7 +191,7 @@ export class SteadyTrainer {
     const failed = timings.flatMap((timing) => ('failure' in timing ? [timing.backend] : []))
     this.#candidates = this.#candidates.filter(({ name }) => !failed.includes(name))
     contestant.trainer.resetOptimizer() // not in each timed step: a scale of the loss that has to be found again would count as work
-    this.#opened = { backend, trainer: contestant.trainer }
+    this.#stand = { kind: 'opened', backend, trainer: contestant.trainer }
     if (this.#isHalf) this.#notes.push('steps compute in float16')
     else if (this.#precision === 'float16')
       this.#notes.push(`steps compute in float32: ${this.backend} has no float16`)

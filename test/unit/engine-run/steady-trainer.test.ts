@@ -3,8 +3,9 @@ import { beforeAll, expect, it } from 'vitest'
 import type { Backend, BackendName } from '../../../engine/backends/backend.ts'
 import { openNativeBackend } from '../../../engine/backends/native.ts'
 import { SteadyTrainer } from '../../../engine/compute/steady-trainer.ts'
-import type { PrecisionChoice } from '../../../engine/program/training-program.ts'
+import type { PrecisionChoice, TrainingProgram } from '../../../engine/program/training-program.ts'
 import { SwarmError } from '../../../protocols/core/errors.ts'
+import type { Batch } from '../../../protocols/core/tensor.ts'
 import { exampleModel, seededBatch, sgdSpec } from './example-models.ts'
 
 let native: Backend
@@ -50,16 +51,46 @@ async function open(...backends: Backend[]): Promise<SteadyTrainer> {
   })
 }
 
-/** Three steps from the file's own parameters, and where they lead. */
-async function train(steady: SteadyTrainer): Promise<Float32Array> {
-  const { program } = steady
-  const batches = [0, 1, 2].map((seed) => seededBatch(program, seed))
-  return steady.run(program.initial, async (trainer) => {
-    await trainer.steps(batches, [0.1, 0.1, 0.1])
-    const end = new Float32Array(program.parameterCount)
-    await trainer.read(end)
-    return end
+function openIn(precision: PrecisionChoice, backend: Backend): Promise<SteadyTrainer> {
+  return SteadyTrainer.open({
+    model: exampleModel('glyphs/cnn.onnx'),
+    spec: { ...sgdSpec, precision },
+    microBatch: 4,
+    candidates: [{ name: backend.name, open: async () => backend }],
   })
+}
+
+/** Samples of which the first convolution makes what is beyond float16's 65,504. */
+function overflowing(program: TrainingProgram): Batch {
+  const batch = seededBatch(program, 1)
+  for (const { data } of Object.values(batch.inputs)) for (const i of data.keys()) data[i]! *= 1e6
+  return batch
+}
+
+function gradientOf(
+  steady: SteadyTrainer,
+  batch: Batch,
+  { initial }: TrainingProgram,
+): Promise<Float32Array> {
+  return steady.run(initial, async (trainer) => (await trainer.gradient(batch)).gradient)
+}
+
+/** Three steps from the file's own parameters, and where they lead. */
+async function train(
+  steady: SteadyTrainer,
+  { program = steady.program, signal }: { program?: TrainingProgram; signal?: AbortSignal } = {},
+): Promise<Float32Array> {
+  const batches = [0, 1, 2].map((seed) => seededBatch(program, seed))
+  return steady.run(
+    program.initial,
+    async (trainer) => {
+      await trainer.steps(batches, [0.1, 0.1, 0.1])
+      const end = new Float32Array(program.parameterCount)
+      await trainer.read(end)
+      return end
+    },
+    { signal },
+  )
 }
 
 it('begins a task anew when the device is lost in the middle of it', async () => {
@@ -94,22 +125,26 @@ it('fails with the loss when no candidate is left', async () => {
   await steady.release()
 })
 
+it('makes another trainer ready after a hand-over that was cancelled', async () => {
+  const untroubled = await open(native)
+  const expected = await train(untroubled)
+  const { backend, losses } = fragile('webgpu', [1, 2])
+  const steady = await open(backend, native)
+  const { program } = steady
+  const signal = AbortSignal.abort(new Error('enough')) // of the hand-over: the task is deaf to it
+  await expect(train(steady, { signal })).rejects.toThrow('enough')
+  expect(losses()).toBe(2)
+  expect(await train(steady, { program })).toEqual(expected)
+  expect(steady.backend).toBe('native')
+  await Promise.all([untroubled.release(), steady.release()])
+})
+
 it('gives a task that overflows float16 again in float32, and says what steps compute in', async () => {
-  const openIn = (precision: PrecisionChoice, backend: Backend) =>
-    SteadyTrainer.open({
-      model: exampleModel('glyphs/cnn.onnx'),
-      spec: { ...sgdSpec, precision },
-      microBatch: 4,
-      candidates: [{ name: backend.name, open: async () => backend }],
-    })
   const [half, full] = [await openIn('float16', native), await openIn('float32', native)]
   expect(half.takeNotes()).toEqual(['steps compute in float16'])
-  const batch = seededBatch(full.program, 1)
-  // what the first convolution makes of such samples is beyond 65,504
-  for (const { data } of Object.values(batch.inputs)) for (const i of data.keys()) data[i]! *= 1e6
-  const gradientOf = (steady: SteadyTrainer) =>
-    steady.run(steady.program.initial, async (trainer) => (await trainer.gradient(batch)).gradient)
-  expect(await gradientOf(half)).toEqual(await gradientOf(full))
+  const { program } = full
+  const batch = overflowing(program)
+  expect(await gradientOf(half, batch, program)).toEqual(await gradientOf(full, batch, program))
   expect(half.program.precision).toBe('float32')
   expect(half.takeNotes()).toEqual([
     expect.stringMatching(/^steps compute in float32 from now on: loss of local step 0 is (NaN|-?Infinity)$/),
@@ -117,6 +152,27 @@ it('gives a task that overflows float16 again in float32, and says what steps co
   const poor = await openIn('float16', { ...native, halfKernels: async () => null })
   expect(poor.takeNotes()).toEqual(['steps compute in float32: native has no float16'])
   await Promise.all([half.release(), full.release(), poor.release()])
+})
+
+it('makes another trainer ready after one in float32 could not be', async () => {
+  let [isFull, failures] = [false, 0]
+  const backend: Backend = {
+    ...native,
+    inferTypes: (model) => {
+      if (!isFull) return native.inferTypes(model)
+      failures += 1
+      return Promise.reject(new SwarmError('OUT_OF_MEMORY', 'no room'))
+    },
+  }
+  const [half, full] = [await openIn('float16', backend), await openIn('float32', native)]
+  const batch = overflowing(full.program)
+  const { program } = full
+  isFull = true
+  await expect(gradientOf(half, batch, program)).rejects.toMatchObject({ code: 'OUT_OF_MEMORY' })
+  expect(failures).toBe(1)
+  isFull = false
+  expect(await gradientOf(half, batch, program)).toEqual(await gradientOf(full, batch, program))
+  await Promise.all([half.release(), full.release()])
 })
 
 it('times steps in float16 at the scale that the first has found, and begins a run without it', async () => {
