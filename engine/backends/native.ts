@@ -60,11 +60,14 @@ async function channelBlockOf({ InferenceSession, Tensor }: OrtRuntime): Promise
   const channels = 4 // the fewest that onnxruntime brings into blocks
   try {
     const session = await InferenceSession.create(reorderingModel(channels), { logSeverityLevel: 4 })
-    const image = new Tensor('float32', new Float32Array(channels), [1, channels, 1, 1])
-    const { y } = await session.run({ x: image })
-    await session.release()
-    const filled = y!.dims[1]!
-    return filled > channels ? filled : undefined
+    try {
+      const image = new Tensor('float32', new Float32Array(channels), [1, channels, 1, 1])
+      const { y } = await session.run({ x: image })
+      const filled = y!.dims[1]!
+      return filled > channels ? filled : undefined
+    } finally {
+      await session.release()
+    }
   } catch {
     return undefined // a build or a processor that does not know the layout: convolutions then run without it
   }

@@ -88,12 +88,22 @@ class Calls {
         reject(signal?.reason)
       }
     })
+    this.#postOf(id, call, transfer)
     signal?.addEventListener('abort', stop, { once: true })
-    this.#port.post({ id, ...call }, transfer)
     try {
       return await result
     } finally {
       signal?.removeEventListener('abort', stop)
+    }
+  }
+
+  /** Posts pending call `id`. What cannot be posted (a value that cannot be cloned) is pending no longer. */
+  #postOf(id: number, call: Call, transfer: ArrayBuffer[]): void {
+    try {
+      this.#port.post({ id, ...call }, transfer)
+    } catch (error) {
+      this.#pending.delete(id)
+      throw error
     }
   }
 

@@ -10,7 +10,7 @@ import type { ParameterSpec, Tensor } from '../../protocols/core/tensor.ts'
 import type { Backend, CarriedState, InferredType } from '../backends/backend.ts'
 
 export class ModelState {
-  readonly #backend: Backend
+  readonly #backend: Pick<Backend, 'newState'>
   readonly #parameters: readonly ParameterSpec[]
   readonly #flat: Float32Array
   /** Of each parameter, into the flat array. */
@@ -22,7 +22,11 @@ export class ModelState {
   readonly #zeroed = new Set<string>()
 
   /** `initial`, f32[parameterCount], is copied. */
-  constructor(backend: Backend, parameters: readonly ParameterSpec[], initial: Float32Array) {
+  constructor(
+    backend: Pick<Backend, 'newState'>,
+    parameters: readonly ParameterSpec[],
+    initial: Float32Array,
+  ) {
     this.#backend = backend
     this.#parameters = parameters
     this.#flat = initial.slice()
@@ -47,17 +51,23 @@ export class ModelState {
     this.#isCarriedCurrent = false
   }
 
-  /** Copies the parameters to `into`, f32[parameterCount]. */
+  /**
+   * Copies the parameters to `into`, f32[parameterCount], which has some of them where this fails: then those that were
+   * last loaded or read are still whole.
+   * @throws {SwarmError} DEVICE_LOST; BACKEND_FAILED.
+   */
   async read(into: Float32Array): Promise<void> {
-    if (!this.#isFlatCurrent) {
-      for (const [name, { data }] of this.#views) await this.#carried.read(name, data)
-      this.#isFlatCurrent = true
+    if (this.#isFlatCurrent) {
+      into.set(this.#flat)
+      return
     }
-    into.set(this.#flat)
+    await this.readEach([...this.#views.keys()], into)
+    this.#flat.set(into)
+    this.#isFlatCurrent = true
   }
 
   /** Brings the parameters to the backend, if newer ones were loaded. */
-  async carry(): Promise<void> {
+  async bring(): Promise<void> {
     if (this.#isCarriedCurrent) return
     for (const [name, view] of this.#views) await this.#carried.write(name, view)
     this.#isCarriedCurrent = true

@@ -215,7 +215,7 @@ export class Trainer {
     for (;;) {
       try {
         const pieces = microBatches(batch, this.microBatch, this.program.labelWeights)
-        await this.#state.carry()
+        await this.#state.bring()
         return await task(pieces)
       } catch (error) {
         const isMemory = error instanceof SwarmError && error.code === 'OUT_OF_MEMORY'

@@ -9,6 +9,8 @@ import { computeCallsMax } from '../../../protocols/core/limits.ts'
 import { lineBatch } from './line-program.ts'
 
 interface Script {
+  /** What the next posts throw. */
+  refuse(error: Error | null): void
   compute: Compute
   requests: Request[]
   transfers: ArrayBuffer[][]
@@ -19,10 +21,12 @@ interface Script {
 function script(): Script {
   const requests: Request[] = []
   const transfers: ArrayBuffer[][] = []
+  let refusal: Error | null = null
   let answer: Script['answer'] = () => undefined
   let die: Script['die'] = () => undefined
   const compute = connectCompute({
     post: (request, transfer) => {
+      if (refusal !== null) throw refusal
       requests.push(request)
       transfers.push(transfer)
     },
@@ -34,7 +38,16 @@ function script(): Script {
     },
     ended: async () => undefined,
   })
-  return { compute, requests, transfers, answer: (message) => answer(message), die: (reason) => die(reason) }
+  return {
+    refuse: (error) => {
+      refusal = error
+    },
+    compute,
+    requests,
+    transfers,
+    answer: (message) => answer(message),
+    die: (reason) => die(reason),
+  }
 }
 
 const evaluation = { loss: 1, accuracy: 0.5, predictions: 2 }
@@ -130,4 +143,13 @@ it('takes as many calls as its limit, refuses one more, and recovers with the fi
   await first
   void call()
   expect(requests).toHaveLength(computeCallsMax + 1)
+})
+
+it('counts no call that could not be posted', async () => {
+  const { compute, requests, refuse } = script()
+  refuse(new Error('could not be cloned'))
+  for (let i = 0; i < computeCallsMax; i++) await expect(compute.train(task)).rejects.toThrow('cloned')
+  refuse(null)
+  void compute.train(task)
+  expect(requests).toHaveLength(1)
 })
