@@ -86,16 +86,16 @@ export const activations = {
     }),
     ({ f, x, attributes }) => f.mul(x[0]!, f.sigmoid(f.mul(x[0]!, floatOf(attributes, 'alpha', 1)))),
   ),
-  /** dx = dy inside the bounds ; dlow = s(dy where x < low) ; dhigh = s(dy where x > high) */
+  /** dx = dy inside the bounds ; dlow = s(dy where x <= low) ; dhigh = s(dy where x >= high) ; torch.clamp and relu6 */
   Clip: gradient(
     ({ f, x, dy, has }) => {
       let result = dy
-      if (has(1)) result = f.where(f.greaterOrEqual(x[0]!, x[1]!), result, 0)
-      if (has(2)) result = f.where(f.greaterOrEqual(x[2]!, x[0]!), result, 0)
+      if (has(1)) result = f.where(f.greater(x[0]!, x[1]!), result, 0)
+      if (has(2)) result = f.where(f.greater(x[2]!, x[0]!), result, 0)
       return result
     },
-    reduced(({ f, dy }, value, low) => f.where(f.greater(low, value), dy, 0)),
-    ({ f, x, dy }) => f.sumTo(f.where(f.greater(x[0]!, x[2]!), dy, 0), x[2]!.shape),
+    reduced(({ f, dy }, value, low) => f.where(f.greaterOrEqual(low, value), dy, 0)),
+    ({ f, x, dy }) => f.sumTo(f.where(f.greaterOrEqual(x[0]!, x[2]!), dy, 0), x[2]!.shape),
   ),
   /** dx = dy where x > α */
   ThresholdedRelu: unary(({ f, attributes }, x, dy) =>

@@ -40,7 +40,7 @@ export const elementwise = {
     reduced(({ f, dy }, _, b) => f.div(dy, b)),
     ({ f, dy, x, y }) => f.neg(f.sumTo(f.mul(dy, f.div(y[0]!, x[1]!)), x[1]!.shape)),
   ),
-  /** da = s(dy·b·a^(b-1)) ; db = s(dy·y·ln a), 0 where a <= 0 as torch has it for a = 0 */
+  /** da = s(dy·b·a^(b-1)), 0 where b = 0 ; db = s(dy·y·ln a), 0 where a <= 0 ; as torch has them for a = 0 */
   Pow: gradient(reduced(powBase), reduced(powExponent)),
   /** dx_i = s(dy where x_i = y), shared by all that reach it: torch halves for two */
   Max: variadic(extremeGradient),
@@ -71,8 +71,11 @@ export const elementwise = {
   Exp: unary(({ f }, _, dy, y) => f.mul(dy, y)),
   /** dx = dy/x */
   Log: unary(({ f }, x, dy) => f.div(dy, x)),
-  /** dx = dy/(2y) */
-  Sqrt: unary(({ f }, _, dy, y) => f.div(f.mul(dy, 0.5), y)),
+  /**
+   * dx = dy/(2y) ; 0 where y = 0, as torch has it for its norms and deviations, which are exported as roots; its bare
+   * root has ∞ there, with which nothing trains
+   */
+  Sqrt: unary(({ f }, _, dy, y) => f.where(f.greater(y, 0), f.div(f.mul(dy, 0.5), y), 0)),
   /** dx = -dy·y² */
   Reciprocal: unary(({ f }, _, dy, y) => f.neg(f.mul(dy, f.mul(y, y)))),
   /** dx = dy·(1 - y²) */
@@ -111,9 +114,11 @@ function total({ f, x }: Use): Value {
 function powBase({ f, dy }: Application, base: Value, exponent: Value): Value {
   const known = f.constantOf(exponent)
   const power = known !== null && known.data.length === 1 ? numbersOf(known)[0]! : null
+  if (power === 0) return f.mul(dy, 0)
   if (power === 2) return f.mul(f.mul(dy, 2), base)
-  const shifted = power === null ? f.sub(exponent, 1) : power - 1
-  return f.mul(dy, f.mul(power ?? exponent, f.pow(base, shifted)))
+  if (power !== null) return f.mul(dy, f.mul(power, f.pow(base, power - 1)))
+  const slope = f.mul(exponent, f.pow(base, f.sub(exponent, 1)))
+  return f.mul(dy, f.where(f.equal(exponent, 0), 0, slope)) // 0·∞ for a base of zero
 }
 
 function powExponent({ f, dy, y }: Application, base: Value): Value {

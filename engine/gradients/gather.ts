@@ -100,7 +100,7 @@ function addRows(
   })
 }
 
-/** By one-hot matrices, in blocks of rows. */
+/** By one-hot matrices, in blocks of rows. An index below zero counts from the end. */
 function pickRows(
   f: Formulas,
   dy: Value,
@@ -108,7 +108,7 @@ function pickRows(
   indices: Value,
   size: number,
 ): Value {
-  const flat = f.reshape(indices, [count])
+  const flat = fromFront(f, f.reshape(indices, [count]), size)
   const blocks: Value[] = []
   for (let start = 0; start < size; start += blockRows) {
     const isPicked = oneHot(f, flat, start, Math.min(blockRows, size - start))
@@ -125,15 +125,26 @@ function pickRows(
   return f.concat(blocks, 1)
 }
 
+/** `indices` into an axis of `size`, none of them below zero. */
+function fromFront(f: Formulas, indices: Value, size: number): Value {
+  return f.where(
+    f.greater(integersLike(f, indices, [0]), indices),
+    f.add(indices, integersLike(f, indices, [size])),
+    indices,
+  )
+}
+
 /** `[...indices, count]`: 1 where an index equals `start + column`. */
 function oneHot(f: Formulas, indices: Value, start: number, count: number): Value {
   const values = Array.from({ length: count }, (_, index) => start + index)
-  const columns = f.builder.constant(
-    indices.dtype === 'int64'
-      ? int64Constant(values)
-      : { dtype: 'int32', shape: [count], data: Int32Array.from(values) },
-  )
+  const columns = integersLike(f, indices, values)
   return f.cast(f.equal(f.reshape(indices, [...indices.shape, 1]), columns), 'float32')
+}
+
+/** A constant `[values.length]` of the dtype that `indices` have. */
+function integersLike({ builder }: Formulas, indices: Value, values: readonly number[]): Value {
+  if (indices.dtype === 'int64') return builder.constant(int64Constant(values))
+  return builder.constant({ dtype: 'int32', shape: [values.length], data: Int32Array.from(values) })
 }
 
 /** `shape` as [elements before the axis, elements of its `width` dimensions, elements after them]. */

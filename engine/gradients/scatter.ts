@@ -107,7 +107,7 @@ function scatterData(application: Application): Value {
   }
 }
 
-/** none, add: dy from there ; mul: (dy·y from there)/update ; max, min: the share of dy, where it is reached */
+/** none, add: dy from there ; mul: dy·(what else was multiplied) ; max, min: the share of dy, where it is reached */
 function scatterUpdates(application: Application): Value {
   const { f, x, y, dy } = application
   const { axis, reduction } = scatterForm(application)
@@ -117,12 +117,33 @@ function scatterUpdates(application: Application): Value {
     case 'add':
       return pick(f, dy, indices, axis)
     case 'mul':
-      return f.div(pick(f, f.mul(dy, y[0]!), indices, axis), updates)
+      return f.mul(pick(f, dy, indices, axis), otherFactors(application, axis))
     default: {
       const reaches = f.cast(f.equal(updates, pick(f, y[0]!, indices, axis)), 'float32')
       return f.mul(reaches, pick(f, extremeShare(application, axis), indices, axis))
     }
   }
+}
+
+/**
+ * For each update, the product of the element and the other updates that it met: zeros are counted apart, since nothing
+ * can be divided by them.
+ */
+function otherFactors({ f, x }: Application, axis: number): Value {
+  const [data, indices, updates] = x as [Value, Value, Value]
+  const isZero = (value: Value) => f.equal(value, 0)
+  const zeros = put(f, asNumbers(f, isZero(data)), indices, asNumbers(f, isZero(updates)), axis, 'add')
+  const [element, factors] = [data, updates].map((value) => f.where(isZero(value), 1, value)) as [
+    Value,
+    Value,
+  ]
+  const product = put(f, element, indices, factors, axis, 'mul')
+  const hasZero = f.greater(pick(f, zeros, indices, axis), asNumbers(f, isZero(updates)))
+  return f.where(hasZero, 0, f.div(pick(f, product, indices, axis), factors))
+}
+
+function asNumbers(f: Formulas, flags: Value): Value {
+  return f.cast(flags, 'float32')
 }
 
 /** dy divided by how many of the element and its updates are equal to y. */

@@ -35,7 +35,7 @@ export function drawn(given: GradientCase): DrawnCase {
 function valuesOf(input: Input, random: Random): Nd | undefined {
   if (input.kind === 'none') return undefined
   const { shape } = input
-  if (input.kind === 'constant') return { shape, data: Float64Array.from(input.data, Math.fround) }
+  if ('data' in input) return { shape, data: Float64Array.from(input.data, Math.fround) }
   const step = (input.high - input.low) / sizeOf(shape)
   const values = Array.from({ length: sizeOf(shape) }, (_, place) => place + 0.25 + 0.5 * random.next())
   for (let last = values.length - 1; last > 0; last--) {

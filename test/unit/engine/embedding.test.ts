@@ -45,15 +45,16 @@ describe.each([
       const backend = await backends[name]()
       const program = await compileProgram(embedding(table), spec, backend)
       expect(readModel(program.gradientModel).graph.nodes.map(({ opType }) => opType)).toContain(form)
-      // few rows, so that most are picked more than once; the first and the last are among them
+      // few rows, so that most are picked more than once; the first and the last are among them, and the last by -1
       const places = Int32Array.from(
         { length: batch * context },
-        (_, index) => [0, 7, rowCount - 1, 7, 20][index % 5]!,
+        (_, index) => [0, 7, rowCount - 1, -1, 20, 7][index % 6]!,
       )
       const targets = Float32Array.from({ length: places.length * width }, () => random.normal())
       const expected = new Float64Array(table.length)
       targets.forEach((target, index) => {
-        const place = places[Math.floor(index / width)]! * width + (index % width)
+        const row = (places[Math.floor(index / width)]! + rowCount) % rowCount
+        const place = row * width + (index % width)
         expected[place]! += (2 * (table[place]! - target)) / targets.length
       })
       const graph = await backend.compile(program.gradientModel)

@@ -4,6 +4,8 @@ import type { Plain } from './reference-array.ts'
 /** A parameter with random values between `low` and `high`, or a constant. */
 export type Input =
   | { kind: 'parameter'; shape: readonly number[]; low: number; high: number }
+  /** A parameter with these values. */
+  | { kind: 'parameter'; shape: readonly number[]; data: readonly number[] }
   | {
       kind: 'constant'
       dtype: 'int64' | 'int32' | 'bool' | 'float32'
@@ -31,6 +33,8 @@ export const p = (shape: readonly number[], low = -2, high = 2): Input => ({
   low,
   high,
 })
+/** A parameter that begins at `data`. */
+export const at = (shape: readonly number[], ...data: number[]): Input => ({ kind: 'parameter', shape, data })
 export const positive = (...shape: number[]): Input => p(shape, 0.5, 2)
 export const integers = (...data: number[]): Input => ({
   kind: 'constant',

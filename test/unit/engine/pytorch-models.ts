@@ -75,8 +75,7 @@ export function relativeError(actual: ArrayLike<number>, expected: ArrayLike<num
   if (actual.length !== expected.length) return Number.POSITIVE_INFINITY
   let apart = 0
   for (let index = 0; index < expected.length; index++) {
-    const difference = Math.abs(actual[index]! - expected[index]!)
-    if (!(difference <= apart)) apart = difference
+    apart = Math.max(apart, Math.abs(actual[index]! - expected[index]!)) // NaN stays
   }
   return apart / Math.max(least, largest(expected))
 }
