@@ -100,11 +100,19 @@ export const elementwise = {
 
   Floor: constant('it is flat between jumps'),
   Ceil: constant('it is flat between jumps'),
-  Round: constant('it is flat between jumps'),
+  Round: spelledOnGpu(constant('it is flat between jumps'), rounded),
   Sign: spelledForward(constant('it is flat between jumps'), ({ f, x }) =>
     f.where(f.greater(x[0]!, 0), 1, f.where(f.greater(0, x[0]!), -1, 0)),
   ),
 } as const
+
+/** To the nearest whole number, and of two that are equally near to the even one. */
+function rounded({ f, x }: Use): Value {
+  const low = f.unary('Floor', x[0]!)
+  const rest = f.sub(x[0]!, low)
+  const isOdd = f.sub(low, f.mul(f.unary('Floor', f.mul(low, 0.5)), 2))
+  return f.add(low, f.where(f.equal(rest, 0.5), isOdd, f.cast(f.greater(rest, 0.5), 'float32')))
+}
 
 /** Σ x_i */
 function total({ f, x }: Use): Value {

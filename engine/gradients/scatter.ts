@@ -3,7 +3,7 @@
  *
  * Elements are always added with ScatterElements: with two threads, onnxruntime's native ScatterND loses additions that
  * meet at one place. GatherND and ScatterND are therefore spelled as rows of a flat tensor, with the row's number
- * computed from the index. Where an index comes from data that is int64 arithmetic, which WebGPU leaves to the CPU.
+ * computed from the index.
  */
 
 import { type Formulas, positiveAxis } from '../onnx/formulas.ts'
@@ -193,7 +193,7 @@ function scatterRows(use: Use): Value {
 }
 
 /**
- * The index tuples of GatherND and ScatterND as numbers of rows, `[tuples]` int64, of the tensor taken as
+ * The index tuples of GatherND and ScatterND as numbers of rows, `[tuples]` of their type, of the tensor taken as
  * `[count, width]`. The first `batchDims` dimensions of tensor and indices go together.
  */
 function flatRows({ f, x }: Use, batchDims: number): { rows: Value; count: number; width: number } {
@@ -219,14 +219,15 @@ function flatRows({ f, x }: Use, batchDims: number): { rows: Value; count: numbe
     )
     return { rows: f.builder.constant(int64Constant(flat)), ...size }
   }
-  const { builder } = f
-  const wrapped = f.where(
-    f.greater(builder.integers([0]), indices),
-    f.add(indices, builder.integers(indexSizes)),
-    indices,
-  )
-  const products = f.reduceSum(f.mul(wrapped, builder.integers(indexStrides)), [indices.shape.length - 1])
-  return { rows: f.add(f.reshape(products, [tuples]), builder.integers(starts)), ...size }
+  const numbers = (values: readonly number[]) =>
+    indices.dtype === 'int64' ? f.builder.integers(values) : int32Numbers(f, values)
+  const wrapped = f.where(f.greater(numbers([0]), indices), f.add(indices, numbers(indexSizes)), indices)
+  const products = f.reduceSum(f.mul(wrapped, numbers(indexStrides)), [indices.shape.length - 1])
+  return { rows: f.add(f.reshape(products, [tuples]), numbers(starts)), ...size }
+}
+
+function int32Numbers(f: Formulas, values: readonly number[]): Value {
+  return f.builder.constant({ dtype: 'int32', shape: [values.length], data: Int32Array.from(values) })
 }
 
 /**

@@ -4,7 +4,7 @@
  * stay int64.
  *
  * Works on a graph whose types are known. A node that follows the type of its inputs becomes an int32 node; one that
- * insists on int64 gets a cast in front of it.
+ * insists on int64 gets a cast in front of it. Places that a node picks are int64, and cast for who computes with them.
  */
 import { int } from './graph.ts'
 import type { TypedNode, Value } from './graph-builder.ts'
@@ -28,13 +28,17 @@ const mayBeNarrow: Readonly<Record<string, readonly number[] | 'all'>> = {
     'Tile',
   ),
   ...allOf([0], 'Cast', 'Identity', 'Neg', 'Abs', 'CumSum', 'ReduceSum', 'ReduceMax', 'ReduceMin', 'Trilu'),
-  ...allOf([0], 'ArgMax', 'ArgMin', 'GatherND', 'ReduceProd'),
-  ...allOf([0, 1], 'Gather'),
-  ...allOf([0, 2], 'Pad', 'ScatterND'),
+  ...allOf([0], 'ArgMax', 'ArgMin', 'ReduceProd'),
+  ...allOf([0, 1], 'Gather', 'GatherND'),
+  ...allOf([0, 2], 'Pad'),
   ...allOf([1], 'SoftmaxCrossEntropyLoss', 'NegativeLogLikelihoodLoss'),
   ...allOf([1, 2], 'Where'),
-  ...allOf([0, 1, 2], 'ScatterElements', 'Clip'),
+  ...allOf([0, 1, 2], 'ScatterElements', 'ScatterND', 'Clip'),
 }
+
+/** Operators that pick places, and those that take them as they come, by input. */
+const picksPlaces: ReadonlySet<string> = new Set(['ArgMax', 'ArgMin', 'TopK'])
+const takesPlaces: ReadonlySet<string> = new Set(['GatherElements 1', 'ScatterElements 1', 'Gather 1'])
 
 /** Operators whose int64 output does not follow an input. */
 const makesInt64: ReadonlySet<string> = new Set(['ArgMax', 'ArgMin', 'TopK', 'NonZero', 'Shape', 'Size'])
@@ -52,6 +56,8 @@ class Narrowing {
   readonly #narrow: Set<string>
   /** Names of the values that casts have made. */
   readonly #casts = new Set<string>()
+  /** Values that are picked places. */
+  readonly #places = new Set<string>()
 
   constructor({ constants }: ResolvedGraph, wide: readonly string[]) {
     this.constants = new Map(constants)
@@ -59,13 +65,14 @@ class Narrowing {
   }
 
   /** `node` with whatever has to stand before it. */
-  narrow(node: TypedNode): TypedNode[] {
+  narrow(given: TypedNode): TypedNode[] {
+    const before: TypedNode[] = []
+    const node = this.#withNarrowPlaces(given, before)
     const isNarrow = (input: Value | null) => input !== null && this.#narrow.has(input.name)
-    if (!node.inputs.some(isNarrow)) return [this.#castToNarrow(node)]
+    if (!node.inputs.some(isNarrow)) return [...before, this.#castToNarrow(node)]
     const places = mayBeNarrow[node.opType] ?? []
     const may = (index: number) => places === 'all' || places.includes(index)
     const follows = node.inputs.some((input, index) => isNarrow(input) && may(index))
-    const before: TypedNode[] = []
     const inputs = node.inputs.map((input, index) => {
       if (input?.dtype !== 'int64') return input
       const isWanted = follows && may(index)
@@ -76,6 +83,22 @@ class Narrowing {
       return isWanted ? (this.#narrowConstant(input) ?? this.#cast(input, 'int32', before)) : input
     })
     return [...before, this.#castToNarrow({ ...node, inputs, outputs: this.#outputs(node, follows) })]
+  }
+
+  /** `node` with int32 in the place of picked places that it computes with. */
+  #withNarrowPlaces(node: TypedNode, before: TypedNode[]): TypedNode {
+    if (picksPlaces.has(node.opType))
+      for (const output of node.outputs) if (output) this.#places.add(output.name)
+    const places = mayBeNarrow[node.opType] ?? []
+    const inputs = node.inputs.map((input, index) => {
+      const computes =
+        (places === 'all' || places.includes(index)) && !takesPlaces.has(`${node.opType} ${index}`)
+      if (input?.dtype !== 'int64' || !this.#places.has(input.name) || !computes) return input
+      const narrow = this.#cast(input, 'int32', before)
+      this.#narrow.add(narrow.name)
+      return narrow
+    })
+    return { ...node, inputs }
   }
 
   #outputs({ opType, outputs }: TypedNode, follows: boolean): (Value | null)[] {

@@ -14,6 +14,7 @@ import { blockedConvolution } from '../convolution/blocked-convolution.ts'
 import { elementwise } from '../convolution/blocked-layout.ts'
 import { hasPlaces, poolBeforeRelu } from '../convolution/pool-before-relu.ts'
 import { convolutionInParts, poolingOfParts } from '../convolution/pooled-convolution.ts'
+import { discreteSpelling } from '../gradients/discrete.ts'
 import { spellingOf, type Use } from '../gradients/rule.ts'
 import { ruleOf } from '../gradients/rules.ts'
 import { type Formulas, isCutByColumns, positiveAxis } from '../onnx/formulas.ts'
@@ -184,13 +185,19 @@ function onlyReader({ onlyReaders }: Site, { outputs }: TypedNode): TypedNode | 
   return outputs[0] ? onlyReaders.get(outputs[0].name) : undefined
 }
 
-/** The spelling that the operator's rule has, when it computes in float32. */
+/** Operators whose spelling serves elements of any type. */
+const spelledForAll: ReadonlySet<string> = new Set(['GatherND', 'ScatterND'])
+
+/** The spelling that the operator's rule has, when it computes in float32; else that of the device. */
 function spelledOut(f: Formulas, node: TypedNode): Form | null {
   const rule = ruleOf(node.opType)
-  const first = node.outputs.find((output) => output !== null)
-  const spelling = first?.dtype === 'float32' ? spellingOf(rule) : null
-  const outputs = spelling?.(useOf(f, node), node.outputs) ?? null
-  return outputs === null ? null : { outputs, isSpelledOut: rule.kind !== 'spelled' }
+  const [first, ...others] = node.outputs.filter((output) => output !== null)
+  const isItsOwn = first?.dtype === 'float32' || spelledForAll.has(node.opType)
+  const use = useOf(f, node)
+  const outputs = (isItsOwn ? spellingOf(rule)?.(use, node.outputs) : null) ?? null
+  if (outputs !== null) return { outputs, isSpelledOut: rule.kind !== 'spelled' }
+  const discrete = first === undefined || others.length > 0 ? null : discreteSpelling(use, first)
+  return discrete === null ? null : { outputs: [discrete], isSpelledOut: true }
 }
 
 function useOf(f: Formulas, { opType, name, attributes, inputs }: TypedNode): Use {
