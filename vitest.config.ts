@@ -3,8 +3,8 @@
  * files can share processes; `engine` runs kernels, whose memory and devices outlive a file, each file in a process of
  * its own; `simulation` runs the protocol machines on a virtual clock, and beside it `network` one service after
  * another between real libp2p nodes, which mostly wait; `processes` starts whole programs, up to seven for a
- * file, and runs one file at a time when the others are done; `e2e` adds a real Chromium to them, with the page as
- * people open it.
+ * file, which wait for each other for half of the time, and beside it `page` shows the donor page in a Chromium without
+ * a swarm; `e2e` has both, tabs and programs, one file at a time, since it measures what a tab takes of a machine.
  */
 import { availableParallelism } from 'node:os'
 import { defineConfig } from 'vitest/config'
@@ -15,6 +15,8 @@ const setupFiles = ['./node/network/platform.ts', './test/equal-arrays.ts']
 const ofServices = [
   'test/integration/{allreduce,discovery,jobs,links,private-swarm,relay,shards,stun}.test.ts',
 ]
+/** The page alone, as people open it, in each of its states. */
+const ofThePage = 'test/e2e/page.test.ts'
 const withKernels = ['test/compliance/**/*.test.ts', 'test/unit/{engine,engine-run,cli}/**/*.test.ts']
 
 /** Files at a time where each keeps one core busy or none: vitest leaves one free, which is half of a small machine. */
@@ -85,11 +87,24 @@ export default defineConfig({
       },
       {
         test: {
+          name: 'page',
+          setupFiles,
+          globalSetup: ['./test/bundle-programs.mjs'],
+          include: [ofThePage],
+          testTimeout: 120_000,
+          hookTimeout: 60_000,
+          maxWorkers,
+          sequence: { groupOrder: 2 },
+        },
+      },
+      {
+        test: {
           name: 'e2e',
           setupFiles,
           globalSetup: ['./test/bundle-programs.mjs'],
           include: ['test/e2e/**/*.test.ts'],
-          maxWorkers,
+          exclude: [ofThePage],
+          fileParallelism: false,
           testTimeout: 120_000,
           hookTimeout: 60_000,
           sequence: { groupOrder: 3 },
