@@ -11,14 +11,14 @@ import { readFailure } from '../storage/read-failure.ts'
 const depthMax = 2
 
 /**
- * The files of `folder` whose names `wanted` matches. Links are not followed.
+ * The files of `folder` whose names are `wanted`. Links are not followed.
  * @throws {SwarmError} DATA_MISSING when it cannot be read; LIMIT_EXCEEDED when all files together are larger than a
  * job may be.
  * @throws {unknown} `signal.reason`.
  */
 export async function readFolder(
   folder: string,
-  wanted: RegExp,
+  wanted: (name: string) => boolean,
   { signal }: { signal?: AbortSignal } = {},
 ): Promise<FolderFile[]> {
   const paths = await pathsIn(folder, '', { wanted, depth: 0 })
@@ -39,18 +39,28 @@ export async function readFolder(
 async function pathsIn(
   folder: string,
   below: string,
-  { wanted, depth }: { wanted: RegExp; depth: number },
+  { wanted, depth }: { wanted: (name: string) => boolean; depth: number },
 ): Promise<string[]> {
   const place = join(folder, below)
-  const entries = await readdir(place, { withFileTypes: true }).catch(unreadable(`the folder ${place}`))
+  const entries = await readdir(place, { withFileTypes: true }).catch(notListed(place))
   const found: string[] = []
   for (const entry of entries) {
     const path = below === '' ? entry.name : `${below}/${entry.name}`
     if (entry.isDirectory() && depth < depthMax)
       found.push(...(await pathsIn(folder, path, { wanted, depth: depth + 1 })))
-    else if (entry.isFile() && wanted.test(entry.name)) found.push(path)
+    else if (entry.isFile() && wanted(entry.name)) found.push(path)
   }
   return found
+}
+
+function notListed(folder: string): (cause: unknown) => never {
+  return (cause) => {
+    if ((cause as NodeJS.ErrnoException).code !== 'ENOTDIR') return unreadable(`the folder ${folder}`)(cause)
+    throw new SwarmError('DATA_MISSING', `${folder} is no folder, and one with files of data is wanted`, {
+      cause,
+      hint: 'Give the folder that holds the files; docs/data.md has its form, and how a table becomes one.',
+    })
+  }
 }
 
 function unreadable(what: string): (cause: unknown) => never {

@@ -9,6 +9,7 @@ import { arrayFolder } from '../../data/array-folder.ts'
 import type { DataSet } from '../../data/data-set.ts'
 import { glyphs } from '../../data/glyphs.ts'
 import { idxDataSet } from '../../data/idx.ts'
+import { isForeignImage, isImage } from '../../data/image-file.ts'
 import { imageFolder } from '../../data/image-folder.ts'
 import { textDataSet } from '../../data/text.ts'
 import { SwarmError } from '../../protocols/core/errors.ts'
@@ -74,11 +75,11 @@ export async function openJobData(spec: DataSpec, options: DataOptions): Promise
     case 'image_folder': {
       const { mean = [0, 0, 0], std = [1, 1, 1] } = spec
       const normal = spec.mean || spec.std ? { mean, deviation: std } : undefined
-      const files = await readFolder(folderOf(spec, options), /\.jpe?g$/i, options)
+      const files = await readFolder(folderOf(spec, options), isAnyImage, options)
       return imageFolder(files, { ...spec, ...(normal && { normal }) })
     }
     case 'npy':
-      return arrayFolder(await readFolder(folderOf(spec, options), /\.npy$/, options), {
+      return arrayFolder(await readFolder(folderOf(spec, options), isArray, options), {
         ...spec,
         ignored: options.ignoredLabel,
       })
@@ -92,6 +93,11 @@ export async function openJobData(spec: DataSpec, options: DataOptions): Promise
     }
   }
 }
+
+/** Those that cannot be read too: their reader refuses them by name. */
+const isAnyImage = (name: string): boolean => isImage(name) || isForeignImage(name)
+
+const isArray = (name: string): boolean => name.endsWith('.npy')
 
 /** @throws {SwarmError} USAGE */
 function folderOf({ folder }: { folder?: string | undefined }, { directory, dataPath }: DataOptions): string {

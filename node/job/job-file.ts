@@ -201,12 +201,18 @@ function firstLine(message: string): string {
 }
 
 async function readText(path: string): Promise<string> {
+  if (path.endsWith('.onnx')) {
+    throw new SwarmError('JOB_INVALID', `${path} is a model, and a job file is wanted`, {
+      hint: 'Write a job file that names the model as model.file: examples/glyphs/job.yaml is one.',
+    })
+  }
   try {
     const found = await stat(path)
     if (found.isFile() && found.size > jobFileBytesMax) {
       throw new SwarmError(
         'JOB_INVALID',
         `${path} has ${found.size} bytes; a job file has at most ${jobFileBytesMax}`,
+        { hint: 'Give the path of a job file, such as examples/glyphs/job.yaml; data goes with --data.' },
       )
     }
     return await readFile(path, 'utf8')

@@ -211,6 +211,10 @@ convergence: { metric: val_accuracy, mode: max, max_rounds: 1.5 }
     await expect(readJobFile(tmpdir())).rejects.toMatchObject({
       message: expect.stringMatching(/cannot be read: it is a folder$/),
     })
+    await expect(readJobFile('some/model.onnx')).rejects.toMatchObject({
+      code: 'JOB_INVALID',
+      message: 'some/model.onnx is a model, and a job file is wanted',
+    })
   })
 
   test('that is no YAML is not told once for each of its words', () => {

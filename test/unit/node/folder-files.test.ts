@@ -7,6 +7,8 @@ import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import { readFolder } from '../../../node/job/folder-files.ts'
 
+const isArray = (name: string) => name.endsWith('.npy')
+
 async function emptyFolder(): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'starling-test-'))
   onTestFinished(() => rm(folder, { recursive: true, force: true }))
@@ -22,7 +24,7 @@ test('files are read down to the classes of a split, and no link is followed out
     await writeFile(join(folder, path), path)
   await symlink(join(outside, 'secret.npy'), join(folder, 'link.npy'))
   await symlink(outside, join(folder, 'test'))
-  const files = await readFolder(folder, /\.npy$/)
+  const files = await readFolder(folder, isArray)
   expect(files.map(({ path, bytes }) => [path, new TextDecoder().decode(bytes)]).sort()).toEqual(
     ['train/cat/x.npy', 'train/x.npy', 'x.npy'].map((path) => [path, path]),
   )
@@ -34,8 +36,18 @@ test('a file that goes while its folder is read is named', async () => {
   await writeFile(path, 'x')
   const { signal } = new AbortController()
   signal.throwIfAborted = () => rmSync(path) // asked before each file
-  await expect(readFolder(folder, /\.npy$/, { signal })).rejects.toMatchObject({
+  await expect(readFolder(folder, isArray, { signal })).rejects.toMatchObject({
     code: 'DATA_MISSING',
     message: `${path} cannot be read: there is no such file`,
+  })
+})
+
+test('a file where a folder is wanted is named as what it is', async () => {
+  const path = join(await emptyFolder(), 'houses.csv')
+  await writeFile(path, '1,2')
+  await expect(readFolder(path, isArray)).rejects.toMatchObject({
+    code: 'DATA_MISSING',
+    message: `${path} is no folder, and one with files of data is wanted`,
+    hint: expect.stringContaining('docs/data.md'),
   })
 })
