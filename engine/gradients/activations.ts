@@ -70,11 +70,9 @@ export const activations = {
     const t = f.tanh(f.unary('Softplus', x))
     return f.mul(dy, f.add(t, f.mul(f.mul(x, f.sigmoid(x)), f.sub(1, f.mul(t, t)))))
   }),
-  /** exact: dx = dy·(Φ(x) + x·φ(x)), Φ(x) = ½(1 + erf(x/√2)) ; tanh form: below */
+  /** dx = dy·y'(x), which the forward pass may have as a second output (engine/program/slopes-ahead.ts) */
   Gelu: spelledForward(
-    unary(({ f, attributes }, x, dy) =>
-      textOf(attributes, 'approximate', 'none') === 'tanh' ? geluTanh(f, x, dy) : geluErf(f, x, dy),
-    ),
+    unary(({ f, attributes, y: [, slope] }, x, dy) => f.mul(dy, slope ?? geluSlope(f, x, attributes))),
     gelu,
   ),
   /** y = x·s, s = σ(αx): dx = dy·(s + α·y·(1 - s)) */
@@ -135,11 +133,13 @@ function gelu({ f, x, attributes }: Use): Value {
   return f.mul(f.mul(x[0]!, 0.5), f.add(f.tanh(tanhArgument(f, x[0]!)), 1))
 }
 
-function geluErf(f: Formulas, x: Value, dy: Value): Value {
+/** y'(x), exact: Φ(x) + x·φ(x), Φ(x) = ½(1 + erf(x/√2)) ; tanh form: below */
+export function geluSlope(f: Formulas, x: Value, attributes: Attributes): Value {
+  if (textOf(attributes, 'approximate', 'none') === 'tanh') return geluTanhSlope(f, x)
   const scaled = f.mul(x, Math.SQRT1_2)
   // x·φ(x) = s·e^(-s² - ½ log π), s = x/√2, which the forward pass has too: x itself need not be kept
   const exponent = f.sub(-0.5 * Math.log(Math.PI), f.mul(scaled, scaled))
-  return f.mul(dy, f.add(normalDistribution(f, x), f.mul(scaled, f.exp(exponent))))
+  return f.add(normalDistribution(f, x), f.mul(scaled, f.exp(exponent)))
 }
 
 /** Φ(x) = ½(1 + erf(x/√2)), its last product and sum in one operator: it is between 0 and 1 already. */
@@ -158,12 +158,12 @@ function tanhArgument(f: Formulas, x: Value): Value {
 
 /**
  * y = ½x(1 + t), t = tanh(u), u = c(x + 0.044715x³):
- * dx = dy·(½(1 + t) + ½x(1 - t²)·c(1 + 3·0.044715x²))
+ * y' = ½((1 + t) + x(1 - t²)·c(1 + 3·0.044715x²))
  */
-function geluTanh(f: Formulas, x: Value, dy: Value): Value {
+function geluTanhSlope(f: Formulas, x: Value): Value {
   const square = f.mul(x, x)
   const t = f.tanh(tanhArgument(f, x))
   const slope = f.add(f.mul(square, 3 * c * 0.044715), c)
   const inner = f.mul(f.mul(x, f.sub(1, f.mul(t, t))), slope)
-  return f.mul(f.mul(dy, 0.5), f.add(f.add(t, 1), inner))
+  return f.mul(f.add(f.add(t, 1), inner), 0.5)
 }

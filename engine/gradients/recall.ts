@@ -41,7 +41,7 @@ export class Recall {
     const segment = this.#recomputed.get(value.name)
     if (segment === undefined) return value
     // the first gradient to reach a segment comes when those behind it are done with
-    if (!this.#conditions.has(segment)) this.#conditions.set(segment, this.#conditionOn(dy))
+    if (!this.#conditions.has(segment)) this.#conditions.set(segment, conditionOn(this.#f, dy))
     const waiting = [value] // no recursion: a segment may be thousands of nodes long
     for (let last = waiting.at(-1); last !== undefined; last = waiting.at(-1)) {
       const maker = this.#makerOf(last)
@@ -74,19 +74,20 @@ export class Recall {
     return node.inputs.with(place, this.#f.where(condition, input, input))
   }
 
-  #conditionOn(dy: Value): Value {
-    const first = this.#f.slice(
-      dy,
-      dy.shape.map((_, axis) => ({ axis, start: 0, count: 1 })),
-    )
-    return this.#f.greater(this.#f.reshape(first, []), 0)
-  }
-
   #makerOf(value: Value): TypedNode {
     const maker = this.#f.builder.makerOf(value)
     assert(maker !== undefined, `'${value.name}' is not computed and cannot be made again`)
     return maker
   }
+}
+
+/** A bool [], of any value, that is known when `value`, float32, is: `Where` of it, x and x is x from then on. */
+export function conditionOn(f: Formulas, value: Value): Value {
+  const first = f.slice(
+    value,
+    value.shape.map((_, axis) => ({ axis, start: 0, count: 1 })),
+  )
+  return f.greater(f.reshape(first, []), 0)
 }
 
 /**

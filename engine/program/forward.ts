@@ -5,9 +5,9 @@
  * in one mode and by its running statistics in the other.
  *
  * Some operators change their form, never their value: LayerNormalization also gives mean and rate, which its gradient
- * reads; a product with a (transposed) matrix becomes one Gemm, so that neither pass moves the matrix, and takes in the
- * bias that is added to it; an operator whose rule has a spelling is spelled out; a Relu under a MaxPool moves above
- * it (pool-before-relu.ts).
+ * reads, and Gelu its derivative (slopes-ahead.ts); products with matrices become Gemms (products.ts), scores that a mask
+ * hides a sum (hidden-scores.ts); an operator whose rule has a spelling is spelled out; a Relu under a MaxPool moves
+ * above it (pool-before-relu.ts).
  */
 
 import { blockedConvolution } from '../convolution/blocked-convolution.ts'
@@ -15,16 +15,19 @@ import { elementwise } from '../convolution/blocked-layout.ts'
 import { hasPlaces, poolBeforeRelu } from '../convolution/pool-before-relu.ts'
 import { convolutionInParts, poolingOfParts } from '../convolution/pooled-convolution.ts'
 import { discreteSpelling } from '../gradients/discrete.ts'
+import type { Recomputed } from '../gradients/recall.ts'
 import { spellingOf, type Use } from '../gradients/rule.ts'
 import { ruleOf } from '../gradients/rules.ts'
-import { type Formulas, isCutByColumns, positiveAxis } from '../onnx/formulas.ts'
-import { floatOf, intOf } from '../onnx/graph.ts'
+import { type Formulas, positiveAxis } from '../onnx/formulas.ts'
+import { intOf } from '../onnx/graph.ts'
 import type { TypedNode, Value } from '../onnx/graph-builder.ts'
 import type { ImportedModel } from '../onnx/import-model.ts'
 import { type Constant, elementTypes, sizeOf } from '../onnx/types.ts'
 import { normaliseByBatch } from './batch-statistics.ts'
 import { hiddenBySum } from './hidden-scores.ts'
-import { Recorder } from './recorder.ts'
+import { biasedProduct, matrixProduct, turnedGemm } from './products.ts'
+import { type Form, Recorder } from './recorder.ts'
+import { SlopesAhead } from './slopes-ahead.ts'
 
 /** What of a model is put into a graph. */
 export type ForwardModel = Pick<ImportedModel, 'nodes' | 'output' | 'constants' | 'parameters'>
@@ -57,15 +60,20 @@ interface Site {
   readonly measured: ReadonlySet<string>
   /** The statistics that nodes have moved so far. */
   readonly moved: Map<string, Value>
+  readonly ahead: SlopesAhead
   readonly recorder: Recorder
 }
 
-/** Adds `model` to `f`'s graph, where `given` holds its inputs and parameters, by name, as values already. */
+/**
+ * Adds `model` to `f`'s graph, where `given` holds its inputs and parameters, by name, as values already. `recomputed`:
+ * what the backward pass makes again.
+ */
 export function addForward(
   f: Formulas,
   model: ForwardModel,
   given: ReadonlyMap<string, Value>,
   mode: Mode,
+  recomputed: Recomputed = new Map(),
 ): Forward {
   const values = new Map(given)
   for (const [name, constant] of model.constants) values.set(name, f.builder.constant(constant))
@@ -91,6 +99,7 @@ export function addForward(
     makers,
     measured,
     moved: new Map(),
+    ahead: new SlopesAhead(f, { isTraining: mode === 'training', recomputed }),
     recorder: new Recorder(f),
   }
   const added = nodes.flatMap((node) => addNode(site, node))
@@ -118,24 +127,17 @@ function addNode(site: Site, node: TypedNode): readonly TypedNode[] {
   return recorder.made(outputs, isSpelledOut ? { ...node, inputs, outputs } : null)
 }
 
-/**
- * A node's outputs in the graph. Spelled out: several nodes compute them, and the operator's own rule differentiates
- * them.
- */
-interface Form {
-  readonly outputs: readonly (Value | null)[]
-  readonly isSpelledOut?: boolean
-}
-
 function formOf(site: Site, node: TypedNode, inputs: readonly (Value | null)[]): Form {
   const { f } = site
   const applied = { ...node, inputs }
   if (node.outputs.every((value) => value === null || sizeOf(value.shape) === 0)) return nothing(f, applied)
   switch (node.opType) {
-    case 'Add':
-      return { outputs: [biased(site, node, applied) ?? plain(f, applied)[0]!] }
+    case 'Add': {
+      const product = biasedProduct(f, applied, { readOnce: isReadOnce(site, node), ahead: site.ahead })
+      return product ?? { outputs: plain(f, applied) }
+    }
     case 'MatMul':
-      return { outputs: [product(site, node, applied)] }
+      return matrixProduct(f, applied, untransposed(site, node.inputs[1]!)) ?? { outputs: plain(f, applied) }
     case 'Conv': {
       const blocked = inParts(site, node, applied) ?? blockedConvolution(f, applied)
       if (blocked !== null) return { outputs: [blocked], isSpelledOut: true }
@@ -150,6 +152,10 @@ function formOf(site: Site, node: TypedNode, inputs: readonly (Value | null)[]):
         outputs: [elementwise(f, [applied.inputs[0]!], (x) => f.unary('Relu', x))],
         isSpelledOut: true,
       }
+    case 'Gelu': {
+      const { outputs } = spelledOut(f, applied) ?? { outputs: plain(f, applied) }
+      return { outputs: [...outputs, site.ahead.gelu(applied)], isSpelledOut: true }
+    }
     case 'Gemm':
       return turnedGemm(f, applied) ?? { outputs: plain(f, applied) }
     case 'Where':
@@ -219,33 +225,6 @@ function withoutEmptyBias(f: Formulas, inputs: readonly (Value | null)[]): reado
   return isEmpty ? inputs.slice(0, 2) : inputs
 }
 
-/** A·B with a matrix B as one Gemm over all rows of A. */
-function product(site: Site, original: TypedNode, node: TypedNode): Value {
-  const { f } = site
-  const [a, b] = node.inputs as [Value, Value]
-  if (a.shape.at(-1) === 0) return f.full(node.outputs[0]!.shape)
-  if (b.shape.length !== 2 || a.shape.length < 2) return plain(f, node)[0]!
-  const source = untransposed(site, original.inputs[1]!)
-  const rows = f.reshape(a, [sizeOf(a.shape.slice(0, -1)), a.shape.at(-1)!])
-  const result = source === null ? f.gemm(rows, b) : f.gemm(rows, source, { transB: true })
-  return f.reshape(result, node.outputs[0]!.shape)
-}
-
-/** A Gemm whose product is written the other way round, with what is added to it apart. */
-function turnedGemm(f: Formulas, { inputs, attributes, outputs }: TypedNode): Form | null {
-  const [rows, columns] = outputs[0]!.shape as [number, number]
-  if (!f.builder.target.isSameByThreads || !isCutByColumns(rows, columns)) return null
-  const [a, b, added] = inputs as [Value, Value, (Value | null)?]
-  const product = f.gemm(a, b, {
-    transA: intOf(attributes, 'transA', 0) === 1,
-    transB: intOf(attributes, 'transB', 0) === 1,
-    alpha: floatOf(attributes, 'alpha', 1),
-  })
-  if (!added) return { outputs: [product], isSpelledOut: true }
-  const beta = floatOf(attributes, 'beta', 1)
-  return { outputs: [f.add(product, beta === 1 ? added : f.mul(added, beta))], isSpelledOut: true }
-}
-
 /** The matrix whose plain transpose the model's value `input` is, when it is one. */
 function untransposed({ makers, values }: Site, input: Value): Value | null {
   const maker = makers.get(input.name)
@@ -253,22 +232,9 @@ function untransposed({ makers, values }: Site, input: Value): Value | null {
   return isMatrix ? values.get(maker.inputs[0]!.name)! : null
 }
 
-/**
- * A·B + c as the Gemm that made A·B, with c as its third input; null for any other sum, and where somebody else reads
- * A·B. The Gemm without c falls away.
- */
-function biased({ f, reads }: Site, original: TypedNode, { inputs }: TypedNode): Value | null {
-  const [left, right] = inputs as [Value, Value]
-  const isBiasLast = right.shape.length === 1
-  const [sum, bias] = isBiasLast ? [left, right] : [right, left]
-  if (reads.get(original.inputs[isBiasLast ? 0 : 1]!.name) !== 1 || bias.shape.length !== 1) return null
-  const reshaped = f.builder.makerOf(sum)
-  const gemm = reshaped?.opType === 'Reshape' ? f.builder.makerOf(reshaped.inputs[0]!) : reshaped
-  if (gemm?.opType !== 'Gemm' || gemm.inputs.length !== 2) return null
-  const product = gemm.outputs[0]!
-  if (bias.shape[0] !== sum.shape.at(-1) || bias.shape[0] !== product.shape[1]) return null
-  const result = f.builder.emit('Gemm', [...(gemm.inputs as Value[]), bias], gemm.attributes, product)
-  return f.reshape(result, sum.shape)
+/** Of each input of the model's `node`, whether it is read nowhere else. */
+function isReadOnce({ reads }: Site, { inputs }: TypedNode): boolean[] {
+  return inputs.map((input) => input !== null && reads.get(input.name) === 1)
 }
 
 function layerNormalization(f: Formulas, node: TypedNode): (Value | null)[] {

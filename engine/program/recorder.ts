@@ -5,6 +5,15 @@ import type { Formulas } from '../onnx/formulas.ts'
 import type { TypedNode, Value } from '../onnx/graph-builder.ts'
 
 /**
+ * A node's outputs in the graph. Spelled out: several nodes compute them, and the operator's own rule differentiates
+ * them.
+ */
+export interface Form {
+  readonly outputs: readonly (Value | null)[]
+  readonly isSpelledOut?: boolean
+}
+
+/**
  * Tells which of a builder's nodes are to be differentiated. The parts of an operator with formulas of its own are not:
  * the operator stands for them. Because the builder makes equal nodes once, a later operator may turn out to be made of
  * such parts; then they are needed after all.

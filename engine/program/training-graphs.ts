@@ -80,7 +80,7 @@ function openGraph(blueprint: Blueprint, mode: Mode): Stage {
     builder.input(name, { dtype: 'float32', shape }),
   )
   const given = new Map([...samples, labels, ...parameters].map((value) => [value.name, value]))
-  const { output, nodes, statistics } = addForward(f, model, given, mode)
+  const { output, nodes, statistics } = addForward(f, model, given, mode, recomputed)
   const modelCount = builder.nodes.length
   const loss = addLoss(f, spec.loss, output, labels, { ...spec.lossOptions, labelWeights })
   const weights = parameters.filter((_, index) => model.parameters[index]!.kind === 'weight')
