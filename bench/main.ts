@@ -125,7 +125,8 @@ Without a name all of them run, one after another, but converge and churn, which
   --models LIST      step: ${caseNames.join(',')} (default: all)
   --contenders LIST  step: ${contenderNames.join(',')} (default: all)
   --recompute WHAT   step: activations that ours makes again: ${recomputations.join(', ')} (default: nothing)
-  --link MBIT,MS     reduce: links of so many Mbit/s each way and that round trip, by proxies (default: loopback)
+  --link MBIT,MS     reduce: links of so many Mbit/s each way and that round trip, by proxies (default: loopback);
+                     silence: updates of 16 MiB over uplinks of that rate (default: of a few bytes)
   --steps LIST       local steps: churn (default ${churnSteps}); converge: a list (default 1,10,30,100)
   --codecs LIST      reduce, converge: codecs (default f32,int8,int4,topk); codecs: the same (default all)
   --optimizer NAME   converge: adamw or muon (default adamw)

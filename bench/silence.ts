@@ -5,12 +5,15 @@
  */
 
 import { silencedMoments, silencedRoundMs } from '../simulator/silenced-round.ts'
+import type { LinkShape } from './reduce.ts'
 import { quantile, tableText } from './statistics.ts'
 
 export interface SilenceOptions {
   peers: number
   /** Seeds of each moment. */
   seeds: number
+  /** Updates of 16 MiB on links of that rate; undefined: of a few bytes. */
+  shape: LinkShape | undefined
 }
 
 /** One line of the result: milliseconds of virtual time until all others have committed the round. */
@@ -28,12 +31,14 @@ export interface SilenceRow {
 export async function benchSilence({
   peers,
   seeds,
+  shape,
   json,
 }: SilenceOptions & { json: boolean }): Promise<SilenceRow[]> {
+  const uplink = shape && (shape.mbitPerSecond * 1e6) / 8
   const rows = silencedMoments(peers).flatMap((moment): SilenceRow[] => {
     const times = (hearsSilence: boolean): number[] =>
       Array.from({ length: seeds }, (_, index) =>
-        silencedRoundMs({ seed: 1 + index, peers, moment, hearsSilence }),
+        silencedRoundMs({ seed: 1 + index, peers, moment, hearsSilence, uplink }),
       ).filter((ms) => ms !== undefined)
     const [heard, unheard] = [times(true), times(false)]
     if (heard.length === 0) return []

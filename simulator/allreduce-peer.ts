@@ -58,7 +58,7 @@ export interface SimulatedRun {
   /** States that `id` can fetch now: those of live peers that it has a link to. */
   states(id: string): { peer: string; base: RoundBase }[]
   /** What the sketches stand for. Default: themselves. */
-  model?: Model
+  model?: Model | undefined
   /** False: nobody is told of silent links. Default true. */
   hearsSilence?: boolean | undefined
   /** Called for each end of a link that finds it silent. */

@@ -20,7 +20,7 @@ import { type Random, seededRandom, seedFrom } from '../protocols/core/random.ts
 import type { CodecName } from '../protocols/wire/codecs/codec.ts'
 import { codecFor } from '../protocols/wire/codecs/index.ts'
 import { AllreduceChecker } from './allreduce-checker.ts'
-import { AllreducePeer, baseAfter, type Disk, type SimulatedRun } from './allreduce-peer.ts'
+import { AllreducePeer, baseAfter, type Disk, type Model, type SimulatedRun } from './allreduce-peer.ts'
 import { VirtualClock } from './clock.ts'
 import { FaultLog, interceptWith, type MessageFault } from './faults.ts'
 import { type Conditions, Network, type Skew } from './network.ts'
@@ -46,6 +46,8 @@ export interface SwarmOptions {
   mayFork?: boolean
   /** False: silent links are noticed when they break, as before there were pulses. Default true. */
   hearsSilence?: boolean
+  /** What the small vectors stand for. Default: themselves. */
+  model?: Model
   diskMsMax?: number
   answersBeforeWriting?: boolean
   believesRelays?: boolean
@@ -267,7 +269,7 @@ export class AllreduceSwarm {
   #run(): SimulatedRun {
     const { seed, partition, codec, peersMin, timing, trainingMs, slow, sum, finish, alterOutcome } =
       this.options
-    const { hearsSilence, diskMsMax, answersBeforeWriting, believesRelays, alterSent } = this.options
+    const { model, hearsSilence, diskMsMax, answersBeforeWriting, believesRelays, alterSent } = this.options
     return {
       seed,
       partition,
@@ -283,6 +285,7 @@ export class AllreduceSwarm {
         this.live()
           .filter((peer) => peer.base !== undefined && peer.id !== id && this.network.isLinked(id, peer.id))
           .map((peer) => ({ peer: peer.id, base: peer.base! })),
+      model,
       hearsSilence,
       onSilent: () => this.log.note('silent link'),
       diskMsMax,

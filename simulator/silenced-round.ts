@@ -3,9 +3,11 @@
  * comes over them for five minutes. A quick network and short training, so that what is left is waiting.
  */
 
+import { isData } from '../protocols/allreduce/round/vocabulary.ts'
 import { rowPeersMax } from '../protocols/core/limits.ts'
+import { codecFor } from '../protocols/wire/codecs/index.ts'
 import { calmNetwork, drawOptions } from './allreduce-scenario.ts'
-import { AllreduceSwarm } from './allreduce-swarm.ts'
+import { AllreduceSwarm, type SwarmOptions } from './allreduce-swarm.ts'
 import { deadlyGridMoments, deadlyMoments, strikeAt } from './deadly-moments.ts'
 
 export interface SilencedRoundInit {
@@ -16,13 +18,22 @@ export interface SilencedRoundInit {
   moment: string
   /** False: silent links are noticed when their connections are given up. */
   hearsSilence: boolean
+  /**
+   * Bytes per second of each peer's uplink, over which it gives 64 parts of 65,536 values in f32: 16 MiB. Default: parts
+   * of a few bytes on links that carry them at once.
+   */
+  uplink?: number | undefined
 }
+
+/** Elements of a part that is computed, and of the one that it stands for. */
+const sketchElements = 8
+const partElements = 65_536
 
 /** How long the victim is silent: longer than anything waits. */
 const silenceMs = 300_000
 
 /** Virtual time in which the moment must have come. */
-const strikeMsMax = 60_000
+const strikeMsMax = 300_000
 
 /** Moments at which a peer of a run of `peers` may fall silent. */
 export function silencedMoments(peers: number): string[] {
@@ -39,14 +50,17 @@ export function silencedRoundMs({
   peers,
   moment,
   hearsSilence,
+  uplink,
 }: SilencedRoundInit): number | undefined {
+  const parts = uplink === undefined ? 9 : 64
   const swarm = new AllreduceSwarm(
     drawOptions(seed, {
       peers,
       peersMin: Math.floor(peers / 2) + 1,
       codec: 'f32',
-      partition: { elements: 72, partElements: 8 },
+      partition: { elements: parts * sketchElements, partElements: sketchElements },
       conditions: calmNetwork,
+      ...(uplink === undefined ? {} : onUplinks(uplink, peers)),
       trainingMs: 2_000,
       slow: new Map(),
       skewOf: undefined,
@@ -74,4 +88,18 @@ export function silencedRoundMs({
     swarm.live().every(({ id, base }) => id === victim || (base !== undefined && base.round > round))
   swarm.runUntil(others, `the round without a ${moment}`)
   return swarm.clock.now() - struckAtMs
+}
+
+/** Real parts on links of which each has its share of its sender's uplink. */
+function onUplinks(uplink: number, peers: number): Pick<SwarmOptions, 'conditions' | 'model'> {
+  const scale = partElements / sketchElements
+  return {
+    conditions: { ...calmNetwork, bytesPerSecond: uplink / (peers - 1) },
+    model: {
+      encodedBytes: (elements) => codecFor('f32').encodedBytes(elements) * scale,
+      frameBytes: (message, frame) => (isData(message) ? frame.length * scale : frame.length),
+      reach: () => ({ bandwidth: uplink, place: undefined }),
+      firstRound: 0,
+    },
+  }
 }

@@ -22,6 +22,11 @@ test.each(silencedMoments(6))('a %s falls silent, and the others end the round w
   }
 })
 
+test('with updates of 16 MiB a silent reducer of sixteen is waited for by its own link, not by the slowest that there may be', () => {
+  const init = { seed: 1, peers: 16, moment: 'reducer before it reduces', hearsSilence: true }
+  expect(silencedRoundMs({ ...init, uplink: 125e6 })).toBeLessThan(roundMsMax)
+})
+
 test('without pulses a leader that falls silent is replaced half a minute later', () => {
   const tookMs = silencedRoundMs({ seed: 1, peers: 6, moment: 'leader as it plans', hearsSilence: false })
   expect(tookMs).toBeGreaterThan(2 * roundMsMax)

@@ -63,7 +63,7 @@ export interface PlanLists {
   contributors: readonly Contributor[]
   /** Peers that hold the state and get the results without giving an update, by seat. */
   receivers: readonly Receiver[]
-  /** Peers that have no state yet and get the results too, by seat. */
+  /** Peers that hold an earlier state or none and get the results too, by seat; members that are not heard of yet. */
   followers: readonly Seated[]
 }
 

@@ -17,7 +17,7 @@ import type { Event, Inspection } from './events.ts'
 import { decodeSum, encodeSum } from './reduction.ts'
 import type { BallotPlan, Round } from './round.ts'
 import type { Role, Session } from './session.ts'
-import { mayStillSend, partTimeoutMs } from './timeouts.ts'
+import { mayStillSend, partTimeoutMs, silenceDueMs } from './timeouts.ts'
 import type { Reassign, Result, Sum } from './vocabulary.ts'
 
 /** One row's sum of one part. */
@@ -55,17 +55,19 @@ export class Finishing implements Role {
     const current = this.#current()
     if (current === undefined) return
     const column = this.#column(current.planId)
-    if (this.#session.nowMs >= this.dueMs()) this.#giveUpOnSilent(current, column)
+    if (this.#session.nowMs >= this.#stuckMs(current)) this.#giveUpOnStuck(current, column)
     for (const part of column.sums.keys()) this.#close(current, column, part)
     this.#reportLost(current, column)
   }
 
   dueMs(): number {
     const current = this.#current()
-    if (current === undefined || this.#heardMs === 0) return Number.POSITIVE_INFINITY
+    if (current === undefined) return Number.POSITIVE_INFINITY
     const column = this.#column(current.planId)
-    if ([...column.sums.keys()].every((part) => column.closed.has(part))) return Number.POSITIVE_INFINITY
-    return this.#heardMs + partTimeoutMs(this.#session, current.plan)
+    const open = [...column.sums.keys()].filter((part) => !column.closed.has(part))
+    if (open.length === 0) return Number.POSITIVE_INFINITY
+    const reducers = new Set(open.flatMap((part) => reducersOf(current.plan, part)))
+    return Math.min(this.#stuckMs(current), silenceDueMs(this.#session, current.plan, reducers))
   }
 
   /** This peer's row has summed `part`. */
@@ -261,7 +263,12 @@ export class Finishing implements Role {
     })
   }
 
-  #giveUpOnSilent({ plan }: BallotPlan, column: Column): void {
+  /** When rows that are here and have not sent are waited for no more: nothing has come from any meanwhile. */
+  #stuckMs({ plan }: BallotPlan): number {
+    return this.#heardMs === 0 ? Number.POSITIVE_INFINITY : this.#heardMs + partTimeoutMs(this.#session, plan)
+  }
+
+  #giveUpOnStuck({ plan }: BallotPlan, column: Column): void {
     for (const part of column.sums.keys())
       if (!column.closed.has(part))
         for (const row of this.#waitingFor(plan, column, part)) column.slow.add(row)

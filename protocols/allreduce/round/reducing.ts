@@ -15,7 +15,7 @@ import type { Event, Inspection } from './events.ts'
 import type { Finishing } from './finishing.ts'
 import type { BallotPlan, OwnUpdate, Round } from './round.ts'
 import type { Role, Session } from './session.ts'
-import { mayStillSend, partTimeoutMs } from './timeouts.ts'
+import { mayStillSend, partTimeoutMs, silenceDueMs } from './timeouts.ts'
 import type { Part, Reassign } from './vocabulary.ts'
 
 interface Inbox {
@@ -55,16 +55,17 @@ export class Reducing implements Role {
       this.#sendParts(current, () => true)
     }
     const inbox = this.#inbox(current.planId)
-    if (this.#session.nowMs >= this.dueMs()) this.#giveUpOnSilent(current, inbox)
+    if (this.#session.nowMs >= this.#stuckMs(current)) this.#giveUpOnStuck(current, inbox)
     for (const part of this.#myParts(current.plan)) this.#close(current, inbox, part)
   }
 
   dueMs(): number {
     const current = this.#current()
-    if (current === undefined || this.#heardMs === 0) return Number.POSITIVE_INFINITY
+    if (current === undefined) return Number.POSITIVE_INFINITY
     const inbox = this.#inbox(current.planId)
     if (this.#myParts(current.plan).every((part) => inbox.closed.has(part))) return Number.POSITIVE_INFINITY
-    return this.#heardMs + partTimeoutMs(this.#session, current.plan)
+    const peers = this.#contributors(current.plan).map(({ peer }) => peer)
+    return Math.min(this.#stuckMs(current), silenceDueMs(this.#session, current.plan, peers))
   }
 
   /** A contributor's part of a plan that is known here. Returns why it is refused, if it is. */
@@ -233,7 +234,12 @@ export class Reducing implements Role {
     return mayStillSend(this.#session, plan, peer) && this.#round.isPlannedLife(contributor)
   }
 
-  #giveUpOnSilent({ plan }: BallotPlan, inbox: Inbox): void {
+  /** When those that are here and have not sent are waited for no more: nothing has come from anyone meanwhile. */
+  #stuckMs({ plan }: BallotPlan): number {
+    return this.#heardMs === 0 ? Number.POSITIVE_INFINITY : this.#heardMs + partTimeoutMs(this.#session, plan)
+  }
+
+  #giveUpOnStuck({ plan }: BallotPlan, inbox: Inbox): void {
     for (const part of this.#myParts(plan)) {
       if (!inbox.closed.has(part))
         for (const peer of this.#waitingFor(plan, inbox, part)) inbox.slow.add(peer)
