@@ -1,5 +1,6 @@
 /** A tab knows its job's id from the link, and learns the job itself from the first peer that it reaches. */
 
+import { isOtherSwarmKey } from '../../node/peer/swarm-key.ts'
 import type { Clock } from '../../protocols/core/clock.ts'
 import { SwarmError } from '../../protocols/core/errors.ts'
 import type { JobNotice, SignedJob } from '../../protocols/jobs/index.ts'
@@ -9,18 +10,25 @@ import type { TabPeer } from './network.ts'
 const patienceMs = 25_000
 
 /**
- * The same once somebody is reached who speaks other versions: as a rule all do, and a dial of whoever does not has
- * come to an end by then.
+ * The same once somebody is reached who speaks other versions, or answers with another swarm's key: as a rule all do, and
+ * a dial of whoever does not has come to an end by then.
  */
 const mismatchPatienceMs = 8_000
+
+/** What is needed of a tab. */
+export interface WaitingPeer {
+  libp2p: TabPeer['libp2p']
+  services: Pick<TabPeer['services'], 'jobs' | 'versions' | 'discovery'>
+}
 
 /**
  * The signed manifest of `job`. Waits for a peer that can be reached as long as `signal` lets it.
  * @throws {SwarmError} NOT_FOUND when the peers that were reached do not know it, or refuse to say more of it;
- * VERSION_MISMATCH when one of them speaks other versions, so that it may know it.
+ * VERSION_MISMATCH when one of them speaks other versions, so that it may know it; REFUSED when the swarm that answers
+ * has another key than the link.
  */
 export async function waitForJob(
-  { libp2p, services: { jobs, versions } }: Pick<TabPeer, 'libp2p' | 'services'>,
+  { libp2p, services: { jobs, versions, discovery } }: WaitingPeer,
   job: string,
   { clock, signal }: { clock: Clock; signal: AbortSignal },
 ): Promise<SignedJob> {
@@ -34,10 +42,14 @@ export async function waitForJob(
     const waitMs = mismatch === undefined ? patienceMs : mismatchPatienceMs
     stopTimer = clock.setTimer(waitMs, () => reject(mismatch ?? notFound(job, lastRefusal)))
   }
-  const offVersions = versions.follow((found) => {
+  const startLastTimer = (found: SwarmError) => {
     if (mismatch !== undefined) return
     mismatch = found
     startTimer()
+  }
+  const offVersions = versions.follow(startLastTimer)
+  const offFirst = discovery.onFirstAddress((news) => {
+    if (news.kind === 'missed' && isOtherSwarmKey(news.cause)) startLastTimer(otherKey(news.address))
   })
   const off = jobs.on((notice: JobNotice) => {
     if (notice.kind === 'added' && notice.job === job) resolve(notice.record)
@@ -55,10 +67,17 @@ export async function waitForJob(
   } finally {
     off()
     offVersions()
+    offFirst()
     stopTimer()
     libp2p.removeEventListener('peer:connect', startTimer)
     signal.removeEventListener('abort', onAbort)
   }
+}
+
+function otherKey(address: string): SwarmError {
+  return new SwarmError('REFUSED', `the swarm at ${address} has another key than this link`, {
+    hint: 'Ask whoever sent the link for a new one.',
+  })
 }
 
 function notFound(job: string, why: string): SwarmError {

@@ -1,6 +1,7 @@
 /** Says to a person why nobody could be reached at the addresses of a coordinator. */
 
 import { SwarmError } from '../../protocols/core/errors.ts'
+import { isOtherSwarmKey } from '../peer/swarm-key.ts'
 
 export interface DialFailure {
   /** Multiaddrs that were dialled. */
@@ -14,7 +15,7 @@ export interface DialFailure {
 /** NO_COORDINATOR; REFUSED where somebody answered who has another key of a swarm, or whose swarm has one. */
 export function dialFailure({ addresses, hasKey, cause }: DialFailure): SwarmError {
   const at = addresses.join(' or ')
-  if (!isOtherKey(cause)) {
+  if (!isOtherSwarmKey(cause)) {
     return new SwarmError('NO_COORDINATOR', `no coordinator answers at ${at}`, {
       cause,
       hint: 'Check that it runs and that the address is right; `starling doctor` checks this machine.',
@@ -30,12 +31,4 @@ export function dialFailure({ addresses, hasKey, cause }: DialFailure): SwarmErr
     cause,
     hint: 'Name a copy of its coordinator’s key file with --swarm-key, or no file if the swarm is open.',
   })
-}
-
-/**
- * A handshake whose prologue differs ends at its first authenticated message; libp2p passes on the words alone. One that
- * ends since another peer is behind the address says something else.
- */
-function isOtherKey(error: unknown): boolean {
-  return error instanceof Error && error.name === 'EncryptionFailedError' && /decryption/.test(error.message)
 }

@@ -77,8 +77,8 @@ export class Discovery {
   readonly #schedule: HelloSchedule
   readonly #listeners = new Set<(event: DiscoveryEffect) => void>()
   readonly #firstListeners = new Set<(news: FirstAddressNews) => void>()
-  /** Bootstrap addresses whose last dial failed. */
-  readonly #missed = new Set<string>()
+  /** Bootstrap addresses whose last dial failed, and why the first of those in a row did. */
+  readonly #missed = new Map<string, unknown>()
   readonly #stopping = new AbortController()
   #self: SelfDescription
   #sought: string | undefined
@@ -185,10 +185,11 @@ export class Discovery {
   }
 
   /**
-   * Calls `listener` when a bootstrap address cannot be reached, and when one is that could not; it is dialled on in
-   * between, in silence. Returns a function that takes it back.
+   * Calls `listener` when a bootstrap address cannot be reached, at once for those that could not, and when one is that
+   * could not; it is dialled on in between, in silence. Returns a function that takes it back.
    */
   onFirstAddress(listener: (news: FirstAddressNews) => void): () => void {
+    for (const [address, cause] of this.#missed) listener({ kind: 'missed', address, cause })
     this.#firstListeners.add(listener)
     return () => this.#firstListeners.delete(listener)
   }
@@ -287,7 +288,7 @@ export class Discovery {
       return connection
     } catch (cause) {
       if (this.#bootstrap.includes(key) && !this.#missed.has(key)) {
-        this.#missed.add(key)
+        this.#missed.set(key, cause)
         this.#tellOfFirst({ kind: 'missed', address: key, cause })
       }
       return undefined

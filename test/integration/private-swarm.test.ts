@@ -3,8 +3,11 @@
 import { generateKeyPair } from '@libp2p/crypto/keys'
 import { multiaddr } from '@multiformats/multiaddr'
 import { afterEach, expect, test } from 'vitest'
+import { waitForJob } from '../../browser-client/peer/wait-for-job.ts'
 import { dialFailure } from '../../node/network/dial-failure.ts'
 import { createNode } from '../../node/network/libp2p.ts'
+import { openSwarmNode, passingHome } from '../../node/network/swarm-node.ts'
+import { hurried } from './peers/clock.ts'
 
 const keyOfSwarm = 'k'.repeat(43)
 const otherKey = 'o'.repeat(43)
@@ -69,4 +72,23 @@ test('an address behind which another peer is now is not taken for another key',
   const stranger = await startPeer(keyOfSwarm, [])
   const cause = await stranger.dial(multiaddr(address)).catch((error) => error)
   expect(dialFailure({ addresses: [address], hasKey: true, cause }).code).toBe('NO_COORDINATOR')
+})
+
+test('a tab whose link has the key of another day is told so, and does not look for its swarm for ever', async () => {
+  const { addresses } = await startSwarm(keyOfSwarm)
+  const address = addresses[1]!.toString()
+  const tab = await openSwarmNode({
+    ...(await passingHome()),
+    listen: [],
+    bootstrap: [address],
+    swarmKey: otherKey,
+    self: { role: 'tab', backend: 'none', threads: 0, clientOnly: true },
+    clock: hurried,
+  })
+  cleanups.push(() => tab.close())
+  const waiting = waitForJob(tab, 'bafyjob', { clock: hurried, signal: AbortSignal.timeout(60_000) })
+  await expect(waiting).rejects.toMatchObject({
+    code: 'REFUSED',
+    message: `the swarm at ${address} has another key than this link`,
+  })
 })
