@@ -3,7 +3,7 @@
  * reporting peers have named it; so one peer that lies about its root cannot choose what is measured.
  */
 
-import type { RunRecord, StateName } from './run-record.ts'
+import type { RunRecord, StateName, SupportedState } from './run-record.ts'
 
 /** Peers that hold different states of one round. Healthy runs have none: a round is decided once. */
 export interface Fork {
@@ -14,9 +14,8 @@ export interface Fork {
 
 /** The states that a majority has named, newest first. */
 export function agreedStates(record: RunRecord): StateName[] {
-  const reporters = record.reports.length
-  return [...record.supporters().values()]
-    .filter(({ peers }) => peers.length * 2 > reporters)
+  return [...record.supported]
+    .filter(({ peers }) => peers.size * 2 > record.reporterCount)
     .map(({ state }) => state)
     .sort((a, b) => b.round - a.round)
 }
@@ -34,15 +33,19 @@ export function nextEvaluation(record: RunRecord): StateName | undefined {
 
 /** Every round on which the reporting peers disagree, the latest first. */
 export function findForks(record: RunRecord): Fork[] {
-  const rounds = new Map<number, Fork['branches']>()
-  for (const { state, peers } of record.supporters().values()) {
-    rounds.set(state.round, [...(rounds.get(state.round) ?? []), { root: state.root, peers }])
+  const rounds = new Map<number, SupportedState[]>()
+  for (const supported of record.supported) {
+    const branches = rounds.get(supported.state.round)
+    if (branches === undefined) rounds.set(supported.state.round, [supported])
+    else branches.push(supported)
   }
   return [...rounds]
     .filter(([, branches]) => branches.length > 1)
     .map(([round, branches]) => ({
       round,
-      branches: branches.sort((a, b) => b.peers.length - a.peers.length),
+      branches: branches
+        .map(({ state, peers }) => ({ root: state.root, peers: [...peers] }))
+        .sort((a, b) => b.peers.length - a.peers.length),
     }))
     .sort((a, b) => b.round - a.round)
 }

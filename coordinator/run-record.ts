@@ -38,11 +38,17 @@ export interface StateName {
   root: string
 }
 
+/** A state, and the peers that named it. */
+export interface SupportedState {
+  readonly state: StateName
+  readonly peers: ReadonlySet<string>
+}
+
 interface Reporter {
   newest: PeerReport
   heardMs: number
   /** Roots that this peer named for the rounds that may be evaluated, oldest first. */
-  milestones: Map<number, string>
+  milestones: ReadonlyMap<number, string>
 }
 
 export class RunRecord {
@@ -54,6 +60,8 @@ export class RunRecord {
   /** What the run starts from; known before any peer is there. */
   readonly first: StateName
   readonly #reporters = new Map<string, Reporter>()
+  /** Kept up to date with each report, since every tick asks and there may be 10,000 reporters. */
+  readonly #supported = new Map<string, { state: StateName; peers: Set<string> }>()
   readonly #evaluations: Evaluation[] = []
 
   constructor(rules: ConvergenceSpec, startedMs: number, classes: number, first: StateName) {
@@ -66,6 +74,10 @@ export class RunRecord {
   /** The newest report of each live peer. */
   get reports(): PeerReport[] {
     return [...this.#reporters.values()].map(({ newest }) => newest)
+  }
+
+  get reporterCount(): number {
+    return this.#reporters.size
   }
 
   /** All evaluations so far, by round. */
@@ -83,24 +95,28 @@ export class RunRecord {
     const known = this.#reporters.get(report.peer)
     if (known === undefined && this.#reporters.size >= peerReportsMax) return
     if (known !== undefined && report.round < known.newest.round) return
-    const milestones = known?.milestones ?? new Map<number, string>()
+    this.forget(report.peer)
+    const milestones = new Map(known?.milestones)
     if (this.isMilestone(report.round)) {
       milestones.set(report.round, report.root)
       if (milestones.size > milestonesPerPeerMax) milestones.delete(milestones.keys().next().value!)
     }
-    this.#reporters.set(report.peer, { newest: report, heardMs: now, milestones })
+    const reporter = { newest: report, heardMs: now, milestones }
+    this.#reporters.set(report.peer, reporter)
+    for (const state of statesNamedBy(reporter)) this.#support(state, report.peer)
   }
 
   /** Drops a peer that said goodbye or was lost; should it report again, it counts again. */
   forget(peer: string): void {
+    const known = this.#reporters.get(peer)
+    if (known === undefined) return
     this.#reporters.delete(peer)
+    for (const state of statesNamedBy(known)) this.#unsupport(state, peer)
   }
 
   /** Drops the peers that have been silent for `reportExpiryMs`, so that the dead do not count in a majority. */
   forgetSilent(now: number): void {
-    for (const [peer, { heardMs }] of this.#reporters) {
-      if (now - heardMs >= reportExpiryMs) this.#reporters.delete(peer)
-    }
+    for (const [peer, { heardMs }] of this.#reporters) if (now - heardMs >= reportExpiryMs) this.forget(peer)
   }
 
   /** Takes the result of an evaluation. A second one of the same state is ignored. */
@@ -110,18 +126,29 @@ export class RunRecord {
     this.#evaluations.sort((a, b) => a.round - b.round)
   }
 
-  /** The peers that named each state: their milestones and where they are now. */
-  supporters(): Map<string, { state: StateName; peers: string[] }> {
-    const states = new Map<string, { state: StateName; peers: string[] }>()
-    for (const [peer, { newest, milestones }] of this.#reporters) {
-      const named = new Map(milestones).set(newest.round, newest.root)
-      for (const [round, root] of named) {
-        const key = `${round} ${root}`
-        const entry = states.get(key) ?? { state: { round, root }, peers: [] }
-        entry.peers.push(peer)
-        states.set(key, entry)
-      }
-    }
-    return states
+  /** The states that peers have named, each with those that did: their milestones and where they are now. */
+  get supported(): Iterable<SupportedState> {
+    return this.#supported.values()
   }
+
+  #support(state: StateName, peer: string): void {
+    const key = keyOf(state)
+    const entry = this.#supported.get(key)
+    if (entry === undefined) this.#supported.set(key, { state, peers: new Set([peer]) })
+    else entry.peers.add(peer)
+  }
+
+  #unsupport(state: StateName, peer: string): void {
+    const { peers } = this.#supported.get(keyOf(state))!
+    peers.delete(peer)
+    if (peers.size === 0) this.#supported.delete(keyOf(state))
+  }
+}
+
+function statesNamedBy({ newest, milestones }: Reporter): StateName[] {
+  return [...new Map(milestones).set(newest.round, newest.root)].map(([round, root]) => ({ round, root }))
+}
+
+function keyOf({ round, root }: StateName): string {
+  return `${round} ${root}`
 }

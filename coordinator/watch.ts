@@ -22,7 +22,7 @@ import { bestEvaluation } from './rules.ts'
 import { RunRecord, type StateName } from './run-record.ts'
 import { isFinal, tick } from './tick.ts'
 
-/** Between two looks at the record. Verdicts come at most this late; a tick costs microseconds. */
+/** Between two looks at the record. Verdicts come at most this late. */
 const tickMs = 250
 
 /** A state that has not arrived after this long has been forgotten by its peers: the next agreed one is tried. */
@@ -237,10 +237,10 @@ export class RunWatch {
         new SwarmError('TIMEOUT', `state ${root} did not arrive in time`, { retry: 'other-peer' }),
       ),
     )
-    const holders = [...this.#record.supporters().values()].find(({ state }) => state.root === root)
+    const holders = [...this.#record.supported].find(({ state }) => state.root === root)
     try {
       return await fetchState(
-        { blocks, root, peers: holders?.peers ?? [], expected },
+        { blocks, root, peers: [...(holders?.peers ?? [])], expected },
         { signal: AbortSignal.any([signal, deadline.signal]) },
       )
     } finally {

@@ -138,7 +138,7 @@ export function decodeSummed(f: Fields): Summed {
   return {
     ...decodePartName(f),
     bitmap: f.bytes('bitmap', bitmapBytesMax),
-    weight: f.quantity('weight', weightMax),
+    weight: f.integer('weight', weightMax),
     bytes: f.bytes('bytes', partBytesMax),
   }
 }

@@ -70,7 +70,7 @@ const rows: { [Kind in Message['kind']]: Row<Extract<Message, { kind: Kind }>> }
     }),
     decode: (f) => ({
       ...decodeStanding(f),
-      weight: f.quantity('weight', roundWeightMax),
+      weight: f.integer('weight', roundWeightMax),
       ...decodePace(f),
       digests: f.digests('digests', partsMax),
     }),

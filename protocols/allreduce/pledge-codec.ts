@@ -103,7 +103,7 @@ function decodeSeal(
 function decodePart(fields: Fields): Part {
   return {
     bitmap: fields.bytes('bitmap', bitmapBytesMax),
-    weight: fields.quantity('weight', weightMax),
+    weight: fields.integer('weight', weightMax),
     length: fields.integer('length', partBytesMax),
   }
 }

@@ -6,7 +6,7 @@
 import type { Stream } from '@libp2p/interface'
 import type { Clock } from '../core/clock.ts'
 import { SwarmError } from '../core/errors.ts'
-import { jobsAnswerMs } from '../core/limits.ts'
+import { gossipBytesMax, jobsAnswerMs } from '../core/limits.ts'
 import { FrameStream } from '../wire/stream.ts'
 import {
   decodeRequest,
@@ -38,7 +38,7 @@ export interface JobsDesk {
  * @throws {SwarmError} when the peer went away, took too long or sent no frame.
  */
 export async function answerOn(stream: Stream, peer: string, desk: JobsDesk, clock: Clock): Promise<void> {
-  const frames = new FrameStream(stream, { peer })
+  const frames = new FrameStream(stream, { peer, clock, readBytesMax: gossipBytesMax })
   const cancel = clock.setTimer(jobsAnswerMs, () =>
     frames.abort(
       new SwarmError('TIMEOUT', `peer ${peer} asked nothing in ${jobsAnswerMs / 1000} s`, { peer }),

@@ -9,12 +9,12 @@
  */
 
 import { CID } from 'multiformats/cid'
-import { sha256 } from 'multiformats/hashes/sha2'
 import * as z from 'zod'
 import { localStepsMax, rowPeersMax } from '../core/limits.ts'
 import { codecNames } from '../wire/codecs/codec.ts'
 import { chunkElements } from '../wire/codecs/positions.ts'
 import { keptDefault as topkKeptDefault, keptMax as topkKeptMax } from '../wire/codecs/topk.ts'
+import { isBlockCid } from '../wire/message.ts'
 import type { Problem } from './problems.ts'
 
 /** An integer from `min` to `max`, both allowed. */
@@ -24,7 +24,9 @@ const number = (min: number, max: number) => z.number().min(min).max(max)
 const decayRate = () => z.number().min(0).lt(1)
 
 /** A CID as text, in its one canonical form. */
-export const cidSchema = z.string().refine(isCid, 'must be a CID of version 1 with sha2-256')
+export const cidSchema = z
+  .string()
+  .refine(isCid, 'must be a CID of version 1 with sha2-256, of a raw or dag-cbor block')
 
 /** A peer id as text: an Ed25519 key gives 52 base58 characters, an RSA key 46. */
 export const peerIdSchema = z.string().regex(/^[1-9A-HJ-NP-Za-km-z]{40,64}$/, 'must be a peer id')
@@ -339,7 +341,7 @@ function sparseChecks(train: TrainSpec, swarm: SwarmSpec): Problem[] {
 function isCid(text: string): boolean {
   try {
     const cid = CID.parse(text)
-    return cid.version === 1 && cid.multihash.code === sha256.code && cid.toString() === text
+    return isBlockCid(cid) && cid.toString() === text
   } catch {
     return false
   }

@@ -112,7 +112,8 @@ export class Sessions {
   async #connect(peers: readonly string[]): Promise<void> {
     const { connectionManager, peerId } = this.#components
     const strangers = peers.filter((peer) => !this.#sessions.has(peer) && peer !== peerId.toString())
-    const dials = strangers.map((peer) => {
+    // async, so that an id which is none fails its own dial and nothing else
+    const dials = strangers.map(async (peer) => {
       const signal = AbortSignal.any([this.#stopping.signal, AbortSignal.timeout(openTimeoutMs)])
       return connectionManager.openConnection(peerIdFromString(peer), { signal })
     })

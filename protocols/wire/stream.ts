@@ -5,7 +5,7 @@
  *     outbox ──▶ length prefix ──▶ [ libp2p stream ] ──▶ length prefix ──▶ frames
  *
  * Reading. A libp2p stream pushes, and buffers without bound (or aborts at 4 MiB) when nobody listens. `receive` turns
- * the push into a pull: above `readAheadBytes` it pauses the stream, so the sender's window runs dry. Never pause from
+ * the push into a pull: above one frame of the largest kind it pauses the stream, so the sender's window runs dry. Never pause from
  * inside a dispatch that `resume` caused: libp2p would un-pause the muxer afterwards and the buffer would grow to
  * abort.
  *
@@ -25,20 +25,16 @@ import type { Activity } from './pulse.ts'
 
 type Chunk = Uint8Array | Uint8ArrayList
 
-/**
- * Bytes buffered before the sender is held back: one frame of the largest kind, so that a frame never arrives in
- * halves.
- */
-const readAheadBytes = frameBytesMax
-
 /** Length prefixes of more bytes than this are junk: four hold 256 MiB, far beyond any frame. */
 const prefixBytesMax = 4
 
 export interface FrameStreamInit {
   /** Who is at the other end; named in errors. */
   peer: string
-  /** A longer frame is refused before it is buffered. Default `frameBytesMax`. */
+  /** A longer frame is not sent. Default `frameBytesMax`. */
   bytesMax?: number
+  /** A longer frame of the peer's is refused before it is buffered. Default `bytesMax`. */
+  readBytesMax?: number
   /** Bytes that may wait to be sent. Default `linkQueueBytesMax`. */
   queueBytesMax?: number
   clock?: Clock
@@ -54,6 +50,7 @@ export class FrameStream {
   readonly #stream: Stream
   readonly #outbox: Outbox
   readonly #bytesMax: number
+  readonly #readBytesMax: number
   #bytesUp = 0
   #bytesDown = 0
   #said = 0
@@ -64,14 +61,15 @@ export class FrameStream {
     this.peer = init.peer
     this.#stream = stream
     this.#bytesMax = init.bytesMax ?? frameBytesMax
+    this.#readBytesMax = init.readBytesMax ?? this.#bytesMax
     this.#outbox = new Outbox(init.queueBytesMax)
     this.onClose((error) => this.#outbox.fail(gone(init.peer, error)))
     stream.addEventListener('message', () => {
       this.#heard++
     })
-    const { source, sink } = duplex(stream, init.clock ?? systemClock)
+    const { source, sink } = duplex(stream, this.#readBytesMax, init.clock ?? systemClock)
     const chunks = pipe(this.#outbox, addPrefixes, { source, sink }, (received: AsyncIterable<Chunk>) =>
-      lengthPrefixed.decode(received, { maxDataLength: this.#bytesMax, maxLengthLength: prefixBytesMax }),
+      lengthPrefixed.decode(received, { maxDataLength: this.#readBytesMax, maxLengthLength: prefixBytesMax }),
     )
     this.frames = this.#receiveFrames(chunks)
   }
@@ -140,7 +138,7 @@ export class FrameStream {
     // cancelled
     if (error instanceof SwarmError) return error
     const name = error instanceof Error ? error.name : ''
-    if (name === 'InvalidDataLengthError') return tooLarge('a frame', this.#bytesMax, this.peer)
+    if (name === 'InvalidDataLengthError') return tooLarge('a frame', this.#readBytesMax, this.peer)
     if (name.startsWith('InvalidDataLength') || name.startsWith('InvalidMessageLength')) {
       return new SwarmError('PROTOCOL_VIOLATION', `peer ${this.peer} sent a length prefix that is none`, {
         peer: this.peer,
@@ -154,9 +152,9 @@ export class FrameStream {
 /**
  * One stream as an it-pipe duplex. The sink closes the stream for writing when its source ends, and aborts it on error.
  */
-function duplex(stream: Stream, clock: Clock) {
+function duplex(stream: Stream, readAheadBytes: number, clock: Clock) {
   return {
-    source: receive(stream),
+    source: receive(stream, readAheadBytes),
     async sink(source: AsyncIterable<Chunk>): Promise<void> {
       try {
         for await (const chunk of source) if (!stream.send(chunk)) await drained(stream, clock)
@@ -169,8 +167,12 @@ function duplex(stream: Stream, clock: Clock) {
   }
 }
 
-/** What `stream` pushes, as a pull with back-pressure. Listens from the moment of the call, so nothing is missed. */
-function receive(stream: Stream): AsyncIterable<Chunk> {
+/**
+ * What `stream` pushes, as a pull with back-pressure. Listens from the moment of the call, so nothing is missed.
+ * `readAheadBytes` is where the sender is held back: one frame of the largest kind, so that a frame never arrives in
+ * halves.
+ */
+function receive(stream: Stream, readAheadBytes: number): AsyncIterable<Chunk> {
   const queue: Chunk[] = []
   let bytes = 0
   let wake: (() => void) | undefined

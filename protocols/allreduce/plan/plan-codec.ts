@@ -95,7 +95,7 @@ export function encodeLists({ contributors, receivers, followers }: PlanLists): 
 export function decodeLists(f: Fields, countMax: number): PlanLists {
   const contributors = f.nested('contributors')
   const receivers = f.nested('receivers')
-  const weights = contributors.quantities('weights', countMax, roundWeightMax)
+  const weights = contributors.integers('weights', countMax, roundWeightMax)
   const commits = contributors.digests('commits', countMax)
   const paces = contributors.optionals('paces', countMax, (value) => decodePace(value.nested('paces')).pace)
   const incarnations = receivers.integers('incarnations', countMax, 2 ** 32)

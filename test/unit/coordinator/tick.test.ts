@@ -238,10 +238,29 @@ test('peers with different roots of one round are reported, the larger branch fi
   ])
 })
 
+test('who goes supports nothing any more, and who comes back supports what it names then', () => {
+  const record = new RunRecord(accuracyRules, 0, classes, first)
+  const supported = () => [...record.supported].map(({ state, peers }) => [state.round, [...peers].sort()])
+  record.observe(report('a', 2), 0)
+  record.observe(report('b', 2), 0)
+  record.observe(report('b', 3), 0)
+  expect(supported()).toEqual([
+    [2, ['a', 'b']],
+    [3, ['b']],
+  ])
+  record.forget('b')
+  expect(supported()).toEqual([[2, ['a']]])
+  record.observe(report('b', 3), 0)
+  expect(supported()).toEqual([
+    [2, ['a']],
+    [3, ['b']],
+  ])
+})
+
 test('the record is bounded in peers and in milestones of each', () => {
   const record = new RunRecord(accuracyRules, 0, classes, first)
   for (let round = 0; round <= 2 * milestonesPerPeerMax; round += 2) record.observe(report('a', round), 0)
-  expect(record.supporters().size).toBe(milestonesPerPeerMax)
+  expect([...record.supported].length).toBe(milestonesPerPeerMax)
   for (let index = 0; index <= peerReportsMax; index++) record.observe(report(`peer-${index}`, 1), 0)
   expect(record.reports.length).toBe(peerReportsMax)
 })
