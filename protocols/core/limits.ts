@@ -1,6 +1,6 @@
 /**
- * Every bound of the protocols in one place, each with its reason. A limit that two peers must share is part of the
- * protocol version: changing it means a new protocol id.
+ * The bounds that two rooms or two peers share, each with its reason; one that a single file needs stands there. A limit
+ * that two peers must share is part of the protocol version: changing it means a new protocol id.
  */
 
 /** Bytes of one content-addressed block. Kubo and Helia serve raw leaves of 1 MiB too, so a gateway stays possible. */

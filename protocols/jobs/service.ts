@@ -75,6 +75,7 @@ export class JobsService implements Startable {
   /** Gossiped messages being verified. */
   #checking = 0
   /** Streams on which others ask. */
+  readonly #comparing = new Set<string>()
   #answering = 0
   #stopping = new AbortController()
   #topologyId: string | undefined
@@ -298,14 +299,18 @@ export class JobsService implements Startable {
       this.#step({ kind: 'TimePassed', nowMs: this.#epochMs() })
       const neighbours = [...this.#neighbours]
       const peer = neighbours[this.#random.integer(Math.max(1, neighbours.length))]
-      if (peer !== undefined) void this.#compareWith(peer)
+      // one at a time with each: a peer that answers slowly may hold one for as long as all its answers take
+      if (peer !== undefined && !this.#comparing.has(peer)) void this.#compareWith(peer)
       this.#schedule()
     })
   }
 
   async #compareWith(peer: string): Promise<void> {
     const { signal } = this.#stopping
-    await this.#orTell(peer, () => this.#comparison.with(peer, this.requestFrom(peer), { signal }))
+    this.#comparing.add(peer)
+    await this.#orTell(peer, () => this.#comparison.with(peer, this.requestFrom(peer), { signal })).finally(
+      () => this.#comparing.delete(peer),
+    )
   }
 
   readonly #answer = async (stream: Stream, connection: Connection): Promise<void> => {

@@ -86,6 +86,8 @@ export class Links {
   readonly #self: string
   readonly #slots = new Map<string, Slot>()
   readonly #parked = new Map<string, FrameStream>()
+  /** Peers whose dropped link has not been told down yet: a new one waits, so that up and down come in turns. */
+  readonly #dropped = new Set<string>()
   readonly #traffic = new Map<string, Traffic>()
   readonly #stopping = new AbortController()
   #stopTicking = () => {}
@@ -164,7 +166,7 @@ export class Links {
       return
     }
     const slot = this.#slots.get(peer)
-    if (slot === undefined) this.#park(link)
+    if (slot === undefined || this.#dropped.has(peer)) this.#park(link)
     else this.#replace(slot, link)
   }
 
@@ -183,10 +185,16 @@ export class Links {
       cancelRedial: undefined,
     }
     this.#slots.set(peer, slot)
-    const parked = this.#parked.get(peer)
-    this.#parked.delete(peer)
-    if (parked !== undefined) this.#adopt(slot, parked)
-    else this.#open(slot)
+    if (!this.#adoptParked(slot)) this.#open(slot)
+  }
+
+  /** Takes the link that `slot`'s peer has opened meanwhile; false when there is none. */
+  #adoptParked(slot: Slot): boolean {
+    const parked = this.#parked.get(slot.peer)
+    if (parked === undefined || this.#dropped.has(slot.peer)) return false
+    this.#parked.delete(slot.peer)
+    this.#adopt(slot, parked)
+    return true
   }
 
   #remove(peer: string): void {
@@ -194,7 +202,9 @@ export class Links {
     if (slot === undefined) return
     slot.cancelRedial?.()
     this.#slots.delete(peer)
-    slot.link?.abort(new SwarmError('PEER_GONE', `peer ${peer} is not wanted any more`, { peer }))
+    if (slot.link === undefined) return
+    this.#dropped.add(peer)
+    slot.link.abort(new SwarmError('PEER_GONE', `peer ${peer} is not wanted any more`, { peer }))
   }
 
   #park(link: FrameStream): void {
@@ -224,7 +234,8 @@ export class Links {
 
   /** Opens the stream if that is this peer's part, unless one is there or on its way. */
   #open(slot: Slot): void {
-    if (this.#self > slot.peer || slot.link !== undefined || slot.isOpening) return
+    if (this.#self > slot.peer || slot.link !== undefined || slot.isOpening || this.#dropped.has(slot.peer))
+      return
     slot.cancelRedial?.()
     slot.cancelRedial = undefined
     slot.isOpening = true
@@ -317,11 +328,11 @@ export class Links {
     slot.link = undefined
     slot.pulse = undefined
     if (this.#stopping.signal.aborted) return
+    this.#dropped.delete(slot.peer)
     this.#init.onDown?.(slot.peer, reason)
-    if (this.#slots.get(slot.peer) !== slot) return
-    const successor = this.#parked.get(slot.peer)
-    this.#parked.delete(slot.peer)
-    if (successor !== undefined) this.#adopt(slot, successor)
+    const wanted = this.#slots.get(slot.peer)
+    if (wanted === undefined || this.#adoptParked(wanted)) return
+    if (wanted !== slot) this.#open(wanted)
     else if (this.#self < slot.peer) this.#redialLater(slot)
   }
 }

@@ -128,6 +128,35 @@ test('a reader that stands still stops the writer within two windows, and all ar
   await expect.poll(() => received).toBe(frames)
 })
 
+test('a link that is dropped and wanted again comes up after the old one is down, however long that takes', async () => {
+  const said: string[] = []
+  const gate = Promise.withResolvers<void>()
+  const atOpener = signalled()
+  const { opener, accepter } = await startPair(
+    {
+      onUp: () => void said.push('up'),
+      onDown: () => void said.push('down'),
+      onMessage: (_, frame) => {
+        atOpener.call(frame)
+        return gate.promise
+      },
+    },
+    {},
+  )
+  accepter.links.setPeers([opener.id])
+  opener.links.setPeers([accepter.id])
+  await expect.poll(() => accepter.links.isUp(opener.id)).toBe(true)
+  await accepter.links.send(opener.id, Uint8Array.of(1))
+  await atOpener.promise
+  opener.links.setPeers([])
+  opener.links.setPeers([accepter.id])
+  await expect.poll(() => accepter.links.isUp(opener.id)).toBe(false)
+  expect(said).toEqual(['up'])
+  gate.resolve()
+  await expect.poll(() => said).toEqual(['up', 'down', 'up'])
+  await expect.poll(() => accepter.links.isUp(opener.id)).toBe(true)
+})
+
 test('a frame over the limit is refused by its sender, and by its receiver as soon as the length is known', async () => {
   const { opener, accepter } = await startPair({}, {})
   const up = signalled()
