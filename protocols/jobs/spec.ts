@@ -10,11 +10,11 @@
 
 import { CID } from 'multiformats/cid'
 import * as z from 'zod'
+import { isBlockCid } from '../core/block-cid.ts'
 import { localStepsMax, rowPeersMax } from '../core/limits.ts'
 import { codecNames } from '../wire/codecs/codec.ts'
 import { chunkElements } from '../wire/codecs/positions.ts'
 import { keptDefault as topkKeptDefault, keptMax as topkKeptMax } from '../wire/codecs/topk.ts'
-import { isBlockCid } from '../wire/message.ts'
 import type { Problem } from './problems.ts'
 
 /** An integer from `min` to `max`, both allowed. */

@@ -7,12 +7,12 @@
 
 import type { Connection, Stream } from '@libp2p/interface'
 import { CID } from 'multiformats/cid'
+import { isBlockCid } from '../core/block-cid.ts'
 import { type Clock, systemClock } from '../core/clock.ts'
 import { type ErrorCode, SwarmError } from '../core/errors.ts'
 import { blockBytesMax, wantedBlocksMax } from '../core/limits.ts'
 import { seededRandom, seedFrom } from '../core/random.ts'
 import type { PeerComponents } from '../wire/components.ts'
-import { isBlockCid } from '../wire/message.ts'
 import { FrameStream } from '../wire/stream.ts'
 import { isBlock } from './block.ts'
 import { decodeFileIndex } from './files.ts'

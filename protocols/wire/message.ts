@@ -7,24 +7,13 @@
  */
 
 import * as dagCbor from '@ipld/dag-cbor'
-import { CID } from 'multiformats/cid'
-import * as raw from 'multiformats/codecs/raw'
-import { sha256 } from 'multiformats/hashes/sha2'
+import type { CID } from 'multiformats/cid'
 import * as z from 'zod'
+import { isBlockCid } from '../core/block-cid.ts'
 import { SwarmError } from '../core/errors.ts'
 
-/**
- * A CID of a Starling block: version 1, raw or dag-cbor, named by its SHA-256. Others are never asked for or served.
- */
+/** The CID of a block of Starling's (`isBlockCid`). */
 export const blockCidSchema = z.custom<CID>(isBlockCid, 'is no CID of a raw or dag-cbor block with SHA-256')
-
-/** @returns true for the CIDs that {@link blockCidSchema} takes. */
-export function isBlockCid(value: unknown): value is CID {
-  const cid = CID.asCID(value)
-  if (cid === null || cid.version !== 1) return false
-  const isKnownCodec = cid.code === raw.code || cid.code === dagCbor.code
-  return isKnownCodec && cid.multihash.code === sha256.code && cid.multihash.size === 32
-}
 
 /** Bytes of one message; the schema of its kind is the sender's own business. */
 export function encodeMessage(message: object): Uint8Array {

@@ -115,6 +115,14 @@ test('a block that only a liar has is refused and the liar named; one that nobod
   expect(await wanting.store.has(cid)).toBe(false)
 })
 
+test('a name that is no peer id, among the peers to ask, is passed over', async () => {
+  const provider = await fileProvider()
+  const wanting = await startPeer()
+  await wanting.node.dial(provider.node.getMultiaddrs())
+  const block = await wanting.shards.fetchBlock(provider.root, { peers: () => ['z'.repeat(52)] })
+  expect(block).toEqual(await provider.store.get(provider.root))
+})
+
 test('a fetch that was cut off resumes from the disk: only what is missing crosses the network', async () => {
   const provider = await fileProvider()
   const path = await freshFolder()

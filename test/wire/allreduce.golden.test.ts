@@ -195,6 +195,17 @@ test('random bytes are refused with a code', () => {
   )
 })
 
+const halfSamples: Message[] = [
+  { ...messages.Commit, weight: 32.5 },
+  { ...messages.Sum, weight: 32.5 },
+  { ...messages.Result, weight: 32.5 },
+  { ...messages.Plan, plan: { ...plan, contributors: [{ ...plan.contributors[0]!, weight: 32.5 }] } },
+]
+
+test.each(halfSamples)('$kind: half a sample is no weight, since a state counts whole ones', (message) => {
+  expect(() => decodeMessage(encodeMessage(message))).toThrow(/weight.* must be an integer/)
+})
+
 test('the largest part in f32, with the byte that names its coding, is taken', () => {
   const part = { ...messages.Part, bytes: codecFor('f32').encode(new Float32Array(partElements)) }
   expect(decodeMessage(encodeMessage(part))).toEqual(part)

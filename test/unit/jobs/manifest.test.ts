@@ -1,5 +1,9 @@
 import * as dagCbor from '@ipld/dag-cbor'
 import fc from 'fast-check'
+import { CID } from 'multiformats/cid'
+import * as raw from 'multiformats/codecs/raw'
+import { create as createDigest } from 'multiformats/hashes/digest'
+import { sha256 } from 'multiformats/hashes/sha2'
 import { describe, expect, test } from 'vitest'
 import { SwarmError } from '../../../protocols/core/errors.ts'
 import { envelopeBytesMax, manifestBytesMax } from '../../../protocols/core/limits.ts'
@@ -9,6 +13,8 @@ import { type Statement, statementKind } from '../../../protocols/jobs/statement
 import { coordinatorKey, created, manifestInit, ownerId, ownerKey, root, strangerKey } from './example.ts'
 
 const manifest = createManifest(manifestInit())
+/** A CID whose hash has 1,000 bytes, as no SHA-256 has. */
+const longCid = CID.createV1(raw.code, createDigest(sha256.code, new Uint8Array(1_000))).toString()
 const stop: Statement = { kind: statementKind.stop, job: root, at: created, reason: 'enough' }
 
 /** `manifest` with the value at `path` replaced, encoded; `undefined` removes the key. */
@@ -84,6 +90,7 @@ describe('a manifest', () => {
       ['coordinators', new Array(9).fill(ownerId), /coordinators must be a list of at most 8/],
       ['model.cid', 'bafy', /model.cid must be a CID/],
       ['model.cid', root.toUpperCase(), /model.cid must be a CID/],
+      ['model.cid', longCid, /model.cid must be a CID/],
       ['model.bytes', 0, /model.bytes must be at least 1/],
       ['model.bytes', 2 ** 31 + 1, /model.bytes must be at most 2147483648/],
       ['data.sampleShape', [1, 1, 1, 1, 1], /data.sample_shape must be a list of at most 4/],
