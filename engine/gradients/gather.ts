@@ -1,28 +1,12 @@
-/**
- * Gradients of picking rows by index. Picking is multiplying by a matrix with a single 1 in each row, so its gradient
- * is a product with that matrix transposed: in a fixed order of additions, and on every backend. Where rows are many,
- * and on a CPU, they are added one by one instead.
- */
+/** Gradient of picking rows by index, which depend on data or are known. */
 
-import { type Formulas, positiveAxis } from '../onnx/formulas.ts'
-import { int, intOf, text } from '../onnx/graph.ts'
+import { positiveAxis } from '../onnx/formulas.ts'
+import { intOf } from '../onnx/graph.ts'
 import type { Value } from '../onnx/graph-builder.ts'
-import { int64Constant, numbersOf, sizeOf } from '../onnx/types.ts'
+import { numbersOf } from '../onnx/types.ts'
+import { addRows, axisParts } from './added-rows.ts'
+import { selectRows } from './known-rows.ts'
 import { gradient } from './rule.ts'
-
-/**
- * Rows of the table handled at once. The one-hot matrix has this many columns: 8192 and 4096 tokens are 128 MiB, the
- * most one WebGPU binding holds by default.
- */
-const blockRows = 8192
-
-/**
- * Rows of the table from which rows are added one by one instead of by a product with a one-hot matrix, which costs a
- * product as large as the table for each token. onnxruntime 1.30 on a CPU, 1024 tokens, table rows of 128: equal with
- * about 400 rows, 50 times faster with 4096 (native; wasm: 4 times with 256, 200 times with 4096). On a graphics
- * processor the product stays: its graphs hold no int64.
- */
-const addedFromRows = 512
 
 export const gather = {
   /** Y = X[indices] along an axis: dX[v] = Σ dY[i] over all i with indices[i] = v */
@@ -33,7 +17,7 @@ export const gather = {
     const size = table.shape[axis]!
     const known = f.constantOf(indices)
     const parted = axisParts(dy.shape, axis, indices.shape.length)
-    if (known === null) return f.reshape(scatterRows(f, dy, parted, indices, size), table.shape)
+    if (known === null) return f.reshape(addRows(f, dy, parted, indices, size), table.shape)
     const rows = numbersOf(known).map((row) => (row < 0 ? row + size : row))
     const joined = f.reshape(dy, [
       ...dy.shape.slice(0, axis),
@@ -43,115 +27,3 @@ export const gather = {
     return selectRows(f, joined, axis, rows, size)
   }, null),
 } as const
-
-/**
- * The gradient of picking the constant `rows` along `axis` of a tensor with `size` of them; `dy` has `rows.length`
- * there.
- */
-export function selectRows(
-  f: Formulas,
-  dy: Value,
-  axis: number,
-  rows: readonly number[],
-  size: number,
-): Value {
-  const [before, count, after] = axisParts(dy.shape, axis, 1)
-  const shape = dy.shape.with(axis, size)
-  const [first] = rows
-  if (rows.every((row, index) => row === first! + index)) {
-    const around = [0, first!, 0]
-    const padded = f.pad(f.reshape(dy, [before, count, after]), around, [0, size - first! - count, 0])
-    return f.reshape(padded, shape)
-  }
-  const matrix = new Float32Array(size * count)
-  for (const [index, row] of rows.entries()) matrix[row * count + index] = 1
-  return f.reshape(f.matmul(f.tensor(matrix, [size, count]), f.reshape(dy, [before, count, after])), shape)
-}
-
-/** Σ of dY's rows by index: `[before, size, after]`. */
-function scatterRows(
-  f: Formulas,
-  dy: Value,
-  parted: readonly [number, number, number],
-  indices: Value,
-  size: number,
-): Value {
-  const isAdded = f.builder.target.device === 'cpu' && size >= addedFromRows
-  return isAdded ? addRows(f, dy, parted, indices, size) : pickRows(f, dy, parted, indices, size)
-}
-
-/**
- * ScatterElements adds in the order of the tokens. ScatterND would be quicker, and loses sums when two threads meet at
- * a row.
- */
-function addRows(
-  f: Formulas,
-  dy: Value,
-  [before, count, after]: readonly [number, number, number],
-  indices: Value,
-  size: number,
-): Value {
-  const rows = f.expand(f.reshape(f.cast(indices, 'int64'), [1, count, 1]), [before, count, after])
-  const inputs = [f.full([before, size, after]), rows, f.reshape(dy, [before, count, after])]
-  const attributes = { axis: int(1), reduction: text('add') }
-  return f.builder.emit('ScatterElements', inputs, attributes, {
-    dtype: dy.dtype,
-    shape: [before, size, after],
-  })
-}
-
-/** By one-hot matrices, in blocks of rows. An index below zero counts from the end. */
-function pickRows(
-  f: Formulas,
-  dy: Value,
-  [before, count, after]: readonly [number, number, number],
-  indices: Value,
-  size: number,
-): Value {
-  const flat = fromFront(f, f.reshape(indices, [count]), size)
-  const blocks: Value[] = []
-  for (let start = 0; start < size; start += blockRows) {
-    const isPicked = oneHot(f, flat, start, Math.min(blockRows, size - start))
-    blocks.push(
-      before === 1
-        ? f.reshape(f.gemm(isPicked, f.reshape(dy, [count, after]), { transA: true }), [
-            1,
-            isPicked.shape[1]!,
-            after,
-          ])
-        : f.matmul(f.transposeMatrix(isPicked), f.reshape(dy, [before, count, after])),
-    )
-  }
-  return f.concat(blocks, 1)
-}
-
-/** `indices` into an axis of `size`, none of them below zero. */
-function fromFront(f: Formulas, indices: Value, size: number): Value {
-  return f.where(
-    f.greater(integersLike(f, indices, [0]), indices),
-    f.add(indices, integersLike(f, indices, [size])),
-    indices,
-  )
-}
-
-/** `[...indices, count]`: 1 where an index equals `start + column`. */
-function oneHot(f: Formulas, indices: Value, start: number, count: number): Value {
-  const values = Array.from({ length: count }, (_, index) => start + index)
-  const columns = integersLike(f, indices, values)
-  return f.cast(f.equal(f.reshape(indices, [...indices.shape, 1]), columns), 'float32')
-}
-
-/** A constant `[values.length]` of the dtype that `indices` have. */
-function integersLike({ builder }: Formulas, indices: Value, values: readonly number[]): Value {
-  if (indices.dtype === 'int64') return builder.constant(int64Constant(values))
-  return builder.constant({ dtype: 'int32', shape: [values.length], data: Int32Array.from(values) })
-}
-
-/** `shape` as [elements before the axis, elements of its `width` dimensions, elements after them]. */
-function axisParts(shape: readonly number[], axis: number, width: number): [number, number, number] {
-  return [
-    sizeOf(shape.slice(0, axis)),
-    sizeOf(shape.slice(axis, axis + width)),
-    sizeOf(shape.slice(axis + width)),
-  ]
-}

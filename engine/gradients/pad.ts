@@ -4,7 +4,7 @@
  */
 import { positiveAxis } from '../onnx/formulas.ts'
 import type { Value } from '../onnx/graph-builder.ts'
-import { selectRows } from './gather.ts'
+import { selectRows } from './known-rows.ts'
 import { type Application, fixedNumbers, gradient, unsupportedUse } from './rule.ts'
 
 export const pad = {

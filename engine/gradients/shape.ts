@@ -7,7 +7,7 @@ import { allAxes, positiveAxis } from '../onnx/formulas.ts'
 import { int, intOf, intsOf } from '../onnx/graph.ts'
 import type { Value } from '../onnx/graph-builder.ts'
 import { numbersOf } from '../onnx/types.ts'
-import { selectRows } from './gather.ts'
+import { selectRows } from './known-rows.ts'
 import {
   type Application,
   fixedNumbers,

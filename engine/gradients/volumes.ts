@@ -8,6 +8,7 @@
  */
 
 import { padForWindows, readTap, spread, tapsOf, type Windows } from '../convolution/windows.ts'
+import { withZeros } from '../convolution/with-zeros.ts'
 import type { Formulas } from '../onnx/formulas.ts'
 import { int, ints } from '../onnx/graph.ts'
 import type { Value } from '../onnx/graph-builder.ts'
@@ -104,15 +105,4 @@ export function turnedWeight(f: Formulas, weight: Value, kernel: readonly number
   const order = f.builder.constant({ dtype: 'int32', shape: [taps], data: reversed })
   const turned = f.builder.emit('Gather', [exchanged, order], { axis: int(3) }, exchanged)
   return f.reshape(turned, [channels * group, outputs / group, ...kernel])
-}
-
-/** `x` with `stride` - 1 zeros between its elements along `axis`. */
-function withZeros(f: Formulas, x: Value, axis: number, stride: number): Value {
-  const size = x.shape[axis]!
-  if (stride === 1 || size === 1) return x
-  const [outer, inner] = [sizeOf(x.shape.slice(0, axis)), sizeOf(x.shape.slice(axis + 1))]
-  const apart = f.pad(f.reshape(x, [outer, size, 1, inner]), [0, 0, 0, 0], [0, 0, stride - 1, 0])
-  const whole = f.reshape(apart, [outer, size * stride, inner])
-  const spread = f.slice(whole, [{ axis: 1, start: 0, count: (size - 1) * stride + 1 }])
-  return f.reshape(spread, x.shape.with(axis, (size - 1) * stride + 1))
 }
