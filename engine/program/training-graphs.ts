@@ -22,7 +22,7 @@ import { addStep } from '../optimizers/graph-step.ts'
 import type { OptimizerSpec } from '../optimizers/spec.ts'
 import { mixedPrecision } from '../precision/mixed.ts'
 import { addForward, type Mode } from './forward.ts'
-import { bytesPerElement, peakBytes, type StepMemory } from './memory.ts'
+import { bytesPerElement, constantBytes, peakBytes, type StepMemory } from './memory.ts'
 import type { KeptGraph } from './recomputation.ts'
 import type { SplitStep, TrainingProgram, TrainingSpec } from './training-program.ts'
 
@@ -196,6 +196,7 @@ export function stepGraph(blueprint: Blueprint): StepGraph {
     carry: update.carry,
     memory: {
       stateBytes: bytesPerElement('float32') * stateElements,
+      constantBytes: constantBytes(f.builder.nodes, Object.values(outputs), f.constantOf.bind(f)),
       valueBytes: peakBytes(f.builder.nodes, Object.values(outputs)),
     },
     kept,

@@ -64,7 +64,7 @@ export const lineProgram: TrainingProgram = {
   labelWeights: new Map(),
   precision: 'float32',
   recomputation: 'nothing',
-  memory: { stateBytes: 32, valueBytes: 64 },
+  memory: { stateBytes: 32, constantBytes: 16, valueBytes: 64 },
   memoryWith: () => lineProgram.memory,
   operations: 12,
   stepOperations: 24,

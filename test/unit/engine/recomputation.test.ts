@@ -143,7 +143,7 @@ describe('memory that runs out', async () => {
   }
 
   it('in a step makes more again, then takes fewer samples, and the gradient is the same', async () => {
-    const [whole, cheap, single] = await Promise.all(
+    const [whole, lighter, single] = await Promise.all(
       [0, 1, 2].map(async (count) => {
         const { forms, trainer } = await shortOfMemory(count)
         const { gradient } = await trainer.gradient(batch)
@@ -151,13 +151,13 @@ describe('memory that runs out', async () => {
         return { forms, gradient }
       }),
     )
-    // to make everything again would save less than a tenth more
-    expect([whole!.forms, cheap!.forms, single!.forms]).toEqual([
+    // to make again what is cheap would save less than a tenth
+    expect([whole!.forms, lighter!.forms, single!.forms]).toEqual([
       [],
-      ['cheap again, 3 samples'],
-      ['cheap again, 3 samples', 'cheap again, 1 samples'],
+      ['everything again, 3 samples'],
+      ['everything again, 3 samples', 'everything again, 1 samples'],
     ])
-    expect(cheap!.gradient).toEqual(whole!.gradient)
+    expect(lighter!.gradient).toEqual(whole!.gradient)
     expect(relativeError(single!.gradient, whole!.gradient)).toBeLessThan(1e-5)
   })
 
@@ -171,7 +171,7 @@ describe('memory that runs out', async () => {
   it('is an error where the file fixes the samples and there is no more to make again', async () => {
     const { forms, trainer } = await shortOfMemory(2, { microBatchMin: 3 })
     await expect(trainer.gradient(batch)).rejects.toMatchObject({ code: 'OUT_OF_MEMORY' })
-    expect(forms).toEqual(['cheap again, 3 samples'])
+    expect(forms).toEqual(['everything again, 3 samples'])
     await trainer.release()
   })
 })
