@@ -16,6 +16,7 @@ import { type ResolvedGraph, resolve, type ShapeInference } from './resolve.ts'
 import { type Flows, trainableTensors } from './trainable.ts'
 import { type Constant, elementTypes, sizeOf, type TensorType } from './types.ts'
 import { withUniqueNames } from './unique-names.ts'
+import { isWhole, withBatchOfOne, withWholeSamples } from './whole-samples.ts'
 import { widen } from './widen.ts'
 
 export interface ImportedModel extends ResolvedGraph {
@@ -90,12 +91,16 @@ export async function importModel(
   const tensors = new Map([...weights, ...statistics])
   const constants = new Map([...graph.constants].filter(([name]) => !tensors.has(name)))
   const variable = new Map<string, TensorType>(
-    inputs.map(({ declared, value }) => [value.name, declared.dtype === 'bool' ? value : declared]),
+    inputs.map(({ declared, value }) => [
+      value.name,
+      declared.dtype === 'bool' ? value : { ...declared, shape: value.shape },
+    ]),
   )
   for (const [name, tensor] of tensors) variable.set(name, tensor)
-  const whole = withTruthValues({ ...graph, constants }, inputs)
-  const resolved = await resolve(whole, opset, variable, inference)
-  checkOutput(resolved)
+  const whole = withTruthValues(withWholeSamples({ ...graph, constants }, inputs), inputs)
+  const typed = await resolve(whole, opset, variable, inference)
+  checkOutput(typed)
+  const resolved = inputs.some(isWhole) ? withBatchOfOne(typed) : typed
   const wide = inputs.filter(({ declared }) => declared.dtype === 'int64').map(({ value }) => value.name)
   return {
     ...narrowIntegers(resolved, wide),

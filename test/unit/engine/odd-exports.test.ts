@@ -2,6 +2,7 @@
 import { beforeAll, expect, test } from 'vitest'
 import type { Backend } from '../../../engine/backends/backend.ts'
 import { openNativeBackend } from '../../../engine/backends/native.ts'
+import { graphBatch } from '../../../engine/model/graph-batch.ts'
 import { int, ints, type Node } from '../../../engine/onnx/graph.ts'
 import type { Constant } from '../../../engine/onnx/types.ts'
 import { writeModel } from '../../../engine/onnx/write.ts'
@@ -158,4 +159,49 @@ test('a model that compares its only input with what it makes of it trains on la
   const { gradient } = await gradientOf(file, spec, { inputs: {}, labels })
   // Σ 2·(w - 1)·x²/4
   expect([...gradient]).toEqual([(-0.5 * (1 + 9)) / 2, (4 + 16) / 2])
+})
+
+/** Nodes with features x, edges e from their first row on: y = x·w plus the sum over what the edges start from. */
+const graphNetwork = (inputs: readonly Node[], output: readonly Node[], front: readonly number[]) =>
+  writeModel({
+    opset: 18,
+    nodes: [
+      ...inputs,
+      node('MatMul', ['nodes', 'w'], 'h'),
+      node('Gather', ['edges', 'first'], 'sources', { axis: int(0) }),
+      node('Gather', ['h', 'sources'], 'messages', { axis: int(0) }),
+      node('ReduceSum', ['messages', 'axis'], 'sum'),
+      node('Add', ['h', 'sum'], 'y'),
+      ...output,
+    ],
+    constants: new Map<string, Constant>([
+      ['w', floats([2, 2], 0.5, -1, 2, 0.25)],
+      ['first', { dtype: 'int64', shape: [], data: BigInt64Array.of(0n) }],
+      ['axis', { dtype: 'int64', shape: [1], data: BigInt64Array.of(0n) }],
+    ]),
+    inputs: new Map([
+      [front.length === 0 ? 'nodes' : 'x', { dtype: 'float32' as const, shape: [...front, 3, 2] }],
+      [front.length === 0 ? 'edges' : 'e', { dtype: 'int64' as const, shape: [...front, 2, 4] }],
+    ]),
+    outputs: new Map([[output.at(-1)?.outputs[0] ?? 'y', null]]),
+  })
+
+test('a model whose inputs have no batch takes each sample whole, and a batch of them in pieces', async () => {
+  const whole = graphNetwork([], [], [])
+  const squeezes = [node('Squeeze', ['x', 'axis'], 'nodes'), node('Squeeze', ['e', 'axis'], 'edges')]
+  const usual = graphNetwork(squeezes, [node('Unsqueeze', ['y', 'axis'], 'out')], [1])
+  const x = {
+    dtype: 'float32',
+    shape: [2, 3, 2],
+    data: Float32Array.of(1, 2, 3, 4, 5, 6, 0, 1, -1, 2, -2, 3),
+  } as const
+  const e = { dtype: 'int32', shape: [2, 2, 4] } as const
+  const edges = { ...e, data: Int32Array.of(0, 1, 1, 2, 1, 0, 2, 1, 2, 2, 2, 2, 0, 0, 0, 0) }
+  const labels = { dtype: 'float32', shape: [2, 3, 2], data: new Float32Array(12) } as const
+  const spec: TrainingSpec = { batch: 1, loss: 'mse', optimizer: sgd }
+  const expected = await gradientOf(usual, spec, { inputs: { x, e: edges }, labels })
+  const found = await gradientOf(whole, spec, { inputs: { nodes: x, edges }, labels })
+  expect(found.gradient).toEqual(expected.gradient)
+  expect(found.gradient.some((value) => value !== 0)).toBe(true)
+  expect(graphBatch(whole, 6)).toEqual({ size: 1, isFixed: true })
 })
