@@ -16,6 +16,7 @@ import { createLibp2p, type ServiceFactoryMap } from 'libp2p'
 import { SwarmError } from '../../protocols/core/errors.ts'
 import { type BaseServices, baseServices, sharedOptions } from '../peer/network.ts'
 import type { SwarmKey } from '../peer/swarm-key.ts'
+import { leanEncryption } from './lean-encryption.ts'
 
 /** Peers that a relay holds a place for: a class, a lab. libp2p's 15 would turn the sixteenth tab away. */
 const relayReservationsMax = 256
@@ -62,12 +63,14 @@ export async function createNode<Services extends ServiceMap>(
   init: NodeInit<Services>,
 ): Promise<Libp2p<NodeServices & Services>> {
   for (const address of [...init.listen, ...(init.announce ?? [])]) requireMultiaddr(address)
+  const { connectionEncrypters, ...shared } = sharedOptions(init.swarmKey)
   const node = await createLibp2p<NodeServices & Services>({
     privateKey: init.identity,
     addresses: { listen: init.listen, announce: init.announce ?? [] },
     start: false,
     transports: [tcp(), webSockets(), circuitRelayTransport()],
-    ...sharedOptions(init.swarmKey),
+    ...shared,
+    connectionEncrypters: connectionEncrypters.map(leanEncryption),
     connectionManager: {
       // libp2p lets five connections a second in from one address; a school or a lab sits behind one.
       inboundConnectionThreshold: Number.POSITIVE_INFINITY,
