@@ -52,13 +52,13 @@ export interface ChooseOptions<Kept> {
  * A step on a graphics processor is a hundred dispatches or more: below this, none of them has caught up (a few ms
  * measured).
  */
-export const enoughMs = 5
+const enoughMs = 5
 
 /** Steps of one candidate, after one that is not counted: shaders are compiled and memory is taken in it. */
 const stepsMax = 3
 
 /** What a donor waits for on top of opening: with two candidates, at most about two steps and two seconds. */
-export const timingMs = 1_000
+const timingMs = 1_000
 
 /**
  * `candidates` where the one called `preferred` won before: it comes first, and the others only if it fails, so nothing

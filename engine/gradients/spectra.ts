@@ -4,6 +4,7 @@
  * audio are short.
  */
 
+import { cosineOfTurns, sineOfTurns } from '../../protocols/core/cosine.ts'
 import { type Formulas, positiveAxis } from '../onnx/formulas.ts'
 import { int, intOf, ints } from '../onnx/graph.ts'
 import type { Value } from '../onnx/graph-builder.ts'
@@ -104,13 +105,12 @@ function waves(use: Use, points: number, read: number, bins: number): [Value, Va
   if (points > pointsMax) {
     throw unsupportedUse(use, `it has ${points} points`, `Transform frames of at most ${pointsMax} points.`)
   }
-  const wave = (of: (angle: number) => number) =>
+  const wave = (of: (turn: number, turns: number) => number) =>
     use.f.tensor(
-      Float32Array.from({ length: read * bins }, (_, place) => {
-        const turns = (Math.floor(place / bins) * (place % bins)) % points // a large angle would lose digits
-        return of((2 * Math.PI * turns) / points)
-      }),
+      Float32Array.from({ length: read * bins }, (_, place) =>
+        of((Math.floor(place / bins) * (place % bins)) % points, points),
+      ),
       [read, bins],
     )
-  return [wave(Math.cos), wave(Math.sin)]
+  return [wave(cosineOfTurns), wave(sineOfTurns)]
 }

@@ -298,6 +298,6 @@ export function positiveAxis(axis: number, rank: number): number {
   return axis < 0 ? axis + rank : axis
 }
 
-export function sameShape(a: readonly number[], b: readonly number[]): boolean {
+function sameShape(a: readonly number[], b: readonly number[]): boolean {
   return a.length === b.length && a.every((size, axis) => size === b[axis])
 }

@@ -1,7 +1,6 @@
 /**
  * Learning rates over a run. Every peer derives the rate of a step itself and multiplies shared parameters by it, so
- * the formulas use only correctly rounded operations: the cosine is computed here, because `Math.cos` may differ in its
- * last bit between browsers.
+ * the formulas use only correctly rounded operations, of which cosine.ts makes the cosine.
  *
  * Warm-up and cosine are nanoGPT's `get_lr` (train.py): with W warm-up and T total steps, step s from 0,
  *   s < W    η·(s + 1)/(W + 1)
@@ -11,6 +10,7 @@
  * linearly in the last D steps, so that a run can be prolonged without having been planned so.
  */
 import { unreachable } from '../../protocols/core/assert.ts'
+import { cosineOfHalfTurns } from '../../protocols/core/cosine.ts'
 
 export type Schedule =
   | { kind: 'constant'; learningRate: number; warmupSteps: number }
@@ -63,17 +63,4 @@ export function learningRateAt(schedule: Schedule, step: number): number {
     default:
       return unreachable(schedule)
   }
-}
-
-/**
- * cos(π·t) for t in [0, 1], absolute error below 1e-15 (a few roundings of 1.1e-16 each). Taylor's series on [0, π/2],
- * and cos(π - x) = -cos x beyond; the last term, (π/2)^24 / 24!, is 8e-20.
- */
-export function cosineOfHalfTurns(t: number): number {
-  if (t > 0.5) return -cosineOfHalfTurns(1 - t)
-  const angle = Math.PI * t
-  const square = angle * angle
-  let sum = 1
-  for (let k = 24; k >= 2; k -= 2) sum = 1 - (sum * square) / (k * (k - 1))
-  return sum
 }

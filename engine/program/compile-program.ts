@@ -15,17 +15,10 @@ import type { Target, Value } from '../onnx/graph-builder.ts'
 import { type ImportedModel, importModel, prepare } from '../onnx/import-model.ts'
 import { readModel } from '../onnx/read.ts'
 import type { ShapeInference } from '../onnx/resolve.ts'
-import { stepBytes } from './memory.ts'
 import { operationsOf, stepOperationsOf } from './operations.ts'
-import { planRecomputation, type Recomputation, recomputations } from './recomputation.ts'
-import {
-  type Blueprint,
-  evaluationGraph,
-  gradientGraph,
-  type StepGraph,
-  splitGraphs,
-  stepGraph,
-} from './training-graphs.ts'
+import { Plans } from './plans.ts'
+import type { Recomputation } from './recomputation.ts'
+import { evaluationGraph, gradientGraph, splitGraphs } from './training-graphs.ts'
 import type { Precision, ProgramInput, TrainingProgram, TrainingSpec } from './training-program.ts'
 
 export interface CompileOptions {
@@ -63,17 +56,14 @@ export async function compileProgram(
   }
   const labels = labelsOf(imported, spec)
   const labelWeights = labelWeightsOf(imported, spec, labels)
-  const plans = new Plans({
-    model: imported,
-    spec,
-    labels,
-    labelWeights,
-    target,
-    half,
-    recomputed: new Map(),
-  })
-  const recomputation = plans.within(memoryBytesMax, recomputationMin)
+  const blueprint = { model: imported, spec, labels, labelWeights, target, half, recomputed: new Map() }
+  const plans = new Plans(blueprint)
+  return programOf(plans, plans.within(memoryBytesMax, recomputationMin))
+}
+
+function programOf(plans: Plans, recomputation: Recomputation): TrainingProgram {
   const { blueprint, step } = plans.of(recomputation)
+  const { model: imported, spec, labels, labelWeights, half } = blueprint
   return {
     batch: spec.batch,
     parameters: imported.parameters,
@@ -96,44 +86,6 @@ export async function compileProgram(
     slotNames: step.slotNames,
     carry: step.carry,
     split: () => splitGraphs(blueprint),
-  }
-}
-
-/** The step of one model with more or less recomputation. Each is built when it is first asked for. */
-class Plans {
-  readonly #keeping: { blueprint: Blueprint; step: StepGraph }
-
-  /** `blueprint` recomputes nothing. */
-  constructor(blueprint: Blueprint) {
-    this.#keeping = { blueprint, step: stepGraph(blueprint) }
-  }
-
-  of(recomputation: Recomputation): { blueprint: Blueprint; step: StepGraph } {
-    if (recomputation === 'nothing') return this.#keeping
-    const recomputed = planRecomputation(this.#keeping.step.kept, recomputation)
-    const blueprint = { ...this.#keeping.blueprint, recomputed }
-    return { blueprint, step: stepGraph(blueprint) }
-  }
-
-  /** The plans in `precision`, for a device that computes in it. */
-  in(precision: Precision): Plans {
-    const { blueprint } = this.#keeping
-    const half = precision === 'float16' ? 'computed' : null
-    return half === blueprint.half ? this : new Plans({ ...blueprint, half })
-  }
-
-  /**
-   * The least recomputation from `from` on whose step takes at most `bytesMax`; where none does, the one that takes
-   * least.
-   */
-  within(bytesMax: number, from: Recomputation): Recomputation {
-    let [best, least] = [from, Number.POSITIVE_INFINITY]
-    for (const recomputation of recomputations.slice(recomputations.indexOf(from))) {
-      const bytes = stepBytes(this.of(recomputation).step.memory)
-      if (bytes <= bytesMax) return recomputation
-      if (bytes < least) [best, least] = [recomputation, bytes]
-    }
-    return best
   }
 }
 

@@ -1,7 +1,8 @@
 /** Learning rates against nanoGPT's and PyTorch's, and the accuracy of the portable cosine. */
 import { readFileSync } from 'node:fs'
 import { expect, it } from 'vitest'
-import { cosineOfHalfTurns, learningRateAt, type Schedule } from '../../../engine/optimizers/schedule.ts'
+import { learningRateAt, type Schedule } from '../../../engine/optimizers/schedule.ts'
+import { cosineOfHalfTurns, cosineOfTurns, sineOfTurns } from '../../../protocols/core/cosine.ts'
 
 const fixture = JSON.parse(
   readFileSync(new URL('../../fixtures/optimizers.json', import.meta.url), 'utf8'),
@@ -62,4 +63,21 @@ it('computes the cosine to within 1e-15', () => {
   for (let i = 0; i <= 1000; i++) {
     expect(Math.abs(cosineOfHalfTurns(i / 1000) - Math.cos((Math.PI * i) / 1000))).toBeLessThan(1e-15)
   }
+})
+
+it('computes cosine and sine of whole numbers of turns to within 1e-15, and exactly at quarters', () => {
+  for (const turns of [1, 7, 8, 400]) {
+    for (let turn = 0; turn < turns; turn++) {
+      const angle = (2 * Math.PI * turn) / turns
+      expect(Math.abs(cosineOfTurns(turn, turns) - Math.cos(angle))).toBeLessThan(1e-15)
+      expect(Math.abs(sineOfTurns(turn, turns) - Math.sin(angle))).toBeLessThan(1e-15)
+    }
+  }
+  const quarters = [0, 1, 2, 3].map((turn) => [cosineOfTurns(turn, 4), sineOfTurns(turn, 4)])
+  expect(quarters).toEqual([
+    [1, 0],
+    [0, 1],
+    [-1, 0],
+    [0, -1],
+  ])
 })
