@@ -280,7 +280,9 @@ export class Duties {
       isNew ||= !reducers.includes(reducer)
       round.reassigned.set(part, [...reducers.filter((peer) => peer !== reducer), reducer])
     }
-    if (isNew) round.progressAtMs = this.#session.nowMs // or a leader that names the same ones again and again would lead for ever
+    // Or a leader that names the same ones again and again would lead for ever; and one that misses a mean which all
+    // others have, as long as there are reducers to name.
+    if (isNew && !round.isReduced) round.progressAtMs = this.#session.nowMs
     this.reducing.reassigned(message)
     this.finishing.reassigned(message)
     return undefined

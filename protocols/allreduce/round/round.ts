@@ -18,7 +18,7 @@ import {
 } from '../plan/electorate.ts'
 import { Grid, gridOf } from '../plan/grid.ts'
 import type { Parts } from '../plan/parts.ts'
-import type { Contributor, Plan, Reach } from '../plan/plan.ts'
+import { type Contributor, type Plan, partCountOf, type Reach } from '../plan/plan.ts'
 import { directoryOf, finisherOf, reducersOf, rowOfPeer } from '../plan/plan-directory.ts'
 import type { SealContent } from '../plan/seal.ts'
 import type { CommittedRound } from './events.ts'
@@ -234,6 +234,11 @@ export class Round {
     if (voters.has(peer)) return false
     voters.add(peer)
     return true
+  }
+
+  /** Every mean of the current plan is here: nothing is left to do under it but to seal. */
+  get isReduced(): boolean {
+    return this.plan !== undefined && this.results.count(this.plan.planId) === partCountOf(this.plan.plan)
   }
 
   /** The plan of `value`, if it is known here. */

@@ -7,6 +7,8 @@
  * restarts with its memory goes on in its own next ballot. Peers may see this differently for a while: then two
  * prepare, and the higher ballot wins. Or none does, where a leader went as it prepared and its successor has not heard
  * that it led: whoever has tells that one.
+ *
+ * What its reducers may take is added, but for who has all of their means: there nothing but the seal is waited for.
  */
 
 import { attemptsMax } from '../../core/limits.ts'
@@ -82,12 +84,12 @@ export class Succession {
    * could plan.
    */
   dueMs(freezeMs: number): number {
-    const { plan, progressAtMs, promised } = this.#round
+    const { plan, isReduced, progressAtMs, promised } = this.#round
     const isItsTurn = plan !== undefined || this.#session.nowMs >= freezeMs
     if (!isItsTurn || !this.isQuorumPossible()) return Number.POSITIVE_INFINITY
     const { leaderMs } = this.#session.init.timing
     const attempts = Math.min(patienceAttemptsMax, promised?.attempt ?? 0)
-    const workMs = plan === undefined ? 0 : 2 * partTimeoutMs(this.#session, plan.plan)
+    const workMs = plan === undefined || isReduced ? 0 : 2 * partTimeoutMs(this.#session, plan.plan)
     return Math.max(progressAtMs, this.#judgedAtMs) + leaderMs * (1 + attempts / 2) + workMs
   }
 
