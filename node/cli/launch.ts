@@ -61,6 +61,9 @@ const expiryMarginMs = 24 * 3_600_000
 /** What to type elsewhere to help with a run. */
 const nodeStart = 'starling node start'
 
+const nodeStartElsewhere = ({ swarmKey }: NamedSwarm): string =>
+  `${nodeStart} --coordinator <address>${swarmKey === undefined ? '' : ' --swarm-key <file>'}`
+
 /** A job that has passed every check that can be made without a swarm. */
 interface Prepared {
   file: JobFile
@@ -109,7 +112,7 @@ export async function runLaunch(options: LaunchOptions, io: CliIo): Promise<numb
           isDetached: options.detach,
           seconds,
           emit,
-          howToJoin: swarm === undefined ? `${nodeStart} --coordinator <address>` : nodeStart,
+          howToJoin: swarm === undefined ? nodeStartElsewhere(options) : nodeStart,
         },
         { signal },
       )
