@@ -151,6 +151,12 @@ function arraysOf(index: DataIndex): { array: ArrayIndex; count: number }[] {
       fields.map((array) => ({ array, count })),
     )
   }
+  const [trained, validated] = [index.train.x.sampleShape, index.validation.x.sampleShape]
+  if (`${trained}` !== `${validated}`)
+    throw new SwarmError(
+      'DATA_INVALID',
+      `samples that validate have the shape ${validated.join('x')}, those that train ${trained.join('x')}`,
+    )
   return [index.train, index.validation].flatMap(({ count, x, y }) => {
     if (index.kind === 'text') {
       const isText =

@@ -19,8 +19,8 @@ await build({
 })
 // TF.js keeps its gradients in its ES modules only
 await build({ 'bench-step-tfjs': 'bench/step/tfjs-subject.ts' }, { mainFields: ['module', 'main'] })
-const names = process.argv.slice(2).filter((word) => !word.startsWith('-'))
-if (names.length === 0 || names.includes('tab')) {
+const [name] = process.argv.slice(2).filter((word) => !word.startsWith('-'))
+if (name === undefined || name === 'tab') {
   await installChromiumIfNeeded()
   await buildPage({
     folder: join(root, 'dist/bench-tab'),

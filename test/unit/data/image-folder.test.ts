@@ -2,6 +2,7 @@
  * Folders of images: classes by name, splits by folder or by seed, channels first, and the same after travelling as
  * blocks.
  */
+import * as dagCbor from '@ipld/dag-cbor'
 import { encode } from 'jpeg-js'
 import { describe, expect, test } from 'vitest'
 import { batch } from '../../../data/batch.ts'
@@ -68,6 +69,13 @@ test('mean and deviation of the channels travel with the blocks, and are applied
     const expected = (raw[channel * 128]! / 255 - mean) / normal.deviation[channel]!
     expect(data[channel * 128]).toBeCloseTo(expected, 6)
   }
+})
+
+test('an index whose images validate in another shape than they train in is refused', async () => {
+  const { blocks } = await encodeDataSet(imageFolder(split, options))
+  const index = dagCbor.decode<{ validation: { x: { sampleShape: number[] } } }>(blocks[0]!.bytes)
+  index.validation.x.sampleShape = [3, 8, 16]
+  expect(() => readDataIndex(dagCbor.encode(index))).toThrow(/validate have the shape 3x8x16.*3x16x8/)
 })
 
 test('images of different sizes become squares of the size that is asked for', () => {
