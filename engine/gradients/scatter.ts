@@ -230,15 +230,20 @@ function int32Numbers(f: Formulas, values: readonly number[]): Value {
   return f.builder.constant({ dtype: 'int32', shape: [values.length], data: Int32Array.from(values) })
 }
 
-/**
- * Each element of the output picked from `x` or a zero; null where the places depend on data, as those of a pooling do.
- */
-function unpooled({ f, x }: Use, type: TensorType): Value | null {
+/** Each element of the output picked from `x` or a zero where the places are known, else `x` put where they say. */
+function unpooled({ f, x }: Use, type: TensorType): Value {
+  const count = sizeOf(x[0]!.shape)
+  const flat = f.reshape(x[0]!, [count])
   const places = f.constantOf(x[1]!)
-  if (places === null) return null
-  const sources = new Int32Array(sizeOf(type.shape)).fill(sizeOf(x[0]!.shape))
+  if (places === null) {
+    return f.reshape(
+      put(f, f.full([sizeOf(type.shape)]), f.reshape(x[1]!, [count]), flat, 0, 'none'),
+      type.shape,
+    )
+  }
+  const sources = new Int32Array(sizeOf(type.shape)).fill(count)
   for (const [source, place] of numbersOf(places).entries()) sources[place] = source
-  const values = f.concat([f.reshape(x[0]!, [sizeOf(x[0]!.shape)]), f.tensor(new Float32Array(1), [1])], 0)
+  const values = f.concat([flat, f.tensor(new Float32Array(1), [1])], 0)
   const order = f.builder.constant({ dtype: 'int32', shape: type.shape, data: sources })
   return f.builder.emit('Gather', [values, order], { axis: int(0) }, type)
 }

@@ -37,7 +37,7 @@ const mayBeNarrow: Readonly<Record<string, readonly number[] | 'all'>> = {
 }
 
 /** Operators that pick places, and those that take them as they come, by input. */
-const picksPlaces: ReadonlySet<string> = new Set(['ArgMax', 'ArgMin', 'TopK'])
+const picksPlaces: ReadonlySet<string> = new Set(['ArgMax', 'ArgMin', 'TopK', 'MaxPool'])
 const takesPlaces: ReadonlySet<string> = new Set(['GatherElements 1', 'ScatterElements 1', 'Gather 1'])
 
 /** Operators whose int64 output does not follow an input. */
@@ -88,7 +88,7 @@ class Narrowing {
   /** `node` with int32 in the place of picked places that it computes with. */
   #withNarrowPlaces(node: TypedNode, before: TypedNode[]): TypedNode {
     if (picksPlaces.has(node.opType))
-      for (const output of node.outputs) if (output) this.#places.add(output.name)
+      for (const output of node.outputs) if (output?.dtype === 'int64') this.#places.add(output.name)
     const places = mayBeNarrow[node.opType] ?? []
     const inputs = node.inputs.map((input, index) => {
       const computes =

@@ -153,7 +153,7 @@ function foldedBound(state: State, node: Node, computed: ReadonlyMap<string, num
   return bound
 }
 
-/** Operators whose result's shape depends on the values of the inputs after the first. */
+/** Operators whose result's shape depends on the values of the inputs after the first; a MaxUnpool's after the second. */
 const shapedByValues =
   /^(Reshape|Expand|Tile|Slice|Pad|Squeeze|Unsqueeze|Split|Resize|TopK|Reduce\w+|CenterCropPad|Col2Im|AffineGrid|MaxUnpool|OneHot)$/
 
@@ -170,7 +170,8 @@ async function inferTypes(state: State, nodes: readonly Node[]): Promise<Node[]>
     const waits =
       needsTypes.has(node.opType) ||
       (isResizedByFractions(node, state.constants.get(scales)) && !state.types.has(input)) ||
-      (shapedByValues.test(node.opType) && !node.inputs.slice(1).every(isFixed))
+      (shapedByValues.test(node.opType) &&
+        !node.inputs.slice(node.opType === 'MaxUnpool' ? 2 : 1).every(isFixed))
     if (waits || !node.inputs.every(isKnown)) waiting.push(node)
     else {
       ready.push(node)

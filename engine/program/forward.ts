@@ -13,6 +13,7 @@
 import { blockedConvolution } from '../convolution/blocked-convolution.ts'
 import { elementwise } from '../convolution/blocked-layout.ts'
 import { hasPlaces, poolBeforeRelu } from '../convolution/pool-before-relu.ts'
+import { poolingWithPlaces } from '../convolution/pool-places.ts'
 import { convolutionInParts, poolingOfParts } from '../convolution/pooled-convolution.ts'
 import { discreteSpelling } from '../gradients/discrete.ts'
 import type { Recomputed } from '../gradients/recall.ts'
@@ -144,8 +145,9 @@ function formOf(site: Site, node: TypedNode, inputs: readonly (Value | null)[]):
       return spelledOut(f, applied) ?? { outputs: plain(f, applied) }
     }
     case 'MaxPool': {
-      const pooled = poolingOfParts(f, applied)
-      return pooled === null ? { outputs: plain(f, applied) } : { outputs: [pooled], isSpelledOut: true }
+      const part = poolingOfParts(f, applied)
+      const pooled = part === null ? poolingWithPlaces(f, applied) : [part]
+      return pooled === null ? { outputs: plain(f, applied) } : { outputs: pooled, isSpelledOut: true }
     }
     case 'Relu':
       return {

@@ -8,9 +8,11 @@ import { Formulas } from '../../engine/onnx/formulas.ts'
 import { type Attributes, int, ints } from '../../engine/onnx/graph.ts'
 import { GraphBuilder, type TypedNode, type Value } from '../../engine/onnx/graph-builder.ts'
 import { opsetTarget } from '../../engine/onnx/opsets.ts'
-import type { Constant } from '../../engine/onnx/types.ts'
+import { type Constant, sizeOf } from '../../engine/onnx/types.ts'
 import { writeModel } from '../../engine/onnx/write.ts'
+import { compileProgram } from '../../engine/program/compile-program.ts'
 import { addForward } from '../../engine/program/forward.ts'
+import { Trainer } from '../../engine/training/trainer.ts'
 import { caseGraph } from '../unit/engine/fuzz/case-graph.ts'
 import { derivativeError, modelOf, referenceDerivative } from '../unit/engine/fuzz/graph-model.ts'
 import type { GradientCase } from '../unit/engine/gradient-case.ts'
@@ -179,4 +181,56 @@ test('truth values and whole numbers come out on WebGPU as they do on a CPU', as
   expect(new Set(expected).size).toBeGreaterThan(10)
   expect(await rowOn('native', 'gpu')).toEqual(expected)
   expect(await rowOn('webgpu', 'gpu')).toEqual(expected)
+})
+
+test('a model that puts what a pooling found back in its place trains on WebGPU as on a CPU', async () => {
+  const size = [2, 2, 6, 6]
+  const tiles = { kernel_shape: ints([2, 2]), strides: ints([2, 2]) }
+  const window = { kernel_shape: ints([3, 3]), strides: ints([2, 2]), pads: ints([1, 1, 1, 0]) }
+  const step = (opType: string, inputs: string[], outputs: string[], attributes: Attributes = {}) => {
+    return { opType, domain: '', name: outputs[0]!, inputs, outputs, attributes }
+  }
+  const file = writeModel({
+    opset: opsetTarget,
+    nodes: [
+      step('Add', ['x', 'w'], ['h']),
+      step('MaxPool', ['h'], ['largest', 'places'], tiles),
+      step('MaxUnpool', ['largest', 'places'], ['spread'], tiles),
+      step('MaxPool', ['h'], ['unread', 'overlapping'], window),
+      step('Reshape', ['h', 'all'], ['flat']),
+      step('Reshape', ['overlapping', 'all'], ['first']),
+      step('GatherElements', ['flat', 'first'], ['picked'], { axis: int(0) }),
+      step('ReduceSum', ['picked'], ['sum']),
+      step('Add', ['spread', 'sum'], ['y']),
+    ],
+    constants: new Map<string, Constant>([
+      [
+        'w',
+        { dtype: 'float32', shape: size, data: Float32Array.from({ length: 144 }, (_, k) => (k * 7) % 5) },
+      ],
+      ['all', int64s([1], -1)],
+    ]),
+    inputs: new Map([['x', { dtype: 'float32', shape: size }]]),
+    outputs: new Map([['y', null]]),
+  })
+  const x = {
+    dtype: 'float32',
+    shape: size,
+    data: Float32Array.from({ length: 144 }, (_, k) => (k * k) % 3),
+  } as const
+  const gradientOn = async (title: string) => {
+    const backend = await openBackend(title)
+    const optimizer = { kind: 'sgd', momentum: 0, weightDecay: 0 } as const
+    const program = await compileProgram(file, { batch: 2, loss: 'mse', optimizer }, backend)
+    const trainer = Trainer.create(program, backend)
+    const shape = [2, ...program.labels.shape.slice(1)]
+    const labels = { dtype: 'float32', shape, data: new Float32Array(sizeOf(shape)) } as const
+    const { gradient } = await trainer.gradient({ inputs: { x }, labels })
+    await trainer.release()
+    return gradient
+  }
+  const expected = await gradientOn('native')
+  const found = await gradientOn('webgpu')
+  expect(new Set(expected).size).toBeGreaterThan(5)
+  for (const [index, value] of expected.entries()) expect(found[index]).toBeCloseTo(value, 4)
 })
