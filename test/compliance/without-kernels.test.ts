@@ -232,5 +232,7 @@ test('a model that puts what a pooling found back in its place trains on WebGPU 
   const expected = await gradientOn('native')
   const found = await gradientOn('webgpu')
   expect(new Set(expected).size).toBeGreaterThan(5)
-  for (const [index, value] of expected.entries()) expect(found[index]).toBeCloseTo(value, 4)
+  for (const [index, value] of expected.entries()) {
+    expect(Math.abs(found[index]! - value)).toBeLessThan(tolerance * Math.max(1, value))
+  }
 })
