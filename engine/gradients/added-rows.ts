@@ -17,11 +17,12 @@ const blockRows = 8192
 
 /**
  * Rows of the table from which rows are added one by one instead of by a product with a one-hot matrix, which costs a
- * product as large as the table for each token. onnxruntime 1.30 on a CPU, 1024 tokens, table rows of 128: equal with
- * about 400 rows, 50 times faster with 4096 (native; wasm: 4 times with 256, 200 times with 4096). On a graphics
- * processor the product stays: its graphs hold no int64.
+ * product as large as the table for each token. onnxruntime 1.30 on a CPU, table rows of 128: adding takes 1.05 of the
+ * product's time with 256 rows and 0.57 with 512 on native, where two threads halve the product; on WebAssembly 0.94
+ * with 32, 0.49 with 64, 0.25 with 256 (docs/decisions/0008). On a graphics processor the product stays: its graphs
+ * hold no int64.
  */
-const addedFromRows = 512
+const addedFromRows = { native: 512, wasm: 64 } as const
 
 /** Elements of a one-hot matrix, 64 MiB, beyond which a CPU adds one by one whatever the table: for want of memory. */
 const oneHotMax = 2 ** 24
@@ -37,8 +38,10 @@ export function addRows(
   indices: Value,
   size: number,
 ): Value {
-  const isLarge = size >= addedFromRows || size * parted[1] > oneHotMax
-  const isAdded = f.builder.target.device === 'cpu' && isLarge
+  const { device, isSameByThreads = false } = f.builder.target
+  // of the backends on processors, WebAssembly is the one whose sums shall be the same by threads
+  const isLarge = size >= addedFromRows[isSameByThreads ? 'wasm' : 'native'] || size * parted[1] > oneHotMax
+  const isAdded = device === 'cpu' && isLarge
   return isAdded ? addOneByOne(f, dy, parted, indices, size) : pickRows(f, dy, parted, indices, size)
 }
 
