@@ -211,7 +211,10 @@ interface Exports {
   addWeighted(end: number, weight: number): void
 }
 
-/** Undefined where WebAssembly, or its vectors, are missing or forbidden. */
+/**
+ * Undefined where WebAssembly, or its vectors, are missing or forbidden. The module has 2 KB: up to 4 KiB every browser
+ * compiles at once, also on a page's main thread.
+ */
 export function simdArithmetic(): BlockArithmetic | undefined {
   const source = moduleOf(functions, 1)
   if (typeof WebAssembly === 'undefined' || !WebAssembly.validate(source)) return undefined
