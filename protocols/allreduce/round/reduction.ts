@@ -57,18 +57,24 @@ export function finishPart(codec: Codec, sums: readonly Float32Array[], weight: 
   const total = mean.subarray(0, first!.length)
   total.set(first!)
   for (const sum of rest) addWeighted(total, sum, 1)
-  for (let i = 0; i < total.length; i++) total[i]! /= weight
+  inStrips(total, (_, count) => arithmetic.divide(count, weight))
   return codec.encodeMean(total)
 }
 
 function addWeighted(sum: Float32Array, values: Float32Array, weight: number): void {
-  const { sums, values: added } = arithmetic
+  inStrips(sum, (start, count) => {
+    arithmetic.values.set(values.subarray(start, start + count))
+    arithmetic.addWeighted(count, weight)
+  })
+}
+
+/** Changes `sum` strip by strip: what `change` makes of the arithmetic's own sums. */
+function inStrips(sum: Float32Array, change: (start: number, count: number) => void): void {
   for (let start = 0; start < sum.length; start += stripElements) {
-    const end = Math.min(start + stripElements, sum.length)
-    sums.set(sum.subarray(start, end))
-    added.set(values.subarray(start, end))
-    arithmetic.addWeighted(end - start, weight)
-    sum.set(sums.subarray(0, end - start), start)
+    const count = Math.min(stripElements, sum.length - start)
+    arithmetic.sums.set(sum.subarray(start, start + count))
+    change(start, count)
+    sum.set(arithmetic.sums.subarray(0, count), start)
   }
 }
 

@@ -54,6 +54,8 @@ export interface BlockArithmetic {
   scale4(count: number): void
   /** sums ← sums + weight · values: the product rounded to f64, the sum to f64 and then to f32. */
   addWeighted(count: number, weight: number): void
+  /** sums ← sums / by: the quotient rounded to f64 and then to f32. */
+  divide(count: number, by: number): void
 }
 
 /** Copies `source[start … end)` into the strip's memory, and zeros behind it to a whole block. */

@@ -74,6 +74,7 @@ const instructions: Readonly<Record<string, readonly [readonly number[], Immedia
   'f32x4.mul': [vector(0xe6), 'none'],
   'f64x2.add': [vector(0xf0), 'none'],
   'f64x2.mul': [vector(0xf2), 'none'],
+  'f64x2.div': [vector(0xf3), 'none'],
   'f32x4.convert_i32x4_s': [vector(0xfa), 'none'],
 }
 

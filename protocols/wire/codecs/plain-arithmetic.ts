@@ -68,5 +68,9 @@ export function plainArithmetic(): BlockArithmetic {
     addWeighted(count, weight) {
       for (let i = 0; i < count; i++) sums[i] = sums[i]! + weight * values[i]!
     },
+
+    divide(count, by) {
+      for (let i = 0; i < count; i++) sums[i]! /= by
+    },
   }
 }

@@ -55,17 +55,26 @@ const storeSixteen = (offset: number, quanta: string) => `
   ${storeScaled(offset + 32, 'local.get $eight  i32x4.extend_low_i16x8_s')}
   ${storeScaled(offset + 48, 'local.get $eight  i32x4.extend_high_i16x8_s')}`
 
-/** f64x2 of two sums at `offset`, with the weighted values there. */
+/** Two sums at `offset` with the weighted values there, as f32. */
 const twoAdded = (offset: number) => `
   local.get $from  v128.load64_zero offset=${valuesAt + offset}  f64x2.promote_low_f32x4
   local.get $factor  f64x2.mul
   local.get $from  v128.load64_zero offset=${sumsAt + offset}  f64x2.promote_low_f32x4  f64x2.add
   f32x4.demote_f64x2_zero`
 
+/** Puts two f32 and two f32 together, which stand in the low halves. */
+const joined = 'i8x16.shuffle 0 1 2 3 4 5 6 7 16 17 18 19 20 21 22 23'
+
 /** f32x4 of four. */
-const fourAdded = (offset: number) => `
-  ${twoAdded(offset)}  ${twoAdded(offset + 8)}
-  i8x16.shuffle 0 1 2 3 4 5 6 7 16 17 18 19 20 21 22 23`
+const fourAdded = (offset: number) => `${twoAdded(offset)}  ${twoAdded(offset + 8)}  ${joined}`
+
+/** The quotients of two sums at `offset`, as f32. */
+const twoDivided = (offset: number) => `
+  local.get $from  v128.load64_zero offset=${offset}  f64x2.promote_low_f32x4
+  local.get $divisor  f64x2.div  f32x4.demote_f64x2_zero`
+
+/** f32x4 of four. */
+const fourDivided = `${twoDivided(sumsAt)}  ${twoDivided(sumsAt + 8)}  ${joined}`
 
 /** Four more magnitudes at `offset` for the maximum in `most`. */
 const maximum = (most: string, offset: number) => `
@@ -198,6 +207,16 @@ const functions: Readonly<Record<string, WatFunction>> = {
         ${add('$from', 32)}  local.get $end  i32.lt_u  br_if 0
       end`,
   },
+  divide: {
+    params: { end: 'i32', by: 'f64' },
+    locals: { from: 'i32', divisor: 'v128' },
+    body: `
+      local.get $by  f64x2.splat  local.set $divisor
+      loop
+        local.get $from  ${fourDivided}  v128.store offset=${sumsAt}
+        ${add('$from', 16)}  local.get $end  i32.lt_u  br_if 0
+      end`,
+  },
 }
 
 /** What the module exports. */
@@ -209,6 +228,7 @@ interface Exports {
   scale8(end: number): void
   scale4(end: number): void
   addWeighted(end: number, weight: number): void
+  divide(end: number, by: number): void
 }
 
 /**
@@ -220,7 +240,7 @@ export function simdArithmetic(): BlockArithmetic | undefined {
   if (typeof WebAssembly === 'undefined' || !WebAssembly.validate(source)) return undefined
   const instance = instanceOf(source)
   if (instance === undefined) return undefined
-  const { memory, findLargest, quantise8, quantise4, scale8, scale4, addWeighted } = instance
+  const { memory, findLargest, quantise8, quantise4, scale8, scale4, addWeighted, divide } = instance
   const { buffer } = memory
   return {
     values: new Float32Array(buffer, valuesAt, stripElements),
@@ -235,6 +255,7 @@ export function simdArithmetic(): BlockArithmetic | undefined {
     scale8: (count) => scale8(4 * count),
     scale4: (count) => scale4(4 * count),
     addWeighted: (count, weight) => addWeighted(4 * count, weight),
+    divide: (count, by) => divide(4 * count, by),
   }
 }
 

@@ -97,8 +97,22 @@ test.each([1, 3, 0.1, 1e9])(
       each.addWeighted(stripElements, weight)
     }
     expect(bitsIn(simd.sums, stripElements)).toEqual(bitsIn(plain.sums, stripElements))
+    for (const each of [plain, simd]) each.divide(stripElements, 3 * weight)
+    expect(bitsIn(simd.sums, stripElements)).toEqual(bitsIn(plain.sums, stripElements))
   },
 )
+
+test('a sum and a quotient are those of f64, rounded once to f32', () => {
+  for (const each of [plain, simd]) {
+    each.sums.fill(0.3)
+    each.values.fill(0.7)
+    each.addWeighted(20, 0.1)
+    const sum = Math.fround(Math.fround(0.3) + 0.1 * Math.fround(0.7))
+    expect([...each.sums.subarray(0, 20)]).toEqual(new Array(20).fill(sum))
+    each.divide(20, 7)
+    expect([...each.sums.subarray(0, 20)]).toEqual(new Array(20).fill(Math.fround(sum / 7)))
+  }
+})
 
 test.each([Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY])(
   '%d is the largest of its block and of no other',
