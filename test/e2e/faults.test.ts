@@ -76,9 +76,9 @@ test.skipIf(!hasNetwork)(
     coordinator.kill('SIGKILL')
     await coordinator.ended
     const atDeath = lastRound(nodes[0]!)
-    await nodes[0]!.committed(atDeath + 20)
+    await nodes[0]!.committed(atDeath + 10)
     await roundOf(nodes[0]!, all)
-    await observer.until('rounds after the death', () => Math.max(...observer.comparable(3)) > atDeath + 20)
+    await observer.until('rounds after the death', () => Math.max(...observer.comparable(3)) > atDeath + 10)
     for (const round of observer.comparable(3).filter((round) => round > atDeath)) {
       expect(new Set(observer.roots.get(round)!.values()).size, `roots of round ${round}`).toBe(1)
     }
