@@ -2,6 +2,8 @@
  * The table of gradients: a row for every operator of ONNX's own set. The compiler refuses a missing row; an operator
  * without a formula has a row that says why. Rows live in one file for each family; here they only meet.
  */
+
+import type { OpType } from '../onnx/op-types.ts'
 import { activations } from './activations.ts'
 import { attention } from './attention.ts'
 import { convolution } from './convolution.ts'
@@ -15,7 +17,6 @@ import { linear } from './linear.ts'
 import { loss } from './loss.ts'
 import { normalisation } from './normalisation.ts'
 import { norms } from './norms.ts'
-import type { OpType } from './op-types.ts'
 import { pad } from './pad.ts'
 import { pooling } from './pooling.ts'
 import { recurrent } from './recurrent.ts'

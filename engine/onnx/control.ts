@@ -36,7 +36,7 @@ export function checkSubgraphs(node: Node): void {
   const { opType, name, inputs, outputs, attributes } = node
   const taken = opType === 'If' ? 0 : inputs.length
   const made = outputs.length + (opType === 'Loop' ? 1 : 0) // whether it goes on
-  for (const key of subgraphKeys[opType] ?? []) {
+  for (const key of subgraphKeys.get(opType) ?? []) {
     const graph = subgraphOf(node, key)
     if (graph.inputs.length === taken && graph.outputs.length === made) continue
     throw invalid(
@@ -46,11 +46,11 @@ export function checkSubgraphs(node: Node): void {
   if (turnKey in attributes || scanKey in attributes) throw invalid(`node '${name}' has turns behind it`)
 }
 
-const subgraphKeys: Readonly<Record<string, readonly string[]>> = {
-  If: ['then_branch', 'else_branch'],
-  Loop: ['body'],
-  Scan: ['body'],
-}
+const subgraphKeys: ReadonlyMap<string, readonly string[]> = new Map([
+  ['If', ['then_branch', 'else_branch']],
+  ['Loop', ['body']],
+  ['Scan', ['body']],
+])
 
 function invalid(problem: string): SwarmError {
   return new SwarmError('MODEL_INVALID', problem, {
@@ -90,14 +90,20 @@ export function inlineTurn(node: Node, turns: Constant | null, goesOn: Constant 
   const turn = intOf(node.attributes, turnKey, 0)
   const isOver = (turns !== null && turn >= numbersOf(turns)[0]!) || goesOn?.data[0] === 0
   if (isOver) return afterLastTurn(node)
-  if (turn >= loopTurnsMax) {
-    throw new SwarmError(
-      'MODEL_UNSUPPORTED',
-      `Loop (node '${node.name}') turns more than ${loopTurnsMax} times`,
-      { hint: 'Express the loop with tensor operations, over a dimension instead of a counter.' },
-    )
-  }
+  checkTurns(node, turn + 1)
   return takenTurn(node, turn)
+}
+
+/**
+ * @throws {SwarmError} MODEL_UNSUPPORTED when `turns`, of the Loop or Scan `node`, are more than `loopTurnsMax`.
+ */
+export function checkTurns({ opType, name }: Node, turns: number): void {
+  if (turns <= loopTurnsMax) return
+  throw new SwarmError(
+    'MODEL_UNSUPPORTED',
+    `${opType} (node '${name}') turns more than ${loopTurnsMax} times`,
+    { hint: 'Express the loop with tensor operations, over a dimension instead of a counter.' },
+  )
 }
 
 /** Turn `turn` of the Loop `node`, and the Loop of those after it. */

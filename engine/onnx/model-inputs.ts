@@ -7,9 +7,10 @@
  * batch: together they are one sample, and the graphs take them with a first dimension of 1.
  */
 import { SwarmError } from '../../protocols/core/errors.ts'
+import { valueElementsMax } from '../../protocols/core/limits.ts'
 import type { GraphInput } from './graph.ts'
 import type { Value } from './graph-builder.ts'
-import type { TensorType } from './types.ts'
+import { sizeOf, type TensorType } from './types.ts'
 
 /** Sizes that a job fixes. */
 export interface InputSizes {
@@ -29,7 +30,8 @@ export interface ModelInput {
 
 /**
  * Fixes all `inputs`.
- * @throws {SwarmError} MODEL_UNSUPPORTED naming the input and the dimension, or the element type.
+ * @throws {SwarmError} MODEL_UNSUPPORTED naming the input and the dimension, or the element type;
+ *   LIMIT_EXCEEDED for an input of too many elements.
  */
 export function fixInputs(inputs: readonly GraphInput[], sizes: InputSizes): ModelInput[] {
   if (inputs.length === 0) {
@@ -64,6 +66,7 @@ function wholeInput(input: GraphInput, { dimensions = {} }: InputSizes): ModelIn
     return given
   })
   const { name, dtype } = input
+  checkSize(name, shape)
   return { declared: { dtype, shape }, value: { name, dtype: sampleType(input), shape: [1, ...shape] } }
 }
 
@@ -78,6 +81,7 @@ function fixInput(input: GraphInput, batchNames: ReadonlySet<unknown>, sizes: In
     if (batchNames.has(size)) return batch
     throw openDimension(input, axis)
   })
+  checkSize(name, shape)
   if (!input.shape.some((size) => batchNames.has(size)) && shape[0] !== batch) {
     throw new SwarmError(
       'MODEL_UNSUPPORTED',
@@ -97,6 +101,19 @@ function openDimension({ name, shape }: GraphInput, axis: number): SwarmError {
   return new SwarmError('MODEL_UNSUPPORTED', `dimension ${axis} ('${size}') of input '${name}' is open`, {
     hint: `Give its size as model.dimensions in the job file, { ${size}: 128 }, or export with every dimension fixed except the batch.`,
   })
+}
+
+/**
+ * @throws {SwarmError} LIMIT_EXCEEDED when the value `name` has more elements than any runtime can hold.
+ */
+export function checkSize(name: string, shape: readonly number[]): void {
+  const elements = sizeOf(shape)
+  if (elements <= valueElementsMax) return
+  throw new SwarmError(
+    'LIMIT_EXCEEDED',
+    `'${name}' has the shape [${shape}], ${elements} elements; at most ${valueElementsMax} are computed with`,
+    { hint: 'Train with a smaller batch, or smaller dimensions.' },
+  )
 }
 
 function sampleType({ name, dtype }: GraphInput): 'float32' | 'int32' {

@@ -22,12 +22,13 @@ function ownName(output: string, slot: (typeof slots)[number][1]): string {
 /** `graph` with statistics that only one module reads. `copies`: the names it has got for that. */
 export function ownStatistics(graph: Graph): { graph: Graph; copies: readonly string[] } {
   const copied = new Map<string, Constant>()
+  const readers = readersOf(graph.nodes)
   const nodes = graph.nodes.map((node) => {
     if (node.opType !== 'BatchNormalization') return node
     const inputs = [...node.inputs]
     for (const [index, slot] of slots) {
       const constant = graph.constants.get(node.inputs[index]!)
-      if (constant === undefined || !isShared(graph, node, index)) continue
+      if (constant === undefined || readers.get(node.inputs[index]!)!.size < 2) continue
       inputs[index] = ownName(node.outputs[0]!, slot)
       copied.set(inputs[index], constant)
     }
@@ -53,15 +54,15 @@ export function ownerOf<Found extends { opType: string; output: readonly string[
   return null
 }
 
-/** Whether another module, or another input, reads what `node` reads as input `index`. */
-function isShared({ nodes }: Graph, node: Node, index: number): boolean {
-  const name = node.inputs[index]!
-  const own = `${node.inputs.slice(1)}`
-  return nodes.some((other) =>
-    other.inputs.some(
-      (input, at) =>
-        input === name &&
-        (at !== index || other.opType !== 'BatchNormalization' || `${other.inputs.slice(1)}` !== own),
-    ),
-  )
+/** By the names of tensors, who reads them: modules with the place of the input, and all other nodes as one. */
+function readersOf(nodes: readonly Node[]): ReadonlyMap<string, ReadonlySet<string>> {
+  const readers = new Map<string, Set<string>>()
+  for (const { opType, inputs } of nodes) {
+    const module = opType === 'BatchNormalization' ? `${inputs.slice(1)}` : null
+    for (const [index, input] of inputs.entries()) {
+      const known = readers.get(input) ?? new Set()
+      readers.set(input, known.add(module === null ? '' : `${index} ${module}`))
+    }
+  }
+  return readers
 }

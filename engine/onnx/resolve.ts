@@ -8,10 +8,12 @@
  * none is folded.
  */
 import { SwarmError } from '../../protocols/core/errors.ts'
-import { foldedUnseenMax, graphNodesMax } from '../../protocols/core/limits.ts'
-import { boundBySizes, boundOperations, checkFolded, checkOperations } from './folded-size.ts'
+import { foldedUnseenMax, graphNodesMax, resolvingLooksMax } from '../../protocols/core/limits.ts'
+import { areaOf, type Folded, type FoldedInputs } from './folded-size.ts'
+import { checkElements, checkOperations, foldingCost } from './folding-cost.ts'
 import type { Graph, Node } from './graph.ts'
 import type { TypedNode, Value } from './graph-builder.ts'
+import { checkSize } from './model-inputs.ts'
 import { isResizedByFractions } from './resize-scales.ts'
 import { aliasOf, type Knowledge, needsTypes, rewrite } from './rewrite.ts'
 import { type Constant, type ElementArray, isElementType, type TensorType } from './types.ts'
@@ -54,6 +56,9 @@ export async function resolve(
     aliases: new Map(),
     typed: [],
     foldedOperations: 0,
+    looks: 0,
+    unrolledNodes: 0,
+    sequenceMembers: 0,
   }
   let waiting = graph.nodes
   while (waiting.length > 0) {
@@ -76,6 +81,8 @@ interface State extends Knowledge {
   readonly typed: TypedNode[]
   /** Operations that folding has taken, at most. */
   foldedOperations: number
+  /** Nodes looked at, in all rounds. */
+  looks: number
 }
 
 /** Grows with whatever is learnt about a graph. */
@@ -115,10 +122,11 @@ function rewriteAll(state: State, nodes: readonly Node[], foldable: Node[]): Nod
   const left: Node[] = []
   const queue = [...nodes].reverse()
   for (let original = queue.pop(); original !== undefined; original = queue.pop()) {
+    checkLooks(++state.looks)
     const rewritten = rewrite(state, original)
     if (rewritten.length !== 1 || rewritten[0]!.attributes !== original.attributes) {
       queue.push(...rewritten.toReversed()) // the new ones may be rewritten again
-      checkSize(queue.length + left.length)
+      checkNodes(queue.length + left.length)
       continue
     }
     const node = rewritten[0]!
@@ -138,19 +146,26 @@ function rewriteAll(state: State, nodes: readonly Node[], foldable: Node[]): Nod
  * @throws {SwarmError} LIMIT_EXCEEDED when it is more than may be folded.
  */
 function foldedBound(state: State, node: Node, computed: ReadonlyMap<string, number>): number | null {
-  const { constants } = state
-  const sizes = node.inputs.map((name) =>
-    name === '' ? 0 : (constants.get(name)?.data.length ?? computed.get(name)),
-  )
-  if (sizes.includes(undefined)) return null
-  const isKnown = node.inputs.every((name) => name === '' || constants.has(name))
-  const inputs = node.inputs.map((name) => constants.get(name) ?? null)
-  const bound = isKnown ? checkFolded(node, inputs) : boundBySizes(node, sizes as number[])
-  const operations = boundOperations(node, inputs, sizes as number[], bound)
-  if (!isKnown && Math.max(bound, operations) > foldedUnseenMax) return null
+  const inputs = node.inputs.map((name) => foldedInput(state, name, computed))
+  if (inputs.includes(undefined)) return null
+  const { elements, operations } = foldingCost(node, inputs as FoldedInputs)
+  if (node.inputs.every((name) => name === '' || state.constants.has(name))) checkElements(node, elements)
+  else if (!(Math.max(elements, operations) <= foldedUnseenMax)) return null
   state.foldedOperations += operations
   checkOperations(node, state.foldedOperations)
-  return bound
+  return elements
+}
+
+/** What is known of the value `name`; null when it is left out, undefined while it depends on what is not known. */
+function foldedInput(
+  { constants }: State,
+  name: string,
+  computed: ReadonlyMap<string, number>,
+): Folded | null | undefined {
+  if (name === '') return null
+  const constant = constants.get(name) ?? null
+  const area = constant === null ? computed.get(name) : areaOf(constant.shape)
+  return area === undefined ? undefined : { area, constant }
 }
 
 /** Operators whose result's shape depends on the values of the inputs after the first; a MaxUnpool's after the second. */
@@ -189,6 +204,7 @@ async function inferTypes(state: State, nodes: readonly Node[]): Promise<Node[]>
   for (const [name, { dtype, shape }] of await state.inference.inferTypes(model)) {
     if (shape.some((size) => size < 0)) throw stuck(ready.find(({ outputs }) => outputs.includes(name))!)
     if (!isElementType(dtype)) throw unsupportedType(name, dtype)
+    checkSize(name, shape)
     state.types.set(name, { dtype, shape })
   }
   for (const node of ready) state.typed.push(typedNode(state, node))
@@ -204,8 +220,9 @@ function typedValue(state: State, original: string): Value | null {
   if (original === '') return null
   const { types, constants } = state
   const name = aliasOf(state, original)
-  const { dtype, shape } = (types.get(name) ?? constants.get(name))!
-  return { name, dtype, shape }
+  const type = types.get(name) ?? constants.get(name)
+  if (type === undefined) throw new SwarmError('MODEL_UNSUPPORTED', `'${original}' is no tensor`)
+  return { name, dtype: type.dtype, shape: type.shape }
 }
 
 function usedConstants({ constants, typed }: State): Map<string, Constant> {
@@ -233,11 +250,20 @@ function stuck({ opType, name, outputs }: Node): SwarmError {
   )
 }
 
-function checkSize(nodes: number): void {
+function checkNodes(nodes: number): void {
   if (nodes <= graphNodesMax) return
   throw new SwarmError('MODEL_UNSUPPORTED', `the model's loops unroll to more than ${graphNodesMax} nodes`, {
     hint: 'Express the loop with tensor operations, over a dimension instead of a counter.',
   })
+}
+
+function checkLooks(looks: number): void {
+  if (looks <= resolvingLooksMax) return
+  throw new SwarmError(
+    'LIMIT_EXCEEDED',
+    `the model's shapes follow from each other in too many rounds: more than ${resolvingLooksMax} looks at its nodes`,
+    { hint: 'Export with every dimension fixed except the batch.' },
+  )
 }
 
 function unsupportedType(name: string, dtype: string): SwarmError {

@@ -6,7 +6,9 @@
  * resolve.ts says when; what can only be computed is folded there.
  */
 import { assert } from '../../protocols/core/assert.ts'
-import { inlineBranch, inlineTurn } from './control.ts'
+import { SwarmError } from '../../protocols/core/errors.ts'
+import { sequenceMembersMax, unrolledNodesMax } from '../../protocols/core/limits.ts'
+import { inlineBranch, inlineTurn, subgraphOf } from './control.ts'
 import { int, intOf, type Node } from './graph.ts'
 import { isResizedByFractions, sizesByFloat32 } from './resize-scales.ts'
 import { scanAsLoop, scannedInput } from './scan.ts'
@@ -22,6 +24,10 @@ export interface Knowledge {
   readonly members: Map<string, readonly string[]>
   /** Values that turned out to be another one. */
   readonly aliases: Map<string, string>
+  /** Nodes of bodies that loops' turns have looked at. */
+  unrolledNodes: number
+  /** Members of all sequences. */
+  sequenceMembers: number
 }
 
 /** Operators that are rewritten as soon as their inputs have types or values. */
@@ -87,6 +93,13 @@ function setAlias(state: Knowledge, name: string, other: string): void {
   state.aliases.set(name, origin)
 }
 
+function checkMost({ opType, name }: Node, what: string, count: number, most: number): void {
+  if (count <= most) return
+  throw new SwarmError('LIMIT_EXCEEDED', `${opType} (node '${name}') makes more than ${most} ${what}`, {
+    hint: 'Express the loop with tensor operations, over a dimension instead of a counter.',
+  })
+}
+
 function withoutSequence(state: Knowledge, node: Node): readonly Node[] {
   const unfolded = unfold(node, {
     membersOf: (name) => state.members.get(name) ?? null,
@@ -95,11 +108,18 @@ function withoutSequence(state: Knowledge, node: Node): readonly Node[] {
   })
   if (unfolded === null) return [node]
   const output = node.outputs[0]!
-  if (unfolded.members !== undefined) state.members.set(output, unfolded.members)
+  if (unfolded.members !== undefined) {
+    state.sequenceMembers += unfolded.members.length
+    checkMost(node, 'members of sequences', state.sequenceMembers, sequenceMembersMax)
+    state.members.set(output, unfolded.members)
+  }
   if (unfolded.alias !== undefined) setAlias(state, output, unfolded.alias)
   for (const [name, constant] of unfolded.constants ?? []) state.constants.set(name, constant)
   return unfolded.nodes ?? []
 }
+
+/** What writing a turn takes besides its body, in nodes looked at: its number, its condition, the Loop behind it. */
+const nodesPerTurn = 128
 
 /** A branch or a turn in the place of `node`, when the values that choose it are constants by now. */
 function withoutControl(state: Knowledge, node: Node): readonly Node[] {
@@ -108,6 +128,10 @@ function withoutControl(state: Knowledge, node: Node): readonly Node[] {
   const [a, b] = [known(first), known(second)]
   if (a === undefined || (node.opType === 'If' && a === null)) return [node]
   if (node.opType === 'Loop' && b === undefined) return [node]
+  if (node.opType === 'Loop') {
+    state.unrolledNodes += nodesPerTurn + subgraphOf(node, 'body').nodes.length
+    checkMost(node, 'nodes of all turns', state.unrolledNodes, unrolledNodesMax)
+  }
   const inlined = node.opType === 'If' ? inlineBranch(node, a!.data[0] !== 0) : inlineTurn(node, a, b!)
   for (const [name, constant] of inlined.constants) state.constants.set(name, constant)
   for (const [name, other] of inlined.aliases) setAlias(state, name, other)

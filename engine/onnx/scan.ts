@@ -3,7 +3,7 @@
  * is joined along a new first dimension. control.ts takes the Loop apart.
  */
 import { SwarmError } from '../../protocols/core/errors.ts'
-import { type Inlined, subgraphOf } from './control.ts'
+import { checkTurns, type Inlined, subgraphOf } from './control.ts'
 import { firstOutput, int, intOf, intsOf, type Node, oneOutput } from './graph.ts'
 import { type Constant, int64Constant } from './types.ts'
 
@@ -15,9 +15,11 @@ export function scannedInput(node: Node): { name: string; axis: number } {
 
 /**
  * `node` as a Loop of `turns` turns.
- * @throws {SwarmError} MODEL_UNSUPPORTED when what the turns make is joined along another dimension than the first.
+ * @throws {SwarmError} MODEL_UNSUPPORTED when what the turns make is joined along another dimension than the first, or
+ *   are too many.
  */
 export function scanAsLoop(node: Node, turns: number): Inlined {
+  checkTurns(node, turns)
   const { inputs, attributes } = node
   const states = stateCount(node)
   const body = subgraphOf(node, 'body')

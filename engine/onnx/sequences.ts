@@ -3,6 +3,7 @@
  * torch.cat of them. A sequence is the list of its members' names; no node of a sequence is left in the graph.
  */
 import { SwarmError } from '../../protocols/core/errors.ts'
+import { graphNodesMax } from '../../protocols/core/limits.ts'
 import { joined } from './control.ts'
 import { int, intOf, type Node } from './graph.ts'
 import { type Constant, int64Constant, numbersOf } from './types.ts'
@@ -87,23 +88,13 @@ function concat(node: Node, members: readonly string[]): Unfolded {
   return { nodes: joined(members, output, axis, axes), constants: new Map([[axes, int64Constant([axis])]]) }
 }
 
-/**
- * A sequence of parts as one Split. Sizes are listed, or chunks of one size with a smaller last one, or of one without
- * it.
- */
+/** A sequence of parts as one Split. */
 function split(node: Node, known: Known): Unfolded | null {
   const shape = known.shapeOf(node.inputs[0]!)
   const listed = node.inputs[1] ? known.constantOf(node.inputs[1]) : null
   if (shape === null || (node.inputs[1] && listed === null)) return null
   const axis = intOf(node.attributes, 'axis', 0)
-  const size = shape.at(axis)!
-  const [chunk] = listed === null ? [1] : numbersOf(listed)
-  const sizes =
-    listed !== null && listed.shape.length > 0
-      ? numbersOf(listed)
-      : Array.from({ length: Math.ceil(size / chunk!) }, (_, index) =>
-          Math.min(chunk!, size - index * chunk!),
-        )
+  const sizes = partSizes(node, shape.at(axis) ?? 0, listed)
   const name = node.outputs[0]!
   const parts = sizes.map((_, index) => `${name}/${index}`)
   const constants = new Map([[`${name}/sizes`, int64Constant(sizes)]])
@@ -127,4 +118,33 @@ function split(node: Node, known: Known): Unfolded | null {
     attributes: {},
   }))
   return { nodes: [cut, ...narrow], members: narrow.map(({ outputs }) => outputs[0]!), constants }
+}
+
+/**
+ * Sizes of the parts of an axis of `size`: as `listed`, or chunks of one size with a smaller last one, or of one
+ * without it.
+ * @throws {SwarmError} MODEL_INVALID for chunks of none; LIMIT_EXCEEDED for more parts than a graph has nodes.
+ */
+function partSizes({ name }: Node, size: number, listed: Constant | null): number[] {
+  const isList = listed !== null && listed.shape.length > 0
+  const chunk = listed === null || isList ? 1 : numbersOf(listed)[0]!
+  if (!(chunk >= 1)) {
+    throw new SwarmError(
+      'MODEL_INVALID',
+      `SplitToSequence (node '${name}') makes parts of ${chunk} elements`,
+      {
+        hint: 'Check the file with onnx.checker.check_model(path).',
+      },
+    )
+  }
+  const count = isList ? listed.data.length : Math.ceil(size / chunk)
+  if (count > graphNodesMax) {
+    throw new SwarmError(
+      'LIMIT_EXCEEDED',
+      `SplitToSequence (node '${name}') makes ${count} parts; at most ${graphNodesMax} are accepted`,
+      { hint: 'Express what is done with the parts with tensor operations.' },
+    )
+  }
+  if (isList) return numbersOf(listed)
+  return Array.from({ length: count }, (_, index) => Math.min(chunk, size - index * chunk))
 }

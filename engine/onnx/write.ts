@@ -5,7 +5,7 @@
  * the oldest that operator set 18 may stand in, and every runtime since ONNX 1.13 reads it.
  */
 import { create, toBinary } from '@bufbuild/protobuf'
-import { assert } from '../../protocols/core/assert.ts'
+import { SwarmError } from '../../protocols/core/errors.ts'
 import {
   AttributeProto_AttributeType as AttributeKind,
   type AttributeProto,
@@ -37,7 +37,10 @@ export interface WritableGraph {
 
 const irVersion = 8n
 
-/** `graph` as the bytes of an ONNX file; the caller owns them. */
+/**
+ * `graph` as the bytes of an ONNX file; the caller owns them.
+ * @throws {SwarmError} MODEL_UNSUPPORTED for an attribute that no operator here has: branches and bodies are gone by now.
+ */
 export function writeModel(graph: WritableGraph): Uint8Array {
   const opsets = new Map([['', graph.opset]])
   for (const { domain } of graph.nodes) if (!opsets.has(domain)) opsets.set(domain, 1)
@@ -113,7 +116,9 @@ function writeAttribute(name: string, attribute: Attribute): AttributeProto {
       })
     case 'graph':
     case 'opaque':
-      assert(false, `attribute '${name}' holds what is refused or replaced before anything is written`)
+      throw new SwarmError('MODEL_UNSUPPORTED', `attribute '${name}' holds a graph, or what is no tensor`, {
+        hint: 'Check the file with onnx.checker.check_model(path).',
+      })
   }
 }
 

@@ -217,6 +217,24 @@ export const functionDepthMax = 32
  */
 export const loopTurnsMax = 4_096
 
+/**
+ * Nodes of loops' bodies that taking all loops of a model apart may look at: a thousand nodes, most the same in every
+ * turn, at `loopTurnsMax`. Bounds loops inside loops that leave nothing behind: some seconds.
+ */
+export const unrolledNodesMax = 1 << 22
+
+/** Members of all lists that a model's nodes make: one that a loop fills, with each of `loopTurnsMax` lengths. */
+export const sequenceMembersMax = 1 << 23
+
+/**
+ * Looks at nodes while types and constants are found, round by round: GPT-2 XL (10,000 nodes, a few hundred rounds)
+ * takes some 4 million. A file made to learn one thing in each round is a minute's work.
+ */
+export const resolvingLooksMax = 1 << 25
+
+/** Elements of one value of a training graph: 4 GiB in f32, all that WebAssembly can address. */
+export const valueElementsMax = 1 << 30
+
 /** Dimensions of one tensor: onnxruntime's own kernels stop at 8 or below. */
 export const tensorRankMax = 8
 

@@ -4,13 +4,9 @@ import { beforeAll, expect, test } from 'vitest'
 import type { Backend } from '../../../engine/backends/backend.ts'
 import { openNativeBackend } from '../../../engine/backends/native.ts'
 import {
-  AttributeProto_AttributeType as AttributeKind,
-  type AttributeProto,
-  AttributeProtoSchema,
   GraphProtoSchema,
   ModelProtoSchema,
   type NodeProto,
-  NodeProtoSchema,
   type TensorProto,
   TensorProtoSchema,
 } from '../../../engine/onnx/generated/onnx_pb.ts'
@@ -18,41 +14,12 @@ import { prepare } from '../../../engine/onnx/import-model.ts'
 import { readModel } from '../../../engine/onnx/read.ts'
 import { compileProgram } from '../../../engine/program/compile-program.ts'
 import { Trainer } from '../../../engine/training/trainer.ts'
-import { float32Input, node } from './proto-nodes.ts'
+import { count, float, float32Input, holder, node, subgraph, truth } from './proto-nodes.ts'
 
 let native: Backend
 beforeAll(async () => {
   native = await openNativeBackend({ threads: 1 })
 })
-
-const float = (name: string, value: number) =>
-  create(TensorProtoSchema, { name, dataType: 1, dims: [1n], floatData: [value] })
-const count = (name: string, value: number) =>
-  create(TensorProtoSchema, { name, dataType: 7, int64Data: [BigInt(value)] })
-const truth = (name: string, value: boolean) =>
-  create(TensorProtoSchema, { name, dataType: 9, int32Data: [Number(value)] })
-
-/** The graph `name` of a node, from `inputs` to `outputs`. */
-function subgraph(
-  name: string,
-  inputs: readonly string[],
-  nodes: NodeProto[],
-  outputs: readonly string[],
-  initializer: TensorProto[] = [],
-): AttributeProto {
-  const types: Readonly<Record<string, number>> = { turn: 7, on: 9 }
-  const input = inputs.map((one) => {
-    const tensorType = { elemType: types[one] ?? 1, shape: {} }
-    return { name: one, type: { value: { case: 'tensorType' as const, value: tensorType } } }
-  })
-  const output = outputs.map((one) => ({ name: one }))
-  const g = create(GraphProtoSchema, { name, input, node: nodes, output, initializer })
-  return create(AttributeProtoSchema, { name, type: AttributeKind.GRAPH, g })
-}
-
-function holder(opType: string, input: string[], output: string[], attribute: AttributeProto[]): NodeProto {
-  return create(NodeProtoSchema, { opType, name: `${opType} ${output}`, input, output, attribute })
-}
 
 /** `output` = `condition` ? what `yes` make of a value : what `no` make of one; both leave it in `result`. */
 function choice(
