@@ -71,8 +71,8 @@ export interface SimulatedRun {
   sum?: typeof sumRow
   finish?: typeof finishPart
   alterOutcome?: (id: string, outcome: CommittedRound) => CommittedRound
-  /** What `id` says to `to` in place of `message`: liars. */
-  alterSent?: ((id: string, to: string, message: Message) => Message) | undefined
+  /** What `id` says to `to` in place of `message`, one word after the other: liars. */
+  alterSent?: ((id: string, to: string, message: Message) => Message | readonly Message[]) | undefined
 }
 
 /** A run of large vectors on given links, simulated with small vectors: what differs from what is computed. */
@@ -365,9 +365,10 @@ export class AllreducePeer implements Process<Uint8Array> {
 
   #send(to: string, message: Message): void {
     const { wire, model, alterSent } = this.#run
-    const said = alterSent?.(this.id, to, message) ?? message
-    const bytes = wire.encode(said)
-    this.#host.send(to, bytes, model?.frameBytes(said, bytes) ?? bytes.length)
+    for (const said of [alterSent?.(this.id, to, message) ?? message].flat()) {
+      const bytes = wire.encode(said)
+      this.#host.send(to, bytes, model?.frameBytes(said, bytes) ?? bytes.length)
+    }
   }
 
   #reduce({ round, planId, part, inputs }: Extract<Effect, { kind: 'Reduce' }>): void {

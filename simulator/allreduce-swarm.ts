@@ -54,7 +54,7 @@ export interface SwarmOptions {
   sum?: typeof sumRow
   finish?: typeof finishPart
   alterOutcome?: (id: string, outcome: CommittedRound) => CommittedRound
-  alterSent?: (id: string, to: string, message: Message) => Message
+  alterSent?: (id: string, to: string, message: Message) => Message | readonly Message[]
 }
 
 /** Virtual time after which a recovery counts as stuck: ten times the longest wait of the protocol. */

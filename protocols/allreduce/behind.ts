@@ -1,12 +1,15 @@
 /**
  * Where the other peers stand, and whether this one must fetch their state because it cannot follow by itself:
  *
- *     most are more rounds ahead than they keep results of         → at once
- *     somebody is ahead, and here nothing moves                    → after `behindMs`
+ *     most are more rounds ahead than they keep results of, two of
+ *     them or all that are here                                    → at once
+ *     others are ahead, and here nothing moves or can be decided   → after `behindMs`
  *     in the same round more peers hold another root (as many: the
  *     lesser root)                                                 → after `behindMs`
  *
- * A peer that lies about its round can at most make others look for a state that nobody has.
+ * To be ahead costs a liar a word. So one claim counts for nothing while those that decide this round are here and have
+ * not gone on themselves; where a peer does not see them, in a grid, it takes two. What is then looked for is what two
+ * have come to. A lone liar can at most call a peer away that cannot go on without it.
  */
 
 import { roundsKept } from '../core/limits.ts'
@@ -20,10 +23,27 @@ export interface Ahead {
   peers: string[]
 }
 
+/** The round that a peer waits in, as far as it matters for whether it is behind. */
+export interface Place {
+  base: RoundBase
+  /** When anything last moved there. */
+  progressAtMs: number
+  /** Who decides it may sit where this peer sees nothing of them: there are several rows. */
+  isGrid: boolean
+  /** True when those that are here and not `isAhead` are enough to decide it. Asked where there is one row. */
+  isDecidable(isAhead: (peer: string) => boolean): boolean
+}
+
+/** Peers that must say that they are ahead where nobody sees who decides: one could be a liar. */
+const claimantsMin = 2
+
 export class Positions {
   readonly #positions = new Map<string, { round: number; root: string; isVoter: boolean }>()
   readonly #following = new Set<string>()
+  /** Somebody is ahead. */
   #laggingSinceMs: number | undefined
+  /** The same, and nobody is left to go on here with. */
+  #strandedSinceMs: number | undefined
   #strayingSinceMs: number | undefined
   #askedAtMs = Number.NEGATIVE_INFINITY
   #asked = 0
@@ -76,21 +96,33 @@ export class Positions {
     return true
   }
 
-  /** What to fetch, if this peer, waiting in `base` where something last moved at `progressAtMs`, is behind. */
-  judge(base: RoundBase, progressAtMs: number, nowMs: number, behindMs: number): Ahead | undefined {
+  /** The furthest round that two peers have come to, or the one that there is; undefined when nobody said anything. */
+  get reached(): number | undefined {
+    const [furthest, reached = furthest] = [...this.#positions.values()]
+      .map(({ round }) => round)
+      .sort((a, b) => b - a)
+    return reached
+  }
+
+  /** What to fetch, if this peer, waiting in `place.base`, is behind. */
+  judge(place: Place, nowMs: number, behindMs: number): Ahead | undefined {
+    const { base } = place
     if (base === this.#quietBase) return undefined
     if (![...this.#positions.values()].some((position) => isElsewhere(position, base))) {
       this.#quietBase = base
       this.#laggingSinceMs = undefined
+      this.#strandedSinceMs = undefined
       this.#strayingSinceMs = undefined
       return undefined
     }
-    const newest = this.#newest()
-    const isLagging = newest > base.round
-    this.#laggingSinceMs = isLagging ? (this.#laggingSinceMs ?? nowMs) : undefined
-    if (isLagging && this.#isMostBeyond(base.round + roundsKept)) return this.#mostHeld(newest)
-    if (isLagging && nowMs - Math.max(this.#laggingSinceMs!, progressAtMs) >= behindMs)
-      return this.#mostHeld(newest)
+    const ahead = this.#countBeyond(base.round)
+    this.#laggingSinceMs = ahead > 0 ? (this.#laggingSinceMs ?? nowMs) : undefined
+    this.#strandedSinceMs =
+      ahead > 0 && this.#isStranded(place, ahead) ? (this.#strandedSinceMs ?? nowMs) : undefined
+    if (this.#isMostBeyond(base.round + roundsKept)) return this.#furthestAfter(base.round)
+    const { progressAtMs } = place
+    if (nowMs - Math.max(this.#strandedSinceMs ?? Number.POSITIVE_INFINITY, progressAtMs) >= behindMs)
+      return this.#furthestAfter(base.round)
     const rival = this.#rival(base)
     this.#strayingSinceMs = rival && (this.#strayingSinceMs ?? nowMs)
     if (rival !== undefined && nowMs - this.#strayingSinceMs! >= behindMs) return rival
@@ -103,15 +135,15 @@ export class Positions {
    */
   nextToAsk({ round }: RoundBase, nowMs: number, wantMs: number): string | undefined {
     if (nowMs < this.#askDueMs(wantMs)) return undefined
-    const peers = this.#newestAfter(round)?.peers ?? []
+    const peers = [...this.#positions].filter(([, position]) => position.round > round).map(([peer]) => peer)
     this.#askedAtMs = nowMs
-    return peers[this.#asked++ % peers.length]
+    return peers.sort()[this.#asked++ % peers.length]
   }
 
   /** When `judge` or `nextToAsk` can come to another answer although nobody moved. */
   dueMs(progressAtMs: number, { behindMs, wantMs }: { behindMs: number; wantMs: number }): number {
-    const lagging = Math.max(this.#laggingSinceMs ?? Number.POSITIVE_INFINITY, progressAtMs)
-    const judgeMs = Math.min(lagging, this.#strayingSinceMs ?? Number.POSITIVE_INFINITY) + behindMs
+    const stranded = Math.max(this.#strandedSinceMs ?? Number.POSITIVE_INFINITY, progressAtMs)
+    const judgeMs = Math.min(stranded, this.#strayingSinceMs ?? Number.POSITIVE_INFINITY) + behindMs
     return Math.min(judgeMs, this.#askDueMs(wantMs))
   }
 
@@ -119,23 +151,30 @@ export class Positions {
     return Math.max(this.#laggingSinceMs ?? Number.POSITIVE_INFINITY, this.#askedAtMs) + wantMs
   }
 
-  /** The newest state after `round` that anybody holds. */
-  #newestAfter(round: number): Ahead | undefined {
-    const newest = this.#newest()
-    return newest > round ? this.#mostHeld(newest) : undefined
+  /** The furthest state after `round` that two hold, or the one that there is. */
+  #furthestAfter(round: number): Ahead | undefined {
+    const rounds = [...this.#positions.values()]
+      .map((position) => position.round)
+      .filter((other) => other > round)
+      .sort((a, b) => b - a)
+    return this.#mostHeld(rounds[1] ?? rounds[0]!)
   }
 
-  /** The furthest round that anybody is in. */
-  #newest(): number {
-    let newest = Number.NEGATIVE_INFINITY
-    for (const { round } of this.#positions.values()) if (round > newest) newest = round
-    return newest
+  /** Those that are ahead cannot be followed, and without them nothing can be decided here. */
+  #isStranded({ base, isGrid, isDecidable }: Place, ahead: number): boolean {
+    if (isGrid) return ahead >= claimantsMin || ahead === this.#positions.size
+    return !isDecidable((peer) => (this.#positions.get(peer)?.round ?? base.round) > base.round)
   }
 
   #isMostBeyond(round: number): boolean {
+    const beyond = this.#countBeyond(round)
+    return 2 * beyond >= this.#positions.size && (beyond >= claimantsMin || beyond === this.#positions.size)
+  }
+
+  #countBeyond(round: number): number {
     let beyond = 0
     for (const position of this.#positions.values()) if (position.round > round) beyond++
-    return 2 * beyond >= this.#positions.size
+    return beyond
   }
 
   #rival({ round, root }: RoundBase): Ahead | undefined {

@@ -8,10 +8,11 @@
  * A peer is judged only while it waits in a round whose state it holds: while it fetches, it is behind anyway.
  */
 
-import type { Positions } from './behind.ts'
+import type { Place, Positions } from './behind.ts'
 import type { RoundBase } from './plan/base.ts'
 import type { Presence } from './presence.ts'
 import type { CommittedRound } from './round/events.ts'
+import { isDecidableWithout } from './round/freeze.ts'
 import type { Session } from './round/session.ts'
 import type { RoundMessage } from './round/vocabulary.ts'
 import type { Rounds } from './rounds.ts'
@@ -60,7 +61,7 @@ export class KeepingUp {
     const base = this.#waitingBase()
     if (base === undefined) return
     const { nowMs, init } = this.#session
-    const ahead = this.#positions.judge(base, this.#progressAtMs(base), nowMs, init.timing.behindMs)
+    const ahead = this.#positions.judge(this.#placeOf(base), nowMs, init.timing.behindMs)
     if (ahead !== undefined) this.#becomeBehind(ahead)
     else this.#askAhead(base)
   }
@@ -80,7 +81,8 @@ export class KeepingUp {
       return
     }
     const { nowMs } = this.#session
-    const ahead = this.#positions.judge(base, nowMs, nowMs, 0)
+    const place = { base, progressAtMs: nowMs, isGrid: false, isDecidable: () => false }
+    const ahead = this.#positions.judge(place, nowMs, 0)
     this.#becomeBehind(ahead ?? { round: base.round, root: base.root, peers: [] })
   }
 
@@ -105,6 +107,14 @@ export class KeepingUp {
   /** The base of the round that this peer waits in. */
   #waitingBase(): RoundBase | undefined {
     return this.isWaiting ? this.#rounds.current?.round.base : undefined
+  }
+
+  #placeOf(base: RoundBase): Place {
+    const { round } = this.#rounds.get(base.round)!
+    const { progressAtMs, grid } = round
+    const isDecidable = (isAhead: (peer: string) => boolean): boolean =>
+      isDecidableWithout(round, this.#session, isAhead)
+    return { base, progressAtMs, isGrid: grid.rowCount > 1, isDecidable }
   }
 
   #progressAtMs({ round }: RoundBase): number {

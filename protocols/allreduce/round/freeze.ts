@@ -215,6 +215,26 @@ export function isQuorumHere(round: Round, session: Session): boolean {
   return isQuorumOf(deciders(round), (peer) => hasVoice(round, session, peer))
 }
 
+/**
+ * True when those that are here, without who `isAhead`, can decide the round of one row; one that nobody agreed on yet,
+ * when they are enough to found the run, and more than the others.
+ */
+export function isDecidableWithout(
+  round: Round,
+  session: Session,
+  isAhead: (peer: string) => boolean,
+): boolean {
+  const isStaying = (peer: string): boolean => !isAhead(peer)
+  if (!round.isFounding) {
+    const isThere = (peer: string): boolean =>
+      hasVoice(round, session, peer) && isStaying(session.speakerOf(peer, round.number))
+    return isQuorumOf(deciders(round), isThere)
+  }
+  const here = [session.self, ...session.livePeers()].filter((peer) => !session.isFollowing(peer))
+  const staying = here.filter(isStaying).length
+  return staying >= session.init.peersMin && 2 * staying > here.length
+}
+
 /** Those whose votes decide, in the order in which they lead: the council, or who was left of it. */
 export function deciders({ order, survivors }: Round): readonly string[] {
   return survivors === undefined ? order : order.filter((peer) => survivors.has(peer))
