@@ -150,8 +150,8 @@ export class Fetching implements Role {
 
   /** Somebody to ask for `part`: those that voted first, then everyone else that is linked; spread over the parts. */
   #holder(value: SealedValue, part: number): string | undefined {
-    const ballots = this.#round.votes.get(value.sealDigest)?.values() ?? []
-    const voters = new Set([...ballots].flatMap(({ voters }) => [...voters]))
+    const ballots = this.#round.votes.of(value.sealDigest)
+    const voters = new Set(ballots.flatMap(({ voters }) => [...voters]))
     const others = this.#session.livePeers()
     const isFree = (peer: string): boolean =>
       peer !== this.#session.self && this.#session.isLive(peer) && !this.#passedOver.get(part)?.has(peer)

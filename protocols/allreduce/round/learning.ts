@@ -17,11 +17,11 @@ import type { Round, SealedValue } from './round.ts'
 import type { Role, Session } from './session.ts'
 import type { Accepted, Vote, Votes } from './vocabulary.ts'
 
-/** Different seals that votes may name in one round. Every attempt adds at most one; the rest is a flood. */
-const sealsMax = 64
-
-/** Different ballots in which one seal may be accepted: a later leader proposes again what may have been decided. */
-const ballotsMax = 256
+/**
+ * Different seals that peers without a link here may name in one round while nobody knows who decides it: every attempt
+ * adds at most one, and the rest is a flood. Others have their own share (`votes-cast.ts`).
+ */
+const strangeSealsMax = 64
 
 /**
  * Councillors that tell a decision to all of a grid: if the first dies with it untold, the others have told it. A peer
@@ -41,13 +41,13 @@ export class Learning implements Role {
   advance(): void {
     const round = this.#round
     if (round.committed !== undefined) return
-    for (const [sealDigest, ballots] of round.votes) {
+    for (const sealDigest of round.votes.seals()) {
       const value = round.values.get(sealDigest)
       const plan = value && round.planOf(value)
       // A vote of another branch's electorate decides nothing about this peer's state.
       if (plan === undefined || (round.base !== undefined && !round.isOfBase(plan))) continue
       const { peersMin } = this.#session.init
-      if (![...ballots.values()].some(({ voters }) => round.isDecidedBy(plan, voters, peersMin))) continue
+      if (!round.votes.of(sealDigest).some(({ voters }) => round.isDecidedBy(plan, voters, peersMin))) continue
       round.decided = value
       if (round.isComplete(value!)) this.#commit(value!, plan)
       return
@@ -60,11 +60,15 @@ export class Learning implements Role {
 
   /** Somebody's vote. Returns why it is refused, if it is. */
   accepted(from: string, message: Accepted): string | undefined {
-    const { sealDigest } = message
-    const { votes } = this.#round
-    if (!votes.has(sealDigest) && votes.size >= sealsMax) return 'too many seals in one round'
-    if ((votes.get(sealDigest)?.size ?? 0) >= ballotsMax) return 'too many ballots for one seal'
-    if (this.#round.vote(from, message)) this.#round.progressAtMs = this.#session.nowMs
+    const round = this.#round
+    const { votes, order } = round
+    if (order.length > 0 && !order.includes(from)) return 'a vote from outside the council'
+    const isStrange = round.base === undefined && !this.#session.isLinked(from)
+    if (isStrange && !votes.has(message.sealDigest) && votes.sealCount >= strangeSealsMax)
+      return 'too many seals in one round'
+    const isNew = votes.cast(from, message)
+    // a vote for what nobody knows must not excuse a leader that does nothing
+    if (isNew && round.values.has(message.sealDigest)) round.progressAtMs = this.#session.nowMs
     return undefined
   }
 
@@ -85,7 +89,7 @@ export class Learning implements Role {
     const { committed, votes, number: round } = this.#round
     if (committed === undefined) return undefined
     const { sealDigest, plan } = committed
-    for (const { ballot, signatures } of votes.get(sealDigest)?.values() ?? []) {
+    for (const { ballot, signatures } of votes.of(sealDigest)) {
       const proof: Vote[] = []
       for (const voter of directoryOf(plan).leaders) {
         const signature = signatures.get(voter)
@@ -101,12 +105,10 @@ export class Learning implements Role {
   /** Seals that somebody accepted and this peer does not know the content of, with who accepted them. */
   unknownSeals(): { sealDigest: string; peers: string[] }[] {
     const { votes, values, plans } = this.#round
-    return [...votes]
-      .filter(([sealDigest]) => !plans.has(values.get(sealDigest)?.planId ?? ''))
-      .map(([sealDigest, ballots]) => ({
-        sealDigest,
-        peers: [...ballots.values()].flatMap(({ voters }) => [...voters]),
-      }))
+    return votes
+      .seals()
+      .filter((sealDigest) => !plans.has(values.get(sealDigest)?.planId ?? ''))
+      .map((sealDigest) => ({ sealDigest, peers: votes.of(sealDigest).flatMap(({ voters }) => [...voters]) }))
   }
 
   #commit(value: SealedValue, plan: Plan): void {

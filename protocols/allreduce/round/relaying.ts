@@ -12,7 +12,7 @@
  */
 
 import { forgedWordsMax, heldForPassingMax } from '../../core/limits.ts'
-import { ballotKey } from '../plan/electorate.ts'
+import { compareBallots } from '../plan/electorate.ts'
 import { passOnTo } from './passing.ts'
 import type { Round } from './round.ts'
 import type { Session } from './session.ts'
@@ -96,7 +96,8 @@ export class Relaying {
 
   /** A voter who did not sign its vote. Each vote is looked at once, by whatever way it came first. */
   #silentIn({ round, ballot, sealDigest, votes }: Votes): string | undefined {
-    const known = this.#round.votes.get(sealDigest)?.get(ballotKey(ballot))?.signatures
+    const ballots = this.#round.votes.of(sealDigest)
+    const known = ballots.find((votes) => compareBallots(votes.ballot, ballot) === 0)?.signatures
     return votes.find(({ voter, signature }) => {
       const vote: Accepted = { kind: 'Accepted', round, ballot, sealDigest, signature }
       return !isSame(known?.get(voter), signature) && this.#silent(voter, vote) !== undefined

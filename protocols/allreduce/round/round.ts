@@ -10,7 +10,6 @@
 import type { RoundBase } from '../plan/base.ts'
 import {
   type Ballot,
-  ballotKey,
   compareBallots,
   isFoundingQuorum,
   isQuorum,
@@ -23,7 +22,8 @@ import { directoryOf, finisherOf, reducersOf, rowOfPeer } from '../plan/plan-dir
 import type { SealContent } from '../plan/seal.ts'
 import type { CommittedRound } from './events.ts'
 import { Results } from './results.ts'
-import type { Accepted, Commit, Hold } from './vocabulary.ts'
+import type { Commit, Hold } from './vocabulary.ts'
+import { VotesCast } from './votes-cast.ts'
 
 /** A peer that said it holds the round's state. */
 export interface Standing extends Reach {
@@ -66,14 +66,6 @@ export interface BallotSeal extends SealedValue {
   signature?: Uint8Array | undefined
 }
 
-/** Who accepted a seal in one ballot. */
-export interface BallotVotes {
-  ballot: Ballot
-  voters: Set<string>
-  /** Voter → its signature under `Accepted`. Where there is one row, nobody signs. */
-  signatures: Map<string, Uint8Array>
-}
-
 export class Round {
   readonly number: number
   base: RoundBase | undefined
@@ -107,8 +99,8 @@ export class Round {
   accepted: BallotSeal | undefined
   /** Seals by digest. */
   readonly values = new Map<string, SealedValue>()
-  /** Who accepted which seal in which ballot: seal digest → ballot → votes. */
-  readonly votes = new Map<string, Map<string, BallotVotes>>()
+  /** Who accepted which seal in which ballot. */
+  readonly votes = new VotesCast()
   /** Set once a quorum accepted it. */
   decided: SealedValue | undefined
   committed: CommittedRound | undefined
@@ -124,6 +116,7 @@ export class Round {
     this.base = base
     this.grid = gridOf(base.root, base.electorate)
     this.isVoter = isVoter
+    if (!this.isFounding) this.votes.keepOnly(this.order)
     this.startedAtMs = nowMs
     this.progressAtMs = nowMs
     if (this.plan !== undefined && !this.isOfBase(this.plan.plan)) this.plan = undefined
@@ -223,19 +216,6 @@ export class Round {
     this.#forgetPlans()
   }
 
-  /** Counts a vote; false when it was counted before. */
-  vote(peer: string, { ballot, sealDigest, signature }: Accepted): boolean {
-    const ballots = this.votes.get(sealDigest) ?? new Map<string, BallotVotes>()
-    this.votes.set(sealDigest, ballots)
-    const key = ballotKey(ballot)
-    const { voters, signatures } = ballots.get(key) ?? { voters: new Set(), signatures: new Map() }
-    ballots.set(key, { ballot, voters, signatures })
-    if (signature !== undefined) signatures.set(peer, signature)
-    if (voters.has(peer)) return false
-    voters.add(peer)
-    return true
-  }
-
   /** Every mean of the current plan is here: nothing is left to do under it but to seal. */
   get isReduced(): boolean {
     return this.plan !== undefined && this.results.count(this.plan.planId) === partCountOf(this.plan.plan)
@@ -259,6 +239,15 @@ export class Round {
   isComplete(value: SealedValue): boolean {
     if (!this.plans.has(value.planId) || this.results.count(value.planId) < value.digests.length) return false
     return value.digests.every((digest, part) => this.results.get(value.planId, part, digest) !== undefined)
+  }
+
+  /** Seals that a later ballot took the place of go, unless somebody accepted them: a leader can propose many. */
+  forgetValues(): void {
+    const { seal, accepted, decided } = this
+    for (const sealDigest of this.values.keys()) {
+      const isHeld = [seal, accepted, decided].some((value) => value?.sealDigest === sealDigest)
+      if (!isHeld && !this.votes.has(sealDigest)) this.values.delete(sealDigest)
+    }
   }
 
   /** Lets the results go. */

@@ -89,12 +89,12 @@ export class Voting implements Role {
     if (fault !== undefined) return `a seal that ${fault}`
     if (this.isOutbid(ballot)) return undefined
     if (compareBallots(ballot, round.seal?.ballot) < 0) return undefined
-    const value = this.know(planId, message)
     if (round.seal !== undefined && compareBallots(ballot, round.seal.ballot) === 0) {
-      return value.sealDigest === round.seal.sealDigest ? undefined : 'two seals in one ballot'
+      return this.#digestOf(planId, message) === round.seal.sealDigest ? undefined : 'two seals in one ballot'
     }
     round.promised = ballot
-    round.seal = { ballot, signature: message.signature, ...value }
+    round.seal = { ballot, signature: message.signature, ...this.know(planId, message) }
+    round.forgetValues()
     round.progressAtMs = this.#session.nowMs
     if (round.base !== undefined)
       this.#session.emit({ kind: 'Progress', round: round.number, phase: 'sealing' })
@@ -123,7 +123,7 @@ export class Voting implements Role {
 
   /** Notes a seal and gives it its digest. */
   know(planId: string, { digests, absent }: SealContent): SealedValue {
-    const sealDigest = this.#session.init.hash(sealIdentity(planId, { digests, absent }))
+    const sealDigest = this.#digestOf(planId, { digests, absent })
     const value = this.#round.values.get(sealDigest) ?? { planId, digests, absent, sealDigest }
     this.#round.values.set(sealDigest, value)
     return value
@@ -157,6 +157,10 @@ export class Voting implements Role {
     const accepted = this.#accepted()
     if (accepted === undefined) return
     for (const speak of this.#voices()) this.#session.send(peer, speak(accepted))
+  }
+
+  #digestOf(planId: string, { digests, absent }: SealContent): string {
+    return this.#session.init.hash(sealIdentity(planId, { digests, absent }))
   }
 
   #promise({ ballot, round }: Prepare): PromiseMade {
