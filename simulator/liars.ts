@@ -5,7 +5,7 @@
  * What the others make of it is the business of the tests; `docs/protocols.md` says what each can do and cannot.
  */
 
-import type { Message, Part, Seal } from '../protocols/allreduce/round/vocabulary.ts'
+import type { Accepted, Message, Part, Seal } from '../protocols/allreduce/round/vocabulary.ts'
 
 /** What a liar says to `to`, in this order, in the place of `message`; nothing when the list is empty. */
 type Tongue = (to: string, message: Message) => readonly Message[]
@@ -71,6 +71,14 @@ export const liars: Readonly<Record<string, Lie>> = {
     message.kind === 'Hold' || message.kind === 'Commit'
       ? [{ ...message, round: message.round + lead, root: 'nowhere' }]
       : [message],
+  'votes for seals that it made up': () =>
+    instead('Hold', (hold) => [
+      hold,
+      ...Array.from({ length: seals }, (_, attempt): Accepted => {
+        const sealDigest = madeUp(hold.round * seals + attempt)
+        return { kind: 'Accepted', round: hold.round, ballot: { attempt, leader: 'peer-0' }, sealDigest }
+      }),
+    ]),
   'another seal in the same ballot, many times': () =>
     instead('Seal', (seal) => {
       const others = Array.from(

@@ -32,6 +32,7 @@ const gains: Readonly<Record<keyof typeof liars, Gain>> = {
   'no votes': nothing,
   // that it gives nothing is found out by waiting; and nothing moves for `behindMs` in each round
   'that it is a thousand rounds ahead': { counts: false, delayMsMax: 10_000, trainingMs: 20_000 },
+  'votes for seals that it made up': nothing,
   'another seal in the same ballot, many times': nothing,
   'each word fifty times': nothing,
 }

@@ -47,7 +47,8 @@ export class Learning implements Role {
       // A vote of another branch's electorate decides nothing about this peer's state.
       if (plan === undefined || (round.base !== undefined && !round.isOfBase(plan))) continue
       const { peersMin } = this.#session.init
-      if (!round.votes.of(sealDigest).some(({ voters }) => round.isDecidedBy(plan, voters, peersMin))) continue
+      if (!round.votes.of(sealDigest).some(({ voters }) => round.isDecidedBy(plan, voters, peersMin)))
+        continue
       round.decided = value
       if (round.isComplete(value!)) this.#commit(value!, plan)
       return

@@ -8,13 +8,7 @@
  */
 
 import type { RoundBase } from '../plan/base.ts'
-import {
-  type Ballot,
-  compareBallots,
-  isFoundingQuorum,
-  isQuorum,
-  leaderOrder,
-} from '../plan/electorate.ts'
+import { type Ballot, compareBallots, isFoundingQuorum, isQuorum, leaderOrder } from '../plan/electorate.ts'
 import { Grid, gridOf } from '../plan/grid.ts'
 import type { Parts } from '../plan/parts.ts'
 import { type Contributor, type Plan, partCountOf, type Reach } from '../plan/plan.ts'
