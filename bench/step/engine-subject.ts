@@ -75,7 +75,7 @@ async function prepare(
     program = await compile({ memoryBytesMax: stepBytes(program.memoryWith(recomputation)) })
   }
   const batch = randomBatch(program, seededRandom(1))
-  const trainer = Trainer.create(program, setting.backend)
+  const trainer = new Trainer(program, setting.backend)
   const step = () => trainer.steps([batch], [1e-4])
   for (let index = 0; index < settlingSteps; index++) await step()
   const memoryMb = peakMemoryMb()

@@ -5,7 +5,7 @@
  */
 import type { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-common'
 import { assert } from '../../protocols/core/assert.ts'
-import { SwarmError } from '../../protocols/core/errors.ts'
+import { hasCode } from '../../protocols/core/errors.ts'
 import type { Tensor } from '../../protocols/core/tensor.ts'
 import type {
   Backend,
@@ -70,7 +70,7 @@ async function firstOf(
   try {
     return { open: open!, session: await build.call('loading the model', open!) }
   } catch (error) {
-    const hasNoKernel = error instanceof SwarmError && error.code === 'MODEL_UNSUPPORTED'
+    const hasNoKernel = hasCode(error, 'MODEL_UNSUPPORTED')
     if (!hasNoKernel || others.length === 0) throw error
     return firstOf(build, others)
   }

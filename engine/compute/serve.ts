@@ -8,7 +8,7 @@
  * 1.30).
  */
 import { assert, unreachable } from '../../protocols/core/assert.ts'
-import { SwarmError } from '../../protocols/core/errors.ts'
+import { hasCode, SwarmError } from '../../protocols/core/errors.ts'
 import { type Candidate, preferring } from '../backends/choose.ts'
 import { Mutex } from '../backends/mutex.ts'
 import { graphBatch } from '../model/graph-batch.ts'
@@ -157,7 +157,7 @@ class Server {
       return losses
     } catch (error) {
       // A slot that met such a value would keep it for ever, and fail every later task.
-      if (error instanceof SwarmError && error.code === 'LOSS_NOT_FINITE') trainer.resetOptimizer()
+      if (hasCode(error, 'LOSS_NOT_FINITE')) trainer.resetOptimizer()
       throw error
     }
   }

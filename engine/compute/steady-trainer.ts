@@ -7,7 +7,7 @@
  * lighter program). What happened is noted, in sentences for the log.
  */
 import { assert } from '../../protocols/core/assert.ts'
-import { SwarmError } from '../../protocols/core/errors.ts'
+import { hasCode, SwarmError } from '../../protocols/core/errors.ts'
 import { deviceLossesMax } from '../../protocols/core/limits.ts'
 import { seededRandom } from '../../protocols/core/random.ts'
 import type { Backend, BackendName } from '../backends/backend.ts'
@@ -118,11 +118,11 @@ export class SteadyTrainer {
         this.#current.trainer.load(start)
         return await task(this.#current.trainer)
       } catch (error) {
-        if (error instanceof SwarmError && error.code === 'LOSS_NOT_FINITE' && this.#isHalf) {
+        if (hasCode(error, 'LOSS_NOT_FINITE') && this.#isHalf) {
           await this.#leaveHalf(error)
           continue
         }
-        if (!(error instanceof SwarmError && error.code === 'DEVICE_LOST')) throw error
+        if (!hasCode(error, 'DEVICE_LOST')) throw error
         losses += 1
         if (losses <= deviceLossesMax) await this.#restart()
         else if (!(await this.#replace(signal))) throw error
@@ -210,7 +210,7 @@ export class SteadyTrainer {
       size = Math.floor(size / 2)
       program = await compile(size)
     }
-    const trainer = Trainer.create(program, backend, {
+    const trainer = new Trainer(program, backend, {
       recompile: compile,
       microBatchMin: isBatchFixed ? microBatch : 1,
       onLighten: (lighter, { message }) => this.#notes.push(`${stepNote(lighter)}, since ${message}`),
@@ -255,7 +255,7 @@ function mebibytes(size: number): string {
 
 /** Made-up samples can make a loss that is not finite; the step took its time all the same. */
 function unlessNotFinite(error: unknown): void {
-  if (!(error instanceof SwarmError && error.code === 'LOSS_NOT_FINITE')) throw error
+  if (!hasCode(error, 'LOSS_NOT_FINITE')) throw error
 }
 
 /** Three digits, and all of those before the point. */

@@ -10,7 +10,7 @@
  * none counts twice.
  *
  * A batch may have any number of samples. One that is larger than the graphs is cut into micro-batches, whose gradients
- * are added up; when memory runs out, a lighter program takes over (lighter.ts) and the same batch is tried again.
+ * are added up; when memory runs out, a lighter program takes over (fitted-graphs.ts) and the same batch is tried again.
  *
  * Not owned here: batches, learning rates, rounds, threads. Calls must not overlap; the compute server (engine/compute)
  * sees to that.
@@ -21,9 +21,8 @@ import type { Backend, Executable, RunOptions } from '../backends/backend.ts'
 import { LossScale } from '../precision/loss-scale.ts'
 import type { TrainingProgram } from '../program/training-program.ts'
 import { requireTypes } from './batch-types.ts'
-import { type GraphKind, Graphs } from './graphs.ts'
-import { lighterProgram, type Recompile } from './lighter.ts'
-import { type MicroBatch, microBatches } from './micro-batches.ts'
+import { FittedGraphs, type FittingOptions } from './fitted-graphs.ts'
+import type { MicroBatch } from './micro-batches.ts'
 import { ModelState } from './model-state.ts'
 
 export interface Gradient {
@@ -51,37 +50,17 @@ export interface StepOptions {
   onStep?: (index: number, loss: number) => void | Promise<void>
 }
 
-export interface TrainerOptions {
-  /** Without it every batch must be a multiple of the program's, and running out of memory is final. */
-  recompile?: Recompile
-  /** Fewest samples of one run of a graph; default: 1. */
-  microBatchMin?: number
-  /** Called when a lighter program took over, with the error that asked for it. */
-  onLighten?: (program: TrainingProgram, error: SwarmError) => void
-}
-
 export class Trainer {
-  readonly #backend: Backend
-  readonly #options: TrainerOptions
   readonly #state: ModelState
-  /** For micro-batches of the full size. */
-  #graphs: Graphs
-  /** For the smaller last micro-batch of a batch; of the size that was needed last. */
-  #tail: Graphs | undefined
+  readonly #graphs: FittedGraphs
   /** Steps since the optimizer was reset; Adam's bias correction counts them. */
   #stepCount = 0
   readonly #lossScale = new LossScale()
 
   /** A trainer at the model file's own parameters. `program` is kept and only read; its batch is the micro-batch. */
-  static create(program: TrainingProgram, backend: Backend, options: TrainerOptions = {}): Trainer {
-    return new Trainer(program, backend, options)
-  }
-
-  private constructor(program: TrainingProgram, backend: Backend, options: TrainerOptions) {
-    this.#backend = backend
-    this.#options = options
+  constructor(program: TrainingProgram, backend: Backend, options: FittingOptions = {}) {
     this.#state = new ModelState(backend, program.parameters, program.initial)
-    this.#graphs = this.#graphsOf(program)
+    this.#graphs = new FittedGraphs(program, backend, this.#state, options)
   }
 
   /** The program of the present micro-batch. */
@@ -114,14 +93,14 @@ export class Trainer {
    */
   gradient(batch: Batch, options: { into?: Float32Array; signal?: AbortSignal } = {}): Promise<Gradient> {
     const gradient = options.into ?? new Float32Array(this.program.parameterCount)
-    return this.#inMemory(batch, true, async (pieces) => {
+    return this.#graphs.inMemory(batch, true, async (pieces) => {
       const [first] = pieces
       if (pieces.length > 1) {
         const loss = await this.#accumulate(pieces, options)
         await this.#state.readEach(this.#graphs.split.sumNames, gradient)
         return { loss: finiteLoss(loss, 0), gradient }
       }
-      const executable = await this.#graph('gradient', first!.size)
+      const executable = await this.#graphs.get('gradient', first!.size)
       const outputs = await this.#runBack(executable, this.#feeds(first!), {
         into: { gradient },
         signal: options.signal,
@@ -144,7 +123,9 @@ export class Trainer {
     const losses: number[] = []
     for (const [index, batch] of batches.entries()) {
       const scalars = { learning_rate: scalar(learningRates[index]!), step: scalar(this.#stepCount + 1) }
-      const stepLoss = await this.#inMemory(batch, true, (pieces) => this.#step(pieces, scalars, signal))
+      const stepLoss = await this.#graphs.inMemory(batch, true, (pieces) =>
+        this.#step(pieces, scalars, signal),
+      )
       this.#stepCount += 1
       const loss = finiteLoss(stepLoss, index)
       losses.push(loss)
@@ -158,10 +139,10 @@ export class Trainer {
    * @throws {SwarmError} DATA_INVALID; as the backend's `run`.
    */
   evaluate(batch: Batch, { signal }: { signal?: AbortSignal } = {}): Promise<Evaluation> {
-    return this.#inMemory(batch, false, async (pieces) => {
+    return this.#graphs.inMemory(batch, false, async (pieces) => {
       const total = { lossSum: 0, correct: 0, predictions: 0 }
       for (const piece of pieces) {
-        const executable = await this.#graph('evaluation', piece.size)
+        const executable = await this.#graphs.get('evaluation', piece.size)
         const outputs = await executable.run(this.#feeds(piece), { signal })
         total.lossSum += outputs.loss_sum!.data[0]!
         total.correct += outputs.correct!.data[0]!
@@ -191,51 +172,16 @@ export class Trainer {
    * Slots are not saved for this: reading them back in every round would cost up to twice the parameters' transfer.
    */
   async restart(): Promise<void> {
-    await this.#releaseGraphs()
+    await this.#graphs.release()
     await this.#state.restart()
-    this.#graphs = this.#graphsOf(this.program)
+    this.#graphs.renew()
     this.resetOptimizer()
   }
 
   /** Gives graphs and state back. The trainer must not be used afterwards. */
   async release(): Promise<void> {
-    await this.#releaseGraphs()
+    await this.#graphs.release()
     await this.#state.release()
-  }
-
-  /**
-   * Calls `task` with the pieces of `batch`; while memory runs out, goes on with a lighter program and calls it again.
-   */
-  async #inMemory<Result>(
-    batch: Batch,
-    isBackward: boolean,
-    task: (pieces: readonly MicroBatch[]) => Promise<Result>,
-  ): Promise<Result> {
-    requireTypes(batch, this.program)
-    for (;;) {
-      try {
-        const pieces = microBatches(batch, this.microBatch, this.program.labelWeights)
-        await this.#state.bring()
-        return await task(pieces)
-      } catch (error) {
-        const isMemory = error instanceof SwarmError && error.code === 'OUT_OF_MEMORY'
-        if (!isMemory || !(await this.#lighten(error, isBackward))) throw error
-      }
-    }
-  }
-
-  /**
-   * Takes a lighter program, if there is one. The state stays: a run that fails for want of memory has not changed it.
-   */
-  async #lighten(error: SwarmError, isBackward: boolean): Promise<boolean> {
-    const { recompile, microBatchMin = 1, onLighten } = this.#options
-    if (recompile === undefined) return false
-    await this.#releaseGraphs()
-    const lighter = await lighterProgram(this.program, recompile, { isBackward, microBatchMin })
-    if (lighter === null) return false
-    this.#graphs = this.#graphsOf(lighter)
-    onLighten?.(lighter, error)
-    return true
   }
 
   /** One optimizer step on a batch. Returns the loss before it. */
@@ -246,7 +192,7 @@ export class Trainer {
   ): Promise<number> {
     const [first] = pieces
     const isWhole = pieces.length === 1
-    const executable = isWhole ? await this.#graph('step', first!.size) : await this.#graphs.get('apply')
+    const executable = isWhole ? await this.#graphs.get('step', first!.size) : await this.#graphs.apply()
     await this.#state.zero(this.program.slotNames, executable.inputs)
     const summed = isWhole ? undefined : await this.#accumulate(pieces, { signal })
     const outputs = isWhole
@@ -260,7 +206,7 @@ export class Trainer {
   async #accumulate(pieces: readonly MicroBatch[], { signal }: { signal?: AbortSignal }): Promise<number> {
     let loss = 0
     for (const [index, piece] of pieces.entries()) {
-      const executable = await this.#graph('accumulate', piece.size)
+      const executable = await this.#graphs.get('accumulate', piece.size)
       await this.#state.zero(this.#graphs.split.sumNames, executable.inputs)
       const scalars = { share: scalar(piece.share), kept: scalar(Number(index > 0)) }
       const outputs = await this.#runBack(executable, { ...this.#feeds(piece), ...scalars }, { signal })
@@ -290,41 +236,11 @@ export class Trainer {
     }
   }
 
-  /** The graph of `kind` for `size` samples. */
-  async #graph(kind: Exclude<GraphKind, 'apply'>, size: number): Promise<Executable> {
-    if (size === this.microBatch) return this.#graphs.get(kind)
-    if (this.#tail?.program.batch !== size) {
-      const { recompile, microBatchMin = 1 } = this.#options
-      if (recompile === undefined || size < microBatchMin) throw leftOver(size, this.microBatch)
-      await this.#tail?.release()
-      this.#tail = this.#graphsOf(await recompile(size, this.program.recomputation))
-    }
-    return this.#tail!.get(kind)
-  }
-
-  #graphsOf(program: TrainingProgram): Graphs {
-    return new Graphs(program, this.#backend, this.#state.carried)
-  }
-
-  async #releaseGraphs(): Promise<void> {
-    await this.#graphs.release()
-    await this.#tail?.release()
-    this.#tail = undefined
-  }
-
   #feeds({ batch }: MicroBatch): Record<string, Tensor> {
     const { inputs, labels } = this.program
     const samples = inputs.map(({ name }) => [name, batch.inputs[name]!] as const)
     return { ...Object.fromEntries(samples), [labels.name]: batch.labels }
   }
-}
-
-function leftOver(size: number, microBatch: number): SwarmError {
-  return new SwarmError(
-    'DATA_INVALID',
-    `a batch leaves ${size} samples over; the model was compiled for ${microBatch} at a time`,
-    { hint: `Use batches of a multiple of ${microBatch} samples.` },
-  )
 }
 
 function finiteLoss(loss: number, index: number): number {

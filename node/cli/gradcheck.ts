@@ -97,7 +97,7 @@ async function gradientOf(program: TrainingProgram, backend: Backend, batch: Bat
       hint: 'Use --backend native, which computes in float32 and rounds.',
     })
   }
-  const trainer = Trainer.create(program, backend)
+  const trainer = new Trainer(program, backend)
   const { gradient } = await trainer.gradient(batch)
   await trainer.release()
   return gradient

@@ -7,7 +7,7 @@
 import { mkdir, readdir, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import * as dagCbor from '@ipld/dag-cbor'
-import { SwarmError } from '../../protocols/core/errors.ts'
+import { hasCode } from '../../protocols/core/errors.ts'
 import type { Jobs } from '../../protocols/jobs/index.ts'
 import { replaceFile } from './durable-file.ts'
 
@@ -57,7 +57,7 @@ export class JobRecords {
       const { envelope, statements } = decode(await readFile(path))
       await this.#jobs.recall(envelope, statements)
     } catch (error) {
-      if (error instanceof SwarmError && error.code === 'EXPIRED') await rm(path, { force: true })
+      if (hasCode(error, 'EXPIRED')) await rm(path, { force: true })
       else this.#onFailure(path, error)
     }
   }

@@ -6,7 +6,7 @@
  * A queue belongs to one link: `drop` forgets it, and what is put afterwards is for the next link.
  */
 
-import { SwarmError } from '../core/errors.ts'
+import { hasCode, SwarmError } from '../core/errors.ts'
 import { partsMax } from '../core/limits.ts'
 import type { Frame } from '../wire/outbox.ts'
 import { encodeFrame } from './messages.ts'
@@ -86,7 +86,7 @@ export class Outgoing {
         await this.#init.send(peer, this.#frameOf(next), next)
       } catch (error) {
         this.#empty(queue)
-        if (!(error instanceof SwarmError && error.code === 'PEER_GONE')) this.#init.onError(peer, error)
+        if (!hasCode(error, 'PEER_GONE')) this.#init.onError(peer, error)
       } finally {
         this.#release(next)
       }

@@ -71,6 +71,11 @@ export class SwarmError extends Error {
   }
 }
 
+/** Whether `error` is a `SwarmError` of `code`. */
+export function hasCode(error: unknown, code: ErrorCode): error is SwarmError {
+  return error instanceof SwarmError && error.code === code
+}
+
 /** True for `error` being the reason of an aborted signal: cancelled, not failed. */
 export function isAbort(error: unknown): boolean {
   return error instanceof Error && (error.name === 'AbortError' || error.name === 'TimeoutError')

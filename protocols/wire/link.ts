@@ -19,7 +19,7 @@
 import type { Connection, Stream } from '@libp2p/interface'
 import { peerIdFromString } from '@libp2p/peer-id'
 import { type Clock, systemClock } from '../core/clock.ts'
-import { SwarmError } from '../core/errors.ts'
+import { hasCode, SwarmError } from '../core/errors.ts'
 import { parkedLinksMax } from '../core/limits.ts'
 import { type Random, seededRandom, seedFrom } from '../core/random.ts'
 import type { PeerComponents } from './components.ts'
@@ -145,7 +145,7 @@ export class Links {
     try {
       await link.send(frame, options)
     } catch (error) {
-      if (error instanceof SwarmError && error.code === 'LIMIT_EXCEEDED') link.abort(error)
+      if (hasCode(error, 'LIMIT_EXCEEDED')) link.abort(error)
       throw error
     }
   }

@@ -80,7 +80,7 @@ describe.each(rows)('$title against PyTorch', ({ open, isRemote }) => {
       beforeAll(async () => {
         const optimizer = { kind: 'sgd', momentum: 0, weightDecay: 0 } as const
         const spec: TrainingSpec = { batch, loss: 'softmax_cross_entropy', optimizer }
-        trainer = Trainer.create(await compileProgram(exampleModel(file), spec, backend), backend)
+        trainer = new Trainer(await compileProgram(exampleModel(file), spec, backend), backend)
         samples = formulaBatch(trainer.program)
       })
       afterAll(() => trainer.release())
@@ -108,7 +108,7 @@ describe.each(rows)('$title against PyTorch', ({ open, isRemote }) => {
       })
 
       it('gives the same bits again, from another session too', async () => {
-        const other = Trainer.create(trainer.program, backend)
+        const other = new Trainer(trainer.program, backend)
         const [first, second] = [await trainer.gradient(samples), await other.gradient(samples)]
         expect(second.gradient).toEqual(first.gradient)
         await other.release()

@@ -39,7 +39,7 @@ const bytesOf = ({ buffer, byteOffset, byteLength }: Float32Array) =>
   new Uint8Array(buffer, byteOffset, byteLength)
 
 async function gradientOn(backend: Backend, file: string, spec: TrainingSpec): Promise<Float32Array> {
-  const trainer = Trainer.create(await compileProgram(exampleModel(file), spec, backend), backend)
+  const trainer = new Trainer(await compileProgram(exampleModel(file), spec, backend), backend)
   const { gradient } = await trainer.gradient(seededBatch(trainer.program, 3))
   await trainer.release()
   return gradient

@@ -3,7 +3,7 @@
 import fc from 'fast-check'
 import { CID } from 'multiformats/cid'
 import { expect, test } from 'vitest'
-import { SwarmError } from '../../protocols/core/errors.ts'
+import { hasCode } from '../../protocols/core/errors.ts'
 import { blockBytesMax, frameBytesMax, wantCidsMax } from '../../protocols/core/limits.ts'
 import { decodeShardMessage, encodeShardMessage, type ShardMessage } from '../../protocols/shards/messages.ts'
 
@@ -73,7 +73,7 @@ function isRefused(bytes: Uint8Array): number {
     decodeShardMessage(bytes)
     return 0
   } catch (error) {
-    if (error instanceof SwarmError && error.code === 'MESSAGE_INVALID') return 1
+    if (hasCode(error, 'MESSAGE_INVALID')) return 1
     throw error
   }
 }

@@ -5,7 +5,7 @@
  * are of f64, and each sum is rounded to f32.
  */
 
-import { SwarmError } from '../../core/errors.ts'
+import { hasCode } from '../../core/errors.ts'
 import { partElements, roundWeightMax, runPeersMax, updateMagnitudeMax } from '../../core/limits.ts'
 import { arithmetic } from '../../wire/codecs/arithmetic.ts'
 import { stripElements } from '../../wire/codecs/block-arithmetic.ts'
@@ -114,7 +114,7 @@ function isEncoding(look: () => boolean): boolean {
   try {
     return look()
   } catch (error) {
-    if (error instanceof SwarmError && error.code === 'PART_INVALID') return false
+    if (hasCode(error, 'PART_INVALID')) return false
     throw error
   }
 }

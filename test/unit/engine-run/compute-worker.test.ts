@@ -14,7 +14,7 @@ const cnn = exampleModel('glyphs/cnn.onnx')
 
 async function trainerFor(spec: TrainingSpec): Promise<Trainer> {
   const backend = await openNativeBackend({ threads: 1 })
-  return Trainer.create(await compileProgram(cnn, spec, backend), backend)
+  return new Trainer(await compileProgram(cnn, spec, backend), backend)
 }
 
 describe('compute worker', () => {

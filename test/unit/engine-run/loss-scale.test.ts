@@ -72,7 +72,7 @@ async function trainerOn(backend: Backend, microBatch: number, precision: Precis
   }
   const compile = (batch: number) =>
     compileProgram(perceptron, { batch, loss: 'mse', optimizer, precision }, backend)
-  const trainer = Trainer.create(await compile(microBatch), counting, { recompile: compile })
+  const trainer = new Trainer(await compile(microBatch), counting, { recompile: compile })
   return { trainer, runs: () => runs }
 }
 

@@ -77,8 +77,8 @@ function withLittleMemory(samplesMax: number): { backend: Backend; failures: () 
 describe('a batch of ten samples', () => {
   it('has the same gradient, loss and hits in pieces of four, four and two', async () => {
     const batch = seededBatch(whole, 7)
-    const one = Trainer.create(whole, native)
-    const pieces = Trainer.create(await compile(4), native, { recompile: compile })
+    const one = new Trainer(whole, native)
+    const pieces = new Trainer(await compile(4), native, { recompile: compile })
     const [expected, actual] = [await one.gradient(batch), await pieces.gradient(batch)]
     expect(actual.loss / expected.loss).toBeCloseTo(1, 6)
     expect(apart(actual.gradient, expected.gradient)).toBeLessThan(1e-5)
@@ -89,10 +89,10 @@ describe('a batch of ten samples', () => {
   })
 
   it('moves the parameters alike, with clipping and moments, in pieces of any size', async () => {
-    const one = Trainer.create(whole, native)
+    const one = new Trainer(whole, native)
     const expected = await moved(one)
     for (const size of [5, 3, 1]) {
-      const pieces = Trainer.create(await compile(size), native, { recompile: compile })
+      const pieces = new Trainer(await compile(size), native, { recompile: compile })
       const actual = await moved(pieces)
       for (const [index, loss] of actual.losses.entries())
         expect(loss / expected.losses[index]!).toBeCloseTo(1, 4)
@@ -103,11 +103,11 @@ describe('a batch of ten samples', () => {
   })
 
   it('is trained in halves of halves when memory runs out, and nothing of the step is lost', async () => {
-    const one = Trainer.create(whole, native)
+    const one = new Trainer(whole, native)
     const expected = await moved(one)
     const { backend, failures } = withLittleMemory(3)
     const sizes: number[] = []
-    const small = Trainer.create(whole, backend, {
+    const small = new Trainer(whole, backend, {
       recompile: compile,
       onLighten: ({ inputs }) => sizes.push(inputs[0]!.shape[0]!),
     })
@@ -121,7 +121,7 @@ describe('a batch of ten samples', () => {
 
   it('is given up when not even one sample fits', async () => {
     const { backend, failures } = withLittleMemory(0)
-    const trainer = Trainer.create(whole, backend, { recompile: compile })
+    const trainer = new Trainer(whole, backend, { recompile: compile })
     await expect(trainer.gradient(seededBatch(whole, 0))).rejects.toMatchObject({ code: 'OUT_OF_MEMORY' })
     expect(failures()).toBe(4) // 10, 5, 2, 1
     await trainer.release()
@@ -163,10 +163,7 @@ it('weighs pieces as a loss inside the model does, by the weights of classes and
   const data = Int32Array.from(labels.data, (label, place) => (isDropped(place) ? ignored : label))
   const uneven: Tensor = { ...labels, dtype: 'int32', data }
   const batch: Batch = { inputs: { ...inputs, labels: uneven }, labels: uneven }
-  const trainers = [
-    Trainer.create(await compileJudged(3), native),
-    Trainer.create(await compileJudged(1), native),
-  ]
+  const trainers = [new Trainer(await compileJudged(3), native), new Trainer(await compileJudged(1), native)]
   const [whole, pieces] = await Promise.all(trainers.map((trainer) => trainer.gradient(batch)))
   expect(apart(pieces!.gradient, whole!.gradient)).toBeLessThan(1e-6)
   expect(pieces!.loss).toBeCloseTo(whole!.loss, 6)

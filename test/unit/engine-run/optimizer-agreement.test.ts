@@ -22,7 +22,7 @@ describe.each([
   it('moves the parameters of the glyph model alike in the graph and over the flat array', async () => {
     const backend = await openNativeBackend({ threads: 1 })
     const program = await compileProgram(exampleModel('glyphs/cnn.onnx'), spec, backend)
-    const trainer = Trainer.create(program, backend)
+    const trainer = new Trainer(program, backend)
     const optimizer = flatOptimizer(spec.optimizer, program.parameters)
     const flat = program.initial.slice()
     const state = new Float32Array(optimizer.stateLength(flat.length))

@@ -23,7 +23,7 @@ async function codeOf(promise: Promise<unknown>): Promise<[string, string]> {
 }
 
 describe.each(backends)('trainer on $title', ({ open }) => {
-  const create = async () => Trainer.create(lineProgram, await open())
+  const create = async () => new Trainer(lineProgram, await open())
 
   // At the start y = [5, 6]. Labels [4, 9] give e = [1, -3]: loss 5, dw = [1, -3, 0], db = -2.
   const batch = lineBatch(4, 9)

@@ -199,7 +199,7 @@ test('a mean and a variance that the model computes move with what they are comp
       outputs: new Map([['y', null]]),
     })
     const program = await compileProgram(model, { ...spec, batch: 2, loss: 'mse' }, backend)
-    const trainer = Trainer.create(program, backend)
+    const trainer = new Trainer(program, backend)
     const tensor = () => ({ dtype: 'float32', shape, data: drawn(...shape).data as Float32Array }) as const
     const { gradient } = await trainer.gradient({ inputs: { x: tensor() }, labels: tensor() })
     await trainer.release()
@@ -239,7 +239,7 @@ test('a batch with one value a channel is refused, since it has no variance', as
 
 test('steps carry the statistics, so that an evaluation after them uses what they measured', async () => {
   const program = await compileProgram(file, spec, backend)
-  const trainer = Trainer.create(program, backend)
+  const trainer = new Trainer(program, backend)
   const x = { ...cnn.x, data: Float32Array.from(cnn.x.data) } as const
   const labels = { dtype: 'int32', shape: cnn.labels.shape, data: Int32Array.from(cnn.labels.data) } as const
   await trainer.steps([{ inputs: { x }, labels }], [0])

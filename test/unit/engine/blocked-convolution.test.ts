@@ -89,7 +89,7 @@ it.each<[string, Form, number]>([
   const [plain, blocked] = await Promise.all(
     [undefined, channelBlock].map(async (block) => {
       const program = await compileProgram(model, spec, { ...backend, channelBlock: block })
-      const trainer = Trainer.create(program, backend)
+      const trainer = new Trainer(program, backend)
       const result = await trainer.gradient(randomBatch(program, seededRandom(1)))
       await trainer.release()
       return { program, ...result }

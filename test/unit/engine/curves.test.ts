@@ -112,7 +112,7 @@ test.each(cases)(
   async ({ backend: name, learningRates, losses, lossShareMax, ...job }) => {
     const backend = await backends[name]!()
     const program = await compileProgram(await job.model(), job, backend)
-    const trainer = Trainer.create(program, backend)
+    const trainer = new Trainer(program, backend)
     const result = await trainer.steps(await job.batches(), learningRates)
     await trainer.release()
     const apart = result.losses.map((value, step) => Math.abs(value / losses[step]! - 1))

@@ -41,7 +41,7 @@ const model = (...nodes: Node[]) =>
 async function gradientOf(file: Uint8Array): Promise<number[]> {
   const optimizer = { kind: 'sgd', momentum: 0, weightDecay: 0 } as const
   const program = await compileProgram(file, { batch: 1, loss: 'mse', optimizer }, backend)
-  const trainer = Trainer.create(program, backend)
+  const trainer = new Trainer(program, backend)
   const zeros = { dtype: 'float32', shape: [1, 3], data: new Float32Array(3) } as const
   const x = { ...zeros, data: Float32Array.of(1, 2, 3) }
   const { gradient } = await trainer.gradient({ inputs: { x }, labels: zeros })

@@ -35,7 +35,7 @@ export async function gradientsApart(
     },
     backend,
   )
-  const trainer = Trainer.create(program, backend)
+  const trainer = new Trainer(program, backend)
   const { loss, gradient } = await trainer.gradient(batch)
   await trainer.release()
   const expected = familyNumbers(name, family, folder)

@@ -59,7 +59,7 @@ async function gradientOf(
   batch: Batch,
   weights = (initial: Float32Array) => initial,
 ) {
-  const trainer = Trainer.create(program, backend)
+  const trainer = new Trainer(program, backend)
   trainer.load(weights(program.initial))
   const result = await trainer.gradient(batch)
   await trainer.release()
@@ -257,7 +257,7 @@ it.each(trained)(
     const batches = Array.from({ length: 100 }, (_, step) => curveBatch(name, step % 4, size))
     const rates = batches.map(() => 0.003)
     const losses = async (precision: Precision) => {
-      const trainer = Trainer.create(
+      const trainer = new Trainer(
         await compileProgram(model, familySpec(name, adamw, precision, size), backend),
         backend,
       )

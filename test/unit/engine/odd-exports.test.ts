@@ -22,7 +22,7 @@ const sgd = { kind: 'sgd', momentum: 0, weightDecay: 0 } as const
 
 async function gradientOf(file: Uint8Array, spec: TrainingSpec, batch: Batch) {
   const program = await compileProgram(file, spec, backend)
-  const trainer = Trainer.create(program, backend)
+  const trainer = new Trainer(program, backend)
   const { gradient } = await trainer.gradient(batch)
   await trainer.release()
   return { parameters: program.parameters, gradient: gradient.slice() }

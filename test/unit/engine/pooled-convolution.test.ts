@@ -114,7 +114,7 @@ async function gradientOf(
   const inference = { ...backend, channelBlock }
   const program = await compileProgram(model, spec, inference, { recomputationMin: what })
   expect(program.recomputation).toBe(what)
-  const trainer = Trainer.create(program, backend)
+  const trainer = new Trainer(program, backend)
   const result = await trainer.gradient(randomBatch(program, seededRandom(1)))
   await trainer.release()
   const { nodes } = readModel(program.gradientModel).graph

@@ -87,7 +87,7 @@ test.each([
   const { model: modelName, rates, losses, parameters } = optimizerRuns[name]
   const model = pytorchModels[modelName]!
   const program = await compile(model, optimizer, backends.native)
-  const trainer = Trainer.create(program, backends.native)
+  const trainer = new Trainer(program, backends.native)
   const feeds = feedsOf(model, program)
   const batch = { inputs: { x: feeds.x! }, labels: feeds.labels! }
   const result = await trainer.steps(

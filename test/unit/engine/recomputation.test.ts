@@ -77,7 +77,7 @@ async function gradientWith(name: string, what: 'nothing' | 'cheap' | 'everythin
   program = await compileProgram(model, spec, backend, { memoryBytesMax })
   expect(program.recomputation).toBe(what)
   expect(stepBytes(program.memory)).toBe(memoryBytesMax)
-  const trainer = Trainer.create(program, backend)
+  const trainer = new Trainer(program, backend)
   const { gradient, loss } = await trainer.gradient(batch)
   await trainer.release()
   return { bytes: program.memory.valueBytes, gradient, loss }
@@ -133,7 +133,7 @@ describe('memory that runs out', async () => {
   /** A trainer whose first `count` runs find no memory, and the forms that its program took then. */
   async function shortOfMemory(count: number, options: { microBatchMin?: number } = {}) {
     const forms: string[] = []
-    const trainer = Trainer.create(await recompile(3, 'nothing'), failing(count), {
+    const trainer = new Trainer(await recompile(3, 'nothing'), failing(count), {
       recompile,
       onLighten: ({ recomputation, inputs }) =>
         forms.push(`${recomputation} again, ${inputs[0]!.shape[0]} samples`),

@@ -112,7 +112,7 @@ test.each([false, true])('a recurrence over time trains, backwards: %s', async (
   const spec = { batch, loss: 'mse', freeze: ['start', 'counts'], optimizer } as const
   const program = await compileProgram(scanModel(isBackwards), spec, backend)
   expect(program.parameters.map(({ name }) => name)).toEqual(['w'])
-  const trainer = Trainer.create(program, backend)
+  const trainer = new Trainer(program, backend)
   const { loss, gradient } = await trainer.gradient({
     inputs: { x: { dtype: 'float32', shape: [batch, steps, width], data: samples } },
     labels: { dtype: 'float32', shape: [batch, width], data: new Float32Array(batch * width) },

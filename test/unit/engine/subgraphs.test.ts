@@ -65,7 +65,7 @@ async function both(file: Uint8Array): Promise<[number, number]> {
 
 /** The size of y: the mean distance from 0 to it. */
 async function ours(file: Uint8Array): Promise<number> {
-  const trainer = Trainer.create(await compileProgram(file, spec, native), native)
+  const trainer = new Trainer(await compileProgram(file, spec, native), native)
   const labels = { dtype: 'float32', shape: [1, 1], data: Float32Array.of(0) } as const
   const { loss } = await trainer.gradient({ inputs: { x }, labels })
   await trainer.release()

@@ -7,7 +7,7 @@ import type { SplitStep, TrainingProgram } from '../program/training-program.ts'
 
 export type GraphKind = 'gradient' | 'step' | 'evaluation' | 'accumulate' | 'apply'
 
-export class Graphs {
+export class Executables {
   readonly program: TrainingProgram
   readonly #backend: Backend
   readonly #state: CarriedState
