@@ -222,7 +222,7 @@ test('a model that puts what a pooling found back in its place trains on WebGPU 
     const backend = await openBackend(title)
     const optimizer = { kind: 'sgd', momentum: 0, weightDecay: 0 } as const
     const program = await compileProgram(file, { batch: 2, loss: 'mse', optimizer }, backend)
-    const trainer = Trainer.create(program, backend)
+    const trainer = new Trainer(program, backend)
     const shape = [2, ...program.labels.shape.slice(1)]
     const labels = { dtype: 'float32', shape, data: new Float32Array(sizeOf(shape)) } as const
     const { gradient } = await trainer.gradient({ inputs: { x }, labels })
