@@ -1,20 +1,21 @@
 /**
  * The coordinator's judgement, as one pure function of what is known about a run and the time.
  *
- *     RunRecord + now ──▶ evaluate: which state to measure next
- *                     ──▶ verdict:  whether the run goes on, and why not
- *                     ──▶ forks:    rounds on which the peers disagree
+ *     RunRecord + now ──▶ evaluate:  which state to measure next
+ *                     ──▶ judgement: whether the run goes on, and why not
+ *                     ──▶ forks:     rounds on which the peers disagree
  *
  * Verdicts are monotone advice: who watches a run stops at the first final one that it gives or hears. So two
  * coordinators, a late one or one that comes back can end a run early or late, but never take back that it ended.
  */
 
+import { isFinal } from '../protocols/jobs/statement.ts'
 import { agreedStates, type Fork, findForks, nextEvaluation } from './agreement.ts'
 import { bestEvaluation, type FinalVerdict, firstOnTarget, metricOf, roundsDone, rules } from './rules.ts'
 import type { RunRecord, StateName } from './run-record.ts'
 
 /** A run's standing: it goes on, or it has ended. */
-export interface Verdict {
+export interface Judgement {
   verdict: 'continue' | FinalVerdict
   /** One sentence for people. */
   reason: string
@@ -29,7 +30,7 @@ export interface Verdict {
 export interface Decisions {
   /** The agreed state to measure next; absent when nothing new is agreed or the run is over. */
   evaluate: StateName | undefined
-  verdict: Verdict
+  judgement: Judgement
   forks: Fork[]
 }
 
@@ -38,20 +39,15 @@ export interface Decisions {
  * The caller evaluates one state at a time: while it does, it ignores `evaluate`.
  */
 export function tick(record: RunRecord, now: number): Decisions {
-  const verdict = judge(record, now)
+  const judgement = judge(record, now)
   return {
-    evaluate: isFinal(verdict) ? undefined : nextEvaluation(record),
-    verdict,
+    evaluate: isFinal(judgement) ? undefined : nextEvaluation(record),
+    judgement,
     forks: findForks(record),
   }
 }
 
-/** True for a verdict that ends the run. */
-export function isFinal({ verdict }: Pick<Verdict, 'verdict'>): boolean {
-  return verdict !== 'continue'
-}
-
-function judge(record: RunRecord, now: number): Verdict {
+function judge(record: RunRecord, now: number): Judgement {
   const measured = firstOnTarget(record) ?? bestEvaluation(record)
   const state = measured ?? agreedStates(record)[0]
   const common = {

@@ -14,13 +14,13 @@ import { SwarmError } from '../protocols/core/errors.ts'
 import type { JobNotice } from '../protocols/jobs/record.ts'
 import type { ConvergenceSpec } from '../protocols/jobs/spec.ts'
 import type { Statement, Verdict } from '../protocols/jobs/statement.ts'
-import { statementKind } from '../protocols/jobs/statement.ts'
+import { isFinal, statementKind } from '../protocols/jobs/statement.ts'
 import { fetchState } from '../protocols/run/fetch-state.ts'
 import type { BlockFetch } from '../protocols/run/ports.ts'
 import type { ExpectedState, State } from '../protocols/run/state.ts'
 import { bestEvaluation } from './rules.ts'
 import { RunRecord, type StateName } from './run-record.ts'
-import { isFinal, tick } from './tick.ts'
+import { type Judgement, tick } from './tick.ts'
 
 /** Between two looks at the record. Verdicts come at most this late. */
 const tickMs = 250
@@ -136,7 +136,7 @@ export class RunWatch {
   async #look(signal: AbortSignal): Promise<void> {
     const now = this.#init.clock.now()
     this.#record.forgetSilent(now)
-    const { evaluate, verdict, forks } = tick(this.#record, now)
+    const { evaluate, judgement, forks } = tick(this.#record, now)
     const [fork] = forks
     if (fork !== undefined && fork.round > this.#forkRound) {
       this.#forkRound = fork.round
@@ -144,8 +144,8 @@ export class RunWatch {
     }
     // one that went on would put its state in the place of the verdict's; the next look sees whether it had come to an
     // end
-    if (isFinal(verdict) && this.#evaluation !== undefined) await this.#cancelEvaluation()
-    else if (isFinal(verdict)) await this.#end(verdict, signal)
+    if (isFinal(judgement) && this.#evaluation !== undefined) await this.#cancelEvaluation()
+    else if (isFinal(judgement)) await this.#end(judgement, signal)
     else if (evaluate !== undefined && this.#mayEvaluate(evaluate, now))
       this.#beginEvaluation(evaluate, signal)
   }
@@ -199,9 +199,9 @@ export class RunWatch {
   }
 
   /** The verdict is told once the state that it names is safe, so that whoever hears it finds the state here. */
-  async #end(verdict: ReturnType<typeof tick>['verdict'], signal: AbortSignal): Promise<void> {
+  async #end(judgement: Judgement, signal: AbortSignal): Promise<void> {
     const { jobs, job, epochMs, onEvent } = this.#init
-    const { state, value } = verdict
+    const { state, value } = judgement
     if (state !== null && state.root !== this.#keptRoot) {
       try {
         await this.#keep(state.root, await this.#fetch(state, signal))
@@ -215,7 +215,7 @@ export class RunWatch {
       kind: statementKind.verdict,
       job,
       at: epochMs(),
-      ...verdict,
+      ...judgement,
       value: value !== null && Number.isFinite(value) ? value : null,
     }
     await jobs.publishStatement(statement)

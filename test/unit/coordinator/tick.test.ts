@@ -3,7 +3,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { type PeerReport, RunRecord } from '../../../coordinator/run-record.ts'
-import { tick, type Verdict } from '../../../coordinator/tick.ts'
+import { type Judgement, tick } from '../../../coordinator/tick.ts'
 import { milestonesPerPeerMax, peerReportsMax, reportExpiryMs } from '../../../protocols/core/limits.ts'
 import type { ConvergenceSpec } from '../../../protocols/jobs/spec.ts'
 
@@ -49,7 +49,7 @@ function reported(reports: PeerReport[], rules: ConvergenceSpec = accuracyRules)
   return record
 }
 
-const verdictOf = (record: RunRecord, now = 0): Verdict['verdict'] => tick(record, now).verdict.verdict
+const verdictOf = (record: RunRecord, now = 0): Judgement['verdict'] => tick(record, now).judgement.verdict
 
 describe('converged', () => {
   test('an accuracy on the target converges, one just below does not', () => {
@@ -65,7 +65,7 @@ describe('converged', () => {
   test('the verdict names the first state on target, its value, and the rounds done', () => {
     const record = measured({ accuracies: [0.5, 0.91, 0.95] })
     record.observe(report('a', 7), 0)
-    expect(tick(record, 0).verdict).toEqual({
+    expect(tick(record, 0).judgement).toEqual({
       verdict: 'converged',
       reason: 'val_accuracy 0.91 reached the target 0.9',
       state: { round: 2, root: 'root-2' },
@@ -99,9 +99,9 @@ describe('plateaued', () => {
   })
 
   test('the verdict keeps the best state, not the last', () => {
-    const { verdict } = tick(measured({ accuracies: [0.3, 0.5, 0.4, 0.45, 0.2] }), 0)
-    expect(verdict.state).toEqual({ round: 2, root: 'root-2' })
-    expect(verdict.value).toBe(0.5)
+    const { judgement } = tick(measured({ accuracies: [0.3, 0.5, 0.4, 0.45, 0.2] }), 0)
+    expect(judgement.state).toEqual({ round: 2, root: 'root-2' })
+    expect(judgement.value).toBe(0.5)
   })
 })
 
@@ -142,7 +142,7 @@ describe('diverged', () => {
     const broken = { isLossNotFinite: true, loss: null }
     expect(verdictOf(reported([report('a', 1, broken), report('b', 1)]))).toBe('continue')
     const three = reported([report('a', 1, broken), report('b', 1), report('c', 1, broken)])
-    expect(tick(three, 0).verdict.reason).toBe('the training loss of 2 of 3 peers is not finite')
+    expect(tick(three, 0).judgement.reason).toBe('the training loss of 2 of 3 peers is not finite')
     expect(verdictOf(three)).toBe('diverged')
   })
 })
@@ -154,7 +154,7 @@ describe('out of budget', () => {
     expect(tick(record, 0).evaluate).toEqual({ round: 5, root: 'root-5' })
     expect(verdictOf(record)).toBe('continue')
     record.evaluated({ round: 5, root: 'root-5', loss: 1, accuracy: 0.4 })
-    expect(tick(record, 0).verdict).toMatchObject({ verdict: 'out-of-budget', rounds: 5, value: 0.4 })
+    expect(tick(record, 0).judgement).toMatchObject({ verdict: 'out-of-budget', rounds: 5, value: 0.4 })
   })
 
   test('the time is up at max_minutes and not a millisecond earlier', () => {
@@ -166,8 +166,8 @@ describe('out of budget', () => {
   test('a run without any measurement keeps the newest agreed state', () => {
     const record = new RunRecord(accuracyRules, 0, classes, first)
     for (const item of [report('a', 3), report('b', 3), report('c', 4)]) record.observe(item, 0)
-    const { verdict } = tick(record, 10 * 60_000)
-    expect(verdict).toMatchObject({ verdict: 'out-of-budget', state: { round: 3 }, value: null, rounds: 3 })
+    const { judgement } = tick(record, 10 * 60_000)
+    expect(judgement).toMatchObject({ verdict: 'out-of-budget', state: { round: 3 }, value: null, rounds: 3 })
   })
 })
 
@@ -302,10 +302,10 @@ test('whatever happens, only new milestones of a run that goes on are measured, 
         if (happening.kind === 'report') record.observe(happening.report, now)
         if (happening.kind === 'silence') now += happening.ms
         record.forgetSilent(now)
-        const { verdict, evaluate } = tick(record, now)
-        seen.add(verdict.verdict)
+        const { judgement, evaluate } = tick(record, now)
+        seen.add(judgement.verdict)
         if (evaluate === undefined) continue
-        expect(verdict.verdict).toBe('continue')
+        expect(judgement.verdict).toBe('continue')
         expect(record.isMilestone(evaluate.round)).toBe(true)
         expect(evaluate.round).toBeGreaterThan(record.evaluations.at(-1)?.round ?? -1)
         if (happening.kind === 'evaluation') record.evaluated({ ...evaluate, ...happening })
