@@ -5,6 +5,7 @@
  * after another, so that a run keeps one core busy and no more. What it counts as traffic is what the codecs made.
  */
 
+import type { RoundOutcome } from '../../protocols/allreduce/index.ts'
 import {
   encodeParts,
   partCount,
@@ -19,7 +20,7 @@ import { advance, firstState, leaseUnit } from '../../protocols/run/advance.ts'
 import { leaseFor } from '../../protocols/run/leases.ts'
 import { LocalWork } from '../../protocols/run/local-work.ts'
 import type { RunPlan } from '../../protocols/run/plan.ts'
-import type { OuterOptimizer, RoundOutcome, Samples, Trainer } from '../../protocols/run/ports.ts'
+import type { OuterOptimizer, Samples, Trainer } from '../../protocols/run/ports.ts'
 import { Residual } from '../../protocols/run/residual.ts'
 import type { State } from '../../protocols/run/state.ts'
 import type { Codec } from '../../protocols/wire/codecs/index.ts'

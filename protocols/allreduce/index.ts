@@ -14,11 +14,14 @@ export {
   type AllreduceEvent,
   type AllreduceRunInit,
   allreduceProtocol,
+  type Contribution,
+  type Offer,
   type PledgeStore,
   type RoundCommitted,
   type RoundOutcome,
 } from './options.ts'
 export type { RoundBase } from './plan/base.ts'
+export type { Pace } from './plan/pace.ts'
 export type { RoundPhase, Timing } from './round/events.ts'
 export type { AllreduceRun } from './run.ts'
 export type { Allreduce } from './service.ts'

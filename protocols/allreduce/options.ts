@@ -73,7 +73,7 @@ export interface Slice {
 export interface Offer extends RoundBase {
   /** f32[parameterCount]: given away, nobody changes it any more. */
   update: Float32Array
-  /** Samples behind it, > 0. */
+  /** Samples behind it, a whole number > 0. */
   weight: number
   /** Absent before it is measured. */
   pace?: Pace | undefined
@@ -93,16 +93,24 @@ export interface Offer extends RoundBase {
 export interface RoundCommitted {
   kind: 'committed'
   round: number
-  /** Root of the state that the average belongs on. */
+  /** Root of the state that the round started from: the average is of use to that state only. */
   root: string
   /** f32[parameterCount]: the weighted mean. The receiver's; `averageInto` if that was given. */
   average: Float32Array
   /** The peers that hold the next state by agreement, sorted. */
   electorate: readonly string[]
   /** Those whose update is in it whole. */
-  contributors: readonly { peer: string; weight: number; pace?: Pace | undefined }[]
+  contributors: readonly Contribution[]
   /** Slices of this peer's own update that are not in the mean: a reducer went on without them. */
   omitted: readonly Slice[]
-  /** Sum of their weights. */
+  /** Sum of their weights: the samples behind the average. */
   totalWeight: number
+}
+
+/** One peer's part in an average, in numbers that all peers of its round agree on. */
+export interface Contribution {
+  peer: string
+  /** Samples behind its update. */
+  weight: number
+  pace?: Pace | undefined
 }

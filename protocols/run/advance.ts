@@ -4,11 +4,11 @@
  * said of its own pace when it gave its update.
  */
 
-import type { Contribution } from './contribution.ts'
+import type { Contribution, RoundOutcome } from '../allreduce/index.ts'
 import { cursorAfter, type Leases, type LeaseUnit } from './leases.ts'
 import { nextLocalSteps } from './local-steps.ts'
 import { firstLocalSteps, isGradientJob, type RunPlan } from './plan.ts'
-import type { OuterOptimizer, RoundOutcome } from './ports.ts'
+import type { OuterOptimizer } from './ports.ts'
 import type { State } from './state.ts'
 
 type Committed = Extract<RoundOutcome, { kind: 'committed' }>

@@ -1,6 +1,6 @@
 /** What the rounds came to that a peer without a state follows: kept until a state is here that they lead on from. */
 
-import type { RoundOutcome } from './ports.ts'
+import type { RoundOutcome } from '../allreduce/index.ts'
 
 export type Committed = Extract<RoundOutcome, { kind: 'committed' }>
 

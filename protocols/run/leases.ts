@@ -13,9 +13,9 @@
  * seen in the weights that the round agreed on, and the next round starts after it.
  */
 
+import type { Contribution } from '../allreduce/index.ts'
 import { quantile } from '../core/quantile.ts'
 import { apportion } from './apportion.ts'
-import type { Contribution } from './contribution.ts'
 
 export interface Leases {
   /** Position of the round's first sample. */

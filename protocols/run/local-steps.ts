@@ -9,8 +9,8 @@
  * and the plan repeated, so all derive the same number, and it is part of the next state.
  */
 
+import type { Contribution } from '../allreduce/index.ts'
 import { quantile } from '../core/quantile.ts'
-import type { Contribution } from './contribution.ts'
 
 /** The first round's, when nothing is measured: DiLoCo's scaling laws were made with it (Charles et al. 2025). */
 export const localStepsFirst = 30

@@ -1,6 +1,6 @@
 /** How fast this peer works, from what it did in earlier rounds: what its offers say as their pace. */
 
-import type { Pace } from './contribution.ts'
+import type { Pace } from '../allreduce/index.ts'
 
 /** Weight of the newest round: a laptop that slows down is believed after two or three rounds. */
 const newestShare = 0.5

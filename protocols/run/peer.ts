@@ -17,6 +17,7 @@
  * it belongs to another state.
  */
 
+import type { Offer, RoundBase, RoundOutcome } from '../allreduce/index.ts'
 import { assert } from '../core/assert.ts'
 import { type Clock, sleep } from '../core/clock.ts'
 import { SwarmError } from '../core/errors.ts'
@@ -30,10 +31,7 @@ import type { RunPlan } from './plan.ts'
 import type {
   Averaging,
   BlockFetch,
-  Offer,
   OuterOptimizer,
-  RoundBase,
-  RoundOutcome,
   RunGossip,
   RunPhase,
   Samples,

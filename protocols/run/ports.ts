@@ -3,9 +3,8 @@
  * program that composes a peer (a node, a tab) brings them; nothing here knows onnxruntime, files or the DOM.
  */
 
+import type { Offer, RoundBase, RoundCommitted, RoundOutcome } from '../allreduce/index.ts'
 import type { Batch } from '../core/tensor.ts'
-import type { CodecName } from '../wire/codecs/codec.ts'
-import type { Contribution, Pace } from './contribution.ts'
 import type { EncodedState, ExpectedState, State } from './state.ts'
 
 /** One round's local work. */
@@ -53,54 +52,6 @@ export interface OuterOptimizer {
   ): void
 }
 
-/** What a peer gives to one round. */
-export interface Offer extends RoundBase {
-  /** f32[parameterCount]: given away, nobody changes it any more. */
-  update: Float32Array
-  /** Samples behind it, > 0. */
-  weight: number
-  pace?: Pace | undefined
-  /** A coarser codec than the job's for this update; absent: the job's. */
-  codec?: CodecName | undefined
-  /** This peer's bytes are scarce: it sums no part for the others. Absent: it does. */
-  reducesNothing?: boolean | undefined
-  /**
-   * f32[parameterCount], or absent: filled with `update` less what its encoding holds, before the call returns its
-   * promise.
-   */
-  residual?: Float32Array | undefined
-  /** f32[parameterCount], or absent: may become the average. May be `update` itself. */
-  averageInto?: Float32Array | undefined
-}
-
-/** What a round of averaging came to, for this peer. */
-export type RoundOutcome =
-  | {
-      kind: 'committed'
-      round: number
-      /** Root of the state that the round started from: the average is of use to that state only. */
-      root: string
-      /** f32[parameterCount]: the weighted mean of what was delivered. Owned by the receiver. */
-      average: Float32Array
-      /** The peers that hold the next state by agreement, sorted. */
-      electorate: readonly string[]
-      /** Samples behind the average. */
-      totalWeight: number
-      /** The peers whose update is in it whole, with their samples. */
-      contributors: readonly Contribution[]
-      /** Slices of this peer's own update that are not in it. */
-      omitted: readonly { start: number; end: number }[]
-    }
-  | { kind: 'behind'; round: number; root: string; peers: readonly string[] }
-
-/** The base of one round, as this peer sees it. */
-export interface RoundBase {
-  round: number
-  /** Root of the state that the round starts from. */
-  root: string
-  electorate: readonly string[]
-}
-
 /** The allreduce of one run. */
 export interface Averaging {
   /** Tells the others that this peer holds the round's state, before it has an update to give. */
@@ -119,7 +70,7 @@ export interface Averaging {
   /** Takes the round's outcome without giving anything: a newcomer's first round. */
   receive(round: RoundBase, options: { signal: AbortSignal }): Promise<RoundOutcome>
   /** Reports the outcome of every round while this peer has no state yet. The returned function ends it. */
-  follow(onCommitted: (outcome: Extract<RoundOutcome, { kind: 'committed' }>) => void): () => void
+  follow(onCommitted: (outcome: RoundCommitted) => void): () => void
 }
 
 /** Where a peer says it is. */

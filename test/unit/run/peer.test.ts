@@ -1,6 +1,7 @@
 /** Run peers against a perfect swarm in memory: what each one does with what the other protocols give it. */
 
 import { describe, expect, test } from 'vitest'
+import type { RoundBase, RoundOutcome } from '../../../protocols/allreduce/index.ts'
 import { systemClock } from '../../../protocols/core/clock.ts'
 import { SwarmError } from '../../../protocols/core/errors.ts'
 import { updateMagnitudeMax } from '../../../protocols/core/limits.ts'
@@ -9,14 +10,7 @@ import { StateArchive } from '../../../protocols/run/archive.ts'
 import { packState, unpackState } from '../../../protocols/run/packed-state.ts'
 import { RunPeer, type RunPeerEvent } from '../../../protocols/run/peer.ts'
 import type { RunPlan } from '../../../protocols/run/plan.ts'
-import type {
-  Averaging,
-  RoundBase,
-  RoundOutcome,
-  Standing,
-  StateStore,
-  TrainingTask,
-} from '../../../protocols/run/ports.ts'
+import type { Averaging, Standing, StateStore, TrainingTask } from '../../../protocols/run/ports.ts'
 import type { EncodedState, ExpectedState, State } from '../../../protocols/run/state.ts'
 
 type Committed = Extract<RoundOutcome, { kind: 'committed' }>

@@ -3,12 +3,13 @@
  * train, while parts travel, and when somebody dies. A step moves the one parameter a tenth of the way to 1.
  */
 
+import type { Offer, RoundOutcome } from '../../../protocols/allreduce/index.ts'
 import { type Clock, sleep } from '../../../protocols/core/clock.ts'
 import type { Batch } from '../../../protocols/core/tensor.ts'
 import { StateArchive } from '../../../protocols/run/archive.ts'
 import { RunPeer } from '../../../protocols/run/peer.ts'
 import type { RunPlan } from '../../../protocols/run/plan.ts'
-import type { Averaging, Offer, RoundOutcome, Standing } from '../../../protocols/run/ports.ts'
+import type { Averaging, Standing } from '../../../protocols/run/ports.ts'
 import type { State } from '../../../protocols/run/state.ts'
 import { VirtualClock } from '../../../simulator/clock.ts'
 
