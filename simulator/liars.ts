@@ -5,7 +5,8 @@
  * What the others make of it is the business of the tests; `docs/protocols.md` says what each can do and cannot.
  */
 
-import type { Accepted, Message, Part, Seal } from '../protocols/allreduce/round/vocabulary.ts'
+import { leaderOrder } from '../protocols/allreduce/plan/electorate.ts'
+import type { Accepted, Message, Part, Result, Seal } from '../protocols/allreduce/round/vocabulary.ts'
 
 /** What a liar says to `to`, in this order, in the place of `message`; nothing when the list is empty. */
 type Tongue = (to: string, message: Message) => readonly Message[]
@@ -47,6 +48,21 @@ function replay(): Tongue {
   }
 }
 
+/** Tells the leader the mean as it is: what it seals then, the others would have no room for. */
+function otherMeans(self: string): Tongue {
+  const mates = new Set([self])
+  let root = ''
+  return (to, message) => {
+    if (message.kind === 'Hold') {
+      mates.add(to)
+      root = message.root
+    }
+    if (message.kind !== 'Result' || to === leaderOrder(root, [...mates])[0]) return [message]
+    const others = [1, 2, 3, 4].map((by): Result => ({ ...message, bytes: raised(message.bytes, by) }))
+    return [...others, message]
+  }
+}
+
 const instead =
   <Kind extends Message['kind']>(
     kind: Kind,
@@ -79,6 +95,7 @@ export const liars: Readonly<Record<string, Lie>> = {
         return { kind: 'Accepted', round: hold.round, ballot: { attempt, leader: 'peer-0' }, sealDigest }
       }),
     ]),
+  'four other means before its own, to all but the leader': otherMeans,
   'another seal in the same ballot, many times': () =>
     instead('Seal', (seal) => {
       const others = Array.from(

@@ -33,6 +33,8 @@ const gains: Readonly<Record<keyof typeof liars, Gain>> = {
   // that it gives nothing is found out by waiting; and nothing moves for `behindMs` in each round
   'that it is a thousand rounds ahead': { counts: false, delayMsMax: 10_000, trainingMs: 20_000 },
   'votes for seals that it made up': nothing,
+  // the others pull from the leader what its seal names, once they have waited `wantMs` for it
+  'four other means before its own, to all but the leader': { counts: true, delayMsMax: 2_100 },
   'another seal in the same ballot, many times': nothing,
   'each word fifty times': nothing,
 }

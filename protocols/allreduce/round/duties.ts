@@ -256,9 +256,12 @@ export class Duties {
     if (message.bytes.length > encodedBytes(partLength(partition, part))) return `result ${part} is too long`
     if (!inspection.isDecodable) return `result ${part} has values that are no update`
     if (message.weight !== weightOf(plan, message.bitmap)) return `result ${part} claims a wrong weight`
+    const { digest } = inspection
+    const isNamed = this.round.isNamed(planId, part, digest)
     // From a reducer whose reassignment has not arrived here yet, or a late answer: pulled again if the seal names it.
-    if (!this.round.isReducer(plan, part, from) && !this.round.asked.has(part)) return undefined
-    if (this.round.results.add(message, inspection.digest)) {
+    if (!isNamed && !this.round.isReducer(plan, part, from) && this.round.asked.get(part) !== from)
+      return undefined
+    if (this.round.results.add(message, digest, { sender: from, isNamed })) {
       this.round.progressAtMs = this.#session.nowMs
       this.finishing.spread(from, message)
     }

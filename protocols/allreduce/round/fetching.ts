@@ -143,7 +143,6 @@ export class Fetching implements Role {
       const peer = this.#holder(value, part)
       if (peer === undefined) continue
       this.#asked.set(part, { peer, sinceMs: nowMs })
-      this.#round.asked.add(part)
       this.#session.send(peer, { kind: 'Want', round, planId, part, digest: digests[part] })
     }
   }

@@ -121,7 +121,7 @@ export class Finishing implements Role {
       weight: weightOf(plan, bitmap),
       bytes,
     }
-    this.#round.results.add(message, digest)
+    this.#round.results.add(message, digest, { sender: this.#session.self, isNamed: true })
     this.#round.progressAtMs = this.#session.nowMs
     const own = rowOfPeer(plan, this.#session.self)!
     const others = reducersOf(plan, part).filter((peer, row) => peer !== '' && row !== own)

@@ -184,7 +184,7 @@ export class Leading implements Role {
         ([, promise]) => isSamePlan(promise, known) && hasBit(promise.have, part),
       )
       if (holder === undefined || this.#round.results.has(planId, part)) continue
-      this.#round.asked.add(part)
+      this.#round.asked.set(part, holder[0])
       this.#session.send(holder[0], { kind: 'Want', round, planId, part, digest: undefined })
     }
   }

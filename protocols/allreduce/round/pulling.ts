@@ -88,7 +88,7 @@ export class Pulling implements Role {
     // With one row a reducer that has not finished would seem to say that its finisher is lost.
     const isAsked = (part: number): boolean => grid.rowCount > 1 || !this.#round.isReducer(plan, part, mate)
     for (const part of parts.filter(isAsked).slice(0, wantsInFlightMax)) {
-      this.#round.asked.add(part)
+      this.#round.asked.set(part, mate)
       this.#session.send(mate, { kind: 'Want', round, planId, part, digest: undefined })
     }
   }

@@ -84,8 +84,8 @@ export class Round {
   /** Parts that a leader gave to another reducer, newest last. */
   readonly reassigned = new Map<number, string[]>()
   readonly results = new Results()
-  /** Parts that this peer asked for: their results may come from anyone. */
-  readonly asked = new Set<number>()
+  /** Parts of which this peer asked for any result there is, with whom it asked last. */
+  readonly asked = new Map<number, string>()
 
   promised: Ballot | undefined
   /** The seal of the highest ballot. */
@@ -218,6 +218,13 @@ export class Round {
   /** The plan of `value`, if it is known here. */
   planOf(value: SealedValue): Plan | undefined {
     return this.plans.get(value.planId)
+  }
+
+  /** True when a seal that is known here names the result of `part` that has `digest`. */
+  isNamed(planId: string, part: number, digest: string): boolean {
+    for (const value of this.values.values())
+      if (value.planId === planId && value.digests[part] === digest) return true
+    return false
   }
 
   /** Parts of `value` whose bytes are not here. */
