@@ -6,9 +6,9 @@
  * (He et al., "Delving deep into rectifiers", 2015); nothing is learned here that anybody would want.
  */
 
-import { Formulas } from '../../engine/onnx/formulas.ts'
+import { Formulas } from '../../engine/graph/formulas.ts'
+import { GraphBuilder, type Value } from '../../engine/graph/graph-builder.ts'
 import { float, int, ints } from '../../engine/onnx/graph.ts'
-import { GraphBuilder, type Value } from '../../engine/onnx/graph-builder.ts'
 import { float32Constant, sizeOf } from '../../engine/onnx/types.ts'
 import { writeModel } from '../../engine/onnx/write.ts'
 import { type Random, seededRandom } from '../../protocols/core/random.ts'

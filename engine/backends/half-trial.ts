@@ -5,8 +5,8 @@
  */
 
 import { SwarmError } from '../../protocols/core/errors.ts'
-import { Formulas } from '../onnx/formulas.ts'
-import { GraphBuilder } from '../onnx/graph-builder.ts'
+import { Formulas } from '../graph/formulas.ts'
+import { GraphBuilder } from '../graph/graph-builder.ts'
 import { writeModel } from '../onnx/write.ts'
 import type { Backend } from './backend.ts'
 

@@ -8,9 +8,9 @@
  * without them has none.
  */
 
-import type { Formulas } from '../onnx/formulas.ts'
+import type { Formulas } from '../graph/formulas.ts'
+import type { TypedNode, Value } from '../graph/graph-builder.ts'
 import { type Attributes, int, intOf, ints, intsOf, text } from '../onnx/graph.ts'
-import type { TypedNode, Value } from '../onnx/graph-builder.ts'
 import { sizeOf, type TensorType } from '../onnx/types.ts'
 import { blockedDomain, intoBlocks, outOfBlocks } from './blocked-layout.ts'
 

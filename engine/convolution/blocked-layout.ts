@@ -8,9 +8,9 @@
  * other nodes that nobody reads. So an image may stay in blocks from one operator to the next, and none of them knows
  * of it. Which convolutions are in blocks is blocked-convolution.ts's matter.
  */
-import type { Formulas } from '../onnx/formulas.ts'
+import type { Formulas } from '../graph/formulas.ts'
+import { GraphBuilder, type Value } from '../graph/graph-builder.ts'
 import { int } from '../onnx/graph.ts'
-import { GraphBuilder, type Value } from '../onnx/graph-builder.ts'
 import { writeModel } from '../onnx/write.ts'
 
 /** The domain of operators in blocks. */

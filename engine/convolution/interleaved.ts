@@ -7,8 +7,8 @@
  * ten times as slowly. Who has use for the parts of an image finds them again.
  */
 
-import type { Formulas } from '../onnx/formulas.ts'
-import type { Value } from '../onnx/graph-builder.ts'
+import type { Formulas } from '../graph/formulas.ts'
+import type { Value } from '../graph/graph-builder.ts'
 import { sizeOf } from '../onnx/types.ts'
 import { blocksOf, outOfBlocks } from './blocked-layout.ts'
 

@@ -3,7 +3,7 @@
  * falls, so values are the same, and gradients too: where the largest element is no larger than zero, none flows either
  * way. Only the place of such an element may be another, so a pooling that tells its places stays where it is.
  */
-import type { TypedNode, Value } from '../onnx/graph-builder.ts'
+import type { TypedNode, Value } from '../graph/graph-builder.ts'
 
 /**
  * `original`, in execution order, with `MaxPool(Relu(x))` as `Relu(MaxPool(x))`, where nobody else reads the Relu or

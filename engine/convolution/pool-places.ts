@@ -3,9 +3,9 @@
  * the first in row-major order that equals the maximum, as the kernels of CPUs have it. A place is the number of an
  * element of the whole input `[batch, channels, ...]`, int32 here.
  */
-import type { Formulas } from '../onnx/formulas.ts'
+import type { Formulas } from '../graph/formulas.ts'
+import type { TypedNode, Value } from '../graph/graph-builder.ts'
 import { intOf, intsOf } from '../onnx/graph.ts'
-import type { TypedNode, Value } from '../onnx/graph-builder.ts'
 import { sizeOf } from '../onnx/types.ts'
 import { hasPlaces } from './pool-before-relu.ts'
 import { padForWindows, readTap, tapsOf, type Windows, windowsOf } from './windows.ts'

@@ -7,9 +7,9 @@
  * The convolution's result is an image of parts that take turns (interleaved.ts), and nobody computes it.
  */
 
-import type { Formulas } from '../onnx/formulas.ts'
+import type { Formulas } from '../graph/formulas.ts'
+import type { TypedNode, Value } from '../graph/graph-builder.ts'
 import { intsOf } from '../onnx/graph.ts'
-import type { TypedNode, Value } from '../onnx/graph-builder.ts'
 import { blockedOperands, convolveBlocks } from './blocked-convolution.ts'
 import { blocksOf, outOfBlocks } from './blocked-layout.ts'
 import { interleave, partsOf } from './interleaved.ts'

@@ -6,9 +6,9 @@
  * input. Gradients are built from taps: no indices, no int64, alike on all backends.
  */
 import { assert } from '../../protocols/core/assert.ts'
-import type { Formulas } from '../onnx/formulas.ts'
+import type { Formulas } from '../graph/formulas.ts'
+import type { Value } from '../graph/graph-builder.ts'
 import { type Attributes, int, ints, intsOf, text, textOf } from '../onnx/graph.ts'
-import type { Value } from '../onnx/graph-builder.ts'
 import type { TensorType } from '../onnx/types.ts'
 
 /** A window's form; each list has one entry per spatial axis. */

@@ -1,7 +1,7 @@
 /** Elements set apart by zeros: what a stride has read, put back. */
 
-import type { Formulas } from '../onnx/formulas.ts'
-import type { Value } from '../onnx/graph-builder.ts'
+import type { Formulas } from '../graph/formulas.ts'
+import type { Value } from '../graph/graph-builder.ts'
 import { sizeOf } from '../onnx/types.ts'
 
 /** `x` with `stride` - 1 zeros between its elements along `axis`, none after the last. */

@@ -5,8 +5,8 @@
  * piece, zeros around it. Pieces that lie side by side and fill the value are joined instead of added: no zeros are
  * written and nothing is summed, one pass for each element where the sum of n pieces takes 2n - 1.
  */
-import type { Formulas } from '../onnx/formulas.ts'
-import type { Value } from '../onnx/graph-builder.ts'
+import type { Formulas } from '../graph/formulas.ts'
+import type { Value } from '../graph/graph-builder.ts'
 import { numbersOf } from '../onnx/types.ts'
 
 /** The sum of `gradients`, at least one and all of one shape, in their order. */

@@ -3,9 +3,9 @@
  */
 
 import { elementwise } from '../convolution/blocked-layout.ts'
-import type { Formulas } from '../onnx/formulas.ts'
+import type { Formulas } from '../graph/formulas.ts'
+import type { Value } from '../graph/graph-builder.ts'
 import { type Attributes, float, floatOf, textOf } from '../onnx/graph.ts'
-import type { Value } from '../onnx/graph-builder.ts'
 import { constant, gradient, reduced, spelledForward, type Use, unary } from './rule.ts'
 
 export const activations = {

@@ -4,9 +4,9 @@
  * additions, and on every backend. Where rows are many, and on a CPU, they are added one by one instead.
  */
 
-import type { Formulas } from '../onnx/formulas.ts'
+import type { Formulas } from '../graph/formulas.ts'
+import type { Value } from '../graph/graph-builder.ts'
 import { int, text } from '../onnx/graph.ts'
-import type { Value } from '../onnx/graph-builder.ts'
 import { int64Constant, sizeOf } from '../onnx/types.ts'
 
 /**

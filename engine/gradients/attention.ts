@@ -5,9 +5,9 @@
  * fused kernel saves the score matrix `[batch, heads, queries, keys]`; the gradient needs it anyway.
  */
 
-import type { Formulas } from '../onnx/formulas.ts'
+import type { Formulas } from '../graph/formulas.ts'
+import type { Value } from '../graph/graph-builder.ts'
 import { floatOf, int, intOf } from '../onnx/graph.ts'
-import type { Value } from '../onnx/graph-builder.ts'
 import { sizeOf, type TensorType } from '../onnx/types.ts'
 import { type Rule, spelled, type Use, unsupportedUse } from './rule.ts'
 

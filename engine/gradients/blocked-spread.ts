@@ -12,9 +12,9 @@ import { canBeBlocked, convolveBlocks } from '../convolution/blocked-convolution
 import { intoBlocks } from '../convolution/blocked-layout.ts'
 import { interleave } from '../convolution/interleaved.ts'
 import type { Windows } from '../convolution/windows.ts'
-import type { Formulas } from '../onnx/formulas.ts'
+import type { Formulas } from '../graph/formulas.ts'
+import type { Value } from '../graph/graph-builder.ts'
 import { int } from '../onnx/graph.ts'
-import type { Value } from '../onnx/graph-builder.ts'
 import { sizeOf } from '../onnx/types.ts'
 
 /**

@@ -8,9 +8,9 @@
 
 import { partsOf } from '../convolution/interleaved.ts'
 import { padForWindows, type Windows, windowsOf } from '../convolution/windows.ts'
-import { allAxes, type Formulas, perChannel } from '../onnx/formulas.ts'
+import { allAxes, type Formulas, perChannel } from '../graph/formulas.ts'
+import type { Value } from '../graph/graph-builder.ts'
 import { int, intOf, ints } from '../onnx/graph.ts'
-import type { Value } from '../onnx/graph-builder.ts'
 import { sizeOf, type TensorType } from '../onnx/types.ts'
 import { blockedSpread } from './blocked-spread.ts'
 import { type Application, gradient, spelledOnGpu, type Use } from './rule.ts'

@@ -5,9 +5,9 @@
  * 1986): the gradient y/x of the textbook is undefined where an element is zero, the copies' is exact there.
  */
 
-import { type Formulas, positiveAxis } from '../onnx/formulas.ts'
+import { type Formulas, positiveAxis } from '../graph/formulas.ts'
+import type { Value } from '../graph/graph-builder.ts'
 import { type Attributes, int, intOf } from '../onnx/graph.ts'
-import type { Value } from '../onnx/graph-builder.ts'
 import { fixedNumbers, gradient, spelled, type Use } from './rule.ts'
 
 export const cumulative = {

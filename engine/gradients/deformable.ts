@@ -9,9 +9,9 @@
  */
 
 import { tapsOf, type Windows, windowsOf } from '../convolution/windows.ts'
-import { type Formulas, perChannel } from '../onnx/formulas.ts'
+import { type Formulas, perChannel } from '../graph/formulas.ts'
+import type { Value } from '../graph/graph-builder.ts'
 import { intOf } from '../onnx/graph.ts'
-import type { Value } from '../onnx/graph-builder.ts'
 import { sizeOf } from '../onnx/types.ts'
 import { spelled, type Use } from './rule.ts'
 import { sampleAt } from './sampling.ts'

@@ -4,7 +4,7 @@
  * A = (-1)^{n-1}·M_n), which also holds where A has no inverse.
  */
 
-import type { Value } from '../onnx/graph-builder.ts'
+import type { Value } from '../graph/graph-builder.ts'
 import { gradient, spelledOnGpu, type Use, unsupportedUse } from './rule.ts'
 
 /** Larger matrices lose too many digits: coefficients grow like n!, and float32 carries seven digits. */

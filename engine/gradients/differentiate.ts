@@ -7,8 +7,8 @@
  * get a gradient.
  */
 import { assert } from '../../protocols/core/assert.ts'
-import type { Formulas } from '../onnx/formulas.ts'
-import type { TypedNode, Value } from '../onnx/graph-builder.ts'
+import type { Formulas } from '../graph/formulas.ts'
+import type { TypedNode, Value } from '../graph/graph-builder.ts'
 import { isReal, sizeOf } from '../onnx/types.ts'
 import { accumulate } from './accumulate.ts'
 import { Recall, type Recomputed } from './recall.ts'

@@ -5,9 +5,9 @@
  * What only moves elements is done in float32, which holds whole numbers below 2^24 as they are: ids and places are
  * smaller.
  */
-import { broadcastShape, type Formulas, positiveAxis } from '../onnx/formulas.ts'
+import { broadcastShape, type Formulas, positiveAxis } from '../graph/formulas.ts'
+import type { TypedNode, Value } from '../graph/graph-builder.ts'
 import { int, intOf } from '../onnx/graph.ts'
-import type { TypedNode, Value } from '../onnx/graph-builder.ts'
 import { isReal, type TensorType } from '../onnx/types.ts'
 import { spellingOf, type Use } from './rule.ts'
 import { ruleOf } from './rules.ts'

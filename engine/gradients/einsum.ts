@@ -7,9 +7,9 @@
  */
 
 import { assert } from '../../protocols/core/assert.ts'
-import type { Formulas } from '../onnx/formulas.ts'
+import type { Formulas } from '../graph/formulas.ts'
+import type { Value } from '../graph/graph-builder.ts'
 import { textOf } from '../onnx/graph.ts'
-import type { Value } from '../onnx/graph-builder.ts'
 import { sizeOf } from '../onnx/types.ts'
 import { spelled, type Use } from './rule.ts'
 

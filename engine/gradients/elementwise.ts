@@ -3,8 +3,8 @@
  * Formulas are calculus; where an operator has a kink, the value at the kink is PyTorch's (derivatives.yaml).
  */
 
-import type { Formulas } from '../onnx/formulas.ts'
-import type { Value } from '../onnx/graph-builder.ts'
+import type { Formulas } from '../graph/formulas.ts'
+import type { Value } from '../graph/graph-builder.ts'
 import { numbersOf, sizeOf } from '../onnx/types.ts'
 import {
   type Application,

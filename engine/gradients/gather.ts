@@ -1,8 +1,8 @@
 /** Gradient of picking rows by index, which depend on data or are known. */
 
-import { positiveAxis } from '../onnx/formulas.ts'
+import { positiveAxis } from '../graph/formulas.ts'
+import type { Value } from '../graph/graph-builder.ts'
 import { intOf } from '../onnx/graph.ts'
-import type { Value } from '../onnx/graph-builder.ts'
 import { numbersOf } from '../onnx/types.ts'
 import { addRows, axisParts } from './added-rows.ts'
 import { selectRows } from './known-rows.ts'

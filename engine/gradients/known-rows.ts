@@ -7,9 +7,9 @@
  */
 
 import { withZeros } from '../convolution/with-zeros.ts'
-import type { Formulas } from '../onnx/formulas.ts'
+import type { Formulas } from '../graph/formulas.ts'
+import type { Value } from '../graph/graph-builder.ts'
 import { int } from '../onnx/graph.ts'
-import type { Value } from '../onnx/graph-builder.ts'
 import { addRows, axisParts } from './added-rows.ts'
 
 /** Elements of the largest matrix of zeros and ones, 1 MiB: a graph is sent, read and held several times. */

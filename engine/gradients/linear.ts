@@ -4,9 +4,9 @@
  * for free on every backend, MatMul does not.
  */
 
-import type { Formulas } from '../onnx/formulas.ts'
+import type { Formulas } from '../graph/formulas.ts'
+import type { Value } from '../graph/graph-builder.ts'
 import { floatOf, intOf } from '../onnx/graph.ts'
-import type { Value } from '../onnx/graph-builder.ts'
 import { sizeOf } from '../onnx/types.ts'
 import { type Application, gradient } from './rule.ts'
 

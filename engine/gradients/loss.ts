@@ -4,9 +4,10 @@
  *   L = -Σ w_y·l_y / Σ w_y     (`mean`; `sum` leaves the division out, `none` the sum)
  * over the labels that are not `ignore_index`. Differentiated part by part.
  */
+
+import type { Value } from '../graph/graph-builder.ts'
 import { classIndices } from '../loss/cross-entropy.ts'
 import { intOf, textOf } from '../onnx/graph.ts'
-import type { Value } from '../onnx/graph-builder.ts'
 import { sizeOf } from '../onnx/types.ts'
 import { type Rule, spelled, type Use } from './rule.ts'
 

@@ -9,9 +9,9 @@
  * running statistics.
  */
 
-import { allAxes, exceptChannels, type Formulas, perChannel, positiveAxis } from '../onnx/formulas.ts'
+import { allAxes, exceptChannels, type Formulas, perChannel, positiveAxis } from '../graph/formulas.ts'
+import type { Value } from '../graph/graph-builder.ts'
 import { floatOf, intOf } from '../onnx/graph.ts'
-import type { Value } from '../onnx/graph-builder.ts'
 import { sizeOf } from '../onnx/types.ts'
 import { type Application, gradient, spelledForward, type Use } from './rule.ts'
 

@@ -3,9 +3,9 @@
  * layer, instance, group, root mean square) has formulas of its own in normalisation.ts.
  */
 
-import { allAxes, type Formulas, positiveAxis } from '../onnx/formulas.ts'
+import { allAxes, type Formulas, positiveAxis } from '../graph/formulas.ts'
+import type { Value } from '../graph/graph-builder.ts'
 import { floatOf, intOf } from '../onnx/graph.ts'
-import type { Value } from '../onnx/graph-builder.ts'
 import { sizeOf } from '../onnx/types.ts'
 import { spelled, type Use } from './rule.ts'
 

@@ -2,8 +2,8 @@
  * The gradient of Pad. What was put around goes away again: zeros take nothing of the gradient with them; an element
  * that was repeated (mirrored, at the edge, around the other end) has the sum of the gradients of all of its copies.
  */
-import { positiveAxis } from '../onnx/formulas.ts'
-import type { Value } from '../onnx/graph-builder.ts'
+import { positiveAxis } from '../graph/formulas.ts'
+import type { Value } from '../graph/graph-builder.ts'
 import { selectRows } from './known-rows.ts'
 import { type Application, fixedNumbers, gradient, unsupportedUse } from './rule.ts'
 

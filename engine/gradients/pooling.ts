@@ -17,9 +17,9 @@ import {
   type Windows,
   windowsOf,
 } from '../convolution/windows.ts'
-import type { Formulas } from '../onnx/formulas.ts'
+import type { Formulas } from '../graph/formulas.ts'
+import type { Value } from '../graph/graph-builder.ts'
 import { intOf, intsOf } from '../onnx/graph.ts'
-import type { Value } from '../onnx/graph-builder.ts'
 import { sizeOf } from '../onnx/types.ts'
 import { type Application, gradient } from './rule.ts'
 import { spreadBack } from './volumes.ts'

@@ -11,8 +11,8 @@
  * Which values are not kept is recomputation.ts's choice.
  */
 import { assert } from '../../protocols/core/assert.ts'
-import type { Formulas } from '../onnx/formulas.ts'
-import type { TypedNode, Value } from '../onnx/graph-builder.ts'
+import type { Formulas } from '../graph/formulas.ts'
+import type { TypedNode, Value } from '../graph/graph-builder.ts'
 import { sizeOf } from '../onnx/types.ts'
 
 /** Names of the forward values that the backward pass makes again, each with the number of its segment. */

@@ -10,9 +10,9 @@
  * import.
  */
 
-import type { Formulas } from '../onnx/formulas.ts'
+import type { Formulas } from '../graph/formulas.ts'
+import type { Value } from '../graph/graph-builder.ts'
 import { type Attributes, intOf, textOf } from '../onnx/graph.ts'
-import type { Value } from '../onnx/graph-builder.ts'
 import { numbersOf, type TensorType } from '../onnx/types.ts'
 import { fixedInput, type Rule, type Spelling, type Use, unsupportedUse } from './rule.ts'
 

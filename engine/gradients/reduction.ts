@@ -1,8 +1,8 @@
 /** Gradients of reductions: dy, with the reduced axes put back, spread over what was reduced. */
 
-import { allAxes, positiveAxis } from '../onnx/formulas.ts'
+import { allAxes, positiveAxis } from '../graph/formulas.ts'
+import type { Value } from '../graph/graph-builder.ts'
 import { intOf } from '../onnx/graph.ts'
-import type { Value } from '../onnx/graph-builder.ts'
 import { numbersOf, sizeOf } from '../onnx/types.ts'
 import { type Application, constant, gradient, spelled, type Use } from './rule.ts'
 

@@ -7,9 +7,9 @@
  * maximum is that of its rows' maxima.
  */
 
-import type { Formulas } from '../onnx/formulas.ts'
+import type { Formulas } from '../graph/formulas.ts'
+import type { Value } from '../graph/graph-builder.ts'
 import { floatOf, int, intOf, intsOf, textOf } from '../onnx/graph.ts'
-import type { Value } from '../onnx/graph-builder.ts'
 import { spelled, type Use, unsupportedUse } from './rule.ts'
 
 export const regions = {

@@ -8,9 +8,9 @@
  * group.
  */
 
-import { allAxes, type Formulas, positiveAxis } from '../onnx/formulas.ts'
+import { allAxes, type Formulas, positiveAxis } from '../graph/formulas.ts'
+import type { Value } from '../graph/graph-builder.ts'
 import { type Attributes, floatOf, intOf, intsOf, textOf } from '../onnx/graph.ts'
-import type { Value } from '../onnx/graph-builder.ts'
 import { sizeOf } from '../onnx/types.ts'
 import { type Application, fixedNumbers, gradient } from './rule.ts'
 

@@ -12,9 +12,9 @@
  */
 
 import { SwarmError } from '../../protocols/core/errors.ts'
-import type { Formulas } from '../onnx/formulas.ts'
+import type { Formulas } from '../graph/formulas.ts'
+import type { Value } from '../graph/graph-builder.ts'
 import type { Attributes } from '../onnx/graph.ts'
-import type { Value } from '../onnx/graph-builder.ts'
 import { type Constant, numbersOf, type TensorType } from '../onnx/types.ts'
 
 /** One use of an operator in a model. */

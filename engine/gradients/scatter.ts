@@ -6,9 +6,9 @@
  * computed from the index.
  */
 
-import { type Formulas, positiveAxis } from '../onnx/formulas.ts'
+import { type Formulas, positiveAxis } from '../graph/formulas.ts'
+import type { Value } from '../graph/graph-builder.ts'
 import { type Attributes, int, intOf, text, textOf } from '../onnx/graph.ts'
-import type { Value } from '../onnx/graph-builder.ts'
 import { int64Constant, numbersOf, sizeOf, type TensorType } from '../onnx/types.ts'
 import { type Application, gradient, spelled, spelledOnGpu, type Use, unsupportedUse } from './rule.ts'
 

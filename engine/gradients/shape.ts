@@ -3,9 +3,9 @@
  * was repeated its gradients add up, where one was left out its gradient is zero.
  */
 
-import { allAxes, positiveAxis } from '../onnx/formulas.ts'
+import { allAxes, positiveAxis } from '../graph/formulas.ts'
+import type { Value } from '../graph/graph-builder.ts'
 import { int, intOf, intsOf } from '../onnx/graph.ts'
-import type { Value } from '../onnx/graph-builder.ts'
 import { numbersOf } from '../onnx/types.ts'
 import { selectRows } from './known-rows.ts'
 import {

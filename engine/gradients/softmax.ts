@@ -1,8 +1,8 @@
 /** Gradients of softmax and its logarithm over one axis. */
 
-import { type Formulas, positiveAxis } from '../onnx/formulas.ts'
+import { type Formulas, positiveAxis } from '../graph/formulas.ts'
+import type { Value } from '../graph/graph-builder.ts'
 import { intOf } from '../onnx/graph.ts'
-import type { Value } from '../onnx/graph-builder.ts'
 import { type Application, gradient, spelledForward, type Use } from './rule.ts'
 
 export const softmax = {

@@ -5,9 +5,9 @@
  */
 
 import { cosineOfTurns, sineOfTurns } from '../../protocols/core/cosine.ts'
-import { type Formulas, positiveAxis } from '../onnx/formulas.ts'
+import { type Formulas, positiveAxis } from '../graph/formulas.ts'
+import type { Value } from '../graph/graph-builder.ts'
 import { int, intOf, ints } from '../onnx/graph.ts'
-import type { Value } from '../onnx/graph-builder.ts'
 import { fixedNumbers, spelled, type Use, unsupportedUse } from './rule.ts'
 
 /** Points of a transform. A matrix of twice as many would be 32 MiB, beyond what belongs into a graph. */

@@ -10,8 +10,8 @@
  */
 
 import { tapsOf, type Windows } from '../convolution/windows.ts'
-import type { Formulas } from '../onnx/formulas.ts'
-import type { Value } from '../onnx/graph-builder.ts'
+import type { Formulas } from '../graph/formulas.ts'
+import type { Value } from '../graph/graph-builder.ts'
 import { sizeOf } from '../onnx/types.ts'
 
 /** Whether every position of `windows` reads the element of its own place, shifted by what the tap says. */

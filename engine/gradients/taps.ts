@@ -4,9 +4,9 @@
  */
 
 import { padForWindows, type Windows, windowsOf } from '../convolution/windows.ts'
-import type { Formulas } from '../onnx/formulas.ts'
+import type { Formulas } from '../graph/formulas.ts'
+import type { Value } from '../graph/graph-builder.ts'
 import { ints, intsOf } from '../onnx/graph.ts'
-import type { Value } from '../onnx/graph-builder.ts'
 import { sizeOf, type TensorType } from '../onnx/types.ts'
 import { lpNorm } from './norms.ts'
 import { fixedNumbers, type Rule, type Use } from './rule.ts'

@@ -9,9 +9,9 @@
 
 import { padForWindows, readTap, spread, tapsOf, type Windows } from '../convolution/windows.ts'
 import { withZeros } from '../convolution/with-zeros.ts'
-import type { Formulas } from '../onnx/formulas.ts'
+import type { Formulas } from '../graph/formulas.ts'
+import type { Value } from '../graph/graph-builder.ts'
 import { int, ints } from '../onnx/graph.ts'
-import type { Value } from '../onnx/graph-builder.ts'
 import { sizeOf } from '../onnx/types.ts'
 
 /** Whether the device has no kernel for a convolution with these windows. */

@@ -8,8 +8,8 @@
  */
 import { partsOf } from '../convolution/interleaved.ts'
 import { padForWindows, tapsOf, type Windows } from '../convolution/windows.ts'
-import type { Formulas } from '../onnx/formulas.ts'
-import type { Value } from '../onnx/graph-builder.ts'
+import type { Formulas } from '../graph/formulas.ts'
+import type { Value } from '../graph/graph-builder.ts'
 import { sizeOf } from '../onnx/types.ts'
 import { channelsByTap } from './weight-gradient.ts'
 

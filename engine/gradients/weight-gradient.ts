@@ -17,8 +17,8 @@ import {
   tapsOf,
   type Windows,
 } from '../convolution/windows.ts'
-import { allAxes, type Formulas } from '../onnx/formulas.ts'
-import type { Value } from '../onnx/graph-builder.ts'
+import { allAxes, type Formulas } from '../graph/formulas.ts'
+import type { Value } from '../graph/graph-builder.ts'
 import { sizeOf } from '../onnx/types.ts'
 import { areInLine, readInLine } from './taps-in-line.ts'
 

@@ -8,9 +8,9 @@
  * row that is its label's is found by comparing all of the row, or, on a CPU and among many classes, read and written
  * by its place: selections are onnxruntime's slowest passes, on one thread.
  */
-import type { Formulas } from '../onnx/formulas.ts'
+import type { Formulas } from '../graph/formulas.ts'
+import type { Value } from '../graph/graph-builder.ts'
 import { int } from '../onnx/graph.ts'
-import type { Value } from '../onnx/graph-builder.ts'
 
 /**
  * Classes from which a label's element is found by its place, on a CPU: with ten, six small nodes take as long as what

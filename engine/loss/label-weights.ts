@@ -6,9 +6,10 @@
  * shape or type. Labels that the model cuts or computes with, as language models do that shift them, all count one:
  * pieces then weigh a little wrong.
  */
+
+import type { TypedNode, Value } from '../graph/graph-builder.ts'
+import type { ImportedModel } from '../import/import-model.ts'
 import { intOf, textOf } from '../onnx/graph.ts'
-import type { TypedNode, Value } from '../onnx/graph-builder.ts'
-import type { ImportedModel } from '../onnx/import-model.ts'
 import { numbersOf } from '../onnx/types.ts'
 
 /** Weights of labels, >= 0, by label; those that are not in it count 1. */

@@ -11,8 +11,8 @@
  */
 import { unreachable } from '../../protocols/core/assert.ts'
 import { SwarmError } from '../../protocols/core/errors.ts'
-import { type Formulas, positiveAxis } from '../onnx/formulas.ts'
-import type { Value } from '../onnx/graph-builder.ts'
+import { type Formulas, positiveAxis } from '../graph/formulas.ts'
+import type { Value } from '../graph/graph-builder.ts'
 import { sizeOf, type TensorType } from '../onnx/types.ts'
 import { type CrossEntropyOptions, crossEntropy } from './cross-entropy.ts'
 import type { LabelWeights } from './label-weights.ts'

@@ -4,7 +4,7 @@
  * is fed to them in pieces.
  */
 import { SwarmError } from '../../protocols/core/errors.ts'
-import { fixedBatchOf } from '../onnx/model-inputs.ts'
+import { fixedBatchOf } from '../import/model-inputs.ts'
 import { readModel } from '../onnx/read.ts'
 
 export interface GraphBatch {

@@ -5,11 +5,11 @@
  */
 import { SwarmError } from '../../protocols/core/errors.ts'
 import { gradientFlows, ruleOf } from '../gradients/rules.ts'
+import { type PreparedModel, type PrepareOptions, prepare } from '../import/import-model.ts'
+import { fixedBatchOf } from '../import/model-inputs.ts'
 import type { LossKind } from '../loss/loss.ts'
 import type { Graph, Node } from '../onnx/graph.ts'
 import { isHalf } from '../onnx/half.ts'
-import { type PreparedModel, type PrepareOptions, prepare } from '../onnx/import-model.ts'
-import { fixedBatchOf } from '../onnx/model-inputs.ts'
 import { readModel } from '../onnx/read.ts'
 import type { Constant } from '../onnx/types.ts'
 import { exporterWarnings } from './exporter-warnings.ts'

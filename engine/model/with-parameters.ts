@@ -7,6 +7,7 @@
 import { toBinary } from '@bufbuild/protobuf'
 import { SwarmError } from '../../protocols/core/errors.ts'
 import type { ParameterSpec } from '../../protocols/core/tensor.ts'
+import { ownerOf } from '../import/own-statistics.ts'
 import { withoutCalls } from '../onnx/functions.ts'
 import {
   type GraphProto,
@@ -15,7 +16,6 @@ import {
   type TensorProto,
 } from '../onnx/generated/onnx_pb.ts'
 import { isHalf, narrowed } from '../onnx/half.ts'
-import { ownerOf } from '../onnx/own-statistics.ts'
 import { decodeModel } from '../onnx/read.ts'
 import { type Constant, elementTypeOf, elementTypes, float32Constant } from '../onnx/types.ts'
 import { writeTensor } from '../onnx/write.ts'

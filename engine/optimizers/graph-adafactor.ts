@@ -7,8 +7,8 @@
  * A parameter of one dimension keeps V itself. Two vectors instead of a matrix: the state of a model is next to
  * nothing.
  */
-import type { Formulas } from '../onnx/formulas.ts'
-import type { Value } from '../onnx/graph-builder.ts'
+import type { Formulas } from '../graph/formulas.ts'
+import type { Value } from '../graph/graph-builder.ts'
 import { sizeOf } from '../onnx/types.ts'
 import { decayed, type GraphOptimizer, type StepScalars } from './graph-optimizer.ts'
 import type { AdafactorOptions } from './spec.ts'

@@ -9,8 +9,8 @@
  *   M ← β1·M + g ;  V ← β2·V + g² ;  φ ← φ - a·M / (√V + b)
  *   c = √((1 - β2^t)/(1 - β2)),  a = η·c·(1 - β1)/(1 - β1^t),  b = ε·c
  */
-import type { Formulas } from '../onnx/formulas.ts'
-import type { Value } from '../onnx/graph-builder.ts'
+import type { Formulas } from '../graph/formulas.ts'
+import type { Value } from '../graph/graph-builder.ts'
 import { decayed, type GraphOptimizer, likeParameter, type StepScalars } from './graph-optimizer.ts'
 import type { AdamWOptions } from './spec.ts'
 

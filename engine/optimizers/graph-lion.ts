@@ -4,8 +4,8 @@
  * One slot, so half of AdamW's state; its learning rate is usually 3 to 10 times smaller. Only parameters of two or
  * more dimensions decay (nanoGPT's rule, as for AdamW).
  */
-import type { Formulas } from '../onnx/formulas.ts'
-import type { Value } from '../onnx/graph-builder.ts'
+import type { Formulas } from '../graph/formulas.ts'
+import type { Value } from '../graph/graph-builder.ts'
 import { decayed, type GraphOptimizer, likeParameter } from './graph-optimizer.ts'
 import type { LionOptions } from './spec.ts'
 

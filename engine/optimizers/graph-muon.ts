@@ -9,9 +9,9 @@
  * smaller way round and of norm 1, A = X·Xᵀ, X ← a·X + (b·A + c·A²)·X.
  */
 
-import type { Formulas } from '../onnx/formulas.ts'
+import type { Formulas } from '../graph/formulas.ts'
+import type { Value } from '../graph/graph-builder.ts'
 import { float, int } from '../onnx/graph.ts'
-import type { Value } from '../onnx/graph-builder.ts'
 import { sizeOf } from '../onnx/types.ts'
 import { graphAdamW } from './graph-adamw.ts'
 import { decayed, type GraphOptimizer } from './graph-optimizer.ts'

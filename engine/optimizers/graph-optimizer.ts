@@ -3,8 +3,8 @@
  * Slots start at zero, stay on the device and belong to one peer; optimizers that all peers must agree on are flat
  * ones.
  */
-import type { Formulas } from '../onnx/formulas.ts'
-import type { Value } from '../onnx/graph-builder.ts'
+import type { Formulas } from '../graph/formulas.ts'
+import type { Value } from '../graph/graph-builder.ts'
 import { sizeOf, type TensorType } from '../onnx/types.ts'
 
 /** float32 scalars that change from step to step. */

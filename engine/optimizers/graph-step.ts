@@ -2,8 +2,8 @@
  * One optimizer step in a graph: clips the whole gradient, steps every weight, and keeps the book on which output is
  * which input of the next step.
  */
-import type { Formulas } from '../onnx/formulas.ts'
-import type { Value } from '../onnx/graph-builder.ts'
+import type { Formulas } from '../graph/formulas.ts'
+import type { Value } from '../graph/graph-builder.ts'
 import { graphOptimizer } from './choose.ts'
 import { clipByNorm, type StepScalars } from './graph-optimizer.ts'
 import type { OptimizerSpec } from './spec.ts'

@@ -17,8 +17,9 @@
  * autocast hands `bounded` results on in float32, and widens where types meet; here activations stay in half, which is
  * what a device with little memory wants of it. How the pass decides about one node is mixed.ts's.
  */
+
+import type { TypedNode, Value } from '../graph/graph-builder.ts'
 import { intOf } from '../onnx/graph.ts'
-import type { TypedNode, Value } from '../onnx/graph-builder.ts'
 import { sizeOf } from '../onnx/types.ts'
 
 export type PrecisionClass = 'product' | 'exact' | 'arithmetic' | 'bounded' | 'full'

@@ -20,8 +20,8 @@
  */
 import { assert } from '../../protocols/core/assert.ts'
 import type { HalfKernels } from '../backends/backend.ts'
-import { Formulas } from '../onnx/formulas.ts'
-import { GraphBuilder, type TypedNode, type Value } from '../onnx/graph-builder.ts'
+import { Formulas } from '../graph/formulas.ts'
+import { GraphBuilder, type TypedNode, type Value } from '../graph/graph-builder.ts'
 import { narrowed } from '../onnx/half.ts'
 import { type Constant, sizeOf, type TensorType } from '../onnx/types.ts'
 import { classOf, type PrecisionClass } from './classes.ts'

@@ -3,7 +3,7 @@
  * it in half, whether only the graph's outputs come of it, and how many of its elements are added up. What follows for
  * a node is mixed.ts's.
  */
-import type { GraphBuilder, TypedNode, Value } from '../onnx/graph-builder.ts'
+import type { GraphBuilder, TypedNode, Value } from '../graph/graph-builder.ts'
 import { sizeOf } from '../onnx/types.ts'
 import type { PrecisionClass } from './classes.ts'
 

@@ -10,9 +10,9 @@
  * gradients/normalisation.ts; what an evaluation computes, with the running values, is the operator as the file has it.
  */
 import { SwarmError } from '../../protocols/core/errors.ts'
-import { exceptChannels, type Formulas, perChannel } from '../onnx/formulas.ts'
+import { exceptChannels, type Formulas, perChannel } from '../graph/formulas.ts'
+import type { TypedNode, Value } from '../graph/graph-builder.ts'
 import { floatOf } from '../onnx/graph.ts'
-import type { TypedNode, Value } from '../onnx/graph-builder.ts'
 import { sizeOf } from '../onnx/types.ts'
 
 /** A BatchNormalization in a training graph. */

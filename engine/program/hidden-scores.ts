@@ -7,9 +7,9 @@
  * and its gradient another. Only for masks that are known when the graph is made and show something in every row: where
  * all is hidden, shares go by the sum.
  */
-import { type Formulas, positiveAxis } from '../onnx/formulas.ts'
+import { type Formulas, positiveAxis } from '../graph/formulas.ts'
+import type { TypedNode, Value } from '../graph/graph-builder.ts'
 import { intOf } from '../onnx/graph.ts'
-import type { TypedNode, Value } from '../onnx/graph-builder.ts'
 import { type Constant, sizeOf } from '../onnx/types.ts'
 
 /**

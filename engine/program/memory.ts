@@ -6,8 +6,9 @@
  * An estimate: runtimes reorder nodes, fuse them, keep freed memory, and have scratch space of their own. What that
  * comes to was measured, and is in {@link stepBytes}.
  */
+
+import type { TypedNode, Value } from '../graph/graph-builder.ts'
 import { neededNodes } from '../onnx/graph.ts'
-import type { TypedNode, Value } from '../onnx/graph-builder.ts'
 import { type Constant, type ElementType, sizeOf } from '../onnx/types.ts'
 
 /** Bytes of one step. */

@@ -7,8 +7,9 @@
  * weight costs its operator once more: a product has two gradients of its own size, but the first layer's only one,
  * since nobody asks for the samples'.
  */
+
+import type { TypedNode } from '../graph/graph-builder.ts'
 import { intOf } from '../onnx/graph.ts'
-import type { TypedNode } from '../onnx/graph-builder.ts'
 import { sizeOf } from '../onnx/types.ts'
 
 /** Operations of one run of `nodes`. */

@@ -2,9 +2,9 @@
  * Matrix products in the form that trains fastest: a product with a (transposed) matrix is one Gemm, so that neither
  * pass moves the matrix, and takes in the bias that is added to it.
  */
-import { type Formulas, isCutByColumns } from '../onnx/formulas.ts'
+import { type Formulas, isCutByColumns } from '../graph/formulas.ts'
+import type { TypedNode, Value } from '../graph/graph-builder.ts'
 import { floatOf, intOf } from '../onnx/graph.ts'
-import type { TypedNode, Value } from '../onnx/graph-builder.ts'
 import { sizeOf } from '../onnx/types.ts'
 import type { Form } from './recorder.ts'
 import type { SlopesAhead } from './slopes-ahead.ts'

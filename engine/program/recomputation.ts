@@ -13,7 +13,7 @@
  * pooling again; `everything` makes all again, which costs at most one more forward pass.
  */
 import { type Recomputed, waitingInput } from '../gradients/recall.ts'
-import type { TypedNode, Value } from '../onnx/graph-builder.ts'
+import type { TypedNode, Value } from '../graph/graph-builder.ts'
 import { sizeOf } from '../onnx/types.ts'
 import { bytesPerElement, viewRoots } from './memory.ts'
 

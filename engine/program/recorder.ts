@@ -1,8 +1,8 @@
 /**
  * Keeps account of the forward nodes that the backward pass has to visit, while a model is put into a builder.
  */
-import type { Formulas } from '../onnx/formulas.ts'
-import type { TypedNode, Value } from '../onnx/graph-builder.ts'
+import type { Formulas } from '../graph/formulas.ts'
+import type { TypedNode, Value } from '../graph/graph-builder.ts'
 
 /**
  * A node's outputs in the graph. Spelled out: several nodes compute them, and the operator's own rule differentiates

@@ -7,8 +7,8 @@
  */
 import { geluSlope } from '../gradients/activations.ts'
 import { conditionOn, type Recomputed } from '../gradients/recall.ts'
-import type { Formulas } from '../onnx/formulas.ts'
-import type { TypedNode, Value } from '../onnx/graph-builder.ts'
+import type { Formulas } from '../graph/formulas.ts'
+import type { TypedNode, Value } from '../graph/graph-builder.ts'
 
 /** The derivatives of one forward pass. */
 export class SlopesAhead {

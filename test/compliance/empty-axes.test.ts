@@ -3,7 +3,7 @@
  * differences. All cases stand in one model.
  */
 import { expect, test } from 'vitest'
-import { opsetWritten } from '../../engine/onnx/opsets.ts'
+import { opsetWritten } from '../../engine/import/opsets.ts'
 import { caseGraph } from '../unit/engine/fuzz/case-graph.ts'
 import { derivativeError, modelOf, referenceDerivative } from '../unit/engine/fuzz/graph-model.ts'
 import { emptyCases } from '../unit/engine/gradient-cases-empty.ts'

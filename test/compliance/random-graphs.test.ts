@@ -10,7 +10,7 @@
 import { readFileSync } from 'node:fs'
 import { beforeAll, expect, test } from 'vitest'
 import type { Backend } from '../../engine/backends/backend.ts'
-import { opsetTarget, opsetWritten } from '../../engine/onnx/opsets.ts'
+import { opsetTarget, opsetWritten } from '../../engine/import/opsets.ts'
 import {
   derivativeError,
   largestDifference,

@@ -4,10 +4,10 @@
  * wrong formula is told from a wrong kernel.
  */
 import { expect, test } from 'vitest'
-import { Formulas } from '../../engine/onnx/formulas.ts'
+import { Formulas } from '../../engine/graph/formulas.ts'
+import { GraphBuilder, type TypedNode, type Value } from '../../engine/graph/graph-builder.ts'
+import { opsetTarget } from '../../engine/import/opsets.ts'
 import { type Attributes, int, ints } from '../../engine/onnx/graph.ts'
-import { GraphBuilder, type TypedNode, type Value } from '../../engine/onnx/graph-builder.ts'
-import { opsetTarget } from '../../engine/onnx/opsets.ts'
 import { type Constant, sizeOf } from '../../engine/onnx/types.ts'
 import { writeModel } from '../../engine/onnx/write.ts'
 import { compileProgram } from '../../engine/program/compile-program.ts'

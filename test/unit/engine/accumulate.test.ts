@@ -3,8 +3,8 @@ import { beforeAll, describe, expect, test } from 'vitest'
 import type { Backend } from '../../../engine/backends/backend.ts'
 import { openNativeBackend } from '../../../engine/backends/native.ts'
 import { accumulate } from '../../../engine/gradients/accumulate.ts'
-import { Formulas } from '../../../engine/onnx/formulas.ts'
-import { GraphBuilder, type Value } from '../../../engine/onnx/graph-builder.ts'
+import { Formulas } from '../../../engine/graph/formulas.ts'
+import { GraphBuilder, type Value } from '../../../engine/graph/graph-builder.ts'
 import { writeModel } from '../../../engine/onnx/write.ts'
 
 let backend: Backend

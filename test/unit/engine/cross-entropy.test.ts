@@ -2,10 +2,10 @@
 import { beforeAll, expect, it } from 'vitest'
 import type { Backend } from '../../../engine/backends/backend.ts'
 import { openNativeBackend } from '../../../engine/backends/native.ts'
+import { Formulas } from '../../../engine/graph/formulas.ts'
+import { GraphBuilder, type Target } from '../../../engine/graph/graph-builder.ts'
 import type { CrossEntropyOptions } from '../../../engine/loss/cross-entropy.ts'
 import { addLoss } from '../../../engine/loss/loss.ts'
-import { Formulas } from '../../../engine/onnx/formulas.ts'
-import { GraphBuilder, type Target } from '../../../engine/onnx/graph-builder.ts'
 import { writeModel } from '../../../engine/onnx/write.ts'
 import { seededRandom } from '../../../protocols/core/random.ts'
 

@@ -2,8 +2,8 @@
 import { expect, test } from 'vitest'
 import { openNativeBackend } from '../../../engine/backends/native.ts'
 import { selectRows } from '../../../engine/gradients/known-rows.ts'
-import { Formulas } from '../../../engine/onnx/formulas.ts'
-import { GraphBuilder, type Target } from '../../../engine/onnx/graph-builder.ts'
+import { Formulas } from '../../../engine/graph/formulas.ts'
+import { GraphBuilder, type Target } from '../../../engine/graph/graph-builder.ts'
 import { writeModel } from '../../../engine/onnx/write.ts'
 import { seededRandom } from '../../../protocols/core/random.ts'
 

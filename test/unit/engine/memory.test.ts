@@ -4,8 +4,8 @@
  */
 import { expect, it } from 'vitest'
 import { openNativeBackend } from '../../../engine/backends/native.ts'
-import { Formulas } from '../../../engine/onnx/formulas.ts'
-import { GraphBuilder } from '../../../engine/onnx/graph-builder.ts'
+import { Formulas } from '../../../engine/graph/formulas.ts'
+import { GraphBuilder } from '../../../engine/graph/graph-builder.ts'
 import { compileProgram } from '../../../engine/program/compile-program.ts'
 import { constantBytes, peakBytes } from '../../../engine/program/memory.ts'
 import { exampleModel, sgdSpec } from '../engine-run/example-models.ts'

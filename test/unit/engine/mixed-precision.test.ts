@@ -4,8 +4,8 @@
  * by loading it.
  */
 import { describe, expect, it } from 'vitest'
-import { Formulas } from '../../../engine/onnx/formulas.ts'
-import { GraphBuilder, type TypedNode, type Value } from '../../../engine/onnx/graph-builder.ts'
+import { Formulas } from '../../../engine/graph/formulas.ts'
+import { GraphBuilder, type TypedNode, type Value } from '../../../engine/graph/graph-builder.ts'
 import { halfTermsMax } from '../../../engine/precision/classes.ts'
 import { mixedPrecision } from '../../../engine/precision/mixed.ts'
 

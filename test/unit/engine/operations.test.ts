@@ -1,8 +1,8 @@
 /** How many operations a forward pass is counted as. */
 import { expect, test } from 'vitest'
-import { Formulas } from '../../../engine/onnx/formulas.ts'
+import { Formulas } from '../../../engine/graph/formulas.ts'
+import { GraphBuilder } from '../../../engine/graph/graph-builder.ts'
 import { int } from '../../../engine/onnx/graph.ts'
-import { GraphBuilder } from '../../../engine/onnx/graph-builder.ts'
 import { operationsOf, stepOperationsOf } from '../../../engine/program/operations.ts'
 
 const f = new Formulas(new GraphBuilder(18))

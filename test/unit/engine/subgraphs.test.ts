@@ -3,6 +3,7 @@ import { create, toBinary } from '@bufbuild/protobuf'
 import { beforeAll, expect, test } from 'vitest'
 import type { Backend } from '../../../engine/backends/backend.ts'
 import { openNativeBackend } from '../../../engine/backends/native.ts'
+import { prepare } from '../../../engine/import/import-model.ts'
 import {
   GraphProtoSchema,
   ModelProtoSchema,
@@ -10,7 +11,6 @@ import {
   type TensorProto,
   TensorProtoSchema,
 } from '../../../engine/onnx/generated/onnx_pb.ts'
-import { prepare } from '../../../engine/onnx/import-model.ts'
 import { readModel } from '../../../engine/onnx/read.ts'
 import { compileProgram } from '../../../engine/program/compile-program.ts'
 import { Trainer } from '../../../engine/training/trainer.ts'

@@ -5,8 +5,8 @@
 
 import { differentiate } from '../../../../engine/gradients/differentiate.ts'
 import { gradientFlows } from '../../../../engine/gradients/rules.ts'
-import { Formulas } from '../../../../engine/onnx/formulas.ts'
-import { GraphBuilder, type Target, type Value } from '../../../../engine/onnx/graph-builder.ts'
+import { Formulas } from '../../../../engine/graph/formulas.ts'
+import { GraphBuilder, type Target, type Value } from '../../../../engine/graph/graph-builder.ts'
 import { type Constant, elementTypes } from '../../../../engine/onnx/types.ts'
 import { writeModel } from '../../../../engine/onnx/write.ts'
 import { addForward } from '../../../../engine/program/forward.ts'

@@ -8,12 +8,19 @@
 import { assert } from '../../protocols/core/assert.ts'
 import { SwarmError } from '../../protocols/core/errors.ts'
 import { sequenceMembersMax, unrolledNodesMax } from '../../protocols/core/limits.ts'
+import { int, intOf, type Node } from '../onnx/graph.ts'
+import {
+  type Constant,
+  elementTypes,
+  int64Constant,
+  numbersOf,
+  sizeOf,
+  type TensorType,
+} from '../onnx/types.ts'
 import { inlineBranch, inlineTurn, subgraphOf } from './control.ts'
-import { int, intOf, type Node } from './graph.ts'
 import { isResizedByFractions, sizesByFloat32 } from './resize-scales.ts'
 import { scanAsLoop, scannedInput } from './scan.ts'
 import { sequenceOperators, unfold } from './sequences.ts'
-import { type Constant, elementTypes, int64Constant, numbersOf, sizeOf, type TensorType } from './types.ts'
 
 /** What is known of a graph's values, by name. Grows. */
 export interface Knowledge {

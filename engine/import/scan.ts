@@ -3,9 +3,9 @@
  * is joined along a new first dimension. control.ts takes the Loop apart.
  */
 import { SwarmError } from '../../protocols/core/errors.ts'
+import { firstOutput, int, intOf, intsOf, type Node, oneOutput } from '../onnx/graph.ts'
+import { type Constant, int64Constant } from '../onnx/types.ts'
 import { checkTurns, type Inlined, subgraphOf } from './control.ts'
-import { firstOutput, int, intOf, intsOf, type Node, oneOutput } from './graph.ts'
-import { type Constant, int64Constant } from './types.ts'
 
 /** The first input of `node` that is scanned, and the axis: its size is the number of turns. */
 export function scannedInput(node: Node): { name: string; axis: number } {

@@ -6,9 +6,9 @@
  * runtime's.
  */
 import { assert } from '../../protocols/core/assert.ts'
-import { type Attributes, type Node, neededNodes } from './graph.ts'
-import { type Constant, float32Constant, int64Constant, type TensorType } from './types.ts'
-import type { WritableGraph } from './write.ts'
+import { type Attributes, type Node, neededNodes } from '../onnx/graph.ts'
+import { type Constant, float32Constant, int64Constant, type TensorType } from '../onnx/types.ts'
+import type { WritableGraph } from '../onnx/write.ts'
 
 /** A tensor of the graph under construction. */
 export interface Value extends TensorType {

@@ -5,8 +5,8 @@
  * scales are. Statistics that modules share would be moved by all of them, and one that is also a weight would be
  * trained. A module that stands in the graph several times shares scale, bias and statistics, and keeps them shared.
  */
-import type { Graph, Node } from './graph.ts'
-import type { Constant } from './types.ts'
+import type { Graph, Node } from '../onnx/graph.ts'
+import type { Constant } from '../onnx/types.ts'
 
 /** Inputs of a BatchNormalization that are statistics, and how PyTorch names them. */
 const slots = [

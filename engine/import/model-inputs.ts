@@ -8,9 +8,9 @@
  */
 import { SwarmError } from '../../protocols/core/errors.ts'
 import { valueElementsMax } from '../../protocols/core/limits.ts'
-import type { GraphInput } from './graph.ts'
-import type { Value } from './graph-builder.ts'
-import { sizeOf, type TensorType } from './types.ts'
+import type { Value } from '../graph/graph-builder.ts'
+import type { GraphInput } from '../onnx/graph.ts'
+import { sizeOf, type TensorType } from '../onnx/types.ts'
 
 /** Sizes that a job fixes. */
 export interface InputSizes {

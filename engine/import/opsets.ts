@@ -6,7 +6,7 @@
  * matter: new definitions of old ones added element types, which training does not use, and onnxruntime 1.30 has no
  * kernel for some of them.
  */
-import type { Node } from './graph.ts'
+import type { Node } from '../onnx/graph.ts'
 
 /** Models are read in this operator set, or in a newer one where they need it. */
 export const opsetTarget = 18

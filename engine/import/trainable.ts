@@ -8,8 +8,8 @@
  * neither: a BatchNormalization whose statistics are frozen goes by them in training too.
  */
 import { SwarmError } from '../../protocols/core/errors.ts'
-import type { Graph, Model } from './graph.ts'
-import type { Constant } from './types.ts'
+import type { Graph, Model } from '../onnx/graph.ts'
+import type { Constant } from '../onnx/types.ts'
 
 /** Whether the loss moves with input `index` of operator `opType`. */
 export type Flows = (opType: string, index: number) => boolean

@@ -6,10 +6,11 @@
  * Works on a graph whose types are known. A node that follows the type of its inputs becomes an int32 node; one that
  * insists on int64 gets a cast in front of it. Places that a node picks are int64, and cast for who computes with them.
  */
-import { int } from './graph.ts'
-import type { TypedNode, Value } from './graph-builder.ts'
+
+import type { TypedNode, Value } from '../graph/graph-builder.ts'
+import { int } from '../onnx/graph.ts'
+import { type Constant, elementTypes, numbersOf } from '../onnx/types.ts'
 import type { ResolvedGraph } from './resolve.ts'
-import { type Constant, elementTypes, numbersOf } from './types.ts'
 
 /** Inputs that may be int32 where they may be int64, by operator; the others are shapes, axes or indices of int64. */
 const mayBeNarrow: Readonly<Record<string, readonly number[] | 'all'>> = {

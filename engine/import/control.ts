@@ -9,8 +9,16 @@
  */
 import { SwarmError } from '../../protocols/core/errors.ts'
 import { loopTurnsMax } from '../../protocols/core/limits.ts'
-import { type Attribute, firstOutput, int, intOf, type Node, oneOutput, type Subgraph } from './graph.ts'
-import { type Constant, int64Constant, numbersOf } from './types.ts'
+import {
+  type Attribute,
+  firstOutput,
+  int,
+  intOf,
+  type Node,
+  oneOutput,
+  type Subgraph,
+} from '../onnx/graph.ts'
+import { type Constant, int64Constant, numbersOf } from '../onnx/types.ts'
 
 /** What takes the place of a branch or a turn. */
 export interface Inlined {

@@ -3,11 +3,12 @@
  * points. A batch of 1 is taken off their inputs and put in front of their output, so that for whoever feeds them
  * samples are counted along the first dimension, as everywhere; a larger batch is fed in pieces of one sample.
  */
-import type { Graph } from './graph.ts'
-import type { Value } from './graph-builder.ts'
+
+import type { Value } from '../graph/graph-builder.ts'
+import type { Graph } from '../onnx/graph.ts'
+import { int64Constant, sizeOf } from '../onnx/types.ts'
 import type { ModelInput } from './model-inputs.ts'
 import type { ResolvedGraph } from './resolve.ts'
-import { int64Constant, sizeOf } from './types.ts'
 
 /** Whether an input comes with a batch of 1 that its file does not know. */
 export function isWhole({ declared, value }: ModelInput): boolean {

@@ -5,8 +5,8 @@
  * A bound, not the size. An axis of none counts as 1: what has no elements may come to have them (a sum over the empty
  * axis).
  */
-import { intOf, intsOf, type Node, textOf } from './graph.ts'
-import { type Constant, numbersOf } from './types.ts'
+import { intOf, intsOf, type Node, textOf } from '../onnx/graph.ts'
+import { type Constant, numbersOf } from '../onnx/types.ts'
 
 /** What is known of an input that is folded: its value, or only how large it can be. */
 export interface Folded {

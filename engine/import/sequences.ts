@@ -4,9 +4,9 @@
  */
 import { SwarmError } from '../../protocols/core/errors.ts'
 import { graphNodesMax } from '../../protocols/core/limits.ts'
+import { int, intOf, type Node } from '../onnx/graph.ts'
+import { type Constant, int64Constant, numbersOf } from '../onnx/types.ts'
 import { joined } from './control.ts'
-import { int, intOf, type Node } from './graph.ts'
-import { type Constant, int64Constant, numbersOf } from './types.ts'
 
 /** What a node of sequences turns into: nodes, and what is known by name from now on. */
 export interface Unfolded {

@@ -4,8 +4,8 @@
  * not. There the sizes take the place of the scales, which they give again to the last bit or two. TensorFlow's
  * exporter writes all sizes as scales.
  */
-import { intsOf, type Node, textOf } from './graph.ts'
-import { type Constant, numbersOf } from './types.ts'
+import { intsOf, type Node, textOf } from '../onnx/graph.ts'
+import { type Constant, numbersOf } from '../onnx/types.ts'
 
 /** Whether `node` resizes by `scales` of which one is no whole number, without cropping. */
 export function isResizedByFractions({ opType, attributes }: Node, scales: Constant | undefined): boolean {

@@ -3,9 +3,9 @@
  * casts to 16 bits become casts to float32, inputs take float32. The result goes back into the file in its own types
  * (with-parameters.ts).
  */
-import type { Attribute, Attributes, Graph, Model, Node } from './graph.ts'
-import { isHalf, widened } from './half.ts'
-import { type Constant, elementTypeOf, elementTypes, float32Constant } from './types.ts'
+import type { Attribute, Attributes, Graph, Model, Node } from '../onnx/graph.ts'
+import { isHalf, widened } from '../onnx/half.ts'
+import { type Constant, elementTypeOf, elementTypes, float32Constant } from '../onnx/types.ts'
 
 /** `model` without a 16-bit float; `model` itself when it has none. */
 export function widen(model: Model): Model {

@@ -6,10 +6,17 @@
  * rewritten to that set's form (upgrade.ts). Needs no types; what needs them is resolve.ts and rewrite.ts.
  */
 import { SwarmError } from '../../protocols/core/errors.ts'
+import { withCuts } from '../onnx/detached.ts'
+import {
+  type Attribute,
+  type Graph,
+  type Model,
+  type Node,
+  neededNodes,
+  type Subgraph,
+} from '../onnx/graph.ts'
+import { type Constant, float32Constant, int64Constant } from '../onnx/types.ts'
 import { capturedBy, checkSubgraphs } from './control.ts'
-import { withCuts } from './detached.ts'
-import { type Attribute, type Graph, type Model, type Node, neededNodes, type Subgraph } from './graph.ts'
-import { type Constant, float32Constant, int64Constant } from './types.ts'
 import { upgrade } from './upgrade.ts'
 
 /**

@@ -5,8 +5,9 @@
  * recurrent net, an attention or a detector over constants, and what those cost follows from values, not from shapes.
  * What is random, text, a sequence or a subgraph is somebody else's, or nobody's.
  */
+
+import type { OpType } from '../onnx/op-types.ts'
 import * as size from './folded-size.ts'
-import type { OpType } from './op-types.ts'
 
 /** Bounds of what folding an operator makes, and of the work. */
 export interface FoldableRow {

@@ -6,9 +6,9 @@
  * operators broadcast as numpy does. Axes count from the front and are never negative.
  */
 import { assert } from '../../protocols/core/assert.ts'
-import { type Attributes, float, int, ints } from './graph.ts'
+import { type Attributes, float, int, ints } from '../onnx/graph.ts'
+import { type Constant, type ElementType, elementTypes, float32Constant, sizeOf } from '../onnx/types.ts'
 import type { GraphBuilder, Value } from './graph-builder.ts'
-import { type Constant, type ElementType, elementTypes, float32Constant, sizeOf } from './types.ts'
 
 /** A value, or a number that stands for a float32 scalar. */
 export type Operand = Value | number

@@ -6,10 +6,10 @@
  */
 import { SwarmError } from '../../protocols/core/errors.ts'
 import { foldedElementsMax, foldedOperationsMax } from '../../protocols/core/limits.ts'
+import type { Node } from '../onnx/graph.ts'
+import type { OpType } from '../onnx/op-types.ts'
 import { foldable } from './foldable.ts'
 import type { FoldedInputs } from './folded-size.ts'
-import type { Node } from './graph.ts'
-import type { OpType } from './op-types.ts'
 
 /** What folding a node costs, at most. */
 export interface FoldingCost {

@@ -9,15 +9,15 @@
  */
 import { SwarmError } from '../../protocols/core/errors.ts'
 import { foldedUnseenMax, graphNodesMax, resolvingLooksMax } from '../../protocols/core/limits.ts'
+import type { TypedNode, Value } from '../graph/graph-builder.ts'
+import type { Graph, Node } from '../onnx/graph.ts'
+import { type Constant, type ElementArray, isElementType, type TensorType } from '../onnx/types.ts'
+import { writeModel } from '../onnx/write.ts'
 import { areaOf, type Folded, type FoldedInputs } from './folded-size.ts'
 import { checkElements, checkOperations, foldingCost } from './folding-cost.ts'
-import type { Graph, Node } from './graph.ts'
-import type { TypedNode, Value } from './graph-builder.ts'
 import { checkSize } from './model-inputs.ts'
 import { isResizedByFractions } from './resize-scales.ts'
 import { aliasOf, type Knowledge, needsTypes, rewrite } from './rewrite.ts'
-import { type Constant, type ElementArray, isElementType, type TensorType } from './types.ts'
-import { writeModel } from './write.ts'
 
 /** What an onnxruntime session tells about graphs. Every `Backend` is one. */
 export interface ShapeInference {

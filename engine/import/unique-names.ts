@@ -7,7 +7,7 @@
  * is made once and before it is read, so no later pass can walk in a circle.
  */
 import { SwarmError } from '../../protocols/core/errors.ts'
-import type { Attribute, Detached, Model, Node, Subgraph } from './graph.ts'
+import type { Attribute, Detached, Model, Node, Subgraph } from '../onnx/graph.ts'
 
 /**
  * `model` with every value, and every node, of its subgraphs under a name of its own.

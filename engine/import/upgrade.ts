@@ -18,8 +18,8 @@ import {
   oneOutput,
   text,
   textOf,
-} from './graph.ts'
-import { type Constant, float32Constant, int64Constant } from './types.ts'
+} from '../onnx/graph.ts'
+import { type Constant, float32Constant, int64Constant } from '../onnx/types.ts'
 
 /** Takes a constant that an upgraded node reads. */
 export type AddConstant = (name: string, value: Constant) => void
