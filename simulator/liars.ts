@@ -6,7 +6,8 @@
  */
 
 import { leaderOrder } from '../protocols/allreduce/plan/electorate.ts'
-import type { Accepted, Message, Part, Result, Seal } from '../protocols/allreduce/round/vocabulary.ts'
+import { newBitmap } from '../protocols/allreduce/plan/parts.ts'
+import type { Accepted, Message, Part, Result, Seal, Sum } from '../protocols/allreduce/round/vocabulary.ts'
 
 /** What a liar says to `to`, in this order, in the place of `message`; nothing when the list is empty. */
 type Tongue = (to: string, message: Message) => readonly Message[]
@@ -25,6 +26,11 @@ const floodWords = 50
 /** Seals that a liar makes up in one round: more than any struggle between leaders comes to. */
 const seals = 64
 
+/** The largest f32 there is, nearly: two of them overflow. */
+const enormous = 3e38
+
+const floats = (values: Float32Array): Uint8Array => new Uint8Array(values.buffer)
+
 /** The values of an `f32` coding, each a little more than before; the first byte names the coding. */
 function raised(bytes: Uint8Array, by: number): Uint8Array {
   const raisedBytes = bytes.slice()
@@ -35,6 +41,10 @@ function raised(bytes: Uint8Array, by: number): Uint8Array {
 
 function madeUp(number: number): string {
   return number.toString(16).padStart(64, '0')
+}
+
+function sumOf(sum: Sum, value: number): Sum {
+  return { ...sum, bytes: floats(new Float32Array(sum.bytes.length / 4).fill(value)) }
 }
 
 /** Says the parts of the round before under the names of this round's. */
@@ -105,6 +115,13 @@ export const liars: Readonly<Record<string, Lie>> = {
       return [seal, ...others]
     }),
   'each word fifty times': () => (_, message) => Array<Message>(floodWords).fill(message),
+}
+
+/** Liars that need rows to lie about. */
+export const gridLiars: typeof liars = {
+  'a sum of its row beyond all measure': () => instead('Sum', (sum) => [sumOf(sum, enormous)]),
+  'a sum of nobody': () =>
+    instead('Sum', (sum) => [{ ...sumOf(sum, 0), weight: 0, bitmap: newBitmap(8 * sum.bitmap.length) }]),
 }
 
 /** Has `self` lie: for `alterSent` of a swarm's options. `told`: how often it said something else than its machine. */

@@ -6,7 +6,7 @@
 import type { Codec } from '../wire/codecs/codec.ts'
 import { type Partition, partCount, partLength, resultIdentity } from './plan/parts.ts'
 import type { Inspection } from './round/events.ts'
-import { decodeSum, isPart } from './round/reduction.ts'
+import { decodeSum, isMean, isPart } from './round/reduction.ts'
 import { isData, type Message } from './round/vocabulary.ts'
 
 export interface InspectionInit<Digest> {
@@ -31,7 +31,8 @@ export function isDecodable(
   const { part, bytes } = message
   if (part >= partCount(partition)) return false
   const length = partLength(partition, part)
-  if (message.kind === 'Sum') return decodeSum(bytes, length) !== undefined
+  if (message.kind === 'Sum') return decodeSum(bytes, length, message.weight) !== undefined
+  if (message.kind === 'Result') return isMean(codec, bytes, length)
   return isPart(codec, bytes, length)
 }
 

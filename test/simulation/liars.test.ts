@@ -5,8 +5,9 @@
 
 import { describe, expect, test } from 'vitest'
 import type { AllreduceSwarm, SwarmOptions } from '../../simulator/allreduce-swarm.ts'
-import { type Lie, liarOf, liars } from '../../simulator/liars.ts'
+import { gridLiars, type Lie, liarOf, liars } from '../../simulator/liars.ts'
 import { calmSwarm } from './calm-swarm.ts'
+import { sixRows } from './six-rows.ts'
 
 const rounds = 3
 
@@ -75,5 +76,22 @@ describe('in a row of five', () => {
     for (const peers of complete) expect(peers).toEqual(expect.arrayContaining(honest.map(({ id }) => id)))
     expect(roundMs - honestMs.get(trainingMs)!).toBeLessThan(delayMsMax)
     expect(honest.map(({ seen }) => seen.behind)).toEqual(honest.map(() => 0))
+  })
+})
+
+describe('in six rows', () => {
+  const liar = 'peer-28'
+  const { roundMs: honestMs, complete: everybody } = commit(sixRows(3), liar)
+
+  test.each(Object.entries<Lie>(gridLiars))('%s', (_, lie) => {
+    const { alterSent, told } = liarOf(liar, lie)
+    const { roundMs, complete, honest } = commit(sixRows(3, { alterSent }), liar)
+    expect(told(), 'lies').toBeGreaterThanOrEqual(rounds)
+    // its row is in no mean of the part that it sums
+    expect(everybody.at(-1)!.length - complete.at(-1)!.length).toBe(6)
+    expect(roundMs - honestMs).toBeLessThan(50)
+    expect(
+      honest.flatMap(({ seen }) => seen.refused).filter((refusal) => refusal.startsWith(liar)),
+    ).not.toEqual([])
   })
 })

@@ -41,6 +41,12 @@ import { Voting } from './voting.ts'
 /** Early messages may hold twice what a reducer can be sent in a round, and a little for the small ones. */
 const earlyBytesSpare = 1 << 20
 
+/**
+ * Fair shares of that room which one sender may take, and half of it at most: a reducer makes up to two of its row's
+ * shares, so a contributor sends it as many, and gets as many of its means.
+ */
+const earlyShares = 4
+
 export class Duties {
   readonly round: Round
   readonly voting: Voting
@@ -82,7 +88,10 @@ export class Duties {
     this.#roles = [expiry, reducing, finishing, gathering, leading, pulling, voting, learning, fetching]
     const { partition, encodedBytes } = session.init
     const vectorBytes = encodedBytes(partition.partElements) * partCount(partition)
-    this.#early = new Early(2 * vectorBytes + earlyBytesSpare)
+    this.#early = new Early({
+      bytesMax: 2 * vectorBytes + earlyBytesSpare,
+      shareMax: () => earlyShares / Math.max(2 * earlyShares, session.linkedPeers().length),
+    })
   }
 
   /** Lets every role act. A committed round only votes on: somebody else may still need it. */

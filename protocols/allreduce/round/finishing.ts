@@ -36,6 +36,8 @@ interface Column {
   closed: Map<number, readonly number[]>
   /** Rows that sent nothing for too long: not waited for any more. */
   slow: Set<number>
+  /** `part row` of sums that were none: their reducer has had its say. */
+  refused: Set<string>
   /** Parts whose finisher was reported gone. */
   reported: Map<number, string>
 }
@@ -88,13 +90,16 @@ export class Finishing implements Role {
     const row = rowOfPeer(plan, from)
     if (row === undefined || !this.#round.isReducer(plan, part, from))
       return 'a sum from a peer that does not reduce it'
-    const ofRow = directoryOf(plan).contributorsOf[row]!.filter(({ index }) => hasBit(bitmap, index))
-    const isOfRow = ofRow.length === bitCount(bitmap, plan.contributors.length)
-    if (!isOfRow || weight !== weightOf(plan, bitmap))
-      return `a sum of part ${part} that claims a wrong weight`
-    const sum = inspection.isDecodable ? decodeSum(bytes, partLength(partition, part)) : undefined
-    if (sum === undefined) return `a sum of part ${part} with values that are none`
     const column = this.#column(planId)
+    const fault = sumFault(plan, row, message)
+    const sum =
+      fault === undefined && inspection.isDecodable
+        ? decodeSum(bytes, partLength(partition, part), weight)
+        : undefined
+    if (sum === undefined) {
+      column.refused.add(`${part} ${row}`)
+      return `a sum of part ${part} ${fault ?? 'with values that are none'}`
+    }
     if (column.closed.has(part)) {
       this.#push(planId, part, [from]) // late: the mean went out without it, and says so
       return undefined
@@ -201,7 +206,14 @@ export class Finishing implements Role {
     let column = this.#columns.get(planId)
     if (column === undefined) {
       for (const old of this.#columns.keys()) if (!this.#round.plans.has(old)) this.#columns.delete(old)
-      column = { own: new Map(), sums: new Map(), closed: new Map(), slow: new Set(), reported: new Map() }
+      column = {
+        own: new Map(),
+        sums: new Map(),
+        closed: new Map(),
+        slow: new Set(),
+        refused: new Set(),
+        reported: new Map(),
+      }
       this.#columns.set(planId, column)
     }
     return column
@@ -259,6 +271,7 @@ export class Finishing implements Role {
     return withUpdates.filter((row) => {
       const reducer = this.#round.reducer(part, row)
       if (reducer === undefined || here?.has(row) || column.slow.has(row)) return false
+      if (column.refused.has(`${part} ${row}`)) return false
       return mayStillSend(this.#session, plan, reducer) || this.#session.isExpected(reducer)
     })
   }
@@ -312,4 +325,12 @@ export class Finishing implements Role {
   #isOfColumn(peer: string): boolean {
     return this.#round.grid.areColumnMates(this.#session.self, peer)
   }
+}
+
+/** Why a sum of `row` cannot be one, by whom it claims to hold. */
+function sumFault(plan: Plan, row: number, { bitmap, weight }: Sum): string | undefined {
+  const ofRow = directoryOf(plan).contributorsOf[row]!.filter(({ index }) => hasBit(bitmap, index))
+  const isOfRow = ofRow.length === bitCount(bitmap, plan.contributors.length)
+  if (!isOfRow || weight !== weightOf(plan, bitmap)) return 'that claims a wrong weight'
+  return ofRow.length === 0 ? 'of nobody' : undefined
 }

@@ -6,7 +6,7 @@
  */
 
 import { hasCode } from '../../core/errors.ts'
-import { partElements, roundWeightMax, runPeersMax, updateMagnitudeMax } from '../../core/limits.ts'
+import { partElements, updateMagnitudeMax } from '../../core/limits.ts'
 import { arithmetic } from '../../wire/codecs/arithmetic.ts'
 import { stripElements } from '../../wire/codecs/block-arithmetic.ts'
 import type { Codec } from '../../wire/codecs/codec.ts'
@@ -33,6 +33,17 @@ const scratch = new Float32Array(partElements)
 
 /** The mean that is being made: nobody keeps it but encoded. */
 const mean = new Float32Array(partElements)
+
+/**
+ * What rounding may add to a sum of updates at their limit: 10,000 additions in f32 come to 6e-4 of it.
+ */
+const sumSlack = 1e-3
+
+/**
+ * Largest absolute value in a mean: updates at their limit, with what their sums' rounding and the codec's add. The
+ * coarsest scale, that of `int4`, is rounded up by at most a 128th.
+ */
+const meanMagnitudeMax = 1.01 * updateMagnitudeMax
 
 /** The weighted sum of `inputs` (at least one), each an encoding of `length` elements; borrowed. */
 export function sumRow(codec: Codec, length: number, inputs: readonly ReductionInput[]): RowReduction {
@@ -92,21 +103,31 @@ export function reducePart(
 
 /** Decodes one part into `values`; false when it is no encoding or passes `updateMagnitudeMax`. */
 export function decodePart(codec: Codec, bytes: Uint8Array, values: Float32Array): boolean {
-  return isEncoding(() => {
-    const most = codec.decode(bytes, values)
-    return most <= updateMagnitudeMax || isWithin(values, updateMagnitudeMax)
-  })
+  return isEncoding(() => decodeWithin(codec, bytes, values, updateMagnitudeMax))
 }
 
 /** True when {@link decodePart} will be, of `length` elements; `bytes` are decoded only where nothing else tells. */
 export function isPart(codec: Codec, bytes: Uint8Array, length: number): boolean {
+  return isBounded(codec, bytes, length, updateMagnitudeMax)
+}
+
+/** True when `bytes` are an encoding of `length` elements that can be a mean of updates. */
+export function isMean(codec: Codec, bytes: Uint8Array, length: number): boolean {
+  return isBounded(codec, bytes, length, meanMagnitudeMax)
+}
+
+function isBounded(codec: Codec, bytes: Uint8Array, length: number, magnitudeMax: number): boolean {
   return isEncoding(
-    () => isBounded(codec, bytes, length) || decodePart(codec, bytes, scratch.subarray(0, length)),
+    () =>
+      (codec.bound(bytes, length) ?? Number.POSITIVE_INFINITY) <= magnitudeMax ||
+      decodeWithin(codec, bytes, scratch.subarray(0, length), magnitudeMax),
   )
 }
 
-function isBounded(codec: Codec, bytes: Uint8Array, length: number): boolean {
-  return (codec.bound(bytes, length) ?? Number.POSITIVE_INFINITY) <= updateMagnitudeMax
+/** @throws {SwarmError} PART_INVALID when `bytes` are no encoding. */
+function decodeWithin(codec: Codec, bytes: Uint8Array, values: Float32Array, magnitudeMax: number): boolean {
+  const most = codec.decode(bytes, values)
+  return most <= magnitudeMax || isWithin(values, magnitudeMax)
 }
 
 /** What `look` finds; false when it meets bytes that are no encoding. */
@@ -120,13 +141,14 @@ function isEncoding(look: () => boolean): boolean {
 }
 
 /**
- * The f32 of a row's sum in `bytes`, copied; undefined when they are not `length` values that updates can sum up to.
+ * The f32 of a row's sum in `bytes`, copied; undefined when they are not `length` values that updates of `weight` in all
+ * can sum up to. So no sum of such sums overflows, and their mean is one that every peer takes.
  */
-export function decodeSum(bytes: Uint8Array, length: number): Float32Array | undefined {
+export function decodeSum(bytes: Uint8Array, length: number, weight: number): Float32Array | undefined {
   if (bytes.length !== 4 * length) return undefined
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   const sum = Float32Array.from({ length }, (_, i) => view.getFloat32(4 * i, true))
-  return isWithin(sum, updateMagnitudeMax * roundWeightMax * runPeersMax) ? sum : undefined
+  return isWithin(sum, updateMagnitudeMax * weight * (1 + sumSlack)) ? sum : undefined
 }
 
 /** f32 little-endian. */

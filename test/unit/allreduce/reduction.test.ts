@@ -12,6 +12,7 @@ import {
   decodeSum,
   encodeSum,
   finishPart,
+  isMean,
   isPart,
   type ReductionInput,
   sumRow,
@@ -67,12 +68,24 @@ test('rows are summed in their order, each by itself: the grid is part of what t
   expect(meanOf([[first!], others], 1)).toEqual([Math.fround((1 + 2 ** -23) / 3)])
 })
 
-test('a sum travels as f32, and one that no updates can add up to is refused', () => {
+test('a sum travels as f32, and one that updates of its weight cannot add up to is refused', () => {
   const sum = Float32Array.of(1.5, -3e37)
-  expect(decodeSum(encodeSum(sum), 2)).toEqual(sum)
-  expect(decodeSum(encodeSum(sum), 3)).toBeUndefined()
+  expect(decodeSum(encodeSum(sum), 2, 3e12)).toEqual(sum)
+  expect(decodeSum(encodeSum(sum), 2, 2.9e12)).toBeUndefined()
+  expect(decodeSum(encodeSum(sum), 3, 3e12)).toBeUndefined()
   for (const value of [Number.NaN, Number.POSITIVE_INFINITY, 2e38])
-    expect(decodeSum(encodeSum(Float32Array.of(0, value)), 2)).toBeUndefined()
+    expect(decodeSum(encodeSum(Float32Array.of(0, value)), 2, 1e13)).toBeUndefined()
+})
+
+test('updates at their limit have a mean that every peer takes, whatever the codec rounds up', () => {
+  for (const codec of [f32, int8, codecFor('int4')]) {
+    const sums = [1e9, 3e9, 7e9].map((weight) =>
+      new Float32Array(64).fill(Math.fround(weight * 1e25 * 1.001)),
+    )
+    const bytes = finishPart(codec, sums, 11e9)
+    expect(isMean(codec, bytes, 64), codec.name).toBe(true)
+    expect(isMean(codec, finishPart(codec, sums, 10e9), 64), codec.name).toBe(false)
+  }
 })
 
 test('inputs that are no part are named, and nothing is reduced', () => {
