@@ -8,9 +8,10 @@
 
 import { Discovery, type DiscoveryComponents, type DiscoveryInit } from './service.ts'
 
+export type { FirstAddressNews } from './first-addresses.ts'
 export type { DiscoveryEffect, PeerRecord } from './machine.ts'
 export { helloTopic, type JobPosition, type Role, type SelfDescription } from './messages.ts'
-export type { Discovery, DiscoveryInit, FirstAddressNews } from './service.ts'
+export type { Discovery, DiscoveryInit } from './service.ts'
 
 /** The libp2p service. The node needs a gossipsub service named `pubsub`. */
 export function discovery(init: DiscoveryInit): (components: DiscoveryComponents) => Discovery {

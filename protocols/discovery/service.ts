@@ -16,6 +16,7 @@ import { type Random, seededRandom, seedFrom } from '../core/random.ts'
 import type { PeerComponents } from '../wire/components.ts'
 import { type Coordinates, Vivaldi } from './coordinates.ts'
 import { type Dial, type DialEvent, Dialer } from './dialer.ts'
+import { FirstAddresses, type FirstAddressNews } from './first-addresses.ts'
 import { HelloSchedule } from './hello-schedule.ts'
 import { type DiscoveryEffect, type DiscoveryEvent, type PeerRecord, PeerTable } from './machine.ts'
 import {
@@ -56,16 +57,11 @@ export interface DiscoveryInit {
   random?: Random
 }
 
-/** What became of a bootstrap address. `cause`: what libp2p threw. */
-export type FirstAddressNews =
-  | { kind: 'missed'; address: string; cause: unknown }
-  | { kind: 'reached'; address: string }
-
 export type DiscoveryComponents = PeerComponents & { pubsub: GossipSub }
 
 export class Discovery {
   readonly #components: DiscoveryComponents
-  readonly #bootstrap: readonly string[]
+  readonly #bootstrap: FirstAddresses
   readonly #clock: Clock
   readonly #unixMs: () => number
   readonly #random: Random
@@ -76,9 +72,6 @@ export class Discovery {
   readonly #dialer: Dialer
   readonly #schedule: HelloSchedule
   readonly #listeners = new Set<(event: DiscoveryEffect) => void>()
-  readonly #firstListeners = new Set<(news: FirstAddressNews) => void>()
-  /** Bootstrap addresses whose last dial failed, and why the first of those in a row did. */
-  readonly #missed = new Map<string, unknown>()
   readonly #stopping = new AbortController()
   #self: SelfDescription
   #sought: string | undefined
@@ -89,7 +82,7 @@ export class Discovery {
   constructor(components: DiscoveryComponents, init: DiscoveryInit) {
     this.#components = components
     this.#self = init.self
-    this.#bootstrap = (init.bootstrap ?? []).map((address) => parseAddress(address).toString())
+    this.#bootstrap = new FirstAddresses(init.bootstrap ?? [])
     this.#clock = init.clock ?? systemClock
     this.#unixMs = init.unixMs ?? Date.now
     this.#id = components.peerId.toString()
@@ -115,7 +108,7 @@ export class Discovery {
   afterStart(): void {
     this.#components.pubsub.subscribe(helloTopic)
     const now = this.#clock.now()
-    for (const address of this.#bootstrap) {
+    for (const address of this.#bootstrap.addresses) {
       const peer = /\/p2p\/([^/]+)$/.exec(address)?.[1]
       this.#dial({ kind: 'Wanted', now, key: address, peer, addresses: [address], comesFirst: false })
     }
@@ -142,7 +135,7 @@ export class Discovery {
     events.removeEventListener('peer:discovery', this.#onFound)
     events.removeEventListener('self:peer:update', this.#onSelfUpdate)
     this.#listeners.clear()
-    this.#firstListeners.clear()
+    this.#bootstrap.stop()
   }
 
   /**
@@ -184,14 +177,9 @@ export class Discovery {
     return () => this.#listeners.delete(listener)
   }
 
-  /**
-   * Calls `listener` when a bootstrap address cannot be reached, at once for those that could not, and when one is that
-   * could not; it is dialled on in between, in silence. Returns a function that takes it back.
-   */
+  /** {@link FirstAddresses.on} of the bootstrap addresses. */
   onFirstAddress(listener: (news: FirstAddressNews) => void): () => void {
-    for (const [address, cause] of this.#missed) listener({ kind: 'missed', address, cause })
-    this.#firstListeners.add(listener)
-    return () => this.#firstListeners.delete(listener)
+    return this.#bootstrap.on(listener)
   }
 
   readonly #onMessage = ({ detail }: CustomEvent<Message>): void => {
@@ -278,26 +266,18 @@ export class Discovery {
     else this.#dial({ kind: 'DialSucceeded', now, key, peer: connection.remotePeer.toString() })
   }
 
-  /** Undefined when it fails, whatever the reason: it is tried again. Of a bootstrap address a person may want to hear. */
+  /** Undefined when it fails, whatever the reason: it is tried again. */
   async #connect(key: string, addresses: readonly string[]): Promise<Connection | undefined> {
     try {
       const signal = AbortSignal.any([this.#stopping.signal, AbortSignal.timeout(dialTimeoutMs)])
       const targets = addresses.map((address) => multiaddr(address))
       const connection = await this.#components.connectionManager.openConnection(targets, { signal })
-      if (this.#missed.delete(key)) this.#tellOfFirst({ kind: 'reached', address: key })
+      this.#bootstrap.reached(key)
       return connection
     } catch (cause) {
-      if (this.#bootstrap.includes(key) && !this.#missed.has(key)) {
-        this.#missed.set(key, cause)
-        this.#tellOfFirst({ kind: 'missed', address: key, cause })
-      }
+      if (!this.#stopping.signal.aborted) this.#bootstrap.missed(key, cause)
       return undefined
     }
-  }
-
-  #tellOfFirst(news: FirstAddressNews): void {
-    if (this.#stopping.signal.aborted) return
-    for (const listener of this.#firstListeners) listener(news)
   }
 
   #wake(): void {
@@ -358,17 +338,6 @@ function withKnownAddresses(hello: Hello): Hello {
     }
   }
   return { ...hello, addresses: hello.addresses.filter(isKnown) }
-}
-
-function parseAddress(text: string): Multiaddr {
-  try {
-    return multiaddr(text)
-  } catch (error) {
-    throw new SwarmError('USAGE', `"${text}" is no peer address`, {
-      cause: error,
-      hint: 'Give a multiaddr such as /ip4/192.0.2.7/tcp/4001/p2p/12D3KooW…; a coordinator prints its own when it starts.',
-    })
-  }
 }
 
 function withPeer(address: Multiaddr, peer: string): string {

@@ -13,11 +13,11 @@ import * as z from 'zod'
 import { assert } from '../core/assert.ts'
 import { SwarmError } from '../core/errors.ts'
 import { jobBytesMax, jobLifetimeMsMax, manifestBytesMax } from '../core/limits.ts'
+import { crossChecks } from './cross-checks.ts'
 import { type Problem, pathText, problemsOf } from './problems.ts'
 import {
   cidSchema,
   convergenceSchema,
-  crossChecks,
   descriptionSchema,
   integer,
   jobNameSchema,

@@ -13,9 +13,7 @@ import * as z from 'zod'
 import { isBlockCid } from '../core/block-cid.ts'
 import { localStepsMax, rowPeersMax } from '../core/limits.ts'
 import { codecNames } from '../wire/codecs/codec.ts'
-import { chunkElements } from '../wire/codecs/positions.ts'
-import { keptDefault as topkKeptDefault, keptMax as topkKeptMax } from '../wire/codecs/topk.ts'
-import type { Problem } from './problems.ts'
+import { keptMax as topkKeptMax } from '../wire/codecs/topk.ts'
 
 /** An integer from `min` to `max`, both allowed. */
 export const integer = (min: number, max: number) => z.int().min(min).max(max)
@@ -162,9 +160,6 @@ export const trainSchema = z.discriminatedUnion('optimizer', [
   muonSchema,
 ])
 
-/** Optimizers that work on whole matrices and step only inside a peer's graph, never on an average. */
-const innerOnly: ReadonlySet<TrainSpec['optimizer']> = new Set(['adafactor', 'muon'])
-
 /** The outer optimizer steps on the averaged update of several local steps. */
 const outerSchema = z.discriminatedUnion('kind', [
   z.strictObject({
@@ -233,13 +228,6 @@ export interface TrainingPlan {
 }
 
 /**
- * Share of the values up to which momentum harms: what arrives late by error feedback is then applied again and again.
- * At 1.6 % a run with momentum 0.9 lost ten points of accuracy, without it one (SparseLoCo, Sarfi et al. 2025, finds
- * the same).
- */
-const sparseShareMax = 0.02
-
-/**
  * The outer optimizer of a job with several local steps that names none: Nesterov's for dense updates
  * (docs/decisions/0014), the plain mean for sparse ones (SparseLoCo).
  */
@@ -247,95 +235,6 @@ export function outerDefault(swarm: Pick<SwarmSpec, 'codec'>): OuterSpec {
   return swarm.codec === 'topk'
     ? { kind: 'plain', learningRate: 1 }
     : { kind: 'nesterov', learningRate: 1, momentum: 0.9 }
-}
-
-/** The rules that join two keys. Empty when all hold. */
-export function crossChecks({ model, train, swarm, convergence }: TrainingPlan): Problem[] {
-  const problems: Problem[] = []
-  const add = (path: string, message: string) => problems.push({ path: path.split('.'), message })
-
-  for (const key of ['ignoreIndex', 'labelSmoothing', 'classAxis'] as const) {
-    const isUsed =
-      model.loss === 'softmax_cross_entropy' || (key === 'ignoreIndex' && model.loss === 'in_model')
-    if (model[key] !== undefined && !isUsed)
-      add(`model.${key}`, `has no use with the loss ${model.loss}: it belongs to softmax_cross_entropy`)
-  }
-  if (model.labels !== undefined && model.loss !== 'in_model')
-    add('model.labels', `has no use with the loss ${model.loss}: it names the input of a loss in_model`)
-  const hasHits = model.loss === 'softmax_cross_entropy' || model.loss === 'binary_cross_entropy'
-  if (convergence.metric === 'val_accuracy' && !hasHits)
-    add(
-      'convergence.metric',
-      `val_accuracy needs classes, which the loss ${model.loss} has not: use val_loss`,
-    )
-
-  if (train.schedule !== 'constant' && train.totalSteps === undefined)
-    add('train.schedule', `${train.schedule} needs a last step: set total_steps`)
-  if (train.totalSteps !== undefined && train.totalSteps <= train.warmupSteps)
-    add('train.totalSteps', `${train.totalSteps} leaves nothing after ${train.warmupSteps} warmup_steps`)
-  if (train.schedule === 'wsd' && train.decaySteps === undefined)
-    add('train.schedule', 'wsd needs the length of its decay: set decay_steps')
-  if (train.schedule !== 'wsd' && train.decaySteps !== undefined)
-    add('train.decaySteps', `has no use with the schedule ${train.schedule}: remove it`)
-  const rest = (train.totalSteps ?? Number.POSITIVE_INFINITY) - train.warmupSteps
-  if (train.decaySteps !== undefined && train.decaySteps > rest)
-    add('train.decaySteps', `${train.decaySteps} is more than the ${rest} steps after the warm-up`)
-  if (train.optimizer === 'sgd' && train.nesterov && train.momentum === 0)
-    add('train.nesterov', 'has no use without a momentum')
-  if (innerOnly.has(train.optimizer) && train.localSteps === 1)
-    add('train.optimizer', `${train.optimizer} cannot step on an average: set local_steps to 2 or more`)
-  if (train.minLearningRate > train.learningRate)
-    add('train.minLearningRate', `${train.minLearningRate} is above the learning_rate ${train.learningRate}`)
-
-  if (train.localSteps === 1 && swarm.outer !== undefined)
-    add(
-      'swarm.outer',
-      'has no use with local_steps 1, where the optimizer itself steps on the average: remove it',
-    )
-
-  if (train.localSteps === 1 && swarm.overlap === true)
-    add(
-      'swarm.overlap',
-      'needs several local steps: the gradient of the next step is one at the new parameters',
-    )
-  const { codec, slowCodec } = swarm
-  if (slowCodec !== undefined && codecNames.indexOf(slowCodec) <= codecNames.indexOf(codec))
-    add('swarm.slowCodec', `${slowCodec} is not coarser than codec ${codec}`)
-  problems.push(...sparseChecks(train, swarm))
-
-  const better = convergence.metric === 'val_accuracy' ? 'max' : 'min'
-  if (convergence.mode !== better)
-    add('convergence.mode', `must be ${better} for ${convergence.metric}, not ${convergence.mode}`)
-  const { metric, target } = convergence
-  if (metric === 'val_accuracy' && target !== undefined && (target <= 0 || target > 1))
-    add('convergence.target', `${target} is not an accuracy: it lies above 0 and is at most 1`)
-  return problems
-}
-
-/** What error feedback and momentum do to each other, and keys that have no use. */
-function sparseChecks(train: TrainSpec, swarm: SwarmSpec): Problem[] {
-  if (swarm.codec !== 'topk')
-    return swarm.topkKept === undefined
-      ? []
-      : [{ path: ['swarm', 'topkKept'], message: `has no use with codec ${swarm.codec}: remove it` }]
-  const share = (swarm.topkKept ?? topkKeptDefault) / chunkElements
-  const harm = `harms where topk sends ${(100 * share).toFixed(1)} % of the values`
-  if (swarm.outer?.kind === 'nesterov' && swarm.outer.momentum > 0 && share <= sparseShareMax)
-    return [
-      {
-        path: ['swarm', 'outer'],
-        message: `has momentum, which ${harm}: use kind plain, or a larger topk_kept`,
-      },
-    ]
-  // with one local step the job's own optimizer steps on the sparse mean
-  if (train.localSteps === 1 && (train.optimizer !== 'sgd' || train.momentum > 0))
-    return [
-      {
-        path: ['swarm', 'codec'],
-        message: 'topk with local_steps 1 needs optimizer sgd without momentum: use several local steps',
-      },
-    ]
-  return []
 }
 
 function isCid(text: string): boolean {
