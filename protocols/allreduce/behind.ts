@@ -96,10 +96,14 @@ export class Positions {
     return true
   }
 
-  /** The furthest round that two peers have come to, or the one that there is; undefined when nobody said anything. */
+  /**
+   * The furthest round that two peers have come to, or the one that there is; undefined when nobody has come anywhere.
+   * Every newcomer holds what the run starts from.
+   */
   get reached(): number | undefined {
     const [furthest, reached = furthest] = [...this.#positions.values()]
       .map(({ round }) => round)
+      .filter((round) => round > 0)
       .sort((a, b) => b - a)
     return reached
   }

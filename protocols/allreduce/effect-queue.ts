@@ -4,14 +4,20 @@
  *
  *     Pledged A, Send 1, Send 2, Pledged B, Send 3   ──▶   write A … done ──▶ 1, 2, write B … done ──▶ 3
  *
- * What cannot be written is not said: after a failed write nothing is carried out any more.
+ * What cannot be written is not said: after a failed write nothing is carried out any more. So it is when more effects
+ * gather behind a write than may: a network's disk can keep one waiting for ever.
  */
 
+import { SwarmError } from '../core/errors.ts'
+import { partsMax } from '../core/limits.ts'
 import type { PledgeStore } from './options.ts'
 import { encodePledge } from './pledge-codec.ts'
 import type { Effect } from './round/events.ts'
 
 type Pledged = Extract<Effect, { kind: 'Pledged' }>
+
+/** Effects that wait for a write: what may wait for one peer (`queue.ts`). A round of a row is some thousands. */
+const heldMax = 4 * partsMax
 
 export interface EffectQueueInit {
   self: string
@@ -39,6 +45,9 @@ export class EffectQueue {
     if (this.#hasFailed) return // the run trains on until it hears of it: what others send meanwhile must not gather here
     this.#effects.push(...effects)
     this.#drain()
+    if (!this.#isWriting || this.#effects.length <= heldMax) return
+    const text = `${this.#effects.length} effects wait for a pledge to be written`
+    this.#fail(new SwarmError('STORAGE_FAILED', text, { hint: 'look whether the disk answers' }))
   }
 
   #drain(): void {
@@ -61,12 +70,16 @@ export class EffectQueue {
     try {
       await store.write(pledge && encodePledge(pledge, this.#init.self))
     } catch (error) {
-      this.#hasFailed = true
-      this.#effects.length = 0
-      this.#init.onFailure(error)
-      return
+      this.#fail(error)
     }
     this.#isWriting = false
     this.#drain()
+  }
+
+  #fail(error: unknown): void {
+    if (this.#hasFailed) return
+    this.#hasFailed = true
+    this.#effects.length = 0
+    this.#init.onFailure(error)
   }
 }

@@ -48,13 +48,16 @@ interface LocalMessage {
 export class AllreduceMachine implements Session {
   readonly self: string
   readonly init: MachineInit
-  readonly #rounds = new Rounds((number) => new Duties(number, this))
+  readonly #positions = new Positions()
+  readonly #rounds = new Rounds(
+    (number) => new Duties(number, this),
+    () => this.#positions.reached,
+  )
   readonly #neighbours: Neighbours
   readonly #contacts: Contacts
   readonly #pledges: Pledges
   readonly #presence: Presence
   readonly #signing: Signing
-  readonly #positions = new Positions()
   readonly #keepingUp: KeepingUp
   readonly #entrance: Entrance
   readonly #mandates = new Mandates()
@@ -273,7 +276,9 @@ export class AllreduceMachine implements Session {
     if (message.kind === 'Leave') {
       this.#neighbours.leave(from)
       this.#positions.forget(from)
-      if (message.mandate !== undefined) this.#mandates.note(from, message.mandate)
+      const { mandate } = message
+      if (mandate !== undefined && !this.#mandates.note(from, mandate, this.#rounds.place))
+        this.refuse(from, `a mandate for round ${mandate.round}`)
     } else if (message.kind === 'Leaving') {
       this.#neighbours.announce(from)
     } else if (message.kind === 'Follow') {
@@ -294,7 +299,7 @@ export class AllreduceMachine implements Session {
     if (!wasCommitted) this.#presence.reconsiderVote(round.number + 1)
     if (round.number !== this.#rounds.place) return
     this.#rounds.place = round.number + 1
-    this.#mandates.forgetBefore(round.number)
+    this.#mandates.forgetAround(round.number)
     this.#keepingUp.isWaiting = false
     duties.reducing.release()
     duties.finishing.release()

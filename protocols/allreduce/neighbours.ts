@@ -108,6 +108,8 @@ export class Neighbours {
 
   linkDown(peer: string): void {
     this.#up.delete(peer)
+    this.#left.delete(peer)
+    this.#leaving.delete(peer)
     this.#silent.delete(peer)
     this.#list(peer)
   }

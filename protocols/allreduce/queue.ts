@@ -3,7 +3,8 @@
  * decides faster than that, so what it says waits here, as messages whose bytes exist anyway, and is encoded when its
  * turn comes: once for all its receivers, and the frame is kept until the last of them has it.
  *
- * A queue belongs to one link: `drop` forgets it, and what is put afterwards is for the next link.
+ * A queue belongs to one link: `drop` forgets it, and what is put afterwards is for the next link. So one that is full
+ * must end its link: words that were lost are said again to whoever is linked anew, and to nobody else.
  */
 
 import { hasCode, SwarmError } from '../core/errors.ts'
@@ -27,6 +28,8 @@ interface Shared {
 export interface OutgoingInit {
   /** Resolves when the link took the frame, which is shared between peers and must not be changed. */
   send(peer: string, frame: Frame, message: Message): Promise<void>
+  /** More waits for the peer than it may, and is forgotten: its link must be broken. */
+  onOverflow(peer: string, error: SwarmError): void
   /** The link failed for another reason than that the peer is gone. */
   onError(peer: string, error: unknown): void
 }
@@ -55,7 +58,7 @@ export class Outgoing {
     } else {
       this.drop(peer)
       const text = `${queuedMax} messages wait for peer ${peer}`
-      this.#init.onError(peer, new SwarmError('LIMIT_EXCEEDED', text, { peer }))
+      this.#init.onOverflow(peer, new SwarmError('LIMIT_EXCEEDED', text, { peer }))
     }
   }
 

@@ -1,14 +1,15 @@
 /**
  * The rounds that a peer keeps records of: the one it is in or will be in next (its *place*), two committed ones before
  * it, whose ends others may have missed, and the two after it, which faster peers have begun. A peer without a place
- * keeps the newest that it hears of.
+ * keeps the same around the furthest round that two others have come to, and the newest that it hears of: who speaks of
+ * rounds that are far ahead crowds out nothing.
  */
 
 import { roundsKept } from '../core/limits.ts'
 import type { RoundBase } from './plan/base.ts'
 import type { Duties } from './round/duties.ts'
 
-/** Rounds that a peer without a state keeps: the ones that can still be committed while it looks. */
+/** The newest rounds that a peer without a state keeps: the ones that can still be committed while it looks. */
 const roundsFollowed = roundsKept + 2
 
 /**
@@ -19,13 +20,16 @@ const roundsAhead = roundsKept
 
 export class Rounds {
   readonly #create: (number: number) => Duties
+  /** The furthest round that two others have come to; undefined while nobody said. */
+  readonly #reached: () => number | undefined
   readonly #duties = new Map<number, Duties>()
   #place: number | undefined
   /** Made anew when a record or the place changes, for it is asked for at every event. */
   #active: readonly Duties[] | undefined
 
-  constructor(create: (number: number) => Duties) {
+  constructor(create: (number: number) => Duties, reached: () => number | undefined = () => undefined) {
     this.#create = create
+    this.#reached = reached
   }
 
   /** The round that this peer is in, or will be in next; undefined while it has no state. */
@@ -91,8 +95,11 @@ export class Rounds {
   #prune(): void {
     this.#active = undefined
     const numbers = this.numbers()
-    const oldest = this.#place === undefined ? numbers.at(-roundsFollowed) : this.#place - roundsKept
-    const newest = this.#place === undefined ? Number.POSITIVE_INFINITY : this.#place + roundsAhead
-    for (const number of numbers) if (number < (oldest ?? 0) || number > newest) this.#duties.delete(number)
+    const centre = this.#place ?? this.#reached()
+    const newest = this.#place === undefined ? (numbers.at(-roundsFollowed) ?? 0) : Number.POSITIVE_INFINITY
+    for (const number of numbers) {
+      const isNear = centre !== undefined && number >= centre - roundsKept && number <= centre + roundsAhead
+      if (!isNear && number < newest) this.#duties.delete(number)
+    }
   }
 }

@@ -109,6 +109,10 @@ export class AllreduceRun {
     })
     this.#outgoing = new Outgoing({
       send: (peer, frame, message) => this.#send(peer, frame, message),
+      onOverflow: (peer, error) => {
+        this.#links.breakOff(peer, error)
+        init.onEvent?.({ kind: 'refused', peer, reason: error.message })
+      },
       onError: (peer, error) =>
         init.onEvent?.({
           kind: 'refused',

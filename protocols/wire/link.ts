@@ -150,6 +150,11 @@ export class Links {
     }
   }
 
+  /** Breaks the link with `peer`, if there is one: both ends begin anew, and know what the other may have missed. */
+  breakOff(peer: string, reason: SwarmError): void {
+    this.#slots.get(peer)?.link?.abort(reason)
+  }
+
   /** Bytes of frames exchanged with each peer so far, over all its links. */
   traffic(): ReadonlyMap<string, Traffic> {
     const total = new Map([...this.#traffic].map(([peer, traffic]) => [peer, { ...traffic }]))

@@ -11,6 +11,7 @@
  * outlives its leavers.
  */
 
+import { roundsKept } from '../../core/limits.ts'
 import { type Ballot, compareBallots } from '../plan/electorate.ts'
 
 /** What a member that goes hands over. */
@@ -30,9 +31,14 @@ const roundsCovered = 2
 export class Mandates {
   readonly #mandates = new Map<string, Mandate>()
 
-  /** `member` went, and named a deputy. Takes the place of what it said in another life. */
-  note(member: string, mandate: Mandate): void {
+  /**
+   * `member` went, and named a deputy. Takes the place of what it said in another life. False when that is for a round
+   * that nobody is in: `place` is this peer's, undefined while it has none.
+   */
+  note(member: string, mandate: Mandate, place: number | undefined): boolean {
+    if (place !== undefined && mandate.round > place + roundsKept) return false
     this.#mandates.set(member, mandate)
+    return true
   }
 
   /** Whoever votes for `member` in `round`: its deputy, or itself when it named none. */
@@ -46,10 +52,12 @@ export class Mandates {
     return [...this.#mandates].filter(([, mandate]) => mandate.deputy === deputy && isCovered(mandate, round))
   }
 
-  /** Forgets what concerns only rounds before `round`. */
-  forgetBefore(round: number): void {
-    for (const [member, mandate] of this.#mandates)
-      if (mandate.round + roundsCovered <= round) this.#mandates.delete(member)
+  /** Forgets what concerns only rounds before `round`, or such as nobody can be in. */
+  forgetAround(round: number): void {
+    for (const [member, mandate] of this.#mandates) {
+      const isFar = mandate.round > round + 1 + roundsKept
+      if (isFar || mandate.round + roundsCovered <= round) this.#mandates.delete(member)
+    }
   }
 }
 

@@ -4,6 +4,7 @@ import { expect, test } from 'vitest'
 import { EffectQueue } from '../../../protocols/allreduce/effect-queue.ts'
 import type { Effect } from '../../../protocols/allreduce/round/events.ts'
 import { SwarmError } from '../../../protocols/core/errors.ts'
+import { partsMax } from '../../../protocols/core/limits.ts'
 
 const pledged = (round: number): Effect => ({
   kind: 'Pledged',
@@ -68,4 +69,16 @@ test('a peer that forgets its pledges waits for none', () => {
   const { queue, events } = queueOn('no disk')
   queue.put([pledged(1), timer(1), timer(2)])
   expect(events).toEqual([1, 2, 10, 11])
+})
+
+test('a write that never ends is one that failed, once too much has gathered behind it', async () => {
+  const { queue, events, writes } = queueOn()
+  queue.put([pledged(1), ...Array.from({ length: 4 * partsMax }, () => timer(5))])
+  expect(events).toEqual(['write'])
+  queue.put([timer(5)])
+  expect(events).toEqual(['write', 'failure'])
+  writes[0]!.resolve()
+  queue.put([timer(6)])
+  await settled()
+  expect(events).toEqual(['write', 'failure'])
 })

@@ -3,12 +3,14 @@ import { decodeMessage } from '../../../protocols/allreduce/messages.ts'
 import { Outgoing } from '../../../protocols/allreduce/queue.ts'
 import type { Message } from '../../../protocols/allreduce/round/vocabulary.ts'
 import { SwarmError } from '../../../protocols/core/errors.ts'
+import { partsMax } from '../../../protocols/core/limits.ts'
 import type { Frame } from '../../../protocols/wire/outbox.ts'
 
 /** A link whose sends end when the test says so. */
 function heldLink() {
   const sends: { message: Message; take(): void; fail(error: unknown): void }[] = []
   const errors: unknown[] = []
+  const broken: string[] = []
   const frames: Frame[] = []
   const outgoing = new Outgoing({
     send: (_peer, frame) => {
@@ -17,9 +19,10 @@ function heldLink() {
         sends.push({ message: decodeMessage(frame.subarray()), take: () => take(), fail }),
       )
     },
+    onOverflow: (peer) => broken.push(peer),
     onError: (_peer, error) => errors.push(error),
   })
-  return { outgoing, sends, errors, frames }
+  return { outgoing, sends, errors, frames, broken }
 }
 
 const want = (part: number): Message => ({
@@ -110,4 +113,17 @@ test('an error other than a lost peer is told', async () => {
   sends[0]!.fail(new SwarmError('LIMIT_EXCEEDED', 'the link is full'))
   await outgoing.flushed()
   expect(errors).toHaveLength(1)
+})
+
+test('a peer that reads nothing for two rounds of the largest model loses its link, and hears what is put afterwards', async () => {
+  const { outgoing, sends, broken } = heldLink()
+  const message = want(1)
+  for (let count = 0; count < 4 * partsMax + 1; count++) outgoing.put('a', message)
+  expect(broken).toEqual([])
+  outgoing.put('a', message)
+  expect(broken).toEqual(['a'])
+  outgoing.put('a', want(2))
+  sends[0]!.fail(new SwarmError('PEER_GONE', 'the link was broken'))
+  await settled()
+  expect(sends.slice(1).map((sent) => sent.message)).toEqual([want(2)])
 })
