@@ -16,7 +16,7 @@ import { fetchState } from './fetch-state.ts'
 import { type Committed, FollowedAverages } from './followed-averages.ts'
 import type { Averaging, BlockFetch, RunGossip } from './ports.ts'
 import type { ExpectedState, State } from './state.ts'
-import { type Claim, furthestOf, isLeftBehind, type Target, targetsAmong } from './targets.ts'
+import { type Claim, type Failures, furthestOf, isLeftBehind, type Target, targetsAmong } from './targets.ts'
 
 export interface CatchUp {
   averaging: Averaging
@@ -58,8 +58,8 @@ export async function catchUp(init: CatchUp): Promise<State> {
 class CatchingUp {
   readonly #init: CatchUp
   readonly #averages: FollowedAverages
-  /** Roots that could not be had, or led nowhere. Tried again when nothing else is left. */
-  readonly #failed = new Set<string>()
+  /** Roots are tried again when nothing better is left. */
+  readonly #failures: Failures = { roots: new Set(), byPeer: new Map() }
   /** A state that was fetched, with the averages that followed it. */
   #held: { state: State; root: string } | undefined
 
@@ -72,9 +72,12 @@ class CatchingUp {
     const { signal } = this.#init
     while (true) {
       signal.throwIfAborted()
-      const [target, ...others] = targetsAmong(this.#claims(), this.#failed, this.#held?.state.round ?? -1)
-      if (target === undefined) this.#failed.clear()
-      const hasFailed = target !== undefined && !(await this.#fetch(target, others.length > 0))
+      const { roots } = this.#failures
+      const [best, ...others] = targetsAmong(this.#claims(), this.#failures, this.#held?.state.round ?? -1)
+      const target = best === undefined || roots.has(best.root) ? undefined : best
+      const hasOthers = others.some(({ root }) => !roots.has(root))
+      if (target === undefined) roots.clear()
+      const hasFailed = target !== undefined && !(await this.#fetch(target, hasOthers))
       const reached = (await this.#reached()) ?? (hasFailed ? undefined : await this.#reachedLater())
       if (reached !== undefined) return reached
     }
@@ -89,9 +92,15 @@ class CatchingUp {
   /** False when the state cannot be had. `hasOthers`: there are others to try. */
   async #fetch(target: Target, hasOthers: boolean): Promise<boolean> {
     const state = await fetchClaimed(target, hasOthers ? indexMsMax : fetchMsMax, this.#init)
-    if (state === undefined) this.#failed.add(target.root)
+    if (state === undefined) this.#fail(target)
     else this.#held = { state, root: await this.#init.settle(state) }
     return state !== undefined
+  }
+
+  #fail({ root, peers }: Target): void {
+    const { roots, byPeer } = this.#failures
+    roots.add(root)
+    for (const peer of peers) byPeer.set(peer, (byPeer.get(peer) ?? 0) + 1)
   }
 
   /**
@@ -105,10 +114,10 @@ class CatchingUp {
       const next = this.#averages.take(state.round)
       if (next === undefined) {
         const isGap = this.#averages.hasAfter(state.round)
-        return isGap || isLeftBehind(this.#claims(), this.#failed, state.round) ? undefined : state
+        return isGap || isLeftBehind(this.#claims(), this.#failures.roots, state.round) ? undefined : state
       }
       if (next.root !== root) {
-        this.#failed.add(root)
+        this.#failures.roots.add(root)
         this.#held = undefined
       } else {
         const following = advance(state, next)

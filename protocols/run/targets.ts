@@ -6,7 +6,8 @@
  *
  * It is the latest of which another peer says that it has come as far: where rounds are short hardly two peers name one
  * state at a time, and a lone claim to be further than all costs a liar nothing, and whoever believes it five seconds.
- * Who holds what the run starts from has come nowhere. Of one round it is the rule by which allreduce judges who is
+ * Two that lie together can name a far state, and a new root each time: so before all else comes what is claimed by
+ * whoever was wrong least often. Who holds what the run starts from has come nowhere. Of one round it is the rule by which allreduce judges who is
  * behind: the state that most peers hold, of equals the lesser root.
  */
 
@@ -32,22 +33,36 @@ export function furthestOf(
   return furthest
 }
 
-/** What there is to fetch beyond `round`, in the order in which it is tried, without what has failed. */
+/** What was asked for in vain. */
+export interface Failures {
+  /** Roots that could not be had, or led nowhere, since all others had. */
+  roots: Set<string>
+  /** Peer → states that it claimed and that could not be had. */
+  byPeer: Map<string, number>
+}
+
+/**
+ * What there is to fetch beyond round `beyond`, in the order in which it is tried: of what the least doubtful peers
+ * claim first what has not failed.
+ */
 export function targetsAmong(
   claims: ReadonlyMap<string, Claim>,
-  failed: ReadonlySet<string>,
+  { roots, byPeer }: Failures,
   beyond: number,
 ): Target[] {
   const targets = new Map<string, Target>()
   for (const [peer, { round, root }] of claims) {
-    if (failed.has(root) || round <= beyond) continue
+    if (round <= beyond) continue
     const target = targets.get(root) ?? { round, root, peers: [] }
     target.peers.push(peer)
     targets.set(root, target)
   }
+  const doubt = ({ peers }: Target): number => Math.min(...peers.map((peer) => byPeer.get(peer) ?? 0))
   const [furthest = 0, reached = furthest] = roundsOf(claims.values()).sort((a, b) => b - a)
   return [...targets.values()].sort(
     (a, b) =>
+      doubt(a) - doubt(b) ||
+      Number(roots.has(a.root)) - Number(roots.has(b.root)) ||
       Number(a.round > reached) - Number(b.round > reached) ||
       b.round - a.round ||
       b.peers.length - a.peers.length ||

@@ -216,3 +216,17 @@ test('averages of another branch lead nowhere: the state is given up for one tha
   })
   expect(caught.round).toBe(8)
 })
+
+test('two that claim a far round together, and another root each time, cost five seconds once', async () => {
+  const [newer, ...unheld] = await Promise.all(
+    [7, 60, 61, 62, 63].map((round) => encodeState(stateOf(round))),
+  )
+  const names = unheld.map(({ root }) => root.toString())
+  const claims: Record<string, Standing> = { a: claim(newer!, 7), b: claim(newer!, 7) }
+  const lieAnew = (): void => {
+    const root = names.shift() ?? unheldRoot
+    for (const liar of ['liar', 'other']) claims[liar] = { round: 99, root, weight: 1e9 }
+  }
+  lieAnew()
+  expect(await caughtUp(claims, [newer!], { onFetch: lieAnew })).toMatchObject({ round: 7, ms: 5_000 })
+})
