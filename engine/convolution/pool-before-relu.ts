@@ -4,6 +4,7 @@
  * way. Only the place of such an element may be another, so a pooling that tells its places stays where it is.
  */
 import type { TypedNode, Value } from '../graph/graph-builder.ts'
+import { madeName } from '../onnx/graph.ts'
 
 /**
  * `original`, in execution order, with `MaxPool(Relu(x))` as `Relu(MaxPool(x))`, where nobody else reads the Relu or
@@ -20,7 +21,7 @@ export function poolBeforeRelu(original: readonly TypedNode[]): TypedNode[] {
     )
     const relu = nodes[reluIndex]
     if (relu === undefined || readers(relu.outputs[0]!) > 1) continue
-    const pooled = { ...pool.outputs[0]!, name: `${pool.outputs[0]!.name}/pooled` }
+    const pooled = { ...pool.outputs[0]!, name: madeName(pool.outputs[0]!.name, 'pooled') }
     nodes[reluIndex] = { ...pool, inputs: relu.inputs, outputs: [pooled] }
     nodes[index] = { ...relu, inputs: [pooled], outputs: pool.outputs }
   }

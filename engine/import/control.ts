@@ -14,6 +14,7 @@ import {
   firstOutput,
   int,
   intOf,
+  madeName,
   type Node,
   oneOutput,
   type Subgraph,
@@ -118,12 +119,14 @@ export function checkTurns({ opType, name }: Node, turns: number): void {
 function takenTurn(node: Node, turn: number): Inlined {
   const body = subgraphOf(node, 'body')
   const [number = '', condition = '', ...carried] = body.inputs
-  const prefix = `${firstOutput(node)}/${turn}/`
+  const made = firstOutput(node)
+  const prefix = madeName(madeName(made, turn), '')
+  const [turnNow, goesOn] = [madeName(made, `turn ${turn}`), madeName(made, `goes on ${turn}`)]
   const once = invariantsOf(body)
   const local = localNames(body, once)
   const given = new Map([
-    [number, `${prefix}turn`],
-    [condition, `${prefix}goes-on`],
+    [number, turnNow],
+    [condition, goesOn],
     ...carried.map((name, index) => [name, node.inputs[2 + index]!] as const),
   ])
   const rename = (name: string) => given.get(name) ?? (local.has(name) ? `${prefix}${name}` : name)
@@ -132,8 +135,8 @@ function takenTurn(node: Node, turn: number): Inlined {
   )
   const constants = new Map<string, Constant>([
     ...(turn === 0 ? body.constants : []),
-    [`${prefix}turn`, { ...int64Constant([turn]), shape: [] }],
-    [`${prefix}goes-on`, { dtype: 'bool', shape: [], data: Uint8Array.of(1) }],
+    [turnNow, { ...int64Constant([turn]), shape: [] }],
+    [goesOn, { dtype: 'bool', shape: [], data: Uint8Array.of(1) }],
   ])
   const rest = turnsLeft(node, turn, carried.length, body.outputs.map(rename))
   return { nodes: [...nodes, rest], constants, aliases: new Map() }
@@ -177,8 +180,9 @@ function afterLastTurn(node: Node): Inlined {
         hint: 'Export without the loop.',
       })
     }
-    constants.set(`${output}/axes`, int64Constant([0]))
-    return joined(parts, output, 0, `${output}/axes`)
+    const axes = madeName(output, 'axes')
+    constants.set(axes, int64Constant([0]))
+    return joined(parts, output, 0, axes)
   })
   return { nodes: joins, constants, aliases }
 }
@@ -190,7 +194,7 @@ export function joined(
   axis: number,
   newAxis: string | null,
 ): Node[] {
-  const whole = newAxis === null ? parts : parts.map((_, index) => `${output}/part/${index}`)
+  const whole = newAxis === null ? parts : parts.map((_, index) => madeName(output, `part ${index}`))
   const widened =
     newAxis === null ? [] : parts.map((part, index) => oneOutput('Unsqueeze', [part, newAxis], whole[index]!))
   return [...widened, oneOutput('Concat', whole, output, { axis: int(axis) })]

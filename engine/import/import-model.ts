@@ -6,7 +6,7 @@ import { SwarmError } from '../../protocols/core/errors.ts'
 import { parametersMax } from '../../protocols/core/limits.ts'
 import type { ParameterSpec } from '../../protocols/core/tensor.ts'
 import type { Value } from '../graph/graph-builder.ts'
-import { type Graph, int, type Model } from '../onnx/graph.ts'
+import { type Graph, int, type Model, madeName } from '../onnx/graph.ts'
 import { type Constant, elementTypes, sizeOf, type TensorType } from '../onnx/types.ts'
 import { fixInputs, type InputSizes, type ModelInput } from './model-inputs.ts'
 import { narrowIntegers } from './narrow.ts'
@@ -15,7 +15,7 @@ import { isNewer, opsetRead, opsetWritten } from './opsets.ts'
 import { ownStatistics } from './own-statistics.ts'
 import { type ResolvedGraph, resolve, type ShapeInference } from './resolve.ts'
 import { type Flows, trainableTensors } from './trainable.ts'
-import { withUniqueNames } from './unique-names.ts'
+import { namesOf, withUniqueNames } from './unique-names.ts'
 import { isWhole, withBatchOfOne, withWholeSamples } from './whole-samples.ts'
 import { widen } from './widen.ts'
 
@@ -61,7 +61,7 @@ export function prepare(
 ): PreparedModel {
   const model = withUniqueNames(widen(file))
   const { graph: normal, merged } = normalise(model, chooseOutput(model.graph.outputs, outputName))
-  const { graph, copies } = ownStatistics(normal)
+  const { graph, copies } = ownStatistics(normal, namesOf(model.graph))
   const names = [...model.graph.constants.keys(), ...merged.keys(), ...copies]
   const { weights, statistics, frozen } = trainableTensors(
     { graph, roles: model.roles, names },
@@ -153,7 +153,7 @@ function chooseOutput(names: readonly string[], wanted: string | undefined): str
 function withTruthValues(graph: Graph, inputs: readonly ModelInput[]): Graph {
   const masks = new Map(
     inputs.flatMap(({ declared, value: { name } }) =>
-      declared.dtype === 'bool' ? [[name, `${name}/bool`] as const] : [],
+      declared.dtype === 'bool' ? [[name, madeName(name, 'bool')] as const] : [],
     ),
   )
   if (masks.size === 0) return graph

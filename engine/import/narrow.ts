@@ -8,7 +8,7 @@
  */
 
 import type { TypedNode, Value } from '../graph/graph-builder.ts'
-import { int } from '../onnx/graph.ts'
+import { int, madeName } from '../onnx/graph.ts'
 import { type Constant, elementTypes, numbersOf } from '../onnx/types.ts'
 import type { ResolvedGraph } from './resolve.ts'
 
@@ -123,7 +123,7 @@ class Narrowing {
   #narrowConstant(input: Value): Value | null {
     const constant = this.constants.get(input.name)
     if (constant === undefined) return null
-    const name = `${input.name}/int32`
+    const name = madeName(input.name, 'int32')
     const data = Int32Array.from(numbersOf(constant), (value) =>
       Math.max(-(2 ** 31), Math.min(2 ** 31 - 1, value)),
     )
@@ -133,7 +133,7 @@ class Narrowing {
 
   /** `input` as `dtype`, by a node that goes before the one that reads it. */
   #cast(input: Value, dtype: 'int32' | 'int64', before: TypedNode[]): Value {
-    const output: Value = { ...input, name: `${input.name}/${dtype}`, dtype }
+    const output: Value = { ...input, name: madeName(input.name, dtype), dtype }
     if (!this.#casts.has(output.name)) {
       this.#casts.add(output.name)
       const attributes = { to: int(elementTypes[dtype].code) }

@@ -14,13 +14,25 @@ const slots = [
   [4, 'running_var'],
 ] as const
 
-/** The name of a copy that the node with the first output `output` gets for its statistic `slot`. */
+/**
+ * The name of a copy that the node with the first output `output` gets for its statistic `slot`. It goes into the file
+ * that is written back, so it has no mark (graph.ts), and is one by which ownerOf finds the node.
+ */
 function ownName(output: string, slot: (typeof slots)[number][1]): string {
   return `${output}/${slot}`
 }
 
-/** `graph` with statistics that only one module reads. `copies`: the names it has got for that. */
-export function ownStatistics(graph: Graph): { graph: Graph; copies: readonly string[] } {
+/** Stands behind the name of a copy, as often as it takes to be no name of the file. */
+const another = '+'
+
+/**
+ * `graph` with statistics that only one module reads. `taken`: names of the file's values. `copies`: the names that
+ * the graph has got for that.
+ */
+export function ownStatistics(
+  graph: Graph,
+  taken: ReadonlySet<string>,
+): { graph: Graph; copies: readonly string[] } {
   const copied = new Map<string, Constant>()
   const readers = readersOf(graph.nodes)
   const nodes = graph.nodes.map((node) => {
@@ -29,8 +41,10 @@ export function ownStatistics(graph: Graph): { graph: Graph; copies: readonly st
     for (const [index, slot] of slots) {
       const constant = graph.constants.get(node.inputs[index]!)
       if (constant === undefined || readers.get(node.inputs[index]!)!.size < 2) continue
-      inputs[index] = ownName(node.outputs[0]!, slot)
-      copied.set(inputs[index], constant)
+      let name = ownName(node.outputs[0]!, slot)
+      while (taken.has(name)) name += another
+      inputs[index] = name
+      copied.set(name, constant)
     }
     return { ...node, inputs }
   })
@@ -46,9 +60,11 @@ export function ownerOf<Found extends { opType: string; output: readonly string[
   nodes: readonly Found[],
   name: string,
 ): { node: Found; index: number } | null {
+  let plain = name
+  while (plain.endsWith(another)) plain = plain.slice(0, -another.length)
   for (const node of nodes) {
     if (node.opType !== 'BatchNormalization') continue
-    const slot = slots.find(([, kind]) => ownName(node.output[0]!, kind) === name)
+    const slot = slots.find(([, kind]) => ownName(node.output[0]!, kind) === plain)
     if (slot !== undefined) return { node, index: slot[0] }
   }
   return null

@@ -8,7 +8,7 @@
 import { assert } from '../../protocols/core/assert.ts'
 import { SwarmError } from '../../protocols/core/errors.ts'
 import { sequenceMembersMax, unrolledNodesMax } from '../../protocols/core/limits.ts'
-import { int, intOf, type Node } from '../onnx/graph.ts'
+import { int, intOf, madeName, type Node } from '../onnx/graph.ts'
 import {
   type Constant,
   elementTypes,
@@ -162,7 +162,7 @@ function withSizes(state: Knowledge, node: Node): Node {
   if (type === undefined || scales === undefined || !isResizedByFractions(node, scales)) return node
   const sizes = sizesByFloat32(node, type.shape, scales)
   if (sizes === null) return node
-  const name = `${node.outputs[0]}/sizes`
+  const name = madeName(node.outputs[0]!, 'sizes')
   state.constants.set(name, int64Constant(sizes))
   return { ...node, inputs: [input, region, '', name] }
 }
@@ -174,14 +174,15 @@ function withoutCompress(state: Knowledge, node: Node): readonly Node[] {
   const flags = state.constants.get(condition)
   if (flags === undefined) return [node]
   const kept = int64Constant(numbersOf(flags).flatMap((flag, index) => (flag === 0 ? [] : [index])))
-  state.constants.set(`${output}/kept`, kept)
+  const places = madeName(output, 'kept')
+  state.constants.set(places, kept)
   const { axis } = node.attributes
-  const pick = { ...node, opType: 'Gather', inputs: [input, `${output}/kept`] }
+  const pick = { ...node, opType: 'Gather', inputs: [input, places] }
   if (axis !== undefined) return [pick]
-  state.constants.set(`${output}/all`, int64Constant([-1]))
-  const flat = `${output}/flat`
+  const [all, flat] = [madeName(output, 'all'), madeName(output, 'flat')]
+  state.constants.set(all, int64Constant([-1]))
   return [
-    { ...node, opType: 'Reshape', name: flat, inputs: [input, `${output}/all`], outputs: [flat] },
-    { ...pick, inputs: [flat, `${output}/kept`] },
+    { ...node, opType: 'Reshape', name: flat, inputs: [input, all], outputs: [flat] },
+    { ...pick, inputs: [flat, places] },
   ]
 }

@@ -3,7 +3,7 @@
  * is joined along a new first dimension. control.ts takes the Loop apart.
  */
 import { SwarmError } from '../../protocols/core/errors.ts'
-import { firstOutput, int, intOf, intsOf, type Node, oneOutput } from '../onnx/graph.ts'
+import { firstOutput, int, intOf, intsOf, madeName, type Node, oneOutput } from '../onnx/graph.ts'
 import { type Constant, int64Constant } from '../onnx/types.ts'
 import { checkTurns, type Inlined, subgraphOf } from './control.ts'
 
@@ -23,8 +23,9 @@ export function scanAsLoop(node: Node, turns: number): Inlined {
   const { inputs, attributes } = node
   const states = stateCount(node)
   const body = subgraphOf(node, 'body')
-  const prefix = `${firstOutput(node)}/scan`
-  const [turn, goesOn, length] = [`${prefix}/turn`, `${prefix}/goes-on`, `${prefix}/length`]
+  const prefix = madeName(firstOutput(node), 'scan')
+  const part = (name: string) => madeName(prefix, name)
+  const [turn, goesOn, length] = [part('turn'), part('goes on'), part('length')]
   const scanned = inputs.slice(states, body.inputs.length)
   const { results, turned } = turnedOutputs(node, states)
   const loop: Node = {
@@ -45,13 +46,13 @@ export function scanAsLoop(node: Node, turns: number): Inlined {
     },
   }
   const backwards = turned.map((output) =>
-    oneOutput('Gather', [`${output}/forwards`, `${prefix}/backwards`], output, { axis: int(0) }),
+    oneOutput('Gather', [madeName(output, 'forwards'), part('backwards')], output, { axis: int(0) }),
   )
   const constants = new Map<string, Constant>([
-    [`${prefix}/last`, { ...int64Constant([turns - 1]), shape: [] }],
+    [part('last'), { ...int64Constant([turns - 1]), shape: [] }],
     [length, { ...int64Constant([turns]), shape: [] }],
   ])
-  if (turned.length > 0) constants.set(`${prefix}/backwards`, int64Constant(countedDown(turns)))
+  if (turned.length > 0) constants.set(part('backwards'), int64Constant(countedDown(turns)))
   return { nodes: [loop, ...backwards], constants, aliases: new Map() }
 }
 
@@ -64,12 +65,13 @@ function slices(
 ): Node[] {
   const directions = intsOf(attributes, 'scan_input_directions') ?? []
   const axes = intsOf(attributes, 'scan_input_axes') ?? []
+  const [turn, last] = [madeName(prefix, 'turn'), madeName(prefix, 'last')]
   return scanned.flatMap((name, index) => {
-    const place = `${prefix}/place/${index}`
+    const place = madeName(prefix, `place ${index}`)
     const axis = int(axes[index] ?? 0)
     const isReversed = directions[index] === 1
-    const take = oneOutput('Gather', [name, isReversed ? place : `${prefix}/turn`], into[index]!, { axis })
-    return isReversed ? [oneOutput('Sub', [`${prefix}/last`, `${prefix}/turn`], place), take] : [take]
+    const take = oneOutput('Gather', [name, isReversed ? place : turn], into[index]!, { axis })
+    return isReversed ? [oneOutput('Sub', [last, turn], place), take] : [take]
   })
 }
 
@@ -98,7 +100,9 @@ function turnedOutputs(node: Node, states: number): { results: string[]; turned:
   const directions = intsOf(node.attributes, 'scan_output_directions') ?? []
   const isTurned = (output: string, index: number) => output !== '' && directions[index - states] === 1
   return {
-    results: node.outputs.map((output, index) => (isTurned(output, index) ? `${output}/forwards` : output)),
+    results: node.outputs.map((output, index) =>
+      isTurned(output, index) ? madeName(output, 'forwards') : output,
+    ),
     turned: node.outputs.filter(isTurned),
   }
 }

@@ -4,7 +4,7 @@
  */
 import { SwarmError } from '../../protocols/core/errors.ts'
 import { graphNodesMax } from '../../protocols/core/limits.ts'
-import { int, intOf, type Node } from '../onnx/graph.ts'
+import { int, intOf, madeName, type Node } from '../onnx/graph.ts'
 import { type Constant, int64Constant, numbersOf } from '../onnx/types.ts'
 import { joined } from './control.ts'
 
@@ -84,7 +84,7 @@ function concat(node: Node, members: readonly string[]): Unfolded {
   const output = node.outputs[0]!
   const axis = intOf(node.attributes, 'axis', 0)
   if (intOf(node.attributes, 'new_axis', 0) === 0) return { nodes: joined(members, output, axis, null) }
-  const axes = `${output}/axes`
+  const axes = madeName(output, 'axes')
   return { nodes: joined(members, output, axis, axes), constants: new Map([[axes, int64Constant([axis])]]) }
 }
 
@@ -96,25 +96,26 @@ function split(node: Node, known: Known): Unfolded | null {
   const axis = intOf(node.attributes, 'axis', 0)
   const sizes = partSizes(node, shape.at(axis) ?? 0, listed)
   const name = node.outputs[0]!
-  const parts = sizes.map((_, index) => `${name}/${index}`)
-  const constants = new Map([[`${name}/sizes`, int64Constant(sizes)]])
+  const parts = sizes.map((_, index) => madeName(name, index))
+  const [listOfSizes, axes] = [madeName(name, 'sizes'), madeName(name, 'axes')]
+  const constants = new Map([[listOfSizes, int64Constant(sizes)]])
   const cut: Node = {
     ...node,
     opType: 'Split',
-    inputs: [node.inputs[0]!, `${name}/sizes`],
+    inputs: [node.inputs[0]!, listOfSizes],
     outputs: parts,
     attributes: { axis: int(axis) },
   }
   if (listed !== null || intOf(node.attributes, 'keepdims', 1) === 1) {
     return { nodes: [cut], members: parts, constants }
   }
-  constants.set(`${name}/axes`, int64Constant([axis]))
+  constants.set(axes, int64Constant([axis]))
   const narrow = parts.map((part) => ({
     ...node,
-    name: `${part}/narrow`,
+    name: madeName(part, 'narrow'),
     opType: 'Squeeze',
-    inputs: [part, `${name}/axes`],
-    outputs: [`${part}/narrow`],
+    inputs: [part, axes],
+    outputs: [madeName(part, 'narrow')],
     attributes: {},
   }))
   return { nodes: [cut, ...narrow], members: narrow.map(({ outputs }) => outputs[0]!), constants }

@@ -4,20 +4,39 @@
  * ONNX gives names to a graph and what lies inside it: branches beside each other may use the same ones (IR.md, "Names
  * Within a Graph"). A value of a subgraph whose name is taken gets another one here; those of the graph itself, among
  * them all parameters, keep the file's. What is read is found from the inside out, as onnxruntime finds it; each value
- * is made once and before it is read, so no later pass can walk in a circle.
+ * is made once and before it is read, so no later pass can walk in a circle. What later passes make has a mark in its
+ * name, which no name of a file may have.
  */
 import { SwarmError } from '../../protocols/core/errors.ts'
-import type { Attribute, Detached, Model, Node, Subgraph } from '../onnx/graph.ts'
+import {
+  type Attribute,
+  type Detached,
+  type Graph,
+  type Model,
+  madeMark,
+  type Node,
+  type Subgraph,
+} from '../onnx/graph.ts'
 
 /**
  * `model` with every value, and every node, of its subgraphs under a name of its own.
- * @throws {SwarmError} MODEL_INVALID for a value that is made twice, or read before it is made.
+ * @throws {SwarmError} MODEL_INVALID for a value that is made twice, or read before it is made; MODEL_UNSUPPORTED for
+ *   one whose name has the mark of made ones.
  */
 export function withUniqueNames(model: Model): Model {
   const inputs = model.graph.inputs.map(({ name }) => name)
   const naming = new Naming()
   const { nodes, outputs } = naming.name({ ...model.graph, inputs }, null)
   return { ...model, graph: { ...model.graph, nodes, outputs }, detached: naming.follow(model.detached) }
+}
+
+/** Names of all values that `graph` itself takes, holds or makes. */
+export function namesOf({ inputs, constants, nodes }: Graph): Set<string> {
+  return new Set([
+    ...inputs.map(({ name }) => name),
+    ...constants.keys(),
+    ...nodes.flatMap(({ outputs }) => outputs),
+  ])
 }
 
 /** The values of one graph. */
@@ -78,6 +97,7 @@ class Naming {
 
   /** Notes that `scope` has made `name`. Returns the unique name. */
   #make(scope: Scope, name: string): string {
+    if (name.includes(madeMark)) throw marked(name)
     if (scope.made.has(name)) throw invalid(`the value '${name}' is made twice in one graph`)
     const unique = scope.outer === null ? name : this.#free(name, this.#taken)
     scope.made.set(name, unique)
@@ -102,6 +122,12 @@ function read(scope: Scope, name: string, reader: string): string {
     if (at.own.has(name)) break // made, and too late
   }
   throw invalid(`${reader} reads '${name}', which nothing made before it`)
+}
+
+function marked(name: string): SwarmError {
+  return new SwarmError('MODEL_UNSUPPORTED', `the value '${name}' has '${madeMark}' in its name`, {
+    hint: `Rename it: names with '${madeMark}' are kept for values that are made while the model is read.`,
+  })
 }
 
 function invalid(problem: string): SwarmError {

@@ -14,6 +14,7 @@ import {
   intOf,
   ints,
   intsOf,
+  madeName,
   type Node,
   oneOutput,
   text,
@@ -78,7 +79,7 @@ function splitByInput(node: Node, opset: number, add: AddConstant): Node {
 function attributeToInput(node: Node, name: string, add: AddConstant): Node {
   const values = intsOf(node.attributes, name)
   if (values === null) return node
-  const constant = `${node.outputs[0]}/${name}`
+  const constant = madeName(node.outputs[0]!, name)
   add(constant, int64Constant(values))
   return { ...node, inputs: [node.inputs[0]!, constant], attributes: without(node.attributes, name) }
 }
@@ -119,17 +120,22 @@ const roundingBehind: Readonly<Record<string, string>> = {
 /** Before set 13 a softmax ran over all axes from `axis` on, taken as one. */
 function flattenedSoftmax(node: Node): Node[] {
   const [input, output] = [node.inputs[0]!, node.outputs[0]!]
+  const [shape, flat, result] = [
+    madeName(output, 'shape'),
+    madeName(output, 'flat'),
+    madeName(output, 'result'),
+  ]
   return [
-    oneOutput('Shape', [input], `${output}/shape`),
-    oneOutput('Flatten', [input], `${output}/flat`, { axis: int(intOf(node.attributes, 'axis', 1)) }),
-    oneOutput(node.opType, [`${output}/flat`], `${output}/result`, { axis: int(-1) }),
-    oneOutput('Reshape', [`${output}/result`, `${output}/shape`], output),
+    oneOutput('Shape', [input], shape),
+    oneOutput('Flatten', [input], flat, { axis: int(intOf(node.attributes, 'axis', 1)) }),
+    oneOutput(node.opType, [flat], result, { axis: int(-1) }),
+    oneOutput('Reshape', [result, shape], output),
   ]
 }
 
 /** A recurrent node with the batch first in sequences and states, as one with time and directions first. */
 function timeFirst(node: Node): Node[] {
-  const turned = (name: string) => `${name}/${firstOutput(node)}/turned`
+  const turned = (name: string) => madeName(madeName(firstOutput(node), 'turned'), name)
   const isTurned = (index: number) => index === 0 || index === 5 || index === 6
   const turn = (input: string, output: string, perm: readonly number[]) =>
     oneOutput('Transpose', [input], output, { perm: ints(perm) })
@@ -149,7 +155,7 @@ function timeFirst(node: Node): Node[] {
 /** (x - mean)/(deviation + 1e-9), as onnxruntime has it; its shape cannot be inferred, so it is gone before. */
 function meanVariance(node: Node, add: AddConstant): Node[] {
   const [input, output] = [node.inputs[0]!, node.outputs[0]!]
-  const value = (name: string) => `${output}/${name}`
+  const value = (name: string) => madeName(output, name)
   add(value('axes'), int64Constant(intsOf(node.attributes, 'axes') ?? [0, 2, 3]))
   add(value('epsilon'), float32Constant(Float32Array.of(1e-9), []))
   return [

@@ -5,7 +5,7 @@
  */
 
 import type { Value } from '../graph/graph-builder.ts'
-import type { Graph } from '../onnx/graph.ts'
+import { type Graph, madeName } from '../onnx/graph.ts'
 import { int64Constant, sizeOf } from '../onnx/types.ts'
 import type { ModelInput } from './model-inputs.ts'
 import type { ResolvedGraph } from './resolve.ts'
@@ -20,9 +20,9 @@ export function withWholeSamples(graph: Graph, inputs: readonly ModelInput[]): G
   const whole = inputs.filter(isWhole)
   if (whole.length === 0) return graph
   const constants = new Map(graph.constants)
-  const samples = new Map(whole.map(({ value: { name } }) => [name, `${name}/sample`] as const))
+  const samples = new Map(whole.map(({ value: { name } }) => [name, madeName(name, 'sample')] as const))
   const reshapes = whole.map(({ declared, value: { name } }) => {
-    const [sample, shape] = [`${name}/sample`, `${name}/sample/shape`]
+    const [sample, shape] = [madeName(name, 'sample'), madeName(name, 'sample shape')]
     constants.set(shape, int64Constant(declared.shape))
     return {
       opType: 'Reshape',
@@ -44,9 +44,9 @@ export function withWholeSamples(graph: Graph, inputs: readonly ModelInput[]): G
 export function withBatchOfOne(resolved: ResolvedGraph): ResolvedGraph {
   const { nodes, output, constants } = resolved
   if (sizeOf(output.shape) === 1 || output.shape[0] === 1) return resolved
-  const batch: Value = { ...output, name: `${output.name}/batch`, shape: [1, ...output.shape] }
+  const batch: Value = { ...output, name: madeName(output.name, 'batch'), shape: [1, ...output.shape] }
   const sizes = int64Constant(batch.shape)
-  const shape: Value = { name: `${batch.name}/shape`, dtype: sizes.dtype, shape: sizes.shape }
+  const shape: Value = { name: madeName(batch.name, 'shape'), dtype: sizes.dtype, shape: sizes.shape }
   const reshape = {
     opType: 'Reshape',
     name: batch.name,

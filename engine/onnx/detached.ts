@@ -11,7 +11,7 @@
  * gradient that a module defines itself, no exporter notes.
  */
 import type { NodeProto } from './generated/onnx_pb.ts'
-import type { Detached, Node } from './graph.ts'
+import { type Detached, madeName, type Node } from './graph.ts'
 
 /** Where torch.onnx's exporter says which node of the module's traced graph an ONNX node is a part of. */
 const noteKey = 'pkg.torch.onnx.fx_node'
@@ -46,7 +46,7 @@ export function withCuts(nodes: readonly Node[]): Node[] {
   return nodes.flatMap((node) => {
     const index = detachedInput(node, makers)
     if (index === null) return [node]
-    const name = `${node.outputs[0]}/detached`
+    const name = madeName(node.outputs[0]!, 'detached')
     const cut = { opType: 'Identity', name, inputs: [node.inputs[index]!], outputs: [name], attributes: {} }
     return [
       { ...cut, domain: '' },

@@ -87,6 +87,17 @@ export function oneOutput(
   return { opType, domain: '', name: output, inputs, outputs: [output], attributes }
 }
 
+/**
+ * Stands in every name that this engine makes from a file's, and in none of a file: unique-names.ts refuses those, so
+ * no made value or node can take the place of a file's.
+ */
+export const madeMark = '~>'
+
+/** The name of what is made for the value `owner` as its `part`, one word for each thing that an operator makes. */
+export function madeName(owner: string, part: string | number): string {
+  return `${owner}${madeMark}${part}`
+}
+
 /** The name of the first output that `node` has: no other node's, where names of nodes may be. */
 export function firstOutput({ outputs }: Node): string {
   return outputs.find((name) => name !== '') ?? ''

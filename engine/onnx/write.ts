@@ -52,7 +52,7 @@ export function writeModel(graph: WritableGraph): Uint8Array {
     ),
     graph: create(GraphProtoSchema, {
       name: 'starling',
-      node: graph.nodes.map(writeNode),
+      node: writeNodes(graph.nodes),
       initializer: [...graph.constants].map(([name, constant]) => writeTensor(name, constant)),
       input: [...graph.inputs].map(([name, type]) => writeValue(name, type)),
       output: [...graph.outputs].map(([name, type]) => writeValue(name, type)),
@@ -68,6 +68,16 @@ export function writeTensor(name: string, { dtype, shape, data }: Constant): Ten
     dims: shape.map(BigInt),
     dataType: elementTypes[dtype].code,
     rawData: new Uint8Array(data.buffer, data.byteOffset, data.byteLength).slice(),
+  })
+}
+
+/** `nodes`, of which onnxruntime takes no two of one name: a later one has none, which nothing needs. */
+function writeNodes(nodes: readonly Node[]) {
+  const taken = new Set<string>()
+  return nodes.map((node) => {
+    const isTaken = taken.has(node.name)
+    taken.add(node.name)
+    return writeNode(isTaken ? { ...node, name: '' } : node)
   })
 }
 

@@ -2,8 +2,10 @@
  * One optimizer step in a graph: clips the whole gradient, steps every weight, and keeps the book on which output is
  * which input of the next step.
  */
+
 import type { Formulas } from '../graph/formulas.ts'
 import type { Value } from '../graph/graph-builder.ts'
+import { madeName } from '../onnx/graph.ts'
 import { graphOptimizer } from './choose.ts'
 import { clipByNorm, type StepScalars } from './graph-optimizer.ts'
 import type { OptimizerSpec } from './spec.ts'
@@ -30,7 +32,7 @@ export function addStep(
   for (const [index, weight] of weights.entries()) {
     const slots = optimizer
       .slots(weight)
-      .map(({ name, shape }) => f.builder.input(`${weight.name}/${name}`, { dtype: 'float32', shape }))
+      .map(({ name, shape }) => f.builder.input(madeName(weight.name, name), { dtype: 'float32', shape }))
     const updated = optimizer.update(f, weight, clipped[index]!, slots, scalars)
     carried.push({ now: weight, next: updated.parameter })
     for (const [position, slot] of slots.entries()) {

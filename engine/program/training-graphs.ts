@@ -14,7 +14,7 @@ import { GraphBuilder, type Target, type TypedNode, type Value } from '../graph/
 import type { ImportedModel } from '../import/import-model.ts'
 import type { LabelWeights } from '../loss/label-weights.ts'
 import { addLoss, type Loss } from '../loss/loss.ts'
-import { neededNodes } from '../onnx/graph.ts'
+import { madeName, neededNodes } from '../onnx/graph.ts'
 import { sizeOf, type TensorType } from '../onnx/types.ts'
 import { writeModel } from '../onnx/write.ts'
 import { squaredNorm } from '../optimizers/graph-optimizer.ts'
@@ -223,8 +223,8 @@ function accumulateGraph(blueprint: Blueprint): Omit<SplitStep, 'applyModel'> {
     const sum = builder.input(sumName(parameter), parameter)
     // not a product with 0: what was added up before may be infinite
     const before = f.where(f.greaterOrEqual(kept, 1), sum, 0)
-    outputs[`${sum.name}/next`] = f.add(before, f.mul(change, share))
-    accumulateCarry[`${sum.name}/next`] = sum.name
+    outputs[madeName(sum.name, 'next')] = f.add(before, f.mul(change, share))
+    accumulateCarry[madeName(sum.name, 'next')] = sum.name
   }
   const accumulateModel = writeModel(builder.finish(outputs, [...inputs, share, kept]))
   return { accumulateModel, accumulateCarry, sumNames: blueprint.model.parameters.map(sumName) }
@@ -249,7 +249,7 @@ function applyGraph({ model, spec, target }: Blueprint): Uint8Array {
 
 const scalar: TensorType = { dtype: 'float32', shape: [] }
 
-const sumName = ({ name }: { name: string }): string => `${name}/sum`
+const sumName = ({ name }: { name: string }): string => madeName(name, 'sum')
 
 /** The optimizer's step as part of a graph. */
 interface Update {
@@ -277,8 +277,8 @@ function addUpdate(
   const outputs: Record<string, Value> = {}
   const carry: Record<string, string> = {}
   for (const { now, next } of [...statistics, ...carried]) {
-    outputs[`${now.name}/next`] = next
-    carry[`${now.name}/next`] = now.name
+    outputs[madeName(now.name, 'next')] = next
+    carry[madeName(now.name, 'next')] = now.name
   }
   return { outputs, carry, slotNames, scalars: [learningRate, step] }
 }

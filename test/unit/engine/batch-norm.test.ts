@@ -60,6 +60,25 @@ test('statistics stand behind all weights in the flat vector', async () => {
   expect(parameters.slice(0, -2).every(({ kind }) => kind === 'weight')).toBe(true)
 })
 
+test("a statistic's copy leaves a tensor of the file its name, and finds its place in the result", async () => {
+  const merged = changed(file, (model) => {
+    const norm = normOf(model)
+    norm.input[4] = norm.input[1]!
+    const own = norm.input[2]!
+    const taken = `${norm.output[0]}/running_var`
+    norm.input[2] = taken
+    model.graph!.initializer.find(({ name }) => name === own)!.name = taken
+  })
+  const { parameters, initial } = await compileProgram(merged, spec, backend)
+  const [taken, copy] = ['', '+'].map(
+    (end) => `${normOf(fromBinary(ModelProtoSchema, merged)).output[0]}/running_var${end}`,
+  )
+  expect(parameters.find(({ name }) => name === taken)?.kind).toBe('weight')
+  expect(parameters.at(-1)).toMatchObject({ name: copy, kind: 'statistic' })
+  const result = fromBinary(ModelProtoSchema, withParameters(merged, parameters, initial))
+  expect(normOf(result).input.slice(2)).toEqual([taken, 'bn.running_mean', copy])
+})
+
 test('a variance that the exporter merged with the scale gets a tensor of its own, in training and in the result', async () => {
   const merged = changed(file, (model) => {
     const norm = normOf(model)

@@ -153,8 +153,56 @@ test.each<[string, Uint8Array, number]>([
     ),
     36,
   ],
+  [
+    'a file has a value called as the turns of its loop could be',
+    model(
+      [loop('z', 'x', [node('Mul', ['h', 'k'], 'm'), node('Add', ['m', 'z/0/turn'], 't')], 't')],
+      count('turns', 2),
+      float('k', 3),
+      float('z/0/turn', 1),
+    ),
+    13,
+  ],
+  [
+    'a file has values called as those that are made for a sequence and a compression',
+    model(
+      [
+        node('SequenceConstruct', ['x', 'c/axes'], 's'),
+        node('ConcatFromSequence', ['s'], 'c', { axis: 0, new_axis: 1 }),
+        node('Compress', ['c', 'both'], 'k'),
+        node('ReduceMax', ['k'], 'most', { keepdims: 0 }),
+        node('Add', ['most', 'c/axes'], 'k/kept'),
+        node('Add', ['k/kept', 'k/flat'], 'z'),
+      ],
+      { ...float('c/axes', 5), dims: [1n, 1n] },
+      { ...float('k/flat', 7), dims: [1n, 1n] },
+      { ...truth('both', true), dims: [2n], int32Data: [1, 1] },
+    ),
+    17,
+  ],
+  [
+    'a node is called as one that is made',
+    model(
+      [
+        { ...node('Neg', ['x'], 'n'), name: 'k~>flat' },
+        { ...node('Compress', ['n', 'one'], 'k'), name: 'first' },
+        { ...node('Unsqueeze', ['k', 'axis'], 'u'), name: 'second' },
+        { ...node('Neg', ['u'], 'z'), name: 'third' },
+      ],
+      { ...truth('one', true), dims: [1n] },
+      { ...count('axis', 1), dims: [1n] },
+    ),
+    1,
+  ],
 ])('%s', async (_, file, expected) => {
   expect(await both(file)).toEqual([expected, expected])
+})
+
+test('a file whose values have the mark of made ones is refused, by the name', () => {
+  const file = model([node('Neg', ['x'], 'n~>axes'), node('Neg', ['n~>axes'], 'z')])
+  expect(() => prepare(readModel(file), () => true)).toThrow(
+    expect.objectContaining({ code: 'MODEL_UNSUPPORTED', message: expect.stringContaining("'n~>axes'") }),
+  )
 })
 
 /** onnxruntime cannot be asked: it refuses none of these, and one ends the process. */
