@@ -1,22 +1,25 @@
 /**
  * A model whose weights or arithmetic are in 16-bit floats, in float32: what it trains in. Constants become float32,
- * casts to 16 bits become casts to float32, inputs take float32. The result goes back into the file in its own types
+ * casts to 16 bits become casts to float32, inputs take float32, in branches and bodies too. The result goes back into the file in its own types
  * (with-parameters.ts).
  */
-import type { Attribute, Attributes, Graph, Model, Node } from '../onnx/graph.ts'
+import type { Attribute, Attributes, Model, Node, Subgraph } from '../onnx/graph.ts'
 import { isHalf, widened } from '../onnx/half.ts'
 import { type Constant, elementTypeOf, elementTypes, float32Constant } from '../onnx/types.ts'
 
-/** `model` without a 16-bit float; `model` itself when it has none. */
+/** `model` without a 16-bit float. */
 export function widen(model: Model): Model {
-  const { graph } = model
-  const nodes = graph.nodes.map(widenNode)
-  const constants = new Map([...graph.constants].map(([name, constant]) => [name, widenConstant(constant)]))
-  const inputs = graph.inputs.map((input) =>
+  const inputs = model.graph.inputs.map((input) =>
     isHalf(input.dtype) ? { ...input, dtype: 'float32' as const } : input,
   )
-  const changed: Graph = { ...graph, nodes, constants, inputs }
-  return { ...model, graph: changed }
+  return { ...model, graph: { ...widenInner(model.graph), inputs } }
+}
+
+/** `graph`, the whole or a part, with its nodes and constants in float32. */
+function widenInner<Whole extends Pick<Subgraph, 'nodes' | 'constants'>>(graph: Whole): Whole {
+  const nodes = graph.nodes.map(widenNode)
+  const constants = new Map([...graph.constants].map(([name, constant]) => [name, widenConstant(constant)]))
+  return { ...graph, nodes, constants }
 }
 
 function widenConstant(constant: Constant): Constant {
@@ -44,6 +47,7 @@ const namesType: ReadonlySet<string> = new Set([
 ])
 
 function widenAttribute(name: string, attribute: Attribute): Attribute {
+  if (attribute.kind === 'graph') return { kind: 'graph', value: widenInner(attribute.value) }
   if (attribute.kind === 'tensor' && isHalf(attribute.value.dtype))
     return { kind: 'tensor', value: widenConstant(attribute.value) }
   const type = attribute.kind === 'int' && namesType.has(name) ? elementTypeOf(attribute.value) : null

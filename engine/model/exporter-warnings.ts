@@ -3,7 +3,8 @@
  * written as parameters that are none. A file does not say so, hence these are likelihoods: each is a sentence with the
  * remedy, and none changes what is done.
  */
-import type { Graph, Model } from '../onnx/graph.ts'
+import type { Graph, Model, Node, Subgraph } from '../onnx/graph.ts'
+import { isHalf } from '../onnx/half.ts'
 import type { Constant } from '../onnx/types.ts'
 
 /**
@@ -20,6 +21,7 @@ export function exporterWarnings(
     ...foldedTensors(file),
     ...foldedBatchNorms(tensors),
     ...droppedDetaches(file),
+    ...innerTensors(file),
     // else the file tells parameters, buffers and literals apart
     ...(file.roles.size === 0 ? [...likelyBuffers(tensors), ...untrainedNumbers(file, graph)] : []),
     ...paddingRows(graph, tensors),
@@ -105,6 +107,30 @@ function droppedDetaches({ detached }: Model): string[] {
       'torch.onnx.export(..., optimize=False)',
   ]
 }
+
+/** What branches and bodies hold themselves stays as it is: only the graph's own tensors are parameters. */
+function innerTensors({ graph }: Model): string[] {
+  const names = [...graphsInside(graph.nodes)].flatMap(({ constants }) =>
+    [...constants].flatMap(([name, { dtype, shape }]) => (isFloat(dtype) && shape.length > 0 ? [name] : [])),
+  )
+  if (names.length === 0) return []
+  return [
+    `${names.length} tensors inside branches or loops (${listed(names)}) are not trained: make them parameters of the module, ` +
+      'which exporters write into the graph around the branch or loop',
+  ]
+}
+
+function* graphsInside(nodes: readonly Node[]): Generator<Subgraph> {
+  for (const { attributes } of nodes) {
+    for (const attribute of Object.values(attributes)) {
+      if (attribute.kind !== 'graph') continue
+      yield attribute.value
+      yield* graphsInside(attribute.value.nodes)
+    }
+  }
+}
+
+const isFloat = (dtype: string) => dtype === 'float32' || isHalf(dtype)
 
 function listed(names: readonly string[]): string {
   const quoted = names.slice(0, namedMax).map((name) => `'${name}'`)

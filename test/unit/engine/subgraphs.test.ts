@@ -4,6 +4,7 @@ import { beforeAll, expect, test } from 'vitest'
 import type { Backend } from '../../../engine/backends/backend.ts'
 import { openNativeBackend } from '../../../engine/backends/native.ts'
 import { prepare } from '../../../engine/import/import-model.ts'
+import { validate } from '../../../engine/model/validate.ts'
 import {
   GraphProtoSchema,
   ModelProtoSchema,
@@ -11,6 +12,7 @@ import {
   type TensorProto,
   TensorProtoSchema,
 } from '../../../engine/onnx/generated/onnx_pb.ts'
+import { narrowed } from '../../../engine/onnx/half.ts'
 import { readModel } from '../../../engine/onnx/read.ts'
 import { compileProgram } from '../../../engine/program/compile-program.ts'
 import { Trainer } from '../../../engine/training/trainer.ts'
@@ -205,6 +207,33 @@ test('a file whose values have the mark of made ones is refused, by the name', (
   )
 })
 
+test('16-bit floats in a branch of a branch and in a body are widened', async () => {
+  const half = (name: string, value: number) => {
+    const bits = narrowed(Float32Array.of(value), 'float16')
+    return create(TensorProtoSchema, { name, dataType: 10, dims: [1n], int32Data: [...bits] })
+  }
+  const file = model(
+    [
+      node('Cast', ['x'], 'a', { to: 10 }),
+      choice('b', 'yes', ['r', [choice('r', 'no', ['s', [node('Mul', ['a', 'k'], 's')], [half('k', 3)]])]]),
+      node('Cast', ['b'], 'c', { to: 1 }),
+      loop(
+        'z',
+        'c',
+        [
+          node('Cast', ['h'], 'n', { to: 10 }),
+          node('Mul', ['n', 'l'], 'm'),
+          node('Cast', ['m'], 't', { to: 1 }),
+        ],
+        't',
+        [half('l', 0.5)],
+      ),
+    ],
+    count('turns', 2),
+  )
+  expect(await both(file)).toEqual([0.75, 0.75])
+})
+
 /** onnxruntime cannot be asked: it refuses none of these, and one ends the process. */
 test.each<[string, Uint8Array, number]>([
   [
@@ -270,6 +299,23 @@ test.each<[string, Uint8Array]>([
   await expect(compileProgram(file, spec, native)).rejects.toThrow(
     expect.objectContaining({ code: 'MODEL_INVALID' }),
   )
+})
+
+test('tensors that branches and bodies hold are no weights, and a warning names them, but no literals', () => {
+  const inner = choice(
+    'r',
+    'no',
+    ['s', [node('Neg', ['t'], 's')]],
+    ['s', [node('Mul', ['t', 'k'], 's')], [float('k', 3)]],
+  )
+  const literal = create(TensorProtoSchema, { ...float('literal', 2), dims: [] })
+  const body = [node('Add', ['h', 'bias'], 'g'), node('Mul', ['g', 'literal'], 't'), inner]
+  const file = model([loop('z', 'x', body, 'r', [float('bias', 1), literal])], count('turns', 2))
+  const { parameters, warnings } = validate(file)
+  expect(parameters.map(({ name }) => name)).toEqual(['w'])
+  expect(warnings).toEqual([
+    expect.stringContaining("2 tensors inside branches or loops ('bias', 'k') are not trained"),
+  ])
 })
 
 test('what is inside gives way: weights keep the names of the file', () => {
