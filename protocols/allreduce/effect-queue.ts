@@ -16,7 +16,7 @@ import type { Effect } from './round/events.ts'
 
 type Pledged = Extract<Effect, { kind: 'Pledged' }>
 
-/** Effects that wait for a write: what may wait for one peer (`queue.ts`). A round of a row is some thousands. */
+/** Effects that wait for a write: what may wait for one peer (`outgoing.ts`). A round of a row is some thousands. */
 const heldMax = 4 * partsMax
 
 export interface EffectQueueInit {

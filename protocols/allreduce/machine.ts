@@ -14,14 +14,15 @@
  */
 
 import { assert } from '../core/assert.ts'
-import { Positions } from './behind.ts'
-import { Contacts } from './contacts.ts'
-import { Departure } from './departure.ts'
-import { Entrance } from './entrance.ts'
-import { KeepingUp } from './keeping-up.ts'
-import { Neighbours } from './neighbours.ts'
+import { Contacts } from './peer/contacts.ts'
+import { Departure } from './peer/departure.ts'
+import { Entrance } from './peer/entrance.ts'
+import { KeepingUp } from './peer/keeping-up.ts'
+import { Neighbours } from './peer/neighbours.ts'
+import { Positions } from './peer/positions.ts'
+import { Presence } from './peer/presence.ts'
+import { Rounds } from './peer/rounds.ts'
 import { compareText } from './plan/electorate.ts'
-import { Presence } from './presence.ts'
 import { Duties } from './round/duties.ts'
 import type { Effect, Event, Inspection, MachineInit, Outlook } from './round/events.ts'
 import { committers } from './round/freeze.ts'
@@ -32,7 +33,6 @@ import type { Round } from './round/round.ts'
 import type { Session } from './round/session.ts'
 import { Signing } from './round/signing.ts'
 import type { Message, Word } from './round/vocabulary.ts'
-import { Rounds } from './rounds.ts'
 
 /**
  * Times that a peer's own words may lead it to say more within one step. Three were the most in six seeds of heavy

@@ -29,10 +29,10 @@ import {
   type RoundOutcome,
 } from './options.ts'
 import { Outcomes, type Wanted } from './outcomes.ts'
+import { Outgoing } from './outgoing.ts'
 import type { RoundBase } from './plan/base.ts'
 import { partitionOf } from './plan/parts.ts'
 import { decodePledge } from './pledge-codec.ts'
-import { Outgoing } from './queue.ts'
 import { type CommittedRound, defaultTiming, type Effect, type Event, type Outlook } from './round/events.ts'
 import type { Pledge } from './round/pledge.ts'
 import { isData, type Message } from './round/vocabulary.ts'

@@ -4,7 +4,7 @@
  * and others stand in for them, or while the round lasts, and then it loses what they had not sent.
  */
 
-import { contactsOf } from '../../protocols/allreduce/contacts.ts'
+import { contactsOf } from '../../protocols/allreduce/peer/contacts.ts'
 import { Grid } from '../../protocols/allreduce/plan/grid.ts'
 import { partCount, partitionOf } from '../../protocols/allreduce/plan/parts.ts'
 import type { Plan } from '../../protocols/allreduce/plan/plan.ts'

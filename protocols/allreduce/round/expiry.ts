@@ -1,7 +1,7 @@
 /**
  * What happens when a quorum is gone for good: after `electorateExpiryMs` without one, the members that are left count
  * as the electorate. A deliberate trade: were the others merely cut off, two branches of the run go on until they meet
- * (`behind.ts` says which continues). When no member is left at all, the others wait for one to return: they hold the
+ * (`positions.ts` says which continues). When no member is left at all, the others wait for one to return: they hold the
  * state, but gave no update that could carry the run on. Nor does a first round go on with fewer than the run was to be
  * founded by: whoever is cut off in it would found a run alone. A grid of several rows does not expire: nobody there
  * sees who is left, and the council of 31 that it drew loses its quorum only when half of the run is gone.

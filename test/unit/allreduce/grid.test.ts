@@ -1,7 +1,7 @@
 /** Rows, columns and seats: arithmetic that every peer of a run must do alike. */
 
 import { expect, test } from 'vitest'
-import { contactsOf } from '../../../protocols/allreduce/contacts.ts'
+import { contactsOf } from '../../../protocols/allreduce/peer/contacts.ts'
 import { Grid, rowCountOf } from '../../../protocols/allreduce/plan/grid.ts'
 import type { Contributor, Place, Plan } from '../../../protocols/allreduce/plan/plan.ts'
 import { nextElectorate } from '../../../protocols/allreduce/plan/seating.ts'

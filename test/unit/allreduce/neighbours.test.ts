@@ -1,12 +1,12 @@
 import { expect, test } from 'vitest'
-import { Positions } from '../../../protocols/allreduce/behind.ts'
-import { Contacts, contactsOf } from '../../../protocols/allreduce/contacts.ts'
-import { Neighbours } from '../../../protocols/allreduce/neighbours.ts'
+import { Contacts, contactsOf } from '../../../protocols/allreduce/peer/contacts.ts'
+import { Neighbours } from '../../../protocols/allreduce/peer/neighbours.ts'
+import { Positions } from '../../../protocols/allreduce/peer/positions.ts'
+import { Rounds } from '../../../protocols/allreduce/peer/rounds.ts'
 import { Grid } from '../../../protocols/allreduce/plan/grid.ts'
 import type { Plan } from '../../../protocols/allreduce/plan/plan.ts'
 import type { Duties } from '../../../protocols/allreduce/round/duties.ts'
 import { Round } from '../../../protocols/allreduce/round/round.ts'
-import { Rounds } from '../../../protocols/allreduce/rounds.ts'
 
 test('a link that was asked for is expected for a while, a broken one is not', () => {
   const neighbours = new Neighbours(3_000)

@@ -1,11 +1,11 @@
 /** Where other peers stand, and what may be forgotten because of it. */
 
 import { expect, test } from 'vitest'
-import { Positions } from '../../../protocols/allreduce/behind.ts'
+import { Positions } from '../../../protocols/allreduce/peer/positions.ts'
+import { Rounds } from '../../../protocols/allreduce/peer/rounds.ts'
 import type { Duties } from '../../../protocols/allreduce/round/duties.ts'
 import { Mandates } from '../../../protocols/allreduce/round/mandates.ts'
 import { Round } from '../../../protocols/allreduce/round/round.ts'
-import { Rounds } from '../../../protocols/allreduce/rounds.ts'
 
 const members = ['a', 'b']
 

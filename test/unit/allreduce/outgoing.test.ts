@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { decodeMessage } from '../../../protocols/allreduce/messages.ts'
-import { Outgoing } from '../../../protocols/allreduce/queue.ts'
+import { Outgoing } from '../../../protocols/allreduce/outgoing.ts'
 import type { Message } from '../../../protocols/allreduce/round/vocabulary.ts'
 import { SwarmError } from '../../../protocols/core/errors.ts'
 import { partsMax } from '../../../protocols/core/limits.ts'

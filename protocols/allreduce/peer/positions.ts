@@ -12,9 +12,9 @@
  * have come to. A lone liar can at most call a peer away that cannot go on without it.
  */
 
-import { roundsKept } from '../core/limits.ts'
-import type { RoundBase } from './plan/base.ts'
-import { compareText } from './plan/electorate.ts'
+import { roundsKept } from '../../core/limits.ts'
+import type { RoundBase } from '../plan/base.ts'
+import { compareText } from '../plan/electorate.ts'
 
 /** The state that this peer should fetch, and who has it. */
 export interface Ahead {

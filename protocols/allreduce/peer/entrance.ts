@@ -10,14 +10,14 @@
  * is bound by what that one pledged.
  */
 
+import type { RoundBase } from '../plan/base.ts'
+import { commitIdentity } from '../plan/parts.ts'
+import type { Duties } from '../round/duties.ts'
+import type { Event } from '../round/events.ts'
+import type { Pledges } from '../round/pledges.ts'
+import type { Session } from '../round/session.ts'
 import type { KeepingUp } from './keeping-up.ts'
-import type { RoundBase } from './plan/base.ts'
-import { commitIdentity } from './plan/parts.ts'
 import type { Presence } from './presence.ts'
-import type { Duties } from './round/duties.ts'
-import type { Event } from './round/events.ts'
-import type { Pledges } from './round/pledges.ts'
-import type { Session } from './round/session.ts'
 import type { Rounds } from './rounds.ts'
 
 export class Entrance {

@@ -9,12 +9,12 @@
  * before it accepted a seal hands its vote to one that stays (`mandates.ts`).
  */
 
-import { Grid } from './plan/grid.ts'
-import type { Duties } from './round/duties.ts'
-import { canBeCounted } from './round/freeze.ts'
-import type { Mandate } from './round/mandates.ts'
-import type { Round } from './round/round.ts'
-import type { Session } from './round/session.ts'
+import { Grid } from '../plan/grid.ts'
+import type { Duties } from '../round/duties.ts'
+import { canBeCounted } from '../round/freeze.ts'
+import type { Mandate } from '../round/mandates.ts'
+import type { Round } from '../round/round.ts'
+import type { Session } from '../round/session.ts'
 import type { Rounds } from './rounds.ts'
 
 export class Departure {

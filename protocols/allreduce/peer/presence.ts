@@ -9,12 +9,12 @@
  * says it then.
  */
 
-import type { RoundBase } from './plan/base.ts'
-import type { Reach } from './plan/plan.ts'
-import type { Pledges } from './round/pledges.ts'
-import type { Round, Standing } from './round/round.ts'
-import type { Session } from './round/session.ts'
-import type { Commit, Hold } from './round/vocabulary.ts'
+import type { RoundBase } from '../plan/base.ts'
+import type { Reach } from '../plan/plan.ts'
+import type { Pledges } from '../round/pledges.ts'
+import type { Round, Standing } from '../round/round.ts'
+import type { Session } from '../round/session.ts'
+import type { Commit, Hold } from '../round/vocabulary.ts'
 import type { Rounds } from './rounds.ts'
 
 /** What a peer gives to a round; weight 0 and no digests: nothing. */

@@ -1,5 +1,5 @@
 /**
- * Whether this peer keeps up with the others, by what they say of where they stand (`behind.ts` judges it):
+ * Whether this peer keeps up with the others, by what they say of where they stand (`positions.ts` judges it):
  *
  *     a mate is further on, with several rows     → it is told where this peer stands, and tells what that one missed
  *     this peer cannot follow by itself           → Behind: its run must fetch a state
@@ -8,13 +8,13 @@
  * A peer is judged only while it waits in a round whose state it holds: while it fetches, it is behind anyway.
  */
 
-import type { Place, Positions } from './behind.ts'
-import type { RoundBase } from './plan/base.ts'
+import type { RoundBase } from '../plan/base.ts'
+import type { CommittedRound } from '../round/events.ts'
+import { isDecidableWithout } from '../round/freeze.ts'
+import type { Session } from '../round/session.ts'
+import type { RoundMessage } from '../round/vocabulary.ts'
+import type { Place, Positions } from './positions.ts'
 import type { Presence } from './presence.ts'
-import type { CommittedRound } from './round/events.ts'
-import { isDecidableWithout } from './round/freeze.ts'
-import type { Session } from './round/session.ts'
-import type { RoundMessage } from './round/vocabulary.ts'
 import type { Rounds } from './rounds.ts'
 
 export class KeepingUp {

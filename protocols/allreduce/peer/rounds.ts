@@ -5,9 +5,9 @@
  * rounds that are far ahead crowds out nothing.
  */
 
-import { roundsKept } from '../core/limits.ts'
-import type { RoundBase } from './plan/base.ts'
-import type { Duties } from './round/duties.ts'
+import { roundsKept } from '../../core/limits.ts'
+import type { RoundBase } from '../plan/base.ts'
+import type { Duties } from '../round/duties.ts'
 
 /** The newest rounds that a peer without a state keeps: the ones that can still be committed while it looks. */
 const roundsFollowed = roundsKept + 2

@@ -15,15 +15,15 @@
  * them.
  */
 
-import { linksMax, rowPeersMax } from '../core/limits.ts'
-import { seedFrom } from '../core/random.ts'
-import type { Positions } from './behind.ts'
+import { linksMax, rowPeersMax } from '../../core/limits.ts'
+import { seedFrom } from '../../core/random.ts'
+import { compareText, leaderOrder, lotOf } from '../plan/electorate.ts'
+import { Grid } from '../plan/grid.ts'
+import { type Plan, partCountOf } from '../plan/plan.ts'
+import { finisherOf, reducersOf, rowOfPeer } from '../plan/plan-directory.ts'
+import type { Round } from '../round/round.ts'
 import type { Neighbours } from './neighbours.ts'
-import { compareText, leaderOrder, lotOf } from './plan/electorate.ts'
-import { Grid } from './plan/grid.ts'
-import { type Plan, partCountOf } from './plan/plan.ts'
-import { finisherOf, reducersOf, rowOfPeer } from './plan/plan-directory.ts'
-import type { Round } from './round/round.ts'
+import type { Positions } from './positions.ts'
 import type { Rounds } from './rounds.ts'
 
 /** A run of which no more peers are known is a full mesh: one row and as many newcomers. */

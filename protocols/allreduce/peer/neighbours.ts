@@ -11,8 +11,8 @@
  * `contacts.ts`, what peers say of themselves is kept by the rounds.
  */
 
-import { silentMs } from '../core/limits.ts'
-import { compareText } from './plan/electorate.ts'
+import { silentMs } from '../../core/limits.ts'
+import { compareText } from '../plan/electorate.ts'
 
 export class Neighbours {
   readonly #linkMs: number
