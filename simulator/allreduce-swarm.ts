@@ -20,11 +20,12 @@ import { type Random, seededRandom, seedFrom } from '../protocols/core/random.ts
 import type { CodecName } from '../protocols/wire/codecs/codec.ts'
 import { codecFor } from '../protocols/wire/codecs/index.ts'
 import { AllreduceChecker } from './allreduce-checker.ts'
-import { AllreducePeer, baseAfter, type Disk, type Model, type SimulatedRun } from './allreduce-peer.ts'
+import { AllreducePeer, baseAfter } from './allreduce-peer.ts'
 import { VirtualClock } from './clock.ts'
 import { FaultLog, interceptWith, type MessageFault } from './faults.ts'
 import { type Conditions, Network, type Skew } from './network.ts'
 import { SharedWire } from './shared-wire.ts'
+import type { Disk, Model, SimulatedRun } from './simulated-run.ts'
 
 export interface SwarmOptions {
   seed: number
