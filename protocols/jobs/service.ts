@@ -74,8 +74,8 @@ export class JobsService implements Startable {
   readonly #neighbours = new Set<string>()
   /** Gossiped messages being verified. */
   #checking = 0
-  /** Streams on which others ask. */
   readonly #comparing = new Set<string>()
+  /** Streams on which others ask. */
   #answering = 0
   #stopping = new AbortController()
   #topologyId: string | undefined

@@ -7,8 +7,8 @@
  * It is the latest of which another peer says that it has come as far: where rounds are short hardly two peers name one
  * state at a time, and a lone claim to be further than all costs a liar nothing, and whoever believes it five seconds.
  * Two that lie together can name a far state, and a new root each time: so before all else comes what is claimed by
- * whoever was wrong least often. Who holds what the run starts from has come nowhere. Of one round it is the rule by which allreduce judges who is
- * behind: the state that most peers hold, of equals the lesser root.
+ * whoever was wrong least often. Who holds what the run starts from has come nowhere. Of one round it is the rule by
+ * which allreduce judges who is behind: the state that most peers hold, of equals the lesser root.
  */
 
 import { roundsKept } from '../core/limits.ts'

@@ -5,9 +5,9 @@
  *     outbox ──▶ length prefix ──▶ [ libp2p stream ] ──▶ length prefix ──▶ frames
  *
  * Reading. A libp2p stream pushes, and buffers without bound (or aborts at 4 MiB) when nobody listens. `receive` turns
- * the push into a pull: above one frame of the largest kind it pauses the stream, so the sender's window runs dry. Never pause from
- * inside a dispatch that `resume` caused: libp2p would un-pause the muxer afterwards and the buffer would grow to
- * abort.
+ * the push into a pull: above one frame of the largest kind it pauses the stream, so the sender's window runs dry.
+ * Never pause from inside a dispatch that `resume` caused: libp2p would un-pause the muxer afterwards and the buffer
+ * would grow to abort.
  *
  * Writing. `stream.onDrain()` of @libp2p/utils 7.4.1 keeps one promise for ever, so from its second call on it resolves
  * at once. `drained` therefore listens to the events itself.

@@ -126,7 +126,7 @@ export class Finishing implements Role {
       weight: weightOf(plan, bitmap),
       bytes,
     }
-    this.#round.results.add(message, digest, { sender: this.#session.self, isNamed: true })
+    this.#round.results.add(message, digest, { sender: undefined, isNamed: false })
     this.#round.progressAtMs = this.#session.nowMs
     const own = rowOfPeer(plan, this.#session.self)!
     const others = reducersOf(plan, part).filter((peer, row) => peer !== '' && row !== own)

@@ -3,7 +3,8 @@
  * was taken for dead can leave a second one, and the seal says which of them counts.
  *
  * One that a seal names is always kept. Of others a sender has a share, so that a reducer that says something else each
- * time fills its own and nobody's else.
+ * time fills its own and nobody's else. One that no seal names any more is such another: or a leader that seals something
+ * else each time would have all of it kept.
  */
 
 import type { Result } from './vocabulary.ts'
@@ -14,13 +15,16 @@ export interface HeldResult {
 }
 
 interface Kept extends HeldResult {
-  /** From whom it counts as a version; undefined: a seal named it, or this peer accepted it. */
+  /** From whom it came; undefined: this peer made it, or accepted it in a former life, and keeps it. */
   sender: string | undefined
+  /** A seal that is known here names it. */
+  isNamed: boolean
 }
 
 /** Who said a result, and whether a seal that is known here names it. */
 export interface Source {
-  sender: string
+  /** Undefined: this peer made it. */
+  sender: string | undefined
   isNamed: boolean
 }
 
@@ -40,12 +44,11 @@ export class Results {
     const { planId, part } = message
     const versions = this.#plans.get(planId)?.get(part) ?? []
     if (versions.some((held) => held.digest === digest)) return false
-    const unnamed = versions.filter((held) => held.sender !== undefined)
-    const own = unnamed.filter((held) => held.sender === sender).length
-    if (!isNamed && (own >= versionsOfSenderMax || unnamed.length >= versionsMax)) return false
+    const kept = { digest, message, sender, isNamed }
+    if (!hasRoom(versions, kept)) return false
     const parts = this.#plans.get(planId) ?? new Map<number, Kept[]>()
     this.#plans.set(planId, parts)
-    parts.set(part, [...versions, { digest, message, sender: isNamed ? undefined : sender }])
+    parts.set(part, [...versions, kept])
     return true
   }
 
@@ -55,7 +58,7 @@ export class Results {
     const parts = this.#plans.get(message.planId) ?? new Map<number, Kept[]>()
     this.#plans.set(message.planId, parts)
     const versions = parts.get(message.part) ?? []
-    parts.set(message.part, [{ digest, message, sender: undefined }, ...versions])
+    parts.set(message.part, [{ digest, message, sender: undefined, isNamed: true }, ...versions])
   }
 
   /** The result with `digest`, or the first that came when it is undefined. */
@@ -73,6 +76,20 @@ export class Results {
     return this.#plans.get(planId)?.size ?? 0
   }
 
+  /** Looks again at which results a seal names: one that none does any more is dropped, unless it finds room. */
+  rename(isNamed: (planId: string, part: number, digest: string) => boolean): void {
+    for (const [planId, parts] of this.#plans) {
+      for (const [part, versions] of parts) {
+        const kept: Kept[] = []
+        for (const held of versions) {
+          const renamed = { ...held, isNamed: isNamed(planId, part, held.digest) }
+          if (hasRoom(kept, renamed)) kept.push(renamed)
+        }
+        parts.set(part, kept)
+      }
+    }
+  }
+
   /** Drops everything, and keeps nothing any more. */
   release(): void {
     this.#plans.clear()
@@ -83,4 +100,12 @@ export class Results {
   keepOnly(planIds: ReadonlySet<string>): void {
     for (const planId of this.#plans.keys()) if (!planIds.has(planId)) this.#plans.delete(planId)
   }
+}
+
+/** True when `result` may be kept beside `others` of its part. */
+function hasRoom(others: readonly Kept[], { isNamed, sender }: Kept): boolean {
+  if (isNamed || sender === undefined) return true
+  const unnamed = others.filter((held) => !held.isNamed && held.sender !== undefined)
+  const own = unnamed.filter((held) => held.sender === sender).length
+  return own < versionsOfSenderMax && unnamed.length < versionsMax
 }

@@ -249,6 +249,7 @@ export class Round {
       const isHeld = [seal, accepted, decided].some((value) => value?.sealDigest === sealDigest)
       if (!isHeld && !this.votes.has(sealDigest)) this.values.delete(sealDigest)
     }
+    this.results.rename((planId, part, digest) => this.isNamed(planId, part, digest))
   }
 
   /** Lets the results go. */
