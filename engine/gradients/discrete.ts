@@ -2,8 +2,8 @@
  * Operators on truth values and whole numbers that WebGPU has no kernel for (onnxruntime 1.30), written as others: masks
  * that are joined and cut, tests for what is no number, and places that were picked. No gradient flows through them.
  *
- * What only moves elements is done in float32, which holds whole numbers below 2^24 as they are: ids and places are
- * smaller.
+ * What only moves elements is done in float32, which holds whole numbers up to 2^24 as they are: an int32 moves in two
+ * halves.
  */
 import { broadcastShape, type Formulas, positiveAxis } from '../graph/formulas.ts'
 import type { TypedNode, Value } from '../graph/graph-builder.ts'
@@ -70,17 +70,35 @@ function remainder({ f, x, attributes }: Use, { dtype }: TensorType): Value | nu
   const [a, b] = x as [Value, Value]
   const rest = f.sub(a, f.mul(f.div(a, b), b))
   if (intOf(attributes, 'fmod', 0) === 1) return rest
-  return f.where(f.greater(zero(f), f.mul(rest, b)), f.add(rest, b), rest)
+  const differs = either(
+    f,
+    both(f, f.greater(zero(f), rest), f.greater(b, zero(f))),
+    both(f, f.greater(rest, zero(f)), f.greater(zero(f), b)),
+  )
+  return f.where(differs, f.add(rest, b), rest)
 }
 
 /** Movements that have a kernel for some types only. */
-function movedAsFloats(use: Use, { dtype, shape }: TensorType): Value {
+function movedAsFloats(use: Use, type: TensorType): Value {
+  if (type.dtype !== 'int32') return movedPart(use, type, (value) => value)
+  const { f } = use
+  const base = f.builder.constant({ dtype: 'int32', shape: [], data: Int32Array.of(halfBase) })
+  const upper = (value: Value) => f.div(value, base)
+  const lower = (value: Value) => f.sub(value, f.mul(upper(value), base))
+  return f.add(f.mul(movedPart(use, type, upper), base), movedPart(use, type, lower))
+}
+
+/** What an int32's halves count to: h·2^16 + l, with h and l cut toward zero, overflows for none. */
+const halfBase = 1 << 16
+
+/** The movement of `part` of what it moves, which float32 holds. */
+function movedPart(use: Use, { dtype, shape }: TensorType, part: (value: Value) => Value): Value {
   const { f, opType, attributes } = use
   const float: TensorType = { dtype: 'float32', shape }
   const isMoved = (value: Value, index: number) =>
     value.dtype === dtype && (index === 0 || opType === 'Concat' || (opType === 'Pad' && index === 2))
   const x = use.x.map((value, index) =>
-    use.has(index) && isMoved(value, index) ? f.cast(value, 'float32') : value,
+    use.has(index) && isMoved(value, index) ? f.cast(part(value), 'float32') : value,
   )
   const spelled = spellingOf(ruleOf(opType))?.({ ...use, x }, [float])?.[0]
   return f.cast(spelled ?? f.builder.emit(opType, x, attributes, float), dtype)

@@ -83,6 +83,9 @@ const discrete: readonly (readonly [
   ['Abs', ['i'], 'int32', [2, 6]],
   ['Mod', ['i', 'j'], 'int32', [2, 6]],
   ['Mod', ['i', 'j'], 'int32', [2, 6], { fmod: int(1) }],
+  ['Mod', ['large', 'divisor'], 'int32', [2, 6]],
+  ['Concat', ['large', 'large'], 'int32', [2, 12], { axis: int(1) }],
+  ['Trilu', ['large'], 'int32', [2, 6]],
   ['ArgMax', ['x'], 'int32', [2, 1], { axis: int(1) }],
   ['ArgMax', ['x'], 'int32', [6], { axis: int(0), keepdims: int(0), select_last_index: int(1) }],
   ['ArgMin', ['x'], 'int32', [2, 1], { axis: int(-1), select_last_index: int(1) }],
@@ -121,6 +124,7 @@ const constants = new Map([
   ['twice', int64s([2], 2, 1)],
   ['places', int64s([1, 6], 1, 0, 1, 1, 0, 0)],
   ['flat', int64s([1], -1)],
+  ['divisor', { dtype: 'int32', shape: [1], data: Int32Array.of(100_003) }],
 ])
 
 /** A model that puts what all of `discrete` give into one row of numbers, in the form for `device`. */
@@ -139,6 +143,8 @@ function discreteModel(device: 'cpu' | 'gpu') {
     ...[a, b].map(typed('bool')),
     ...[i, j].map(typed('int32')),
   ])
+  const factor = f.builder.constant({ dtype: 'int32', shape: [], data: Int32Array.of(123_456_781) })
+  given.set('large', f.mul(given.get('i')!, factor))
   const named = (name: string): Value => ({ ...(given.get(name) ?? constants.get(name)!), name })
   const nodes = discrete.flatMap(([opType, names, dtype, dims, attributes = {}], index): TypedNode[] => {
     const picks = opType.startsWith('Arg')
@@ -149,9 +155,12 @@ function discreteModel(device: 'cpu' | 'gpu') {
     const node = (op: string, from: Value[], to: Value, having: Attributes = {}): TypedNode => {
       return { opType: op, name: to.name, inputs: from, outputs: [to], attributes: having }
     }
+    const rest: Value = { ...made, name: `rest ${index}` } // of what float32 does not hold
+    const isLarge = names[0] === 'large'
     return [
       node(opType, names.map(named), made, attributes),
-      node('Cast', [made], number, { to: int(1) }),
+      ...(isLarge ? [node('Mod', [made, named('divisor')], rest)] : []),
+      node('Cast', [isLarge ? rest : made], number, { to: int(1) }),
       node('Reshape', [number, named('flat')], flat),
     ]
   })
