@@ -1,8 +1,8 @@
 /** A tab knows its job's id from the link, and learns the job itself from the first peer that it reaches. */
 
-import { isOtherSwarmKey } from '../../node/peer/swarm-key.ts'
 import type { Clock } from '../../protocols/core/clock.ts'
 import { SwarmError } from '../../protocols/core/errors.ts'
+import { isOtherSwarmKey } from '../../protocols/discovery/index.ts'
 import type { JobNotice, SignedJob } from '../../protocols/jobs/index.ts'
 import type { TabPeer } from './network.ts'
 

@@ -37,7 +37,13 @@ export function withCoordinator(command: Command): Command {
 
 /** `--swarm-key`. */
 export function swarmKey(description: string): Option {
-  return new Option('--swarm-key <file>', description).env('STARLING_SWARM_KEY')
+  return new Option('--swarm-key <file>', description).argParser(nameOfFile).env('STARLING_SWARM_KEY')
+}
+
+/** A variable that is empty or was never set would else mean a swarm that is open to anybody. */
+function nameOfFile(text: string): string {
+  if (text !== '') return text
+  throw new InvalidArgumentError('It must be the name of a file.')
 }
 
 /** In the environment variable, commas separate the addresses. */

@@ -62,7 +62,7 @@ export async function runCoordinatorStart(options: CoordinatorStartOptions, io: 
   const home = join(dirs.data, 'coordinator')
   let page: PageServer | undefined
   let stun: StunServer | undefined
-  const keyPath = options.swarmKey ? resolve(io.cwd, options.swarmKey) : undefined
+  const keyPath = options.swarmKey === undefined ? undefined : resolve(io.cwd, options.swarmKey)
   const swarmKey = keyPath === undefined ? undefined : await loadOrCreateSwarmKey(keyPath)
   const linkTo = (job: string) =>
     page &&
@@ -116,7 +116,13 @@ export async function runCoordinatorStart(options: CoordinatorStartOptions, io: 
     retract = await publishAddresses(dirs, { addresses: node.localAddresses(), swarmKey: keyPath })
     await records.restore(io)
     io.signal.throwIfAborted()
-    log({ event: 'ready', peer: node.self, addresses: node.addresses(), page: page?.url })
+    log({
+      event: 'ready',
+      peer: node.self,
+      private: swarmKey !== undefined,
+      addresses: node.addresses(),
+      page: page?.url,
+    })
     return await interruptionOf(io.signal)
   } finally {
     await retract()

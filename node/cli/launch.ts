@@ -64,6 +64,9 @@ const nodeStart = 'starling node start'
 const nodeStartElsewhere = ({ swarmKey }: NamedSwarm): string =>
   `${nodeStart} --coordinator <address>${swarmKey === undefined ? '' : ' --swarm-key <file>'}`
 
+const keyIsUnused = (swarmKey: string): string =>
+  `--local starts a swarm of its own on this machine, which takes no key: ${swarmKey} is not used.`
+
 /** A job that has passed every check that can be made without a swarm. */
 interface Prepared {
   file: JobFile
@@ -89,6 +92,8 @@ export async function runLaunch(options: LaunchOptions, io: CliIo): Promise<numb
   })
   const emit = (event: RunEvent) => renderer.event(event)
   const say = (sentence: string) => emit({ event: 'phase', seconds: seconds(), sentence })
+  if (options.local !== undefined && options.swarmKey !== undefined)
+    emit({ event: 'warning', seconds: seconds(), message: keyIsUnused(options.swarmKey) })
   try {
     // before anything is downloaded for a job that has nowhere to go
     if (options.local === undefined) await findSwarm(options, io)

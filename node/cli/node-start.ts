@@ -71,7 +71,8 @@ export async function runNodeStart(options: NodeStartOptions, io: CliIo): Promis
 /** On a local network a peer needs no address to begin with. */
 async function swarmOf({ mdns, coordinator, swarmKey }: NodeStartOptions, io: CliIo): Promise<FoundSwarm> {
   if (!mdns || coordinator.length > 0) return findSwarm({ coordinator, swarmKey }, io)
-  return { addresses: [], key: swarmKey ? await loadSwarmKey(resolve(io.cwd, swarmKey)) : undefined }
+  const key = swarmKey === undefined ? undefined : await loadSwarmKey(resolve(io.cwd, swarmKey))
+  return { addresses: [], key }
 }
 
 async function runNode(

@@ -63,23 +63,32 @@ export async function publishAddresses(dirs: Dirs, published: Published): Promis
 }
 
 /**
- * The swarm that was named on the command line, or that of this machine's coordinator, whose key is then its own.
- * @throws {SwarmError} NO_COORDINATOR when there is neither; what {@link loadSwarmKey} throws.
+ * The swarm that was named on the command line, or that of this machine's coordinator, which says itself where its key
+ * is. A key that was named is never left out: what is meant for a private swarm must not go into another.
+ * @throws {SwarmError} NO_COORDINATOR when there is neither; REFUSED when this machine's has no key, or another than the
+ * one that was named; what {@link loadSwarmKey} throws.
  */
 export async function findSwarm(
   { coordinator, swarmKey }: NamedSwarm,
   { env, cwd }: { env: Readonly<Record<string, string | undefined>>; cwd: string },
 ): Promise<FoundSwarm> {
-  const found =
-    coordinator.length > 0
-      ? { addresses: coordinator, swarmKey: swarmKey ? resolve(cwd, swarmKey) : undefined }
-      : await newestPublished(dirsFor(env))
+  const named = swarmKey === undefined ? undefined : await loadSwarmKey(resolve(cwd, swarmKey))
+  if (coordinator.length > 0) return { addresses: coordinator, key: named }
+  const found = await newestPublished(dirsFor(env))
   if (found !== undefined) {
     const key = found.swarmKey === undefined ? undefined : await loadSwarmKey(found.swarmKey)
+    if (named !== undefined && named !== key) throw otherSwarmHere(swarmKey, key === undefined)
     return { addresses: found.addresses, key }
   }
   throw new SwarmError('NO_COORDINATOR', 'no coordinator was named, and none runs on this machine', {
     hint: 'Give its address with --coordinator, start one with `starling coordinator start`, or train on this machine alone with `starling launch <job.yaml> --local 3`.',
+  })
+}
+
+function otherSwarmHere(swarmKey: string | undefined, isOpen: boolean): SwarmError {
+  const why = isOpen ? 'is open to anybody' : 'has another key'
+  return new SwarmError('REFUSED', `${swarmKey} was named, but the swarm on this machine ${why}`, {
+    hint: 'Name the coordinator that is meant with --coordinator, or leave out --swarm-key and STARLING_SWARM_KEY.',
   })
 }
 

@@ -1,7 +1,7 @@
 /** Says to a person why nobody could be reached at the addresses of a coordinator. */
 
 import { SwarmError } from '../../protocols/core/errors.ts'
-import { isOtherSwarmKey } from '../peer/swarm-key.ts'
+import { isOtherSwarmKey } from '../../protocols/discovery/index.ts'
 
 export interface DialFailure {
   /** Multiaddrs that were dialled. */

@@ -23,12 +23,3 @@ export function isSwarmKey(text: string): text is SwarmKey {
 export function swarmPrologue(key: SwarmKey | undefined): Uint8Array {
   return new TextEncoder().encode(key === undefined ? '' : purpose + key)
 }
-
-/**
- * Whether a dial failed since who answered has another key, or has one where this program has none, or none. Such a
- * handshake ends at its first authenticated message, of which libp2p passes on the words alone; one that ends since
- * another peer is behind the address says something else.
- */
-export function isOtherSwarmKey(error: unknown): boolean {
-  return error instanceof Error && error.name === 'EncryptionFailedError' && /decryption/.test(error.message)
-}

@@ -1,10 +1,12 @@
 /**
  * The addresses that a peer is given to begin with, a coordinator's as a rule, and who wants to hear what became of
- * them. They are dialled for ever; a person who waits hears of the first dial that fails, and of the one that does not.
+ * them. They are dialled for ever; a person who waits hears of the first dial that fails, of the first where somebody of
+ * another swarm answers, and of the one that does not fail.
  */
 
 import { type Multiaddr, multiaddr } from '@multiformats/multiaddr'
 import { SwarmError } from '../core/errors.ts'
+import { isOtherSwarmKey } from './other-swarm-key.ts'
 
 /** What became of one. `cause`: what libp2p threw. */
 export type FirstAddressNews =
@@ -14,7 +16,7 @@ export type FirstAddressNews =
 export class FirstAddresses {
   /** In their one form as text. */
   readonly addresses: readonly string[]
-  /** Those whose last dial failed, and why the first of its failures in a row did. */
+  /** Those whose last dial failed, and why, as it was told last. */
   readonly #missed = new Map<string, unknown>()
   readonly #listeners = new Set<(news: FirstAddressNews) => void>()
 
@@ -25,7 +27,8 @@ export class FirstAddresses {
 
   /**
    * Calls `listener` when an address cannot be reached, at once for those that could not, and when one is that could
-   * not; it is dialled on in between, in silence. Returns a function that takes it back.
+   * not; it is dialled on in between, in silence as long as it fails for the same reason: nobody answers, or somebody who
+   * has another key of a swarm. Returns a function that takes it back.
    */
   on(listener: (news: FirstAddressNews) => void): () => void {
     for (const [address, cause] of this.#missed) listener({ kind: 'missed', address, cause })
@@ -35,7 +38,9 @@ export class FirstAddresses {
 
   /** A dial of `address` failed; of an address that is not among the first nothing is told. */
   missed(address: string, cause: unknown): void {
-    if (!this.addresses.includes(address) || this.#missed.has(address)) return
+    if (!this.addresses.includes(address)) return
+    const told = this.#missed.has(address)
+    if (told && isOtherSwarmKey(this.#missed.get(address)) === isOtherSwarmKey(cause)) return
     this.#missed.set(address, cause)
     this.#tell({ kind: 'missed', address, cause })
   }

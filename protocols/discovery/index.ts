@@ -11,6 +11,7 @@ import { Discovery, type DiscoveryComponents, type DiscoveryInit } from './servi
 export type { FirstAddressNews } from './first-addresses.ts'
 export type { DiscoveryEffect, PeerRecord } from './machine.ts'
 export { helloTopic, type JobPosition, type Role, type SelfDescription } from './messages.ts'
+export { isOtherSwarmKey } from './other-swarm-key.ts'
 export type { Discovery, DiscoveryInit } from './service.ts'
 
 /** The libp2p service. The node needs a gossipsub service named `pubsub`. */

@@ -49,7 +49,7 @@ async function interrupted(
   const reason: unknown = await runCoordinatorStart({ ...options, ...changes }, io).catch(
     (error: unknown) => error,
   )
-  const lines: { event: string; addresses?: string[] }[] = text
+  const lines: { event: string; private?: boolean; addresses?: string[] }[] = text
     .trimEnd()
     .split('\n')
     .map((line) => JSON.parse(line))
@@ -74,6 +74,14 @@ test.each([
     expect(state).toEqual([])
   },
 )
+
+test.each([
+  ['open', undefined, false],
+  ['private', 'swarm.key', true],
+])('of a swarm that is %s the line `ready` says so', async (_, swarmKey, isPrivate) => {
+  const { lines } = await interrupted((stdout) => stdout.includes('"ready"'), { swarmKey })
+  expect(lines[0]).toMatchObject({ event: 'ready', private: isPrivate })
+})
 
 test('commands on its own machine find it where it listens, whatever it announces to others', async () => {
   const announced = '/dns4/train.example/tcp/4001'

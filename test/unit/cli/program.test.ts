@@ -1,6 +1,6 @@
 /** The command line around the commands: help, mistyped words, errors in both forms, exit codes. */
 
-import { expect, test } from 'vitest'
+import { expect, onTestFinished, test, vi } from 'vitest'
 import { Interruption } from '../../../node/cli/io.ts'
 import { runProgram } from '../../../node/cli/program.ts'
 import { renderError } from '../../../node/cli/render-error.ts'
@@ -91,6 +91,19 @@ test.each([
   [[], "'starling' needs a command", "Try 'starling --help'."],
 ])('%j is answered with what is wrong and what was probably meant', async (words, message, hint) => {
   expect(await run(words)).toEqual({ exitCode: 2, stdout: '', stderr: `error: ${message}\nhint: ${hint}\n` })
+})
+
+test.each([
+  ['on the command line', ['--swarm-key', ''], undefined],
+  ['in the environment', [], ''],
+])('an empty name of a key file %s starts no open swarm', async (_, words, variable) => {
+  vi.stubEnv('STARLING_SWARM_KEY', variable)
+  onTestFinished(() => void vi.unstubAllEnvs())
+  for (const command of ['coordinator start', 'node start', 'list']) {
+    const { exitCode, stderr } = await run([...command.split(' '), ...words])
+    expect(exitCode).toBe(2)
+    expect(stderr).toContain('is invalid. It must be the name of a file.')
+  }
 })
 
 test('with --json an error is one JSON document on stdout', async () => {

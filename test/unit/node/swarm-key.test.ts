@@ -49,13 +49,18 @@ test.each([
     })
 })
 
-test('the coordinator of this machine brings its own key, and a named one goes with the named key', async () => {
+test('the coordinator of this machine brings its own key, and whoever named another is not led into its swarm', async () => {
   const io = { env: { STARLING_HOME: join(folder, 'home') }, cwd: folder }
   const [ours, named] = [join(folder, 'ours.key'), join(folder, 'named.key')]
   const key = await loadOrCreateSwarmKey(ours)
   const namedKey = await loadOrCreateSwarmKey(named)
   const retract = await publishAddresses(dirsFor(io.env), { addresses: ['here'], swarmKey: ours })
-  expect(await findSwarm({ coordinator: [], swarmKey: named }, io)).toEqual({ addresses: ['here'], key })
+  expect(await findSwarm({ coordinator: [] }, io)).toEqual({ addresses: ['here'], key })
+  expect(await findSwarm({ coordinator: [], swarmKey: 'ours.key' }, io)).toEqual({ addresses: ['here'], key })
+  await expect(findSwarm({ coordinator: [], swarmKey: named }, io)).rejects.toMatchObject({
+    code: 'REFUSED',
+    message: `${named} was named, but the swarm on this machine has another key`,
+  })
   expect(await findSwarm({ coordinator: ['there'], swarmKey: 'named.key' }, io)).toEqual({
     addresses: ['there'],
     key: namedKey,
@@ -63,9 +68,9 @@ test('the coordinator of this machine brings its own key, and a named one goes w
   expect(await findSwarm({ coordinator: ['there'] }, io)).toEqual({ addresses: ['there'], key: undefined })
   await retract()
   const open = await publishAddresses(dirsFor(io.env), { addresses: ['here'] })
-  expect(await findSwarm({ coordinator: [], swarmKey: named }, io)).toEqual({
-    addresses: ['here'],
-    key: undefined,
+  await expect(findSwarm({ coordinator: [], swarmKey: named }, io)).rejects.toMatchObject({
+    code: 'REFUSED',
+    message: `${named} was named, but the swarm on this machine is open to anybody`,
   })
   await open()
 })
