@@ -40,6 +40,8 @@ export interface PreparedModel {
   readonly statistics: ReadonlyMap<string, Constant>
   /** Tensors that would be parameters or statistics if the job did not freeze them. */
   readonly frozen: readonly string[]
+  /** Tensors that would be parameters if the output moved with them; what the graph does not read is among them. */
+  readonly unmoving: readonly string[]
 }
 
 export interface PrepareOptions {
@@ -63,12 +65,12 @@ export function prepare(
   const { graph: normal, merged } = normalise(model, chooseOutput(model.graph.outputs, outputName))
   const { graph, copies } = ownStatistics(normal, namesOf(model.graph))
   const names = [...model.graph.constants.keys(), ...merged.keys(), ...copies]
-  const { weights, statistics, frozen } = trainableTensors(
+  const { weights, statistics, frozen, unmoving } = trainableTensors(
     { graph, roles: model.roles, names },
     flows,
     freeze,
   )
-  return { model, graph, parameters: weights, statistics, frozen }
+  return { model, graph, parameters: weights, statistics, frozen, unmoving }
 }
 
 /**
@@ -77,7 +79,7 @@ export function prepare(
  *   `sizes` does not fix, or a batch size of its own.
  */
 export async function importModel(
-  { model, graph, parameters: weights, statistics }: PreparedModel,
+  { model, graph, parameters: weights, statistics, unmoving }: PreparedModel,
   sizes: InputSizes,
   inference: ShapeInference,
 ): Promise<ImportedModel> {
@@ -87,6 +89,7 @@ export async function importModel(
     sizes,
   )
   const opset = opsetRead(graph.nodes, model.opset)
+  if (weights.size === 0) throw noParameters(unmoving)
   const { parameters, initial } = layOut(weights, statistics)
   const tensors = new Map([...weights, ...statistics])
   const constants = new Map([...graph.constants].filter(([name]) => !tensors.has(name)))
@@ -111,6 +114,16 @@ export async function importModel(
   }
 }
 
+/** `unmoving`: tensors that look like weights and do not move the output. */
+function noParameters(unmoving: readonly string[]): SwarmError {
+  return new SwarmError('MODEL_UNSUPPORTED', 'the model has no parameters that its output moves with', {
+    hint:
+      unmoving.length === 0
+        ? 'Export with the weights inside: torch.onnx.export(..., external_data=False).'
+        : `Export the output before it is rounded, compared or picked (ArgMax): no gradient comes to '${unmoving[0]}'.`,
+  })
+}
+
 function layOut(
   weights: ReadonlyMap<string, Constant>,
   statistics: ReadonlyMap<string, Constant>,
@@ -122,11 +135,6 @@ function layOut(
       parameters.push({ name, kind, shape, offset, length: data.length })
       offset += data.length
     }
-  }
-  if (weights.size === 0) {
-    throw new SwarmError('MODEL_UNSUPPORTED', 'the model has no parameters that its output depends on', {
-      hint: 'Export with the weights inside: torch.onnx.export(..., external_data=False).',
-    })
   }
   if (offset > parametersMax) {
     throw new SwarmError(

@@ -8,7 +8,7 @@
  * neither: a BatchNormalization whose statistics are frozen goes by them in training too.
  */
 import { SwarmError } from '../../protocols/core/errors.ts'
-import type { Graph, Model } from '../onnx/graph.ts'
+import { type Graph, intOf, type Model, type Node } from '../onnx/graph.ts'
 import type { Constant } from '../onnx/types.ts'
 
 /** Whether the loss moves with input `index` of operator `opType`. */
@@ -19,6 +19,8 @@ export interface Trainable {
   readonly statistics: ReadonlyMap<string, Constant>
   /** Names of what would be one of the two, and is frozen. */
   readonly frozen: readonly string[]
+  /** Names of what would be weights if the output moved with them. */
+  readonly unmoving: readonly string[]
 }
 
 /**
@@ -33,8 +35,7 @@ export function trainableTensors(
 ): Trainable {
   const measured = statisticNames(graph)
   const reached = reachedThrough(graph, flows, measured)
-  const isWeight = (name: string, { dtype, shape, data }: Constant) =>
-    reached.has(name) &&
+  const isLikeWeight = (name: string, { dtype, shape, data }: Constant) =>
     dtype === 'float32' &&
     (roles.get(name) ?? 'PARAMETER') === 'PARAMETER' &&
     (roles.has(name) || (shape.length > 0 && (roles.size === 0 || data.length > 1))) &&
@@ -43,7 +44,8 @@ export function trainableTensors(
     const constant = graph.constants.get(name)
     return constant === undefined ? [] : [[name, constant] as const]
   })
-  const weights = here.filter(([name, constant]) => isWeight(name, constant))
+  const like = here.filter(([name, constant]) => isLikeWeight(name, constant))
+  const weights = like.filter(([name]) => reached.has(name))
   const isOther = new Set(weights.map(([name]) => name))
   const statistics = here.filter(([name]) => measured.has(name) && !isOther.has(name))
   const frozen = frozenNames(
@@ -55,7 +57,16 @@ export function trainableTensors(
     weights: new Map(weights.filter(isFree)),
     statistics: new Map(statistics.filter(isFree)),
     frozen: [...frozen],
+    unmoving: like.flatMap(([name]) => (reached.has(name) || measured.has(name) ? [] : [name])),
   }
+}
+
+/** ONNX's numbers for the types that move by less than one: float32, float16, float64, bfloat16. */
+const floats: ReadonlySet<number> = new Set([1, 10, 11, 16])
+
+/** Whether the loss moves with input `index` of `node`: a cast to whole numbers or truth values stops it too. */
+export function flowsThrough({ opType, attributes }: Node, index: number, flows: Flows): boolean {
+  return flows(opType, index) && (opType !== 'Cast' || floats.has(intOf(attributes, 'to', 1)))
 }
 
 /**
@@ -64,13 +75,14 @@ export function trainableTensors(
  */
 function reachedThrough(graph: Graph, flows: Flows, measured: ReadonlySet<string>): Set<string> {
   const reached = new Set(graph.outputs)
-  for (const { opType, inputs, outputs } of graph.nodes.toReversed()) {
+  for (const node of graph.nodes.toReversed()) {
+    const { opType, inputs, outputs } = node
     if (!outputs.some((name) => reached.has(name))) continue
     const isGiven = (name: string, index: number) =>
       (opType === 'BatchNormalization' && index > 2 && measured.has(name)) ||
       (opType === 'Clip' && index > 0 && graph.constants.has(name))
     for (const [index, name] of inputs.entries()) {
-      if (flows(opType, index) && !isGiven(name, index)) reached.add(name)
+      if (flowsThrough(node, index, flows) && !isGiven(name, index)) reached.add(name)
     }
   }
   return reached

@@ -17,8 +17,8 @@ export type LabelWeights = ReadonlyMap<number, number>
 
 const losses: ReadonlySet<string> = new Set(['SoftmaxCrossEntropyLoss', 'NegativeLogLikelihoodLoss'])
 
-/** Operators after which every label is there once, with its value. */
-const movements: ReadonlySet<string> = new Set([
+/** Operators after which every element of what they read is there once, with its value. */
+export const movements: ReadonlySet<string> = new Set([
   ...['Cast', 'Flatten', 'Identity', 'Reshape', 'Squeeze', 'Transpose', 'Unsqueeze'],
 ])
 

@@ -132,13 +132,15 @@ function* graphsInside(nodes: readonly Node[]): Generator<Subgraph> {
 
 const isFloat = (dtype: string) => dtype === 'float32' || isHalf(dtype)
 
-function listed(names: readonly string[]): string {
+/** `names` in quotes, the first few. */
+export function listed(names: readonly string[]): string {
   const quoted = names.slice(0, namedMax).map((name) => `'${name}'`)
   return [...quoted, ...(names.length > namedMax ? ['...'] : [])].join(', ')
 }
 
 /** Names that buffers have by custom and parameters have not. */
-const bufferNames = /(^|[._])(pe|inv_freq|freqs|cos|sin|(cos|sin)_cached|(\w+_)?mask|tril|triu|grid|anchors)$/
+export const bufferNames =
+  /(^|[._])(pe|inv_freq|freqs|cos|sin|(cos|sin)_cached|(\w+_)?mask|tril|triu|grid|anchors)$/
 
 /**
  * The old exporter writes float buffers as it writes parameters. Guessed by name, and by values that no training
@@ -156,7 +158,8 @@ function likelyBuffers(tensors: ReadonlyMap<string, Constant>): string[] {
   })
 }
 
-function looksFixed({ shape, data }: Constant): string | null {
+/** By which sign a tensor's values are none that training leaves; null where they may be a weight's. */
+export function looksFixed({ shape, data }: Constant): string | null {
   const values = data as Float32Array
   if (shape.length >= 2 && isMask(values)) return 'a mask'
   if (shape.length >= 2 && isSineTable(values, shape.at(-1)!)) return 'a table of sines'

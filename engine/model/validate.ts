@@ -13,6 +13,7 @@ import { isHalf } from '../onnx/half.ts'
 import { readModel } from '../onnx/read.ts'
 import type { Constant } from '../onnx/types.ts'
 import { exporterWarnings } from './exporter-warnings.ts'
+import { gradientWarnings } from './gradient-warnings.ts'
 
 export interface ModelReport {
   readonly opset: number
@@ -41,15 +42,21 @@ export interface UnsupportedNode {
   readonly remedy: string
 }
 
+export interface ValidateOptions extends PrepareOptions {
+  /** The job's; by default, what is said of a loss is said of all that fit the output. */
+  loss?: LossKind | undefined
+}
+
 /**
  * Describes `model` (ONNX bytes, borrowed).
  * @throws {SwarmError} MODEL_INVALID or MODEL_UNSUPPORTED when the file cannot be read at all, or has several outputs
  *   and `outputName` chooses none.
  */
-export function validate(model: Uint8Array, options: PrepareOptions = {}): ModelReport {
+export function validate(model: Uint8Array, options: ValidateOptions = {}): ModelReport {
   const read = readModel(model)
   const prepared = prepare(read, gradientFlows, options)
   const { graph, parameters: tensors, statistics } = prepared
+  const losses = lossesFor(read.outputShapes.get(options.outputName ?? read.graph.outputs[0]!))
   const parameters = [...tensors].map(([name, { shape, data }]) => ({ name, shape, length: data.length }))
   return {
     opset: read.opset,
@@ -60,7 +67,10 @@ export function validate(model: Uint8Array, options: PrepareOptions = {}): Model
     parameterCount: parameters.reduce((sum, { length }) => sum + length, 0),
     operators: countOperators(graph),
     unsupported: unsupportedNodes(prepared),
-    warnings: exporterWarnings(read, graph, tensors),
+    warnings: [
+      ...exporterWarnings(read, graph, tensors),
+      ...gradientWarnings(prepared, options.loss === undefined ? losses : [options.loss]),
+    ],
     notes: [
       ...batchNotes(graph, statistics),
       ...dropoutNotes(read.graph),
@@ -68,7 +78,7 @@ export function validate(model: Uint8Array, options: PrepareOptions = {}): Model
       ...halfNotes(read.graph),
       ...integerNotes(read.graph),
     ],
-    losses: lossesFor(read.outputShapes.get(options.outputName ?? read.graph.outputs[0]!)),
+    losses,
   }
 }
 

@@ -15,6 +15,7 @@ import { type DataSet, inputShape } from '../../data/data-set.ts'
 import { type EncodedDataSet, encodeDataSet } from '../../data/shards.ts'
 import type { OpenedModel } from '../../engine/compute/compute.ts'
 import { trainingSpec } from '../../engine/job-settings.ts'
+import { validate } from '../../engine/model/validate.ts'
 import { systemClock } from '../../protocols/core/clock.ts'
 import { createManifest, type Manifest, sealManifest } from '../../protocols/jobs/index.ts'
 import { putFile } from '../../protocols/shards/index.ts'
@@ -100,8 +101,7 @@ export async function runLaunch(options: LaunchOptions, io: CliIo): Promise<numb
     const outputs = resolve(io.cwd, options.output ?? 'starling-runs')
     if (!options.detach) await requireWritable(outputs)
     const prepared = await prepare(options, io, say)
-    const warning = stateWarning(prepared.file.spec, prepared.opened.parameters)
-    if (warning !== undefined) emit({ event: 'warning', seconds: seconds(), message: warning })
+    for (const message of warningsOf(prepared)) emit({ event: 'warning', seconds: seconds(), message })
     return await inSwarm(options, io, { say, emit, seconds }, async (client, swarm, signal) => {
       const { manifest, envelope } = await seal(prepared, client, await ownerKey(io.env))
       const { link } = await submit(client, envelope.envelope, signal)
@@ -157,6 +157,13 @@ async function prepare(
   })
   requireFit(dataSet, { ...opened, fields: spec.model.inputs })
   return { file, model, opened, dataSet, data: await encodeDataSet(dataSet) }
+}
+
+/** What is likely not as meant: the sentences that `starling validate` has too. */
+function warningsOf({ file: { spec }, model, opened }: Prepared): string[] {
+  const { warnings } = validate(model, trainingSpec(spec.model, spec.train))
+  const ofState = stateWarning(spec, opened.parameters)
+  return [...warnings, ...(ofState === undefined ? [] : [ofState])]
 }
 
 /** Compiles what the peers will run: an unsupported operator is refused by name before anything starts. */

@@ -98,7 +98,9 @@ export async function runValidate(options: ValidateOptions, io: CliIo): Promise<
   const job = target.endsWith('.onnx') ? undefined : await readJobFile(target)
   const path = job?.modelPath ?? target
   const model = await readModelFile(path)
-  const seen = await namingModel(path, async () => validate(model))
+  const seen = await namingModel(path, async () =>
+    validate(model, job && trainingSpec(job.spec.model, job.spec.train)),
+  )
   if (seen.unsupported.length > 0) return refused(path, seen.unsupported, options, io)
   const backend = await openBackend()
   const { spec, program } = await namingModel(path, async () => {
