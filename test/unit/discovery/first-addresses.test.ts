@@ -6,6 +6,7 @@ import { FirstAddresses, type FirstAddressNews } from '../../../protocols/discov
 const address = '/ip4/192.0.2.7/tcp/4001'
 const refused = new Error('connect ECONNREFUSED 192.0.2.7:4001')
 const otherKey = Object.assign(new Error('decryption failed'), { name: 'EncryptionFailedError' })
+const bothOfAName = new AggregateError([refused, otherKey], 'All multiaddr dials failed')
 
 function followed() {
   const first = new FirstAddresses([address])
@@ -14,18 +15,24 @@ function followed() {
   return { first, news }
 }
 
-test('a coordinator that comes back with another key is told, after it was told that nobody answers', () => {
-  const { first, news } = followed()
-  for (const cause of [refused, new Error('timed out'), otherKey, otherKey]) first.missed(address, cause)
-  const missed = { kind: 'missed', address }
-  expect(news).toEqual([
-    { ...missed, cause: refused },
-    { ...missed, cause: otherKey },
-  ])
-  const late: FirstAddressNews[] = []
-  first.on((one) => late.push(one))
-  expect(late).toEqual([{ ...missed, cause: otherKey }])
-})
+test.each([
+  ['an address', otherKey],
+  ['a name with two addresses', bothOfAName],
+])(
+  'a coordinator that comes back with another key behind %s is told, after it was told that nobody answers',
+  (_, answered) => {
+    const { first, news } = followed()
+    for (const cause of [refused, new Error('timed out'), answered, answered]) first.missed(address, cause)
+    const missed = { kind: 'missed', address }
+    expect(news).toEqual([
+      { ...missed, cause: refused },
+      { ...missed, cause: answered },
+    ])
+    const late: FirstAddressNews[] = []
+    first.on((one) => late.push(one))
+    expect(late).toEqual([{ ...missed, cause: answered }])
+  },
+)
 
 test('an address that is reached again is told once, and so is its next failure', () => {
   const { first, news } = followed()
