@@ -211,6 +211,22 @@ function invariantsOf({ nodes, inputs }: Subgraph): ReadonlySet<Node> {
   return once
 }
 
+/** Nodes of `graph` and of all that lies in it, counted once for each body. */
+export function nodesWithin(graph: Subgraph): number {
+  const counted = withinCounts.get(graph)
+  if (counted !== undefined) return counted
+  let count = graph.nodes.length
+  for (const { attributes } of graph.nodes) {
+    for (const attribute of Object.values(attributes)) {
+      if (attribute.kind === 'graph') count += nodesWithin(attribute.value)
+    }
+  }
+  withinCounts.set(graph, count)
+  return count
+}
+
+const withinCounts = new WeakMap<Subgraph, number>()
+
 /** Values of a body, and of what lies in it, that need another name in each turn. */
 function localNames({ nodes }: Subgraph, once: ReadonlySet<Node>): ReadonlySet<string> {
   const names = new Set<string>()

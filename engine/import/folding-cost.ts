@@ -5,7 +5,7 @@
  * The bounds themselves are folded-size.ts, by operator foldable.ts; an operator without one is not folded at all.
  */
 import { SwarmError } from '../../protocols/core/errors.ts'
-import { foldedElementsMax, foldedOperationsMax } from '../../protocols/core/limits.ts'
+import { foldedBytesMax, foldedElementsMax, foldedOperationsMax } from '../../protocols/core/limits.ts'
 import type { Node } from '../onnx/graph.ts'
 import type { OpType } from '../onnx/op-types.ts'
 import { foldable } from './foldable.ts'
@@ -57,6 +57,18 @@ export function checkOperations({ opType, name }: Node, operations: number): voi
   throw new SwarmError(
     'LIMIT_EXCEEDED',
     `constants up to ${opType} (node '${name}') take up to ${operations} operations; at most ${foldedOperationsMax} are folded`,
+    { hint: 'Export the model with its constants computed, or make what they are computed from an input.' },
+  )
+}
+
+/**
+ * @throws {SwarmError} LIMIT_EXCEEDED when `bytes`, of all constants of a model up to `node`, are more than may be folded.
+ */
+export function checkBytes({ opType, name }: Node, bytes: number): void {
+  if (bytes <= foldedBytesMax) return
+  throw new SwarmError(
+    'LIMIT_EXCEEDED',
+    `constants up to ${opType} (node '${name}') take up to ${bytes} bytes; at most ${foldedBytesMax} are folded`,
     { hint: 'Export the model with its constants computed, or make what they are computed from an input.' },
   )
 }

@@ -14,7 +14,7 @@ import type { Graph, Node } from '../onnx/graph.ts'
 import { type Constant, type ElementArray, isElementType, type TensorType } from '../onnx/types.ts'
 import { writeModel } from '../onnx/write.ts'
 import { areaOf, type Folded, type FoldedInputs } from './folded-size.ts'
-import { checkElements, checkOperations, foldingCost } from './folding-cost.ts'
+import { checkBytes, checkElements, checkOperations, foldingCost } from './folding-cost.ts'
 import { checkSize } from './model-inputs.ts'
 import { isResizedByFractions } from './resize-scales.ts'
 import { aliasOf, type Knowledge, needsTypes, rewrite } from './rewrite.ts'
@@ -56,6 +56,7 @@ export async function resolve(
     aliases: new Map(),
     typed: [],
     foldedOperations: 0,
+    foldedBytes: 0,
     looks: 0,
     unrolledNodes: 0,
     sequenceMembers: 0,
@@ -81,6 +82,8 @@ interface State extends Knowledge {
   readonly typed: TypedNode[]
   /** Operations that folding has taken, at most. */
   foldedOperations: number
+  /** Bytes of all that was folded, at most. */
+  foldedBytes: number
   /** Nodes looked at, in all rounds. */
   looks: number
 }
@@ -153,7 +156,14 @@ function foldedBound(state: State, node: Node, computed: ReadonlyMap<string, num
   else if (!(Math.max(elements, operations) <= foldedUnseenMax)) return null
   state.foldedOperations += operations
   checkOperations(node, state.foldedOperations)
+  state.foldedBytes += elements * elementBytes(inputs[0]?.constant ?? null)
+  checkBytes(node, state.foldedBytes)
   return elements
+}
+
+/** Bytes of an element that an operator makes of `first`, its first input: that one's, and at least a float's. */
+function elementBytes(first: Constant | null): number {
+  return Math.max(Float32Array.BYTES_PER_ELEMENT, first?.data.BYTES_PER_ELEMENT ?? 0)
 }
 
 /** What is known of the value `name`; null when it is left out, undefined while it depends on what is not known. */

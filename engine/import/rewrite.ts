@@ -17,7 +17,7 @@ import {
   sizeOf,
   type TensorType,
 } from '../onnx/types.ts'
-import { inlineBranch, inlineTurn, subgraphOf } from './control.ts'
+import { inlineBranch, inlineTurn, nodesWithin, subgraphOf } from './control.ts'
 import { isResizedByFractions, sizesByFloat32 } from './resize-scales.ts'
 import { scanAsLoop, scannedInput } from './scan.ts'
 import { sequenceOperators, unfold } from './sequences.ts'
@@ -31,7 +31,7 @@ export interface Knowledge {
   readonly members: Map<string, readonly string[]>
   /** Values that turned out to be another one. */
   readonly aliases: Map<string, string>
-  /** Nodes of bodies that loops' turns have looked at. */
+  /** Nodes of bodies, and of what lies in those, that loops' turns have looked at. */
   unrolledNodes: number
   /** Members of all sequences. */
   sequenceMembers: number
@@ -136,7 +136,7 @@ function withoutControl(state: Knowledge, node: Node): readonly Node[] {
   if (a === undefined || (node.opType === 'If' && a === null)) return [node]
   if (node.opType === 'Loop' && b === undefined) return [node]
   if (node.opType === 'Loop') {
-    state.unrolledNodes += nodesPerTurn + subgraphOf(node, 'body').nodes.length
+    state.unrolledNodes += nodesPerTurn + nodesWithin(subgraphOf(node, 'body'))
     checkMost(node, 'nodes of all turns', state.unrolledNodes, unrolledNodesMax)
   }
   const inlined = node.opType === 'If' ? inlineBranch(node, a!.data[0] !== 0) : inlineTurn(node, a, b!)

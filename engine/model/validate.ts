@@ -182,7 +182,11 @@ function dropoutNotes({ nodes }: Graph): string[] {
 
 function detachedNotes({ nodes }: Graph): string[] {
   const count = nodes.filter(({ opType }) => opType === 'Identity').length
-  return count === 0 ? [] : [`No gradient flows through ${count} values that the module detached (Identity)`]
+  return count === 0
+    ? []
+    : [
+        `No gradient flows through ${count} values that the module detached (Identity), by its notes or by guess`,
+      ]
 }
 
 function halfNotes({ constants }: Graph): string[] {

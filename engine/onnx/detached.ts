@@ -5,7 +5,9 @@
  * optimises, the node is gone and the notes of others still name it. Other exporters leave no trace, but the commonest
  * use shows in the algebra: a straight-through estimate (Bengio, Léonard & Courville, "Estimating or Propagating
  * Gradients Through Stochastic Neurons", 2013) is x + (b - x).detach(), in value just b, which nobody writes for its
- * value. Without the detach its gradient would be that of b: none at all for what is rounded or picked.
+ * value. Without the detach its gradient would be that of b: none at all for what is rounded or picked. It is a guess:
+ * b may depend on x honestly, and does so for what is rounded by a scale of its own. (b + x) - x, though, is what is left
+ * of a residual sum, unless b is flat.
  *
  * In a normal form (normalise.ts) every Identity that is left is such a cut. What stands under `torch.no_grad()`, and a
  * gradient that a module defines itself, no exporter notes.
@@ -64,13 +66,37 @@ function detachedInput(
     const maker = makers.get(name)
     return maker?.opType === operator ? maker.inputs : []
   }
+  const isFlat = (name: string): boolean => {
+    const maker = makers.get(name)
+    if (maker?.opType === 'Cast') return isFlat(maker.inputs[0]!)
+    return maker !== undefined && flat.has(maker.opType)
+  }
   switch (opType) {
     case 'Add': // x + (b - x), (b - x) + x
       if (madeBy(b, 'Sub')[1] === a) return 1
       return madeBy(a, 'Sub')[1] === b ? 0 : null
-    case 'Sub': // x - (x - b), (b + x) - x
-      return madeBy(b, 'Sub')[0] === a || madeBy(a, 'Add').includes(b) ? 1 : null
+    case 'Sub': {
+      // x - (x - b), (b + x) - x
+      if (madeBy(b, 'Sub')[0] === a) return 1
+      const sum = madeBy(a, 'Add')
+      return sum.includes(b) && isFlat(sum[sum[0] === b ? 1 : 0]!) ? 1 : null
+    }
     default:
       return null
   }
 }
+
+/** Operators that give steps, of which nothing passes a gradient on. */
+const flat: ReadonlySet<string> = new Set([
+  'Round',
+  'Floor',
+  'Ceil',
+  'Sign',
+  'OneHot',
+  'Equal',
+  'Not',
+  'Greater',
+  'GreaterOrEqual',
+  'Less',
+  'LessOrEqual',
+])

@@ -5,7 +5,8 @@
  * What is hidden has a share of exactly zero either way, so shares are the same to the bit, and the gradient that they
  * send back is zero there without a mask of its own. A selection is three passes on one thread in onnxruntime (1.30),
  * and its gradient another. Only for masks that are known when the graph is made and show something in every row: where
- * all is hidden, shares go by the sum.
+ * all is hidden, shares go by the sum. Scores are taken to be finite: a hidden +∞ or NaN, which a selection drops, makes
+ * its row NaN.
  */
 import { type Formulas, positiveAxis } from '../graph/formulas.ts'
 import type { TypedNode, Value } from '../graph/graph-builder.ts'

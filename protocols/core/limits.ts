@@ -196,9 +196,15 @@ export const foldedElementsMax = 1 << 26
 export const foldedUnseenMax = 1 << 20
 
 /**
- * Operations that computing all constants of a model may take while it is imported: about a second, ten where kernels
- * are slow. The masks and rotary tables of 4,096 positions take a third of it at most (2^24 elements through twenty
- * nodes).
+ * Bytes of all constants that are computed while a model is imported: sixteen tables of 2^24 float32. While they are
+ * computed, they and their copies take some four times as much.
+ */
+export const foldedBytesMax = 1 << 30
+
+/**
+ * Operations that computing all constants of a model may take while it is imported: a second in registers, half a minute
+ * where each moves memory. The masks and rotary tables of 4,096 positions take a quarter of it at most (2^24 elements
+ * through sixteen nodes).
  */
 export const foldedOperationsMax = 1 << 30
 
@@ -219,7 +225,7 @@ export const loopTurnsMax = 4_096
 
 /**
  * Nodes of loops' bodies that taking all loops of a model apart may look at: a thousand nodes, most the same in every
- * turn, at `loopTurnsMax`. Bounds loops inside loops that leave nothing behind: some seconds.
+ * turn, at `loopTurnsMax`. Bounds loops inside loops that leave nothing behind: some ten seconds.
  */
 export const unrolledNodesMax = 1 << 22
 

@@ -74,6 +74,17 @@ test.each([
   expect(validate(file).notes).toContainEqual(expect.stringContaining('detached (Identity)'))
 })
 
+test('a residual that is taken from its sum again has the gradient of both', async () => {
+  const residual = [node('Tanh', ['w'], 'b'), node('Add', ['w', 'b'], 'sum'), node('Sub', ['sum', 'w'], 'q')]
+  const file = model(...residual, node('Add', ['q', 'x'], 'y'))
+  const found = await gradientOf(file)
+  for (const [index, w] of weights.entries()) {
+    const b = Math.tanh(w)
+    expect(found[index]).toBeCloseTo((b + index + 1) * (1 - b * b), 5)
+  }
+  expect(validate(file).notes.join()).not.toContain('detached')
+})
+
 test('what a file notes as detached has no gradient', async () => {
   const nodes = [node('Identity', ['w'], 'd'), node('Mul', ['d', 'w'], 'y')]
   const product = noted(model(node('Add', ['x', 'x'], 'z'), ...nodes, node('Add', ['y', 'z'], 'out')), {

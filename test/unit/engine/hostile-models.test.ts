@@ -99,6 +99,17 @@ describe('a constant that would explode while it is folded', () => {
         node('Add', ['evil_row', 'evil_upright'], 'evil'),
       ),
     ],
+    [
+      'one of three, each of which alone may be that large',
+      withConstant(
+        [integers('evil_s', 2 ** 26)],
+        ...[1, 2, 3].flatMap((part) => [
+          node('ConstantOfShape', ['evil_s'], `evil_row_${part}`),
+          node('ReduceMax', [`evil_row_${part}`], `evil_most_${part}`),
+        ]),
+        node('Sum', ['evil_most_1', 'evil_most_2', 'evil_most_3'], 'evil'),
+      ),
+    ],
   ])('is refused when it is %s', async (_, bytes) => {
     const before = process.memoryUsage().rss
     const { code, message } = await refusal(bytes)
