@@ -4,6 +4,7 @@ import fc from 'fast-check'
 import { beforeAll, expect, test } from 'vitest'
 import type { Backend } from '../../../engine/backends/backend.ts'
 import { openNativeBackend } from '../../../engine/backends/native.ts'
+import { nodesWithin } from '../../../engine/import/control.ts'
 import {
   GraphProtoSchema,
   ModelProtoSchema,
@@ -11,6 +12,7 @@ import {
   NodeProtoSchema,
   type TensorProto,
 } from '../../../engine/onnx/generated/onnx_pb.ts'
+import type { Subgraph } from '../../../engine/onnx/graph.ts'
 import { compileProgram } from '../../../engine/program/compile-program.ts'
 import { SwarmError } from '../../../protocols/core/errors.ts'
 import { count, float, float32Input, holder, node, subgraph } from './proto-nodes.ts'
@@ -173,4 +175,20 @@ test('what is left of a model when its parts are exchanged compiles, or is refus
     { seed: 11, numRuns: Number(process.env.STARLING_TEST_MUTATIONS ?? 200) },
   )
   expect(compiled).toBeGreaterThan(0)
+})
+
+test('a turn counts what lies in the branches of its body', () => {
+  const plain = { domain: '', name: '', inputs: [], outputs: [], attributes: {} }
+  const graphOf = (nodes: Subgraph['nodes']): Subgraph => ({
+    nodes,
+    constants: new Map(),
+    inputs: [],
+    outputs: [],
+  })
+  const branch = {
+    kind: 'graph',
+    value: graphOf([1, 2, 3].map(() => ({ ...plain, opType: 'Neg' }))),
+  } as const
+  const chosen = { ...plain, opType: 'If', attributes: { then_branch: branch, else_branch: branch } }
+  expect(nodesWithin(graphOf([chosen, { ...plain, opType: 'Neg' }]))).toBe(2 + 3 + 3)
 })
