@@ -52,11 +52,13 @@ export class Entrance {
       this.#keepingUp.answerLate(base)
       return undefined
     }
+    const wasFollowing = this.isFollowing
     this.isFollowing = false
     this.#keepingUp.isWaiting = true
     this.#rounds.place = base.round
     const duties = this.#rounds.openFor(base, this.#session.self)
     if (duties.round.base === undefined) this.#begin(duties, base)
+    else if (wasFollowing) this.#presence.repeat(base.round)
     this.#keepingUp.releaseResults()
     if (duties.round.committed === undefined) return duties
     this.#keepingUp.answerLate(base)

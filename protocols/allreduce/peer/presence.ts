@@ -65,6 +65,11 @@ export class Presence {
     if (!this.isVoterIn(round.base, this.#session.self, this.#session.init.incarnation)) return
     round.isVoter = true
     if (!this.#pledges.hasBegun) this.#session.pledge(round)
+    this.repeat(number)
+  }
+
+  /** Says again what this peer said about itself in a round: of one that followed meanwhile it counts no more. */
+  repeat(number: number): void {
     for (const peer of [...this.#session.linkedPeers(), this.#session.self]) {
       const standing = this.standing(number, peer)
       if (standing !== undefined) this.#session.send(peer, standing)
