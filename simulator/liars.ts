@@ -7,7 +7,16 @@
 
 import { leaderOrder } from '../protocols/allreduce/plan/electorate.ts'
 import { newBitmap } from '../protocols/allreduce/plan/parts.ts'
-import type { Accepted, Message, Part, Result, Seal, Sum } from '../protocols/allreduce/round/vocabulary.ts'
+import type {
+  Accepted,
+  Message,
+  Part,
+  Prepare,
+  Result,
+  Seal,
+  Sum,
+} from '../protocols/allreduce/round/vocabulary.ts'
+import { attemptsMax } from '../protocols/core/limits.ts'
 
 /** What a liar says to `to`, in this order, in the place of `message`; nothing when the list is empty. */
 type Tongue = (to: string, message: Message) => readonly Message[]
@@ -70,6 +79,19 @@ function otherMeans(self: string): Tongue {
     if (message.kind !== 'Result' || to === leaderOrder(root, [...mates])[0]) return [message]
     const others = [1, 2, 3, 4].map((by): Result => ({ ...message, bytes: raised(message.bytes, by) }))
     return [...others, message]
+  }
+}
+
+/** Asks all for the highest ballot that there is, in rounds where that is its own: nobody has a higher one. */
+export function highestBallot(self: string): Tongue {
+  const mates = new Set([self])
+  return (to, message) => {
+    if (message.kind === 'Hold') mates.add(to)
+    if (message.kind !== 'Commit') return [message]
+    const { round, root } = message
+    if (leaderOrder(root, [...mates])[attemptsMax % mates.size] !== self) return [message]
+    const ballot = { attempt: attemptsMax, leader: self }
+    return [message, { kind: 'Prepare', round, ballot } satisfies Prepare]
   }
 }
 

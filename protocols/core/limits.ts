@@ -163,8 +163,14 @@ export const roundsKept = 2
  */
 export const wantsInFlightMax = 8
 
-/** Attempts of one round. One every ten seconds for a day; a greater number is a flood, not a struggle. */
-export const attemptsMax = 10_000
+/** Highest number of an attempt at a round: far below 2^53, from where on adding one to a double changes nothing. */
+export const attemptsMax = 2 ** 48
+
+/**
+ * Attempts by which a ballot may pass all that this peer knows of: one every ten seconds for a day. So nobody comes near
+ * the last one: it would take 10^10 messages.
+ */
+export const attemptsAheadMax = 10_000
 
 /** Rounds of one run: one a second for 30 days is 2.6 million. */
 export const roundsMax = 1 << 24

@@ -5,7 +5,7 @@
 
 import { describe, expect, test } from 'vitest'
 import type { AllreduceSwarm, SwarmOptions } from '../../simulator/allreduce-swarm.ts'
-import { gridLiars, type Lie, liarOf, liars } from '../../simulator/liars.ts'
+import { gridLiars, highestBallot, type Lie, liarOf, liars } from '../../simulator/liars.ts'
 import { calmSwarm } from './calm-swarm.ts'
 import { sixRows } from './six-rows.ts'
 
@@ -77,6 +77,18 @@ describe('in a row of five', () => {
     expect(roundMs - honestMs.get(trainingMs)!).toBeLessThan(delayMsMax)
     expect(honest.map(({ seen }) => seen.behind)).toEqual(honest.map(() => 0))
   })
+})
+
+test('who asked for the highest ballot there is, and went, keeps nobody from deciding without it', () => {
+  const liar = 'peer-2'
+  const { alterSent, told } = liarOf(liar, highestBallot)
+  const swarm = calmSwarm(1, { alterSent })
+  swarm.found()
+  swarm.runUntil(() => told() >= 4, 'the lie has been told to all', 60_000)
+  swarm.runFor(100)
+  swarm.crash(liar)
+  const { complete, honest } = commit(swarm, liar)
+  expect(complete.at(-1)).toEqual(honest.map(({ id }) => id))
 })
 
 describe('in six rows', () => {

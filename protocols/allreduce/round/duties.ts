@@ -242,7 +242,9 @@ export class Duties {
     if (plan.round !== round.number) return 'a plan of another round'
     if (!isLegalBallot(ballot, directoryOf(plan).leaders)) return 'a plan of the wrong leader'
     if (round.base !== undefined && !round.isOfBase(plan)) return 'a plan from another state'
-    if (this.voting.isOutbid(ballot) || compareBallots(ballot, round.plan?.ballot) < 0) return undefined
+    if (this.voting.isOutbid(ballot)) return undefined
+    if (this.voting.isFarAhead(ballot)) return `a plan of attempt ${ballot.attempt}, which is far ahead`
+    if (compareBallots(ballot, round.plan?.ballot) < 0) return undefined
     const planId = planIdOf(plan, this.#session.init.hash)
     if (compareBallots(ballot, round.plan?.ballot) === 0) {
       return planId === round.plan!.planId ? undefined : 'two plans in one ballot'

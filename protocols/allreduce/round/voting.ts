@@ -10,6 +10,7 @@
  * restarts with its disk is the same acceptor. One that lost it does not vote until a plan names its new life.
  */
 
+import { attemptsAheadMax } from '../../core/limits.ts'
 import { type Ballot, compareBallots, isLegalBallot } from '../plan/electorate.ts'
 import { newBitmap, setBit } from '../plan/parts.ts'
 import { type Plan, partCountOf } from '../plan/plan.ts'
@@ -67,6 +68,7 @@ export class Voting implements Role {
     if (!isLegalBallot(ballot, round.order)) return `attempt ${ballot.attempt} is not led by ${from}`
     if (round.committed !== undefined) this.repeatTo(from)
     if (this.isOutbid(ballot)) return undefined
+    if (this.isFarAhead(ballot)) return `attempt ${ballot.attempt} is far ahead`
     round.promised = ballot
     round.progressAtMs = this.#session.nowMs
     if (this.canVote()) {
@@ -88,6 +90,7 @@ export class Voting implements Role {
     const fault = sealFault(plan, message)
     if (fault !== undefined) return `a seal that ${fault}`
     if (this.isOutbid(ballot)) return undefined
+    if (this.isFarAhead(ballot)) return `a seal of attempt ${ballot.attempt}, which is far ahead`
     if (compareBallots(ballot, round.seal?.ballot) < 0) return undefined
     if (round.seal !== undefined && compareBallots(ballot, round.seal.ballot) === 0) {
       return this.#digestOf(planId, message) === round.seal.sealDigest ? undefined : 'two seals in one ballot'
@@ -117,8 +120,24 @@ export class Voting implements Role {
     const voters = round.order
     if (voters.length > 0 && !voters.includes(from)) return 'a ballot from outside the council'
     if (!isLegalBallot(ballot, round.order)) return `attempt ${ballot.attempt} is not led by ${ballot.leader}`
-    if (round.base !== undefined && compareBallots(ballot, round.promised) > 0) round.promised = ballot
+    if (round.base !== undefined && compareBallots(ballot, round.promised) > 0 && !this.isFarAhead(ballot))
+      round.promised = ballot
     return undefined
+  }
+
+  /**
+   * True when `ballot`, which outbids what is promised here, passes it by more than honest leaders do: the last attempt
+   * there is could have no successor. It is followed as far as may be, for a liar may have led the others there step by
+   * step, and whoever stayed behind must be able to come after them.
+   */
+  isFarAhead(ballot: Ballot): boolean {
+    const round = this.#round
+    if (round.base === undefined) return false // who only follows has no say, and nothing to measure by
+    const excess = ballot.attempt - (round.promised?.attempt ?? 0) - attemptsAheadMax
+    if (excess <= 0) return false
+    const turns = Math.max(1, round.order.length)
+    round.promised = { ...ballot, attempt: ballot.attempt - Math.ceil(excess / turns) * turns }
+    return true
   }
 
   /** Notes a seal and gives it its digest. */
