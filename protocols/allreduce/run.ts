@@ -88,6 +88,7 @@ export class AllreduceRun {
     this.#effects = new EffectQueue({
       self: this.#self,
       store: init.pledges,
+      clock,
       carryOut: (effect) => this.#carryOut(effect),
       onFailure: (error) => {
         this.#failed.abort(error)

@@ -72,11 +72,9 @@ class CatchingUp {
     const { signal } = this.#init
     while (true) {
       signal.throwIfAborted()
-      const { roots } = this.#failures
-      const [best, ...others] = targetsAmong(this.#claims(), this.#failures, this.#held?.state.round ?? -1)
-      const target = best === undefined || roots.has(best.root) ? undefined : best
-      const hasOthers = others.some(({ root }) => !roots.has(root))
-      if (target === undefined) roots.clear()
+      const [target, ...others] = targetsAmong(this.#claims(), this.#failures, this.#held?.state.round ?? -1)
+      const hasOthers = others.length > 0
+      if (target === undefined) this.#failures.roots.clear()
       const hasFailed = target !== undefined && !(await this.#fetch(target, hasOthers))
       const reached = (await this.#reached()) ?? (hasFailed ? undefined : await this.#reachedLater())
       if (reached !== undefined) return reached
@@ -93,7 +91,10 @@ class CatchingUp {
   async #fetch(target: Target, hasOthers: boolean): Promise<boolean> {
     const state = await fetchClaimed(target, hasOthers ? indexMsMax : fetchMsMax, this.#init)
     if (state === undefined) this.#fail(target)
-    else this.#held = { state, root: await this.#init.settle(state) }
+    else {
+      this.#halveDoubts()
+      this.#held = { state, root: await this.#init.settle(state) }
+    }
     return state !== undefined
   }
 
@@ -101,6 +102,12 @@ class CatchingUp {
     const { roots, byPeer } = this.#failures
     roots.add(root)
     for (const peer of peers) byPeer.set(peer, (byPeer.get(peer) ?? 0) + 1)
+  }
+
+  /** Honest peers forget states that they named, and the more of them the shorter the rounds: that must not stay. */
+  #halveDoubts(): void {
+    const { byPeer } = this.#failures
+    for (const [peer, doubt] of byPeer) byPeer.set(peer, Math.floor(doubt / 2))
   }
 
   /**

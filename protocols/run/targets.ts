@@ -42,8 +42,8 @@ export interface Failures {
 }
 
 /**
- * What there is to fetch beyond round `beyond`, in the order in which it is tried: of what the least doubtful peers
- * claim first what has not failed.
+ * What there is to fetch beyond round `beyond` and was not asked for in vain, in the order in which it is tried: what
+ * the least doubtful peers claim before all else.
  */
 export function targetsAmong(
   claims: ReadonlyMap<string, Claim>,
@@ -52,7 +52,7 @@ export function targetsAmong(
 ): Target[] {
   const targets = new Map<string, Target>()
   for (const [peer, { round, root }] of claims) {
-    if (round <= beyond) continue
+    if (round <= beyond || roots.has(root)) continue
     const target = targets.get(root) ?? { round, root, peers: [] }
     target.peers.push(peer)
     targets.set(root, target)
@@ -62,7 +62,6 @@ export function targetsAmong(
   return [...targets.values()].sort(
     (a, b) =>
       doubt(a) - doubt(b) ||
-      Number(roots.has(a.root)) - Number(roots.has(b.root)) ||
       Number(a.round > reached) - Number(b.round > reached) ||
       b.round - a.round ||
       b.peers.length - a.peers.length ||

@@ -258,7 +258,7 @@ test.each<[string, Message]>([
   ['a signature longer than any', { ...messages.Prepare, signature: new Uint8Array(65) }],
   ['more votes than a council has', { ...messages.Votes, votes: Array(32).fill({ voter: 'a', signature }) }],
   ['a word that is passed on unsigned', { ...messages.Relay, message: messages.Prepare }],
-  ['an attempt beyond any struggle', { ...messages.Prepare, ballot: { attempt: 10_001, leader: 'b' } }],
+  ['an attempt beyond the last', { ...messages.Prepare, ballot: { attempt: 2 ** 48 + 1, leader: 'b' } }],
 ])('%s is refused', (_, message) => {
   expect(codeOf(() => decodeMessage(encodeMessage(message)))).toBe('MESSAGE_INVALID')
 })

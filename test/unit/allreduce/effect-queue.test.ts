@@ -5,6 +5,7 @@ import { EffectQueue } from '../../../protocols/allreduce/effect-queue.ts'
 import type { Effect } from '../../../protocols/allreduce/round/events.ts'
 import { SwarmError } from '../../../protocols/core/errors.ts'
 import { partsMax } from '../../../protocols/core/limits.ts'
+import { VirtualClock } from '../../../simulator/clock.ts'
 
 const pledged = (round: number): Effect => ({
   kind: 'Pledged',
@@ -16,8 +17,10 @@ const timer = (delayMs: number): Effect => ({ kind: 'SetTimer', delayMs })
 function queueOn(disk: 'a disk' | 'no disk' = 'a disk') {
   const events: (number | 'write' | 'failure')[] = []
   const writes: PromiseWithResolvers<void>[] = []
+  const clock = new VirtualClock()
   const queue = new EffectQueue({
     self: 'a',
+    clock,
     store:
       disk === 'no disk'
         ? undefined
@@ -36,7 +39,7 @@ function queueOn(disk: 'a disk' | 'no disk' = 'a disk') {
     },
     onFailure: () => events.push('failure'),
   })
-  return { queue, events, writes }
+  return { queue, events, writes, clock }
 }
 
 /** All that waits for a promise which is settled has had its turn. */
@@ -79,6 +82,17 @@ test('a write that never ends is one that failed, once too much has gathered beh
   expect(events).toEqual(['write', 'failure'])
   writes[0]!.resolve()
   queue.put([timer(6)])
+  await settled()
+  expect(events).toEqual(['write', 'failure'])
+})
+
+test('so is one that takes longer than any disk that works', async () => {
+  const { queue, events, writes, clock } = queueOn()
+  queue.put([pledged(1), timer(5)])
+  expect(clock.runNext(199_999)).toBe(false)
+  expect(clock.runNext(200_000)).toBe(true)
+  expect(events).toEqual(['write', 'failure'])
+  writes[0]!.resolve()
   await settled()
   expect(events).toEqual(['write', 'failure'])
 })

@@ -8,6 +8,7 @@ import { catchUp } from '../../../protocols/run/catch-up.ts'
 import type { Committed } from '../../../protocols/run/followed-averages.ts'
 import type { Averaging, Standing } from '../../../protocols/run/ports.ts'
 import { type EncodedState, encodeState, type State } from '../../../protocols/run/state.ts'
+import { targetsAmong } from '../../../protocols/run/targets.ts'
 import { VirtualClock } from '../../../simulator/clock.ts'
 
 const job = 'bafyjob'
@@ -229,4 +230,13 @@ test('two that claim a far round together, and another root each time, cost five
   }
   lieAnew()
   expect(await caughtUp(claims, [newer!], { onFetch: lieAnew })).toMatchObject({ round: 7, ms: 5_000 })
+})
+
+test('what failed hides nothing, however often those that claim something else were wrong', () => {
+  const claims = new Map([
+    ['honest', { round: 7, root: 'seven' }],
+    ['liar', { round: 9, root: 'nine' }],
+  ])
+  const failures = { roots: new Set(['nine']), byPeer: new Map([['honest', 10]]) }
+  expect(targetsAmong(claims, failures, -1)).toEqual([{ round: 7, root: 'seven', peers: ['honest'] }])
 })
