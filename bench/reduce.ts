@@ -28,7 +28,7 @@ export interface ReduceOptions {
   rounds: number
   codecs: readonly CodecName[]
   /** Of each peer's uplink and downlink; undefined: loopback as it is. */
-  shape: LinkShape | undefined
+  link: LinkShape | undefined
 }
 
 /** A link as homes have it. */
@@ -103,16 +103,16 @@ export async function benchReduce(options: ReduceOptions & { json: boolean }): P
 
 async function measure(
   { parameters, codec }: Case,
-  { peers, rounds, shape }: ReduceOptions,
+  { peers, rounds, link }: ReduceOptions,
 ): Promise<ReduceRow> {
   const children = Array.from({ length: peers }, () => new Child<ReducePeerCalls>('bench-reduce-peer'))
-  const network = shape === undefined ? undefined : new Child<ShapedNetworkCalls>('bench-shaped-network')
+  const network = link === undefined ? undefined : new Child<ShapedNetworkCalls>('bench-shaped-network')
   const tcp = await TcpStream.open()
   try {
     const opened = await Promise.all(
       children.map((child, index) => child.ask('open', { index, peers, parameters, codec })),
     )
-    const seenBy = await addressesOver(network, shape, opened)
+    const seenBy = await addressesOver(network, link, opened)
     // one after another: the handshakes of all pairs at once take longer on few cores than a dial may
     for (const [index, child] of children.entries()) await child.ask('link', seenBy(index))
     const bytesUp = Math.round(formula(codec, peers) * parameters)
@@ -129,7 +129,7 @@ async function measure(
       electorate = seen[0]!.electorate
       measured.push({ tcpMs, seen })
     }
-    return rowOf({ parameters, codec }, { peers, shape }, measured.slice(warmUpRounds))
+    return rowOf({ parameters, codec }, { peers, link }, measured.slice(warmUpRounds))
   } finally {
     await Promise.all([tcp.close(), network?.close(), ...children.map((child) => child.close())])
   }
@@ -169,13 +169,13 @@ function formula(codec: CodecName, peers: number): number {
 /** The addresses at which peer number `index` reaches the others: their own, or those of the shaped links to them. */
 async function addressesOver(
   network: Child<ShapedNetworkCalls> | undefined,
-  shape: LinkShape | undefined,
+  link: LinkShape | undefined,
   peers: readonly { peer: string; addresses: string[] }[],
 ): Promise<(index: number) => { peer: string; addresses: string[] }[]> {
-  if (network === undefined || shape === undefined) return () => [...peers]
+  if (network === undefined || link === undefined) return () => [...peers]
   const own = peers.map(({ addresses }) => Number(/\/tcp\/(\d+)/.exec(addresses[0]!)![1]))
-  const bytesPerSecond = (shape.mbitPerSecond * 1e6) / 8
-  const { ports } = await network.ask('open', { ports: own, bytesPerSecond, rttMs: shape.rttMs })
+  const bytesPerSecond = (link.mbitPerSecond * 1e6) / 8
+  const { ports } = await network.ask('open', { ports: own, bytesPerSecond, rttMs: link.rttMs })
   return (index) =>
     peers.map(({ peer }, other) => ({
       peer,
@@ -191,15 +191,15 @@ const messagesInTurn = 6
 
 function rowOf(
   { parameters, codec }: Case,
-  { peers, shape }: Pick<ReduceOptions, 'peers' | 'shape'>,
+  { peers, link }: Pick<ReduceOptions, 'peers' | 'link'>,
   measured: readonly Measured[],
 ): ReduceRow {
   const roundMs = measured.map(({ seen }) => latest(seen, 'endedMs') - earliest(seen, 'startedMs'))
   const leastMs =
-    shape === undefined
+    link === undefined
       ? undefined
-      : (formula(codec, peers) * parameters * 8) / (shape.mbitPerSecond * 1e3) +
-        (messagesInTurn * shape.rttMs) / 2
+      : (formula(codec, peers) * parameters * 8) / (link.mbitPerSecond * 1e3) +
+        (messagesInTurn * link.rttMs) / 2
   const ratios = measured.map(({ tcpMs }, index) => tcpMs / roundMs[index]!)
   const all = measured.flatMap(({ seen }) => seen)
   const bytesUp = all.reduce((sum, { uploadedBytes }) => sum + uploadedBytes, 0) / all.length

@@ -13,7 +13,7 @@ export interface SilenceOptions {
   /** Seeds of each moment. */
   seeds: number
   /** Updates of 16 MiB on links of that rate; undefined: of a few bytes. */
-  shape: LinkShape | undefined
+  link: LinkShape | undefined
 }
 
 /** One line of the result: milliseconds of virtual time until all others have committed the round. */
@@ -31,10 +31,10 @@ export interface SilenceRow {
 export async function benchSilence({
   peers,
   seeds,
-  shape,
+  link,
   json,
 }: SilenceOptions & { json: boolean }): Promise<SilenceRow[]> {
-  const uplink = shape && (shape.mbitPerSecond * 1e6) / 8
+  const uplink = link && (link.mbitPerSecond * 1e6) / 8
   const rows = silencedMoments(peers).flatMap((moment): SilenceRow[] => {
     const times = (hearsSilence: boolean): number[] =>
       Array.from({ length: seeds }, (_, index) =>
