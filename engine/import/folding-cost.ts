@@ -52,23 +52,22 @@ export function checkElements({ opType, name }: Node, elements: number): void {
 /**
  * @throws {SwarmError} LIMIT_EXCEEDED when `operations`, of a whole model up to `node`, are more than may be folded.
  */
-export function checkOperations({ opType, name }: Node, operations: number): void {
-  if (operations <= foldedOperationsMax) return
-  throw new SwarmError(
-    'LIMIT_EXCEEDED',
-    `constants up to ${opType} (node '${name}') take up to ${operations} operations; at most ${foldedOperationsMax} are folded`,
-    { hint: 'Export the model with its constants computed, or make what they are computed from an input.' },
-  )
+export function checkOperations(node: Node, operations: number): void {
+  checkSum(node, operations, 'operations', foldedOperationsMax)
 }
 
 /**
  * @throws {SwarmError} LIMIT_EXCEEDED when `bytes`, of all constants of a model up to `node`, are more than may be folded.
  */
-export function checkBytes({ opType, name }: Node, bytes: number): void {
-  if (bytes <= foldedBytesMax) return
+export function checkBytes(node: Node, bytes: number): void {
+  checkSum(node, bytes, 'bytes', foldedBytesMax)
+}
+
+function checkSum({ opType, name }: Node, sum: number, unit: string, max: number): void {
+  if (sum <= max) return
   throw new SwarmError(
     'LIMIT_EXCEEDED',
-    `constants up to ${opType} (node '${name}') take up to ${bytes} bytes; at most ${foldedBytesMax} are folded`,
+    `constants up to ${opType} (node '${name}') take up to ${sum} ${unit}; at most ${max} are folded`,
     { hint: 'Export the model with its constants computed, or make what they are computed from an input.' },
   )
 }

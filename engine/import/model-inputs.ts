@@ -53,7 +53,7 @@ export function fixedBatchOf(inputs: readonly Pick<GraphInput, 'shape'>[]): numb
 }
 
 /** Whether `inputs` have no batch: each has a first dimension of its own. */
-export function areOneSample(inputs: readonly Pick<GraphInput, 'shape'>[]): boolean {
+function areOneSample(inputs: readonly Pick<GraphInput, 'shape'>[]): boolean {
   const firsts = inputs.map(({ shape }) => shape[0])
   return firsts.every((size) => typeof size === 'number' && size > 0) && new Set(firsts).size > 1
 }

@@ -91,11 +91,6 @@ export class Fields {
     return this.#list(name, countMax).map((value) => new Fields({ [name]: value }).integer(name, max))
   }
 
-  /** A list of at most `countMax` numbers from 0 to `max`. */
-  quantities(name: string, countMax: number, max: number): number[] {
-    return this.#list(name, countMax).map((value) => new Fields({ [name]: value }).quantity(name, max))
-  }
-
   /** A list of at most `countMax` values that may be null, which is read as undefined. */
   optionals<T>(name: string, countMax: number, read: (fields: Fields) => T): (T | undefined)[] {
     return this.#list(name, countMax).map((value) =>
